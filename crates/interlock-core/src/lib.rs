@@ -1,0 +1,10 @@
+//! The domain of Interlock: what participants agree on, what flows between them, and how a node
+//! decides. Pure: no async, no clock, no randomness, no files, no sockets; time is a parameter.
+#![no_std]
+extern crate alloc;
+
+pub mod contact;
+pub mod dataset;
+pub mod event;
+pub mod ids;
+pub mod time;

@@ -1,0 +1,2 @@
+//! One participant's node.
+fn main() {}
