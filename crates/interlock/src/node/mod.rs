@@ -5,10 +5,42 @@
 //! only after the records of its step are durable; any error while deciding denies. It knows no
 //! files, sockets, clocks or randomness: time and random bytes are parameters.
 
+pub mod access;
+pub mod agreements;
+pub mod content;
+mod consume;
+mod deposits;
+mod evidence;
+mod feed_items;
 pub mod io;
+mod ladder;
+mod live;
+mod lookups;
+mod messages;
+mod pages;
+mod parcels;
+pub mod problem;
+mod provide;
 pub mod record;
+mod settle;
+mod stations;
+pub mod state;
+mod turn;
+mod views;
 
-use interlock_core::time::{ClockInterval, Timestamp};
+use ed25519_dalek::SigningKey;
+use interlock_core::ids::{Marketplace, ParticipantId};
+use interlock_core::time::{ClockInterval, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Zone};
+
+pub use self::state::ReplayError;
+
+use self::content::Links;
+use self::io::{Effect, Input, LocalAnswer, ReplyId};
+use self::live::Live;
+use self::record::Record;
+use self::state::State;
+use self::turn::Turn;
+use crate::identity::partner::Role as ParticipantRole;
 
 /// Source of random bytes; the driver's is the operating system, a test's is a seed.
 pub trait Rng {
@@ -16,28 +48,156 @@ pub trait Rng {
     fn fill(&mut self, bytes: &mut [u8]);
 }
 
-/// Reads content keys during replay. `None`: destroyed.
+/// Reads content keys. `None`: destroyed, or never there.
 pub trait ContentKeys {
     /// The key in `slot` of `day`.
     fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]>;
 }
 
+/// What a node is told about itself. Times in milliseconds.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its DID.
+    pub id: ParticipantId,
+    /// Its name, for people.
+    pub name: String,
+    /// What it does.
+    pub roles: Vec<ParticipantRole>,
+    /// Marketplaces whose parcels it owns.
+    pub marketplaces: Vec<Marketplace>,
+    /// Zone in which it shows times.
+    pub zone: Zone,
+    /// Base of the links in messages, without a slash at the end.
+    pub public_url: String,
+    /// Base of its exchange door, without a slash at the end.
+    pub exchange_url: String,
+    /// Number from which virtual numbers are leased, E.164.
+    pub virtual_number: Option<String>,
+    /// How long a parcel may lie in a compartment.
+    pub pickup_period_ms: i64,
+    /// How long a compartment is kept for a door to be closed.
+    pub reservation_ms: i64,
+    /// How long a deposit waits for the owner before the notice is queued.
+    pub slow_partner_ms: i64,
+    /// How long before the end of a term requests are denied as `closing`; 0 for not at all.
+    pub closing_guard_ms: i64,
+    /// How long a poll waits for an event.
+    pub poll_wait_ms: u32,
+}
+
+impl NodeConfig {
+    /// A configuration with the defaults of `interlock.toml`.
+    pub fn new(id: ParticipantId, name: &str, roles: Vec<ParticipantRole>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            roles,
+            marketplaces: Vec::new(),
+            zone: Zone::CHINA,
+            public_url: String::new(),
+            exchange_url: String::new(),
+            virtual_number: None,
+            pickup_period_ms: 24 * HOUR_MS,
+            reservation_ms: 5 * MINUTE_MS,
+            slow_partner_ms: 2 * SECOND_MS,
+            closing_guard_ms: SECOND_MS,
+            poll_wait_ms: 30_000,
+        }
+    }
+}
+
+/// One participant's node.
+pub struct Node {
+    config: NodeConfig,
+    key: SigningKey,
+    state: State,
+    live: Live,
+}
+
 impl Node {
     /// An empty node; records are replayed into it, then it is started.
-    pub fn new(config: NodeConfig, key: ed25519_dalek::SigningKey) -> Self;
+    pub fn new(config: NodeConfig, key: SigningKey) -> Self {
+        let links = Links::from_seed(&key.to_bytes());
+        let state = State::new(config.id.clone(), links);
+        Self { config, key, state, live: Live::default() }
+    }
 
     /// Applies one record of the journal, in order, before [`Node::start`].
     ///
     /// # Errors
     /// If the record does not fit the state: the journal is not this node's.
-    pub fn replay(&mut self, time: Timestamp, record: record::Record, keys: &dyn ContentKeys) -> Result<(), ReplayError>;
+    pub fn replay(&mut self, time: Timestamp, record: &Record, keys: &dyn ContentKeys) -> Result<(), ReplayError> {
+        self.state.apply(time, record, keys)
+    }
 
     /// Takes up what was under way: calls to repeat, messages to send again.
-    pub fn start(&mut self, now: ClockInterval, rng: &mut dyn Rng) -> Vec<io::Effect>;
+    pub fn start(&mut self, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect> {
+        let mut turn = Turn::new(now, rng, &self.state);
+        self.resume_agreements(&mut turn);
+        self.resume_deposits(&mut turn);
+        self.resume_messages(&mut turn);
+        self.resume_lookups(&mut turn);
+        self.finish(turn)
+    }
 
     /// Takes one input.
-    pub fn step(&mut self, input: io::Input, now: ClockInterval, rng: &mut dyn Rng) -> Vec<io::Effect>;
+    pub fn step(&mut self, input: Input, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect> {
+        let mut turn = Turn::new(now, rng, &self.state);
+        self.settle(&mut turn);
+        self.due_timers(&mut turn);
+        match input {
+            Input::Local { reply, credential, idempotency, request } => {
+                self.local(&mut turn, reply, credential, idempotency, request);
+            }
+            Input::Page { reply, request } => {
+                let answer = self.page(&turn, &request);
+                turn.push(Effect::ReplyLocal { to: reply, answer });
+            }
+            Input::Peer { reply, from, request } => self.peer(&mut turn, reply, &from, request),
+            Input::Answered { call, outcome } => self.answered(&mut turn, call, outcome),
+            Input::Delivered { message, outcome } => self.delivered(&mut turn, message, outcome),
+            Input::Voided { reply: _, to, agreement } => self.voided(&mut turn, &to, &agreement),
+            Input::Tick => {}
+        }
+        self.finish(turn)
+    }
 
     /// When the node wants an [`io::Input::Tick`] next, if at all.
-    pub fn next_wake(&self) -> Option<Timestamp>;
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        let timer = self.live.next_timer();
+        match (timer, self.live.settle_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// How many polls of partners and of our own systems wait here for something to happen.
+    pub fn parked_polls(&self) -> usize {
+        self.live.parked.len() + self.live.event_waiters.len()
+    }
+
+    /// Read access for tests and the demo's counting.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Applies a record and has it written.
+    fn record(&mut self, turn: &mut Turn<'_>, record: Record) {
+        let applied = self.state.apply(turn.at(), &record, turn.keys());
+        debug_assert!(applied.is_ok(), "a fresh record must fit: {applied:?}");
+        if let Some((day, slot)) = turn.keys().keys().next_back() {
+            self.state.next_slot = self.state.next_slot.max((*day, *slot + 1));
+        }
+        turn.push(Effect::Append(Box::new(record)));
+    }
+
+    fn reply(&self, turn: &mut Turn<'_>, to: ReplyId, answer: LocalAnswer) {
+        turn.push(Effect::ReplyLocal { to, answer });
+    }
+
+    fn finish(&mut self, mut turn: Turn<'_>) -> Vec<Effect> {
+        self.serve_parked(&mut turn);
+        self.serve_waiters(&mut turn);
+        turn.finish()
+    }
 }

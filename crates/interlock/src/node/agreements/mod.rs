@@ -1,0 +1,184 @@
+//! Offers, negotiations, agreements, cooperations and transfers of a node.
+//!
+//! Purpose: how two nodes come to an agreement in force (Dataspace Protocol 2025-1, then the manifest
+//! with both signatures). Invariants: a state changes only along the protocol's state machines; no
+//! agreement is in force before its manifest carries both signatures; at most one agreement is in
+//! force for a provider, consumer and dataset. It does not know what is released under an agreement.
+
+use std::collections::BTreeMap;
+
+use interlock_core::agreement::{self, AgreementFacts, AgreementState};
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::{ParticipantId, WireId};
+use interlock_core::negotiation::{NegotiationState, Party};
+use interlock_core::terms::Terms;
+use interlock_core::time::{ClockInterval, Timestamp};
+use interlock_core::transfer::TransferState;
+use serde::{Deserialize, Serialize};
+
+/// What we offer to partners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Its id.
+    pub id: WireId,
+    /// The terms.
+    pub terms: Terms,
+    /// To whom; every partner if empty.
+    pub audience: Vec<ParticipantId>,
+    /// Whether requests within the offer are accepted without asking people.
+    pub auto_accept: bool,
+}
+
+/// A negotiation, at either side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Negotiation {
+    /// Our id of it (`providerPid` or `consumerPid`).
+    pub id: WireId,
+    /// Their id of it, once known.
+    pub peer_id: Option<WireId>,
+    /// With whom.
+    pub peer: ParticipantId,
+    /// Which party we are.
+    pub party: Party,
+    /// Its state.
+    pub state: NegotiationState,
+    /// The offer that it began with.
+    pub offer: WireId,
+    /// The terms on the table.
+    pub terms: Terms,
+    /// The terms before the last counter-offer, for the diff.
+    pub terms_before: Option<Terms>,
+    /// The agreement, once there is one.
+    pub agreement: Option<WireId>,
+    /// The cooperation whose manifest it will be part of.
+    pub cooperation: WireId,
+    /// Whether our people must decide.
+    pub waits_for_people: bool,
+    /// The message that the peer has not yet acknowledged.
+    pub unsent: Option<Outgoing>,
+    /// What happened, oldest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// A message that is sent again until the peer acknowledges it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// Path below the peer's DSP base.
+    pub path: String,
+    /// JSON body as text.
+    pub body: String,
+}
+
+/// One line of a history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who: a participant's id, or the name of the API key of our people.
+    pub by: String,
+    /// What, in words.
+    pub what: String,
+}
+
+/// An agreement, at either side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Its id on the wire.
+    pub id: WireId,
+    /// Who provides.
+    pub provider: ParticipantId,
+    /// Who consumes.
+    pub consumer: ParticipantId,
+    /// Normalised terms; the dataset is in them.
+    pub terms: Terms,
+    /// SHA-256 of the normalised policy.
+    pub policy_hash: [u8; 32],
+    /// The cooperation that it belongs to.
+    pub cooperation: WireId,
+    /// When it was FINALIZED, by our clock.
+    pub finalized_at: Timestamp,
+    /// From which its state follows at any time.
+    pub facts: AgreementFacts,
+    /// Who suspended it, while it is.
+    pub suspended_by: Option<ParticipantId>,
+    /// The agreement that follows it.
+    pub superseded_by: Option<WireId>,
+    /// The state that was last entered on record.
+    pub state: AgreementState,
+    /// What happened, oldest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+impl Agreement {
+    /// Its state at `clock`.
+    pub fn state_at(&self, clock: &ClockInterval) -> AgreementState {
+        agreement::state(&self.facts, &self.terms, clock)
+    }
+}
+
+/// All agreements that are signed together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cooperation {
+    /// Its id.
+    pub id: WireId,
+    /// With whom.
+    pub peer: ParticipantId,
+    /// Canonical manifest, once there is one.
+    pub manifest: Option<Vec<u8>>,
+    /// Our signature.
+    pub our_signature: Option<Vec<u8>>,
+    /// Theirs.
+    pub their_signature: Option<Vec<u8>>,
+}
+
+/// A transfer, at either side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Our id of it.
+    pub id: WireId,
+    /// Their id of it, once known.
+    pub peer_id: Option<WireId>,
+    /// With whom.
+    pub peer: ParticipantId,
+    /// Which party we are.
+    pub party: Party,
+    /// Under which agreement.
+    pub agreement: WireId,
+    /// Its state.
+    pub state: TransferState,
+    /// The message that the peer has not yet acknowledged.
+    pub unsent: Option<Outgoing>,
+}
+
+/// Everything that a node knows of agreements.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Book {
+    /// Offers that we publish.
+    pub offers: BTreeMap<WireId, Offer>,
+    /// Negotiations by our id.
+    pub negotiations: BTreeMap<WireId, Negotiation>,
+    /// Agreements.
+    pub agreements: BTreeMap<WireId, Agreement>,
+    /// Cooperations.
+    pub cooperations: BTreeMap<WireId, Cooperation>,
+    /// Transfers by our id.
+    pub transfers: BTreeMap<WireId, Transfer>,
+}
+
+impl Book {
+    /// Agreements of `dataset` from `provider` to `consumer`, the latest term first.
+    pub fn between<'a>(
+        &'a self,
+        provider: &'a ParticipantId,
+        consumer: &'a ParticipantId,
+        dataset: Dataset,
+    ) -> impl Iterator<Item = &'a Agreement> {
+        let mut found: Vec<&Agreement> = self
+            .agreements
+            .values()
+            .filter(|a| &a.provider == provider && &a.consumer == consumer && a.terms.dataset == dataset)
+            .collect();
+        found.sort_by_key(|a| std::cmp::Reverse(a.terms.from));
+        found.into_iter()
+    }
+}

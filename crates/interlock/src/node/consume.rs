@@ -1,0 +1,367 @@
+//! Consuming feeds: polling, verifying, storing, receipting.
+//!
+//! Purpose: everything that a partner releases to us is durable here once, in order, with a receipt.
+//! Invariants: the events of a batch, our cursor after it, the partner's leaves and our receipt are one
+//! group of records; a batch that does not fit its leaf is refused whole and raises an alert; what we
+//! have already is kept out by its number. There is no give-up: a partner that is down is polled again
+//! for as long as the agreement can still release anything.
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::dataset::{Dataset, DatasetForm};
+use interlock_core::event::ParcelEvent;
+use interlock_core::ids::{ParcelId, ParticipantId, WireId};
+use interlock_core::negotiation::Party;
+use interlock_core::parcel::{Consent, Generation, LastGeneration, SizeClass, generation_for};
+use interlock_core::time::{SECOND_MS, Timestamp, Zone};
+use interlock_core::transfer::TransferState;
+use interlock_core::waybill::Waybill;
+
+use super::Node;
+use super::feed_items::hex;
+use super::io::{CallFailure, Effect, PeerAnswer, PeerRequest};
+use super::live::{Pull, PullKey, Purpose, Timer, backoff_ms};
+use super::record::{AlertKind, BatchReceived, ParcelRecord, ReceivedItem, Record, StationSeen};
+use super::turn::Turn;
+use crate::exchange::wire::{
+    BATCH_EVENTS_MAX, Envelope, FeedBatch, FeedItem, FeedReceipt, Lane, ParcelView, PreAdviceView,
+};
+
+/// Added to a poll's wait before the call is given up, in milliseconds.
+const POLL_GRACE_MS: u32 = 10_000;
+/// How long after a refusal that may pass a feed is polled again, in milliseconds.
+const REFUSED_RETRY_MS: i64 = 5 * SECOND_MS;
+
+/// Why a batch was not taken in.
+struct Refusal(String);
+
+impl Node {
+    /// Begins to pull the feed of a transfer that was started.
+    pub(super) fn start_pull(&mut self, turn: &mut Turn<'_>, transfer: &WireId) {
+        let Some(transfer) = self.state.book.transfers.get(transfer) else { return };
+        let Some(agreement) = self.state.book.agreements.get(&transfer.agreement) else { return };
+        let dataset = agreement.terms.dataset;
+        let started = transfer.party == Party::Consumer && transfer.state == TransferState::Started;
+        let (Some(their_id), true, DatasetForm::Feed) = (transfer.peer_id.clone(), started, dataset.form()) else {
+            return;
+        };
+        let from = transfer.peer.clone();
+        for lane in Lane::ALL {
+            let key = PullKey { from: from.clone(), dataset, lane };
+            let polling = self.live.pulls.get(&key).is_some_and(|pull| pull.polling);
+            self.live.pulls.insert(key.clone(), Pull { transfer: their_id.clone(), polling, failures: 0 });
+            self.pull(turn, &key);
+        }
+    }
+
+    pub(super) fn pull(&mut self, turn: &mut Turn<'_>, key: &PullKey) {
+        let Some(pull) = self.live.pulls.get_mut(key) else { return };
+        if pull.polling {
+            return;
+        }
+        pull.polling = true;
+        let transfer = pull.transfer.clone();
+        let wait_ms = self.config.poll_wait_ms;
+        let request = PeerRequest::Feed { transfer, lane: key.lane, after: self.cursor(key), limit: BATCH_EVENTS_MAX, wait_ms };
+        let call = self.live.call(Purpose::Pull(key.clone()));
+        let timeout_ms = wait_ms.saturating_add(POLL_GRACE_MS);
+        turn.push(Effect::Call { call, to: key.from.clone(), request, timeout_ms });
+    }
+
+    fn cursor(&self, key: &PullKey) -> u64 {
+        let channel = self.state.channels.get(&key.from);
+        channel.and_then(|c| c.inbound.get(&key.dataset)).map_or(0, |inbound| inbound.cursor(key.lane))
+    }
+
+    pub(super) fn pulled(&mut self, turn: &mut Turn<'_>, key: PullKey, outcome: Result<PeerAnswer, CallFailure>) {
+        let Some(pull) = self.live.pulls.get_mut(&key) else { return };
+        pull.polling = false;
+        match outcome {
+            Ok(PeerAnswer::Feed(envelope)) => {
+                pull.failures = 0;
+                match self.take_batch(turn, &key, &envelope) {
+                    Ok(()) => self.pull(turn, &key),
+                    Err(Refusal(detail)) => {
+                        self.alert(turn, AlertKind::EvidenceMismatch, None, Some(&key.from), detail);
+                        turn_later(self, turn, &key);
+                    }
+                }
+            }
+            Ok(PeerAnswer::Problem(problem)) if self.may_still_flow(turn, &key) => {
+                tracing::debug!(partner = %key.from, dataset = %key.dataset, kind = %problem.kind, "a poll was refused");
+                self.live.timer(turn.at().plus_ms(REFUSED_RETRY_MS), Timer::Pull(key));
+            }
+            Ok(PeerAnswer::Problem(_)) => {
+                self.live.pulls.remove(&key);
+            }
+            Ok(PeerAnswer::Dsp { .. } | PeerAnswer::Lookup(_) | PeerAnswer::Evidence(_) | PeerAnswer::Cooperation(_))
+            | Err(_) => turn_later(self, turn, &key),
+        }
+    }
+
+    /// Whether anything can still come by this feed under the agreements that we have.
+    fn may_still_flow(&self, turn: &Turn<'_>, key: &PullKey) -> bool {
+        self.state.book.between(&key.from, &self.state.me, key.dataset).any(|agreement| {
+            match agreement.state_at(&turn.now) {
+                AgreementState::InForce | AgreementState::RunOff | AgreementState::Suspended | AgreementState::Signed => true,
+                AgreementState::Finalized | AgreementState::Ended | AgreementState::Superseded => false,
+            }
+        })
+    }
+
+    fn take_batch(&mut self, turn: &mut Turn<'_>, key: &PullKey, envelope: &Envelope<FeedBatch>) -> Result<(), Refusal> {
+        let batch = &envelope.body;
+        let cursor = self.cursor(key);
+        check_positions(key, batch, cursor)?;
+        let leaves = self
+            .check_evidence(turn, &key.from, &envelope.evidence)
+            .map_err(|problem| Refusal(problem.detail))?;
+        if batch.events.is_empty() {
+            self.record_mirrored(turn, &key.from, &envelope.evidence, envelope.mirrored);
+            return Ok(());
+        }
+        self.check_batch_leaf(key, batch, &leaves)?;
+        self.record_mirrored(turn, &key.from, &envelope.evidence, envelope.mirrored);
+        let mut items = Vec::with_capacity(batch.events.len());
+        for event in &batch.events {
+            match self.received(turn, key, &event.item) {
+                Some(item) => items.push(item),
+                None => self.alert(
+                    turn,
+                    AlertKind::OrderBroken,
+                    None,
+                    Some(&key.from),
+                    format!("position {} of the {} lane has fields that cannot be used", event.position, key.lane.as_str()),
+                ),
+            }
+            if let Some(item) = items.last()
+                && let ReceivedItem::Event { parcel, event, .. } = item
+            {
+                self.live.seen.insert((*parcel, key.from.clone()), event.number);
+            }
+        }
+        self.live.seen.clear();
+        let received = BatchReceived {
+            from: key.from.clone(),
+            dataset: key.dataset,
+            lane: key.lane,
+            next: batch.next,
+            items,
+        };
+        let told = self.to_tell(&received);
+        self.record(turn, Record::BatchReceived(Box::new(received)));
+        for parcel in told {
+            self.queue_message(turn, parcel, super::record::MessageKind::Deposited);
+        }
+        self.give_receipt(turn, key, batch.next);
+        Ok(())
+    }
+
+    fn give_receipt(&mut self, turn: &mut Turn<'_>, key: &PullKey, next: u64) {
+        self.receipt_leaf(turn, &key.from);
+        let Some(pull) = self.live.pulls.get(key) else { return };
+        let transfer = pull.transfer.clone();
+        let envelope = self.envelope(turn, &key.from, FeedReceipt { lane: key.lane, next });
+        let call = self.live.call(Purpose::Receipt(key.clone()));
+        let request = PeerRequest::Receipt { transfer, envelope };
+        turn.push(Effect::Call { call, to: key.from.clone(), request, timeout_ms: POLL_GRACE_MS });
+    }
+
+    /// The answer to a receipt. One that is lost is made good by the next.
+    pub(super) fn receipt_answered(&mut self, turn: &mut Turn<'_>, key: &PullKey, outcome: Result<PeerAnswer, CallFailure>) {
+        match outcome {
+            Ok(PeerAnswer::Evidence(evidence)) => {
+                if let Err(problem) = self.check_evidence(turn, &key.from, &evidence) {
+                    return self.alert(turn, AlertKind::EvidenceMismatch, None, Some(&key.from), problem.detail);
+                }
+                self.record_mirrored(turn, &key.from, &evidence, 0);
+            }
+            Ok(PeerAnswer::Dsp { .. } | PeerAnswer::Feed(_) | PeerAnswer::Lookup(_) | PeerAnswer::Cooperation(_) | PeerAnswer::Problem(_))
+            | Err(_) => {
+                let next = self.cursor(key);
+                let at = turn.at().plus_ms(backoff_ms(1, turn.random64()));
+                self.live.timer(at, Timer::Receipt(key.clone(), next));
+            }
+        }
+    }
+
+    /// Gives a receipt again whose call failed, if nothing newer was receipted since.
+    pub(super) fn receipt_again(&mut self, turn: &mut Turn<'_>, key: &PullKey, next: u64) {
+        if self.cursor(key) == next {
+            self.give_receipt(turn, key, next);
+        }
+    }
+
+    /// Turns an item into what we store; records of parcels that were unknown precede.
+    fn received(&mut self, turn: &mut Turn<'_>, key: &PullKey, item: &FeedItem) -> Option<ReceivedItem> {
+        match item {
+            FeedItem::PreAdvice(view) => self.received_advice(turn, key, view),
+            FeedItem::Parcel(view) => self.received_event(turn, key, view),
+            FeedItem::Station(view) => Some(ReceivedItem::Station(StationSeen {
+                station: view.station.clone(),
+                name: view.name.clone(),
+                position: view.position,
+                state: view.state.clone(),
+                capacity: view.capacity,
+                availability: view.availability.clone(),
+            })),
+            FeedItem::Code(view) => {
+                let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
+                let parcel = self.parcel_of(turn, &key.from, &waybill, turn.at());
+                let code = turn.seal(&(view.code.clone(), view.compartment))?;
+                Some(ReceivedItem::Code { parcel, code })
+            }
+        }
+    }
+
+    fn received_advice(&mut self, turn: &mut Turn<'_>, key: &PullKey, view: &PreAdviceView) -> Option<ReceivedItem> {
+        let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
+        let size_class = match &view.size_class {
+            Some(name) => Some(SizeClass::parse(name).ok()?),
+            None => None,
+        };
+        let claim = match &view.claim {
+            Some(text) => Some(parse_hex32(text)?),
+            None => None,
+        };
+        let (id, generation) = self.place(turn, &waybill, view.issued_at);
+        let was_contested = self.is_contested(id);
+        self.record(
+            turn,
+            Record::Parcel(Box::new(ParcelRecord {
+                id,
+                waybill,
+                generation,
+                issued_at: view.issued_at,
+                source: Some(key.from.clone()),
+                marketplace: view.marketplace.clone(),
+                merchant: None,
+                owner: view.owner.clone(),
+                claim,
+                size_class,
+                consent: Consent::Unknown,
+                recipient: None,
+                lockers: Vec::new(),
+            })),
+        );
+        if !was_contested && self.is_contested(id) {
+            let detail = "two participants are named as owner; nobody is fed until it is settled".into();
+            self.alert(turn, AlertKind::ContestedOwnership, Some(id), Some(&key.from), detail);
+        }
+        Some(ReceivedItem::Advice(id))
+    }
+
+    fn received_event(&mut self, turn: &mut Turn<'_>, key: &PullKey, view: &ParcelView) -> Option<ReceivedItem> {
+        let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
+        let at = view.at.unwrap_or_else(|| turn.at());
+        let parcel = self.parcel_of(turn, &key.from, &waybill, at);
+        let number = view.sequence;
+        let stored = self.state.parcels.get(parcel).map_or(0, |p| p.last_number(Some(&key.from)));
+        let last = self.live.seen.get(&(parcel, key.from.clone())).copied().unwrap_or(0).max(stored);
+        if number <= last {
+            return Some(ReceivedItem::Skipped { parcel, number });
+        }
+        let event = ParcelEvent {
+            number,
+            step: view.step.clone()?,
+            at,
+            zone: view.zone.unwrap_or(Zone::UTC),
+            place: view.place.clone(),
+        };
+        Some(ReceivedItem::Event { parcel, event, pickup_until: view.pickup_until })
+    }
+
+    /// Our id of a partner's parcel, which is put on record if it is new.
+    fn parcel_of(&mut self, turn: &mut Turn<'_>, from: &ParticipantId, waybill: &Waybill, at: Timestamp) -> ParcelId {
+        if let Some(parcel) = self.state.parcels.find(waybill) {
+            return parcel.id;
+        }
+        let (id, generation) = self.place(turn, waybill, at);
+        self.record(
+            turn,
+            Record::Parcel(Box::new(ParcelRecord {
+                id,
+                waybill: waybill.clone(),
+                generation,
+                issued_at: at,
+                source: Some(from.clone()),
+                marketplace: None,
+                merchant: None,
+                owner: None,
+                claim: None,
+                size_class: None,
+                consent: Consent::Unknown,
+                recipient: None,
+                lockers: Vec::new(),
+            })),
+        );
+        id
+    }
+
+    /// The parcel to which a waybill issued at a time belongs: a known one, or a new id and generation.
+    pub(super) fn place(&self, turn: &mut Turn<'_>, waybill: &Waybill, issued_at: Timestamp) -> (ParcelId, Generation) {
+        let last = self.state.parcels.find(waybill);
+        let last_generation = last.map(|p| LastGeneration { generation: p.generation, closed_at: p.closed_at });
+        let generation = generation_for(issued_at, last_generation);
+        match last {
+            Some(parcel) if parcel.generation == generation => (parcel.id, generation),
+            Some(_) | None => (ParcelId::from_bytes(turn.random16()), generation),
+        }
+    }
+
+    fn is_contested(&self, id: ParcelId) -> bool {
+        self.state.parcels.get(id).is_some_and(|p| matches!(p.ownership, interlock_core::parcel::Ownership::Contested { .. }))
+    }
+
+    fn check_batch_leaf(&self, key: &PullKey, batch: &FeedBatch, leaves: &[interlock_journal::bilateral::Leaf]) -> Result<(), Refusal> {
+        let items: Vec<&FeedItem> = batch.events.iter().map(|e| &e.item).collect();
+        let salts: Vec<_> = batch.events.iter().map(|e| e.salt).collect();
+        let root = super::evidence::items_root(&items, &salts);
+        let first = batch.events.first().map_or(0, |e| e.position);
+        if self.shows_release(&key.from, leaves, key.dataset, key.lane, first, batch.next, &root) {
+            return Ok(());
+        }
+        Err(Refusal(format!(
+            "positions {first} to {} of {} are not what the partner's log says was released (root {}); nothing was taken in",
+            batch.next,
+            key.dataset,
+            hex(&root)
+        )))
+    }
+}
+
+fn turn_later(node: &mut Node, turn: &mut Turn<'_>, key: &PullKey) {
+    let Some(pull) = node.live.pulls.get_mut(key) else { return };
+    pull.failures = pull.failures.saturating_add(1);
+    let at = turn.at().plus_ms(backoff_ms(pull.failures, turn.random64()));
+    node.live.timer(at, Timer::Pull(key.clone()));
+}
+
+fn check_positions(key: &PullKey, batch: &FeedBatch, cursor: u64) -> Result<(), Refusal> {
+    let expected = cursor..=cursor.saturating_add(batch.events.len() as u64);
+    let gapless = batch.events.iter().zip(cursor + 1..).all(|(event, position)| event.position == position);
+    let fits = batch.dataset == key.dataset && batch.lane == key.lane && batch.next == *expected.end();
+    let bounded = batch.events.len() <= BATCH_EVENTS_MAX as usize;
+    let same_kind = batch.events.iter().all(|event| kind_fits(key.dataset, &event.item));
+    if gapless && fits && bounded && same_kind {
+        return Ok(());
+    }
+    Err(Refusal(format!("a batch of {} does not follow position {cursor}; nothing was taken in", key.dataset)))
+}
+
+const fn kind_fits(dataset: Dataset, item: &FeedItem) -> bool {
+    match item {
+        FeedItem::PreAdvice(_) => matches!(dataset, Dataset::PreAdvice),
+        FeedItem::Parcel(_) => matches!(dataset, Dataset::LockerEvents | Dataset::TrackingEvents),
+        FeedItem::Station(_) => matches!(dataset, Dataset::LockerStations),
+        FeedItem::Code(_) => matches!(dataset, Dataset::PickupCode),
+    }
+}
+
+pub(super) fn parse_hex32(text: &str) -> Option<[u8; 32]> {
+    let (high, low) = (text.get(..32)?, text.get(32..)?);
+    let mut out = [0; 32];
+    for (half, part) in out.chunks_exact_mut(16).zip([high, low]) {
+        half.copy_from_slice(interlock_core::ids::RequestId::parse(part).ok()?.as_bytes());
+    }
+    Some(out)
+}

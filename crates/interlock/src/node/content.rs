@@ -1,0 +1,133 @@
+//! Personal data in memory and in records: sealed on the way to the journal, gone with its key.
+//!
+//! Purpose: one way to seal and open content, and the tokens of links and labels. Invariant: what is
+//! sealed here can be read back only with a key that lies in a slot and nowhere else. It does not know
+//! where slots are stored.
+
+use hmac::{Hmac, KeyInit, Mac};
+use interlock_core::ids::ParcelId;
+use interlock_core::parcel::ClaimToken;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use super::io::Digest;
+use super::record::Sealed;
+use super::{ContentKeys, Rng};
+use crate::exchange::wire::Blob;
+
+/// Personal data that is held while its key exists.
+#[derive(Clone)]
+pub struct Content<T> {
+    /// Day file and slot of the key.
+    pub slot: (u32, u32),
+    /// The value; `None` once the key is destroyed.
+    pub value: Option<T>,
+}
+
+impl<T> std::fmt::Debug for Content<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Content(slot {:?}, {})", self.slot, if self.value.is_some() { "held" } else { "deleted" })
+    }
+}
+
+impl<T: DeserializeOwned> Content<T> {
+    /// Opens sealed content; a missing key or damaged ciphertext leaves no value.
+    pub fn open(sealed: &Sealed, keys: &dyn ContentKeys) -> Self {
+        let value = keys
+            .get(sealed.day, sealed.slot)
+            .and_then(|key| {
+                interlock_journal::keyslots::open(&key, &aad(sealed.day, sealed.slot), &sealed.nonce, &sealed.ciphertext.0).ok()
+            })
+            .and_then(|plain| postcard::from_bytes(&plain).ok());
+        Self { slot: (sealed.day, sealed.slot), value }
+    }
+}
+
+/// A sealed value and the key that opens it.
+pub struct Fresh {
+    /// For the record.
+    pub sealed: Sealed,
+    /// For the slot.
+    pub key: [u8; 32],
+}
+
+/// Seals `value` for `slot` of `day` under a new key. `None` if it cannot be encoded.
+pub fn seal<T: Serialize>(value: &T, day: u32, slot: u32, rng: &mut dyn Rng) -> Option<Fresh> {
+    let mut key = [0; 32];
+    rng.fill(&mut key);
+    let mut nonce = [0; 12];
+    rng.fill(&mut nonce);
+    let plain = zeroize::Zeroizing::new(postcard::to_allocvec(value).ok()?);
+    let ciphertext = interlock_journal::keyslots::seal(&key, &aad(day, slot), &nonce, &plain).ok()?;
+    Some(Fresh { sealed: Sealed { day, slot, nonce, ciphertext: Blob(ciphertext) }, key })
+}
+
+fn aad(day: u32, slot: u32) -> [u8; 8] {
+    let mut out = [0; 8];
+    out[..4].copy_from_slice(&day.to_le_bytes());
+    out[4..].copy_from_slice(&slot.to_le_bytes());
+    out
+}
+
+/// Kinds of links to pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LinkKind {
+    /// `/t/…`
+    Tracking,
+    /// `/p/…`
+    Pickup,
+}
+
+/// Derives the 128-bit tokens of links and labels from a secret of the node. A token is as hard to
+/// guess as the secret, and the same token can be printed again without being stored.
+#[derive(Clone)]
+pub struct Links {
+    secret: [u8; 32],
+}
+
+impl std::fmt::Debug for Links {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Links(redacted)")
+    }
+}
+
+impl Links {
+    /// From the seed of the node's signing key, by a derivation of its own.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self { secret: mac(seed, &[b"interlock links 1"]) }
+    }
+
+    /// The token of a link, 32 hexadecimal digits.
+    pub fn token(&self, kind: LinkKind, parcel: ParcelId) -> String {
+        let label: &[u8] = match kind {
+            LinkKind::Tracking => b"tracking",
+            LinkKind::Pickup => b"pickup",
+        };
+        let full = mac(&self.secret, &[label, parcel.as_bytes()]);
+        full.iter().take(16).map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Digest under which a link is found.
+    pub fn digest(&self, kind: LinkKind, parcel: ParcelId) -> Digest {
+        Sha256::digest(self.token(kind, parcel).as_bytes()).into()
+    }
+
+    /// The claim token that the owner prints on the label.
+    pub fn claim(&self, parcel: ParcelId) -> ClaimToken {
+        let full = mac(&self.secret, &[b"claim", parcel.as_bytes()]);
+        let mut token = [0; 16];
+        token.copy_from_slice(full.get(..16).unwrap_or(&[0; 16]));
+        ClaimToken::from_bytes(token)
+    }
+}
+
+fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return [0; 32];
+    };
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}

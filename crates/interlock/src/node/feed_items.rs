@@ -1,0 +1,101 @@
+//! What a feed shows of an item: the granted fields and no others.
+
+use interlock_core::dataset::Dataset;
+use interlock_core::decide::Grant;
+use interlock_core::event::Place;
+use interlock_core::ids::Marketplace;
+use interlock_core::terms::Field;
+
+use super::Node;
+use super::record::ItemRef;
+use crate::exchange::wire::{CodeView, FeedItem, ParcelView, PreAdviceView, StationView};
+
+impl Node {
+    /// The item with the granted fields; `None` if what it is about is gone, or cannot be named.
+    pub(super) fn view(&self, item: &ItemRef, grant: Grant) -> Option<FeedItem> {
+        let has = |field| grant.fields.contains(field);
+        match item {
+            ItemRef::Advice(id) => {
+                let parcel = self.state.parcels.get(*id)?;
+                let own = parcel.owner() == Some(&self.state.me);
+                Some(FeedItem::PreAdvice(PreAdviceView {
+                    carrier: parcel.waybill.carrier().as_str().into(),
+                    number: parcel.waybill.number().into(),
+                    issued_at: parcel.issued_at,
+                    size_class: parcel.size_class.filter(|_| has(Field::SizeClass)).map(|s| s.as_str().into()),
+                    owner: parcel.owner().filter(|_| has(Field::Owner)).cloned(),
+                    marketplace: parcel.marketplace.clone().filter(|_| has(Field::Marketplace)),
+                    claim: own.then(|| hex(self.state.links.claim(*id).hash().as_bytes())),
+                }))
+            }
+            ItemRef::Event(id, index) => {
+                let parcel = self.state.parcels.get(*id)?;
+                let entry = parcel.events.get(*index as usize)?;
+                let place = entry.event.place.clone().filter(|place| match place {
+                    Place::Station(_) => has(Field::Station) || has(Field::Place),
+                    Place::Named(_) => has(Field::Place),
+                });
+                let until = parcel.deposit.and_then(|d| self.state.deposits.get(&d)).and_then(|d| d.pickup_until);
+                Some(FeedItem::Parcel(ParcelView {
+                    carrier: parcel.waybill.carrier().as_str().into(),
+                    number: parcel.waybill.number().into(),
+                    sequence: entry.event.number,
+                    step: Some(entry.event.step.clone()).filter(|_| has(Field::Step)),
+                    at: Some(entry.event.at).filter(|_| has(Field::EventTime)),
+                    zone: Some(entry.event.zone).filter(|_| has(Field::EventTime)),
+                    place,
+                    pickup_until: until.filter(|_| has(Field::Deadline)),
+                }))
+            }
+            ItemRef::Station(id) => {
+                let own = self.state.stations.get(id)?;
+                let station = &own.station;
+                Some(FeedItem::Station(StationView {
+                    station: station.id.clone(),
+                    name: has(Field::Name).then(|| station.name.as_str().into()),
+                    position: has(Field::Position).then(|| (station.position.lng_udeg(), station.position.lat_udeg())),
+                    state: has(Field::State).then(|| station.state.as_str().into()),
+                    capacity: has(Field::Capacity)
+                        .then(|| interlock_core::parcel::SizeClass::ALL.map(|size| station.capacity.of(size))),
+                    availability: has(Field::Availability)
+                        .then(|| own.shown.map(|level| level.map_or("none", |l| l.as_str()).into())),
+                }))
+            }
+            ItemRef::Code(id) => {
+                let deposit = self.state.deposits.get(id)?;
+                let parcel = self.state.parcels.get(deposit.parcel)?;
+                let code = deposit.code.value.as_ref()?;
+                has(Field::Code).then(|| {
+                    FeedItem::Code(CodeView {
+                        carrier: parcel.waybill.carrier().as_str().into(),
+                        number: parcel.waybill.number().into(),
+                        code: code.reveal(),
+                        compartment: deposit.compartment.number(),
+                    })
+                })
+            }
+        }
+    }
+
+    /// The marketplace of what an item is about; `None` for open data and for parcels without one.
+    pub(super) fn marketplace_of(&self, item: &ItemRef) -> Option<Marketplace> {
+        match item {
+            ItemRef::Advice(id) | ItemRef::Event(id, _) => self.state.parcels.get(*id)?.marketplace.clone(),
+            ItemRef::Code(deposit) => {
+                let parcel = self.state.deposits.get(deposit)?.parcel;
+                self.state.parcels.get(parcel)?.marketplace.clone()
+            }
+            ItemRef::Station(_) => None,
+        }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The dataset that a step's event belongs to.
+pub(super) const fn dataset_of_step(locker: bool) -> Dataset {
+    if locker { Dataset::LockerEvents } else { Dataset::TrackingEvents }
+}

@@ -1,0 +1,198 @@
+//! What a node has under way and may forget at a restart.
+//!
+//! Purpose: calls, parked polls, waiting callers, timers. Invariant: losing all of it loses nothing
+//! that was acknowledged; [`super::Node::start`] makes it anew from the state. It does not know time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::{DepositId, MessageId, ParcelId, ParticipantId, RequestId, WireId};
+use interlock_core::time::Timestamp;
+
+use super::io::{CallId, ReplyId};
+use crate::exchange::wire::Lane;
+
+/// What an outgoing call was for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A poll of a feed.
+    Pull(PullKey),
+    /// A receipt for a feed.
+    Receipt(PullKey),
+    /// A lookup.
+    Lookup {
+        /// Whom.
+        to: ParticipantId,
+        /// The request.
+        request_id: RequestId,
+    },
+    /// A receipt for lookups.
+    LookupReceipt(ParticipantId),
+    /// A message of the Dataspace Protocol about a negotiation.
+    Negotiation(WireId),
+    /// A message of the Dataspace Protocol about a transfer.
+    Transfer(WireId),
+    /// A manifest.
+    Cooperation(WireId),
+    /// A catalog, for a caller of ours.
+    Catalog(ReplyId),
+    /// Their leaves that we miss.
+    Entries(ParticipantId),
+}
+
+/// One lane of one feed that we consume.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PullKey {
+    /// From whom.
+    pub from: ParticipantId,
+    /// Dataset.
+    pub dataset: Dataset,
+    /// Lane.
+    pub lane: Lane,
+}
+
+/// A lane that is being pulled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pull {
+    /// The provider's id of the transfer.
+    pub transfer: WireId,
+    /// Whether a poll is under way.
+    pub polling: bool,
+    /// Failures in a row.
+    pub failures: u32,
+}
+
+/// A partner's poll that waits for an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// Where its answer goes.
+    pub reply: ReplyId,
+    /// Who polls.
+    pub from: ParticipantId,
+    /// Our id of the transfer.
+    pub transfer: WireId,
+    /// Lane.
+    pub lane: Lane,
+    /// Position asked after.
+    pub after: u64,
+    /// Most events wanted.
+    pub limit: u32,
+    /// When it is answered empty.
+    pub until: Timestamp,
+}
+
+/// A caller of ours that waits for events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventWaiter {
+    /// Where its answer goes.
+    pub reply: ReplyId,
+    /// Dataset wanted.
+    pub feed: Option<Dataset>,
+    /// Cursor.
+    pub after: u64,
+    /// Most events wanted.
+    pub limit: u32,
+    /// When it is answered empty.
+    pub until: Timestamp,
+}
+
+/// Something to do at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Poll again.
+    Pull(PullKey),
+    /// Give a receipt again that failed, for the position.
+    Receipt(PullKey, u64),
+    /// Ask for contacts again, or at last.
+    Lookup(ParticipantId),
+    /// Give the receipt for lookups on its own.
+    LookupReceipt(ParticipantId),
+    /// Hand a message to the gateway again.
+    Message(MessageId),
+    /// Answer a courier who waits for a slow owner.
+    Courier(DepositId),
+    /// A compartment was kept long enough.
+    Reservation(DepositId),
+    /// The time to pick a parcel up is over.
+    Pickup(DepositId),
+    /// A parked poll runs out.
+    Poll,
+    /// Send a negotiation's message again.
+    Negotiation(WireId),
+    /// Send a transfer's message again.
+    Transfer(WireId),
+    /// Send a manifest again.
+    Cooperation(WireId),
+}
+
+/// Everything under way.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Calls by id.
+    pub calls: BTreeMap<CallId, Purpose>,
+    next_call: u64,
+    /// Lanes being pulled.
+    pub pulls: BTreeMap<PullKey, Pull>,
+    /// Polls of partners that wait.
+    pub parked: Vec<Parked>,
+    /// Feeds that got something in this step.
+    pub ready: BTreeSet<(ParticipantId, Dataset)>,
+    /// Callers of ours that wait for events.
+    pub event_waiters: Vec<EventWaiter>,
+    /// Couriers that wait for a deposit's answer.
+    pub couriers: BTreeMap<DepositId, ReplyId>,
+    /// Deposits whose contact is to be asked for, by owner.
+    pub to_ask: BTreeMap<ParticipantId, VecDeque<DepositId>>,
+    /// Owners with a lookup under way.
+    pub asking: BTreeSet<ParticipantId>,
+    /// Tries so far of what is repeated.
+    pub tries: BTreeMap<Timer, u32>,
+    /// Deliveries under way, with their tries.
+    pub delivering: BTreeMap<MessageId, u32>,
+    timers: BTreeSet<(Timestamp, Timer)>,
+    /// When an agreement changes its state next.
+    pub settle_at: Option<Timestamp>,
+    /// Highest numbers seen so far in the batch that is being taken in.
+    pub seen: BTreeMap<(ParcelId, ParticipantId), u32>,
+    /// Denials already on record, so that a poll that repeats does not repeat the entry.
+    pub denied: BTreeSet<(WireId, String)>,
+}
+
+impl Live {
+    /// A new call.
+    pub fn call(&mut self, purpose: Purpose) -> CallId {
+        self.next_call += 1;
+        let id = CallId(self.next_call);
+        self.calls.insert(id, purpose);
+        id
+    }
+
+    /// Sets a timer.
+    pub fn timer(&mut self, at: Timestamp, timer: Timer) {
+        self.timers.insert((at, timer));
+    }
+
+    /// When the next timer is due.
+    pub fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the timers that are due.
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<Timer> {
+        let mut due = Vec::new();
+        while self.timers.first().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, timer)) = self.timers.pop_first() {
+                due.push(timer);
+            }
+        }
+        due
+    }
+}
+
+/// How long to wait before the given try, in milliseconds: doubling from half a second to a minute,
+/// with up to half of it random.
+pub fn backoff_ms(tries: u32, draw: u64) -> i64 {
+    let base = 500_i64.saturating_mul(1 << tries.min(7)).min(60_000);
+    let jitter = i64::try_from(draw % 1_000).unwrap_or(0);
+    base / 2 + base * jitter / 2_000
+}

@@ -1,0 +1,238 @@
+//! Applying records, one function a kind.
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::ids::{ParticipantId, RequestId};
+use interlock_core::time::Timestamp;
+
+use super::channel::{Answered, Asked};
+use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State};
+use crate::exchange::wire::Blob;
+use crate::node::ContentKeys;
+use crate::node::record::{
+    BatchReleased, LookupAsked, LookupDecision, LookupReleased, MessageKind, MessageOutcome, Record,
+};
+
+/// Why a record does not fit the state: the journal is not this node's, or is damaged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a record does not fit the state: {0}; restore the data directory from a backup")]
+pub struct ReplayError(pub &'static str);
+
+impl State {
+    /// Applies one record written at `at`.
+    ///
+    /// # Errors
+    /// [`ReplayError`] if it refers to something that was never recorded.
+    pub fn apply(&mut self, at: Timestamp, record: &Record, keys: &dyn ContentKeys) -> Result<(), ReplayError> {
+        self.high = self.high.max(at);
+        match record {
+            Record::Partner(partner) => {
+                self.partners.insert(partner.id.clone(), (**partner).clone());
+            }
+            Record::PartnerRemoved(id) => {
+                self.partners.remove(id);
+            }
+            Record::ApiKey { name, role, digest } => {
+                self.api_keys.insert(*digest, (name.clone(), *role));
+            }
+            Record::Offer(offer) => {
+                self.book.offers.insert(offer.id.clone(), (**offer).clone());
+            }
+            Record::OfferWithdrawn(id) => {
+                self.book.offers.remove(id);
+            }
+            Record::Negotiation(negotiation) => {
+                self.book.negotiations.insert(negotiation.id.clone(), (**negotiation).clone());
+            }
+            Record::Agreement(agreement) => {
+                self.book.agreements.insert(agreement.id.clone(), (**agreement).clone());
+            }
+            Record::AgreementState { agreement, state } => self.agreement_entered(agreement, *state)?,
+            Record::Transfer(transfer) => {
+                self.book.transfers.insert(transfer.id.clone(), (**transfer).clone());
+            }
+            Record::Cooperation(cooperation) => {
+                self.book.cooperations.insert(cooperation.id.clone(), (**cooperation).clone());
+            }
+            Record::Parcel(parcel) => self.parcel(at, parcel, keys),
+            Record::Claimed { parcel, claimant, token } => self.claimed(*parcel, claimant, *token)?,
+            Record::Event(event) => self.own_event(at, event)?,
+            Record::Station(station) => self.station(at, station),
+            Record::Deposit(deposit) => self.deposit(at, deposit, keys)?,
+            Record::Stay { deposit, input } => self.stay(at, *deposit, input)?,
+            Record::Notifier { deposit, teller } => self.teller(*deposit, teller)?,
+            Record::LookupAsked(asked) => self.lookup_asked(at, asked)?,
+            Record::LookupAnswered { from, request_id, outcomes } => {
+                self.lookup_answered(from, *request_id, outcomes, keys)?;
+            }
+            Record::BatchReleased(batch) => self.batch_released(at, batch)?,
+            Record::LookupReleased(lookup) => self.lookup_released(at, lookup)?,
+            Record::Denied { to, dataset, reason, leaf } => {
+                self.append_leaf(to, leaf)?;
+                self.count_denial(reason);
+                self.ledger.push(LedgerEntry {
+                    at,
+                    to: to.clone(),
+                    dataset: *dataset,
+                    agreement: None,
+                    purpose: None,
+                    outcome: LedgerOutcome::Denied { reason: reason.clone() },
+                });
+            }
+            Record::Mirrored { from, first, leaves, checkpoint } => self.mirrored(from, *first, leaves, checkpoint)?,
+            Record::Leaf { to, leaf } => {
+                self.append_leaf(to, leaf)?;
+            }
+            Record::Receipted { from, dataset, lane, next } => {
+                let channel = self.channels.entry(from.clone()).or_default();
+                channel.outbound.entry(*dataset).or_default().receipted(*lane, *next);
+            }
+            Record::BatchReceived(batch) => self.batch_received(at, batch, keys)?,
+            Record::Message { id, parcel, kind } => self.message(at, *id, *parcel, *kind),
+            Record::MessageDone { id, outcome } => self.message_done(at, *id, outcome)?,
+            Record::Keyed { caller, key, body, effect } => {
+                let entry = Keyed { body: *body, effect: effect.clone(), at };
+                self.keyed.insert((*caller, key.clone()), entry);
+            }
+            Record::Alert { kind, parcel, partner, detail } => self.alerts.push(Alert {
+                at,
+                kind: *kind,
+                parcel: *parcel,
+                partner: partner.clone(),
+                detail: detail.clone(),
+            }),
+            Record::ContactDeleted { parcel } => self.contact_deleted(*parcel),
+        }
+        Ok(())
+    }
+
+    fn agreement_entered(&mut self, id: &interlock_core::ids::WireId, state: AgreementState) -> Result<(), ReplayError> {
+        let agreement = self.book.agreements.get_mut(id).ok_or(ReplayError("an agreement is unknown"))?;
+        agreement.state = state;
+        if agreement.provider != self.me {
+            return Ok(());
+        }
+        let (consumer, dataset) = (agreement.consumer.clone(), agreement.terms.dataset);
+        let covers_from = agreement.terms.coverage_start();
+        let feed = self.channels.entry(consumer).or_default().outbound.entry(dataset).or_default();
+        match state {
+            AgreementState::InForce => feed.cover(covers_from),
+            AgreementState::Ended | AgreementState::Superseded => feed.withdraw(),
+            AgreementState::Finalized
+            | AgreementState::Signed
+            | AgreementState::Suspended
+            | AgreementState::RunOff => {}
+        }
+        Ok(())
+    }
+
+    fn lookup_asked(&mut self, at: Timestamp, asked: &LookupAsked) -> Result<(), ReplayError> {
+        self.append_leaf(&asked.to, &asked.leaf)?;
+        let channel = self.channels.entry(asked.to.clone()).or_default();
+        channel.asked.insert(
+            asked.request_id,
+            Asked {
+                agreement: asked.agreement.clone(),
+                purpose: asked.purpose.clone(),
+                items: asked.items.clone(),
+                at,
+            },
+        );
+        Ok(())
+    }
+
+    fn batch_released(&mut self, at: Timestamp, batch: &BatchReleased) -> Result<(), ReplayError> {
+        let leaf = if batch.salts.is_empty() { 0 } else { self.append_leaf(&batch.to, &batch.leaf)? };
+        let channel = self.channels.entry(batch.to.clone()).or_default();
+        let feed = channel.outbound.entry(batch.dataset).or_default();
+        feed.release(batch.lane, batch.taken, &batch.withheld, &batch.salts, &batch.agreement, leaf);
+        if batch.salts.is_empty() {
+            return Ok(());
+        }
+        let events = u32::try_from(batch.salts.len()).map_err(|_| ReplayError("a batch is too large"))?;
+        self.counters.releases += u64::from(events);
+        self.ledger.push(LedgerEntry {
+            at,
+            to: batch.to.clone(),
+            dataset: batch.dataset,
+            agreement: Some(batch.agreement.clone()),
+            purpose: None,
+            outcome: LedgerOutcome::Batch { lane: batch.lane, events },
+        });
+        Ok(())
+    }
+
+    fn lookup_released(&mut self, at: Timestamp, lookup: &LookupReleased) -> Result<(), ReplayError> {
+        for leaf in &lookup.leaves {
+            self.append_leaf(&lookup.to, leaf)?;
+        }
+        let dataset = interlock_core::dataset::Dataset::RecipientContact;
+        for outcome in &lookup.outcomes {
+            let entry = |outcome| LedgerEntry {
+                at,
+                to: lookup.to.clone(),
+                dataset,
+                agreement: Some(lookup.agreement.clone()),
+                purpose: Some(lookup.purpose.clone()),
+                outcome,
+            };
+            match outcome {
+                LookupDecision::Released { parcel, form, lease } => {
+                    self.counters.releases += 1;
+                    let channel = self.channels.entry(lookup.to.clone()).or_default();
+                    channel.usage.entry(dataset).or_default().debit(lookup.day, *parcel);
+                    self.ledger.push(entry(LedgerOutcome::Contact { parcel: *parcel, form: *form }));
+                    self.contact_used(at, *parcel, lookup, *form, lease.as_ref());
+                }
+                LookupDecision::Denied { reason } => {
+                    self.ledger.push(entry(LedgerOutcome::Denied { reason: reason.clone() }));
+                    self.count_denial(reason);
+                }
+            }
+        }
+        let channel = self.channels.entry(lookup.to.clone()).or_default();
+        let log_size = channel.out.size();
+        channel.answered.push_back(Answered {
+            request_id: lookup.request_id,
+            agreement: lookup.agreement.clone(),
+            outcomes: lookup.outcomes.clone(),
+            log_size,
+        });
+        Ok(())
+    }
+
+    fn message(&mut self, at: Timestamp, id: interlock_core::ids::MessageId, parcel: interlock_core::ids::ParcelId, kind: MessageKind) {
+        let deposit = self.parcels.get(parcel).and_then(|p| p.deposit);
+        if let Some(state) = deposit.and_then(|d| self.deposits.get_mut(&d)) {
+            state.message = Some(id);
+        }
+        let state = MessageState { parcel, deposit, kind, queued_at: at, delivered_at: None, refused: None };
+        self.messages.insert(id, state);
+    }
+
+    fn message_done(&mut self, at: Timestamp, id: interlock_core::ids::MessageId, outcome: &MessageOutcome) -> Result<(), ReplayError> {
+        let message = self.messages.get_mut(&id).ok_or(ReplayError("a message is unknown"))?;
+        match outcome {
+            MessageOutcome::Delivered => {
+                message.delivered_at = Some(at);
+                self.counters.messages_sent += 1;
+            }
+            MessageOutcome::Refused { reason } => message.refused = Some(reason.clone()),
+        }
+        Ok(())
+    }
+
+    /// Appends an encoded leaf to our log toward `to` and returns its index.
+    pub(super) fn append_leaf(&mut self, to: &ParticipantId, leaf: &Blob) -> Result<u64, ReplayError> {
+        let channel = self.channels.entry(to.clone()).or_default();
+        channel.out.append(&leaf.0).map_err(|_| ReplayError("a leaf does not fit its log"))
+    }
+
+    pub(super) fn count_denial(&mut self, reason: &str) {
+        *self.counters.denials.entry(reason.into()).or_default() += 1;
+    }
+
+    /// The lookup of ours with this id, and to whom.
+    pub fn asked(&self, from: &ParticipantId, request_id: RequestId) -> Option<&Asked> {
+        self.channels.get(from)?.asked.get(&request_id)
+    }
+}

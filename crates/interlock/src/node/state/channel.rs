@@ -1,0 +1,125 @@
+//! What stands between us and one counterparty.
+//!
+//! Purpose: both bilateral logs, the feeds in both directions, lookups in both directions, usage.
+//! Invariants: our log toward them has one writer, us; a lookup keeps its answer until its receipt
+//! came; usage survives a successor of an agreement, because it is kept by dataset. It does not know
+//! what may be released.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::{DepositId, ParcelId, RequestId, WireId};
+use interlock_core::time::Timestamp;
+use interlock_journal::bilateral::{MirrorLog, OutLog};
+
+use super::feed::Feed;
+use crate::exchange::wire::Lane;
+use crate::node::record::LookupDecision;
+
+/// Everything about one counterparty.
+#[derive(Debug, Default)]
+pub struct Channel {
+    /// Our log toward them.
+    pub out: OutLog,
+    /// Their log toward us.
+    pub mirror: MirrorLog,
+    /// How much of their log our newest receipt names.
+    pub receipted: u64,
+    /// Feeds that we provide.
+    pub outbound: BTreeMap<Dataset, Feed>,
+    /// Feeds that we consume.
+    pub inbound: BTreeMap<Dataset, Inbound>,
+    /// Lookups of ours without an answer yet.
+    pub asked: BTreeMap<RequestId, Asked>,
+    /// Lookups of theirs that we answered, until receipted.
+    pub answered: VecDeque<Answered>,
+    /// Usage by dataset.
+    pub usage: BTreeMap<Dataset, UsageState>,
+}
+
+/// Where we are in a feed that we consume.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inbound {
+    /// Last durable position of the live lane.
+    pub live: u64,
+    /// Last durable position of the backlog lane.
+    pub backlog: u64,
+}
+
+impl Inbound {
+    /// The cursor of a lane.
+    pub const fn cursor(&self, lane: Lane) -> u64 {
+        match lane {
+            Lane::Live => self.live,
+            Lane::Backlog => self.backlog,
+        }
+    }
+
+    /// Moves the cursor of a lane.
+    pub const fn advance(&mut self, lane: Lane, next: u64) {
+        match lane {
+            Lane::Live => self.live = next,
+            Lane::Backlog => self.backlog = next,
+        }
+    }
+}
+
+/// A lookup of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The agreement that we rely on.
+    pub agreement: WireId,
+    /// Purpose.
+    pub purpose: String,
+    /// Deposits, each with the salt of its item and the time of its evidence.
+    pub items: Vec<(DepositId, RequestId, Timestamp)>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A lookup of theirs that we answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The request.
+    pub request_id: RequestId,
+    /// Under which agreement.
+    pub agreement: WireId,
+    /// By item.
+    pub outcomes: Vec<LookupDecision>,
+    /// Size of our log with its leaves: a receipt over that much closes it.
+    pub log_size: u64,
+}
+
+/// Usage of a dataset by the counterparty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsageState {
+    /// The day counted, in the term's zone.
+    pub day: i64,
+    /// Distinct parcels released on that day.
+    pub parcels: BTreeSet<ParcelId>,
+    /// Releases of each parcel.
+    pub releases: BTreeMap<ParcelId, u32>,
+}
+
+impl UsageState {
+    /// Debits a release.
+    pub fn debit(&mut self, day: i64, parcel: ParcelId) {
+        if day > self.day {
+            self.day = day;
+            self.parcels.clear();
+        }
+        self.parcels.insert(parcel);
+        let releases = self.releases.entry(parcel).or_default();
+        *releases = releases.saturating_add(1);
+    }
+
+    /// What `decide` is told of a parcel on `day`.
+    pub fn seen(&self, day: i64, parcel: ParcelId) -> interlock_core::decide::Usage {
+        let today = day == self.day;
+        interlock_core::decide::Usage {
+            parcels_today: if today { u32::try_from(self.parcels.len()).unwrap_or(u32::MAX) } else { 0 },
+            parcel_counted_today: today && self.parcels.contains(&parcel),
+            releases_of_parcel: self.releases.get(&parcel).copied().unwrap_or(0),
+        }
+    }
+}

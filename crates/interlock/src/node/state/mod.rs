@@ -1,0 +1,292 @@
+//! What a node knows, all of it derived from its journal.
+//!
+//! Purpose: the state that decisions are made against. Invariants: only [`State::apply`] changes it;
+//! nothing in it depends on anything but the records applied and their times; personal data is held
+//! only while its content key exists. It does not know requests, answers or effects.
+
+mod apply;
+pub mod channel;
+pub mod feed;
+mod lockers;
+pub mod parcels;
+mod receive;
+mod timeline;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use interlock_core::contact::ContactForm;
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::{
+    CourierId, DepositId, IdempotencyKey, MessageId, ParcelId, ParticipantId, StationId, WireId,
+};
+use interlock_core::locker::Stay;
+use interlock_core::parcel::SizeClass;
+use interlock_core::pickup_code::PickupCode;
+use interlock_core::station::{Availability, CompartmentNo, Compartments, Station};
+use interlock_core::time::Timestamp;
+
+use self::channel::Channel;
+use self::parcels::Parcels;
+use super::agreements::Book;
+use super::content::{Content, Links};
+use super::io::{Digest, Role};
+use super::record::{AlertKind, KeyedEffect, MessageKind, StationSeen, Teller};
+use crate::exchange::wire::{Contact, Lane};
+use crate::identity::partner::Partner;
+
+/// The state of one node.
+#[derive(Debug)]
+pub struct State {
+    /// Whose node it is.
+    pub me: ParticipantId,
+    /// Derives the tokens of links and labels.
+    pub links: Links,
+    /// Who may talk to us.
+    pub partners: BTreeMap<ParticipantId, Partner>,
+    /// API keys by their digest.
+    pub api_keys: BTreeMap<Digest, (String, Role)>,
+    /// Offers, negotiations, agreements, transfers.
+    pub book: Book,
+    /// Parcels.
+    pub parcels: Parcels,
+    /// Our stations.
+    pub stations: BTreeMap<StationId, OwnStation>,
+    /// Partners' stations.
+    pub stations_seen: BTreeMap<(ParticipantId, StationId), StationSeen>,
+    /// Deposits at our stations.
+    pub deposits: BTreeMap<DepositId, Deposit>,
+    /// By counterparty: both logs, feeds, lookups.
+    pub channels: BTreeMap<ParticipantId, Channel>,
+    /// Messages to recipients.
+    pub messages: BTreeMap<MessageId, MessageState>,
+    /// Requests with an idempotency key.
+    pub keyed: BTreeMap<(Digest, IdempotencyKey), Keyed>,
+    /// What came in from partners, in order, for our own systems.
+    pub inbox: Vec<InboxEntry>,
+    /// Releases and denials.
+    pub ledger: Vec<LedgerEntry>,
+    /// Alerts.
+    pub alerts: Vec<Alert>,
+    /// Counts since the beginning.
+    pub counters: Counters,
+    /// Next free key slot of the newest day file.
+    pub next_slot: (u32, u32),
+    /// Highest time in the journal.
+    pub high: Timestamp,
+}
+
+/// A station of ours.
+#[derive(Debug)]
+pub struct OwnStation {
+    /// The station.
+    pub station: Station,
+    /// Its compartments.
+    pub compartments: Compartments,
+    /// What partners were last shown.
+    pub shown: [Availability; 3],
+}
+
+/// A deposit at a station of ours.
+#[derive(Debug)]
+pub struct Deposit {
+    /// The parcel.
+    pub parcel: ParcelId,
+    /// The station.
+    pub station: StationId,
+    /// The compartment.
+    pub compartment: CompartmentNo,
+    /// Size class.
+    pub size_class: SizeClass,
+    /// Where it is in its life.
+    pub stay: Stay,
+    /// The courier.
+    pub courier: Content<CourierId>,
+    /// The code.
+    pub code: Content<PickupCode>,
+    /// The recipient's contact, once we have it.
+    pub contact: Option<Content<Contact>>,
+    /// Its form.
+    pub contact_form: Option<ContactForm>,
+    /// Who tells the recipient; unsettled while a lookup is under way.
+    pub teller: Option<Teller>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When the door was closed on the parcel.
+    pub deposited_at: Option<Timestamp>,
+    /// Until when it can be picked up.
+    pub pickup_until: Option<Timestamp>,
+    /// Its message, if one was decided on.
+    pub message: Option<MessageId>,
+}
+
+/// A message to a recipient.
+#[derive(Debug)]
+pub struct MessageState {
+    /// The parcel.
+    pub parcel: ParcelId,
+    /// The deposit, at a locker operator.
+    pub deposit: Option<DepositId>,
+    /// What it says.
+    pub kind: MessageKind,
+    /// When it was decided on.
+    pub queued_at: Timestamp,
+    /// When the gateway took it.
+    pub delivered_at: Option<Timestamp>,
+    /// Why the gateway will never take it.
+    pub refused: Option<String>,
+}
+
+/// A request with an idempotency key.
+#[derive(Debug)]
+pub struct Keyed {
+    /// Digest of the body.
+    pub body: Digest,
+    /// What it led to.
+    pub effect: KeyedEffect,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One event that came in from a partner.
+#[derive(Debug)]
+pub struct InboxEntry {
+    /// From whom.
+    pub from: ParticipantId,
+    /// Dataset.
+    pub dataset: Dataset,
+    /// Lane that it came by.
+    pub lane: Lane,
+    /// The parcel and the index of the event in its timeline.
+    pub event: Option<(ParcelId, u32)>,
+    /// The station, if it is about one.
+    pub station: Option<StationId>,
+    /// When it was accepted.
+    pub at: Timestamp,
+}
+
+/// One release or denial.
+#[derive(Debug)]
+pub struct LedgerEntry {
+    /// When.
+    pub at: Timestamp,
+    /// To whom; we are the provider.
+    pub to: ParticipantId,
+    /// What.
+    pub dataset: Dataset,
+    /// Under which agreement, if any applied.
+    pub agreement: Option<WireId>,
+    /// Purpose, where one was stated.
+    pub purpose: Option<String>,
+    /// Released how many items, or denied why.
+    pub outcome: LedgerOutcome,
+}
+
+/// Outcome of a ledger entry.
+#[derive(Debug)]
+pub enum LedgerOutcome {
+    /// A batch of so many events.
+    Batch {
+        /// Lane.
+        lane: Lane,
+        /// Events.
+        events: u32,
+    },
+    /// The contact of one parcel.
+    Contact {
+        /// Parcel.
+        parcel: ParcelId,
+        /// Form.
+        form: ContactForm,
+    },
+    /// Denied.
+    Denied {
+        /// Why.
+        reason: String,
+    },
+    /// Decided as a release, but the term ended before it reached the socket.
+    Voided,
+}
+
+/// Something for people to look at.
+#[derive(Debug)]
+pub struct Alert {
+    /// When.
+    pub at: Timestamp,
+    /// Kind.
+    pub kind: AlertKind,
+    /// Which parcel.
+    pub parcel: Option<ParcelId>,
+    /// Which partner.
+    pub partner: Option<ParticipantId>,
+    /// In words.
+    pub detail: String,
+}
+
+/// Counts, each of what is on record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Deposits confirmed.
+    pub deposits: u64,
+    /// Deposits refused because nobody could tell the recipient.
+    pub deposits_refused: u64,
+    /// Messages that the gateway took.
+    pub messages_sent: u64,
+    /// Parcels picked up.
+    pub picked_up: u64,
+    /// Events accepted at our own door or made by our lockers.
+    pub events_accepted: u64,
+    /// Events received from partners.
+    pub events_received: u64,
+    /// Repeats received from partners and kept out.
+    pub events_duplicate: u64,
+    /// Received events whose number was lower than one received before.
+    pub events_out_of_order: u64,
+    /// Items released: events and contacts.
+    pub releases: u64,
+    /// Denials by reason.
+    pub denials: BTreeMap<String, u64>,
+    /// Receipts given.
+    pub receipts: u64,
+}
+
+impl State {
+    /// The state before the first record.
+    pub fn new(me: ParticipantId, links: Links) -> Self {
+        Self {
+            me,
+            links,
+            partners: BTreeMap::new(),
+            api_keys: BTreeMap::new(),
+            book: Book::default(),
+            parcels: Parcels::default(),
+            stations: BTreeMap::new(),
+            stations_seen: BTreeMap::new(),
+            deposits: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            keyed: BTreeMap::new(),
+            inbox: Vec::new(),
+            ledger: Vec::new(),
+            alerts: Vec::new(),
+            counters: Counters::default(),
+            next_slot: (0, 0),
+            high: Timestamp::from_millis(0),
+        }
+    }
+
+    /// The channel with `partner`, if anything was ever exchanged.
+    pub fn channel(&self, partner: &ParticipantId) -> Option<&Channel> {
+        self.channels.get(partner)
+    }
+
+    /// How many items wait at us, not released, by consumer and dataset.
+    pub fn waiting(&self) -> VecDeque<(&ParticipantId, Dataset, u64)> {
+        let mut out = VecDeque::new();
+        for (partner, channel) in &self.channels {
+            for (dataset, feed) in &channel.outbound {
+                out.push_back((partner, *dataset, feed.waiting()));
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,263 @@
+//! Applying records about parcels, and routing their events to the feeds of those who may have them.
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::{ParcelId, ParticipantId};
+use interlock_core::parcel::{Claim, ClaimToken, ClaimTokenHash, Consent, Ownership};
+use interlock_core::terms::{Backlog, Notifier};
+use interlock_core::time::Timestamp;
+
+use super::State;
+use super::apply::ReplayError;
+use super::feed::Queued;
+use super::parcels::{BareClaim, ContactUse, Parcel, TimelineEvent};
+use crate::node::ContentKeys;
+use crate::node::content::{Content, LinkKind};
+use crate::node::record::{EventRecord, ItemRef, LookupReleased, ParcelRecord};
+use interlock_core::contact::ContactForm;
+
+impl State {
+    pub(super) fn parcel(&mut self, at: Timestamp, record: &ParcelRecord, keys: &dyn ContentKeys) {
+        if self.parcels.get(record.id).is_none() {
+            let links = [LinkKind::Tracking, LinkKind::Pickup].map(|kind| (self.links.digest(kind, record.id), kind));
+            self.parcels.insert(new_parcel(at, record), links);
+        }
+        let carrier_says = self.speaks_for_carrier(record);
+        let Some(parcel) = self.parcels.get_mut(record.id) else { return };
+        let owner_before = parcel.owner().cloned();
+        if carrier_says {
+            if let Some(owner) = &record.owner {
+                parcel.ownership = parcel.ownership.claim(&Claim::PreAdvice { owner });
+            }
+            fill(&mut parcel.marketplace, record.marketplace.as_ref());
+            fill(&mut parcel.size_class, record.size_class.as_ref());
+            fill(&mut parcel.merchant, record.merchant.as_ref());
+        } else if let Some(claimant) = &record.source {
+            parcel.ownership = parcel.ownership.claim(&Claim::Bare { claimant });
+            let token = record.claim.map(ClaimTokenHash::from_bytes);
+            let claim = BareClaim { claimant: claimant.clone(), token, marketplace: record.marketplace.clone() };
+            if !parcel.claims.contains(&claim) {
+                parcel.claims.push(claim);
+            }
+        }
+        if record.source.is_none() {
+            if record.consent != Consent::Unknown {
+                parcel.consent = record.consent;
+            }
+            if let Some(sealed) = &record.recipient {
+                parcel.recipient = Some(Content::open(sealed, keys));
+            }
+        }
+        let advised: Vec<ParticipantId> =
+            record.lockers.iter().filter(|locker| !parcel.lockers.contains(locker)).cloned().collect();
+        parcel.lockers.extend(advised.iter().cloned());
+        let owner_after = parcel.owner().cloned();
+        for locker in advised {
+            self.enqueue(&locker, Dataset::PreAdvice, Queued { item: ItemRef::Advice(record.id), arose_at: at }, at);
+        }
+        if owner_before.is_none() && owner_after.is_some() {
+            self.route_history(record.id);
+        }
+    }
+
+    /// Whether the record is the carrier's own word (or our own door's): then its owner counts.
+    fn speaks_for_carrier(&self, record: &ParcelRecord) -> bool {
+        match &record.source {
+            None => true,
+            Some(source) => self
+                .partners
+                .get(source)
+                .is_some_and(|p| p.carriers.iter().any(|c| c == record.waybill.carrier())),
+        }
+    }
+
+    pub(super) fn claimed(&mut self, id: ParcelId, claimant: &ParticipantId, token: [u8; 16]) -> Result<(), ReplayError> {
+        let parcel = self.parcels.get_mut(id).ok_or(ReplayError("a claimed parcel is unknown"))?;
+        let owner_before = parcel.owner().cloned();
+        let token = ClaimToken::from_bytes(token);
+        let claims = parcel.claims.clone();
+        for claim in claims.iter().filter(|claim| &claim.claimant == claimant) {
+            parcel.ownership = parcel.ownership.claim(&Claim::Token {
+                claimant,
+                token: &token,
+                expected: claim.token.as_ref(),
+            });
+            if claim.token.is_some_and(|hash| hash.matches(&token)) {
+                fill(&mut parcel.marketplace, claim.marketplace.as_ref());
+            }
+        }
+        if owner_before.is_none() && parcel.owner().is_some() {
+            self.route_history(id);
+        }
+        Ok(())
+    }
+
+    pub(super) fn own_event(&mut self, at: Timestamp, record: &EventRecord) -> Result<(), ReplayError> {
+        let parcel = self.parcels.get_mut(record.parcel).ok_or(ReplayError("an event's parcel is unknown"))?;
+        if record.event.number != parcel.last_number(None) + 1 {
+            return Err(ReplayError("an event is numbered out of order"));
+        }
+        if record.event.step.is_final() {
+            parcel.closed_at = Some(at);
+        }
+        let index = u32::try_from(parcel.events.len()).map_err(|_| ReplayError("a parcel has too many events"))?;
+        parcel.events.push(TimelineEvent {
+            event: record.event.clone(),
+            from: None,
+            logged_at: at,
+            digest: record.digest,
+        });
+        self.counters.events_accepted += 1;
+        self.route(record.parcel, index);
+        Ok(())
+    }
+
+    /// Routes what was accepted before the owner was known.
+    fn route_history(&mut self, id: ParcelId) {
+        let Some(parcel) = self.parcels.get(id) else { return };
+        let own: Vec<u32> =
+            (0u32..).zip(&parcel.events).filter(|(_, e)| e.from.is_none()).map(|(index, _)| index).collect();
+        for index in own {
+            self.route(id, index);
+        }
+    }
+
+    /// Puts an event of our own into the feeds of those who may have it: the owner, and the carrier
+    /// where it is agreed that the carrier tells the recipient.
+    fn route(&mut self, id: ParcelId, index: u32) {
+        let Some(parcel) = self.parcels.get(id) else { return };
+        let Some(entry) = parcel.events.get(index as usize) else { return };
+        let (at, locker) = (entry.logged_at, entry.event.step.is_locker());
+        let dataset = if locker { Dataset::LockerEvents } else { Dataset::TrackingEvents };
+        let mut consumers: Vec<ParticipantId> = parcel.owner().filter(|owner| **owner != self.me).cloned().into_iter().collect();
+        if locker {
+            consumers.extend(self.carrier_notified(parcel).filter(|carrier| !consumers.contains(carrier)));
+        }
+        for consumer in consumers {
+            self.enqueue(&consumer, dataset, Queued { item: ItemRef::Event(id, index), arose_at: at }, at);
+        }
+    }
+
+    /// The parcel's carrier, if it ever had an agreement with us by which it tells the recipient.
+    fn carrier_notified(&self, parcel: &Parcel) -> Option<ParticipantId> {
+        let carrier = self.carrier_of(parcel)?;
+        self.book
+            .between(&self.me, &carrier, Dataset::LockerEvents)
+            .any(|a| a.terms.notifier == Some(Notifier::Carrier))
+            .then_some(carrier)
+    }
+
+    /// The partner that carries the parcel.
+    pub fn carrier_of(&self, parcel: &Parcel) -> Option<ParticipantId> {
+        let carrier = parcel.waybill.carrier();
+        self.partners.values().find(|p| p.carriers.iter().any(|c| c == carrier)).map(|p| p.id.clone())
+    }
+
+    /// Queues an item toward a consumer: ready if an agreement is in force (or its run-off covers the
+    /// parcel), held or dropped otherwise, by the last agreement's word.
+    pub(super) fn enqueue(&mut self, consumer: &ParticipantId, dataset: Dataset, item: Queued, at: Timestamp) {
+        let mut flows = false;
+        let mut drops = false;
+        for (rank, agreement) in self.book.between(&self.me, consumer, dataset).enumerate() {
+            flows |= match agreement.state {
+                AgreementState::InForce => true,
+                AgreementState::RunOff => self
+                    .qualified_at(&item.item, dataset)
+                    .is_some_and(|qualified| qualified < agreement.facts.end(&agreement.terms)),
+                AgreementState::Finalized
+                | AgreementState::Signed
+                | AgreementState::Suspended
+                | AgreementState::Ended
+                | AgreementState::Superseded => false,
+            };
+            drops |= rank == 0 && agreement.terms.backlog == Some(Backlog::Drop) && agreement.terms.from <= at;
+        }
+        let feed = self.channels.entry(consumer.clone()).or_default().outbound.entry(dataset).or_default();
+        match (flows, drops) {
+            (true, _) => feed.push_live(item),
+            (false, true) => feed.dropped += 1,
+            (false, false) => feed.push_held(item),
+        }
+    }
+
+    /// When the parcel behind an item qualified for run-off, by our journal: its deposit for
+    /// `locker-events`, its registration otherwise.
+    pub fn qualified_at(&self, item: &ItemRef, dataset: Dataset) -> Option<Timestamp> {
+        let parcel = match item {
+            ItemRef::Advice(id) | ItemRef::Event(id, _) => self.parcels.get(*id)?,
+            ItemRef::Code(deposit) => self.parcels.get(self.deposits.get(deposit)?.parcel)?,
+            ItemRef::Station(_) => return None,
+        };
+        match dataset {
+            Dataset::LockerEvents | Dataset::PickupCode => parcel
+                .events
+                .iter()
+                .find(|e| e.from.is_none() && e.event.step.is_locker())
+                .map(|e| e.logged_at),
+            Dataset::PreAdvice
+            | Dataset::RecipientContact
+            | Dataset::LockerStations
+            | Dataset::TrackingEvents
+            | Dataset::CooperationStatus
+            | Dataset::ExchangeStatistics => Some(parcel.registered_at),
+        }
+    }
+
+    pub(super) fn contact_used(
+        &mut self,
+        at: Timestamp,
+        id: ParcelId,
+        lookup: &LookupReleased,
+        form: ContactForm,
+        lease: Option<&(String, Timestamp)>,
+    ) {
+        let Some(parcel) = self.parcels.get_mut(id) else { return };
+        parcel.uses.push(ContactUse { to: lookup.to.clone(), purpose: lookup.purpose.clone(), form, at });
+        if let Some((extension, until)) = lease {
+            parcel.lease = Some((extension.clone(), *until, lookup.to.clone()));
+        }
+    }
+
+    pub(super) fn contact_deleted(&mut self, id: ParcelId) {
+        let Some(parcel) = self.parcels.get_mut(id) else { return };
+        if let Some(recipient) = &mut parcel.recipient {
+            recipient.value = None;
+        }
+        if let Some(deposit) = parcel.deposit.and_then(|d| self.deposits.get_mut(&d))
+            && let Some(contact) = &mut deposit.contact
+        {
+            contact.value = None;
+        }
+    }
+}
+
+fn new_parcel(at: Timestamp, record: &ParcelRecord) -> Parcel {
+    Parcel {
+        id: record.id,
+        waybill: record.waybill.clone(),
+        generation: record.generation,
+        issued_at: record.issued_at,
+        registered_at: at,
+        marketplace: None,
+        merchant: None,
+        ownership: Ownership::default(),
+        size_class: None,
+        consent: Consent::Unknown,
+        recipient: None,
+        lockers: Vec::new(),
+        claims: Vec::new(),
+        events: Vec::new(),
+        deposit: None,
+        uses: Vec::new(),
+        lease: None,
+        code: None,
+        pickup_until: None,
+        closed_at: None,
+    }
+}
+
+fn fill<T: Clone>(slot: &mut Option<T>, value: Option<&T>) {
+    if let Some(value) = value {
+        *slot = Some(value.clone());
+    }
+}
