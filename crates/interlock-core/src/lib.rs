@@ -9,5 +9,7 @@ pub mod dataset;
 pub mod decide;
 pub mod event;
 pub mod ids;
+pub mod negotiation;
 pub mod terms;
 pub mod time;
+pub mod transfer;
