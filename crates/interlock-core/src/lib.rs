@@ -3,8 +3,13 @@
 #![no_std]
 extern crate alloc;
 
+pub mod agreement;
 pub mod contact;
 pub mod dataset;
+pub mod decide;
 pub mod event;
 pub mod ids;
+pub mod negotiation;
+pub mod terms;
 pub mod time;
+pub mod transfer;
