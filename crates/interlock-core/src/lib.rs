@@ -7,4 +7,7 @@ pub mod contact;
 pub mod dataset;
 pub mod event;
 pub mod ids;
+pub mod parcel;
+pub mod pickup_code;
 pub mod time;
+pub mod waybill;
