@@ -9,5 +9,6 @@ pub mod event;
 pub mod ids;
 pub mod parcel;
 pub mod pickup_code;
+pub mod station;
 pub mod time;
 pub mod waybill;
