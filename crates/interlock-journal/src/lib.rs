@@ -1,1 +1,9 @@
-//! Journal and bilateral logs.
+//! What a node keeps and what it can prove: the journal over a [`disk::Disk`] seam, and the bilateral
+//! logs with their proofs.
+//!
+//! INVARIANT: nothing is reported as durable before it is, and nothing that was reported is lost
+//! without being named. This crate knows no clock, no randomness and no network; both are parameters.
+
+mod bytes;
+pub mod disk;
+pub mod journal;
