@@ -120,7 +120,10 @@ mod tests {
     #[test]
     fn the_stored_form_is_frozen() {
         let stored = serde_json::to_string(&ApiKey::generate(&[1; 24]).hash()).unwrap();
-        expect_test::expect![[r#""5ebf2f1aa8d24bc8a250cc73c05a404c5e3d15105513c679919db72373b3aba3""#]].assert_eq(&stored);
+        expect_test::expect![[
+            r#""5ebf2f1aa8d24bc8a250cc73c05a404c5e3d15105513c679919db72373b3aba3""#
+        ]]
+        .assert_eq(&stored);
         let back: ApiKeyHash = serde_json::from_str(&stored).unwrap();
         assert!(back.matches(&ApiKey::generate(&[1; 24])));
         assert!(serde_json::from_str::<ApiKeyHash>(r#""abc""#).is_err());

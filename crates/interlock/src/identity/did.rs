@@ -40,13 +40,17 @@ pub enum DidError {
     )]
     NotWeb(String),
     /// Not JSON, or too long.
-    #[error("the document of `{id}` is no JSON of at most {DID_DOCUMENT_BYTES_MAX} bytes; ask the partner for a correct one")]
+    #[error(
+        "the document of `{id}` is no JSON of at most {DID_DOCUMENT_BYTES_MAX} bytes; ask the partner for a correct one"
+    )]
     NoJson {
         /// The participant that was asked for.
         id: ParticipantId,
     },
     /// A member is missing or has another form.
-    #[error("the document of `{id}` is wrong at `{pointer}`: expected {expected}; ask the partner for a correct one")]
+    #[error(
+        "the document of `{id}` is wrong at `{pointer}`: expected {expected}; ask the partner for a correct one"
+    )]
     Member {
         /// The participant that was asked for.
         id: ParticipantId,
@@ -64,7 +68,9 @@ pub enum DidError {
         found: String,
     },
     /// No Ed25519 key for authentication.
-    #[error("the document of `{id}` has no Ed25519 key for authentication; ask the partner to publish one")]
+    #[error(
+        "the document of `{id}` has no Ed25519 key for authentication; ask the partner to publish one"
+    )]
     NoKey {
         /// The participant that was asked for.
         id: ParticipantId,
@@ -105,17 +111,21 @@ pub fn document_url(id: &ParticipantId) -> Result<String, DidError> {
         url.push_str(part);
         has_path = true;
     }
-    url.push_str(if has_path { "/did.json" } else { DID_DOCUMENT_PATH });
+    url.push_str(if has_path {
+        "/did.json"
+    } else {
+        DID_DOCUMENT_PATH
+    });
     BaseUrl::parse(&url).map_err(|_| bad())?;
     Ok(url)
 }
 
 /// The name of a key: the DID of its controller, `#`, and the key itself in multibase, so that the
 /// name cannot stay the same when the key changes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyId {
     controller: ParticipantId,
-    fragment: String,
+    key: PublicKey,
 }
 
 impl KeyId {
@@ -123,17 +133,19 @@ impl KeyId {
     pub fn new(controller: &ParticipantId, key: &PublicKey) -> Self {
         Self {
             controller: controller.clone(),
-            fragment: key.to_multibase(),
+            key: *key,
         }
     }
 
     /// Splits `did:web:host#z6Mk...`; nothing if it is no such name.
     pub fn parse(text: &str) -> Option<Self> {
         let (controller, fragment) = text.split_once('#')?;
-        PublicKey::parse(fragment).ok()?;
+        if !fragment.starts_with('z') {
+            return None;
+        }
         Some(Self {
             controller: ParticipantId::parse(controller).ok()?,
-            fragment: fragment.into(),
+            key: PublicKey::parse(fragment).ok()?,
         })
     }
 
@@ -145,7 +157,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.controller, self.fragment)
+        write!(f, "{}#{}", self.controller, self.key)
     }
 }
 
@@ -227,7 +239,10 @@ impl DidDocument {
             return Err(no_json());
         }
         let document: Value = serde_json::from_str(text).map_err(|_| no_json())?;
-        let reader = Reader { id, document: &document };
+        let reader = Reader {
+            id,
+            document: &document,
+        };
         let subject = reader.text(&document, "/id", "the DID of the participant")?;
         if subject != id.as_str() {
             return Err(DidError::OtherSubject {
@@ -239,12 +254,13 @@ impl DidDocument {
         if keys.is_empty() {
             return Err(DidError::NoKey { id: id.clone() });
         }
-        let exchange_url = match reader.service(SERVICE_EXCHANGE)? {
-            Some((pointer, url)) => Some(BaseUrl::parse(url).map_err(|_| {
-                reader.wrong(&pointer, "an address such as `https://host:port`")
-            })?),
-            None => None,
-        };
+        let exchange_url =
+            match reader.service(SERVICE_EXCHANGE)? {
+                Some((pointer, url)) => Some(BaseUrl::parse(url).map_err(|_| {
+                    reader.wrong(&pointer, "an address such as `https://host:port`")
+                })?),
+                None => None,
+            };
         Ok(Self {
             id: id.clone(),
             keys,
@@ -398,11 +414,26 @@ mod tests {
     #[test]
     fn where_documents_lie() {
         for (did, url) in [
-            ("did:web:fengchao.example", "https://fengchao.example/.well-known/did.json"),
-            ("did:web:localhost%3A8443", "https://localhost:8443/.well-known/did.json"),
-            ("did:web:localhost%3a8443", "https://localhost:8443/.well-known/did.json"),
-            ("did:web:post.example:nodes:west", "https://post.example/nodes/west/did.json"),
-            ("did:web:Post.example%3A1:a", "https://post.example:1/a/did.json"),
+            (
+                "did:web:fengchao.example",
+                "https://fengchao.example/.well-known/did.json",
+            ),
+            (
+                "did:web:localhost%3A8443",
+                "https://localhost:8443/.well-known/did.json",
+            ),
+            (
+                "did:web:localhost%3a8443",
+                "https://localhost:8443/.well-known/did.json",
+            ),
+            (
+                "did:web:post.example:nodes:west",
+                "https://post.example/nodes/west/did.json",
+            ),
+            (
+                "did:web:Post.example%3A1:a",
+                "https://post.example:1/a/did.json",
+            ),
         ] {
             assert_eq!(document_url(&id(did)).unwrap(), url);
         }
@@ -419,14 +450,50 @@ mod tests {
             "did:web:a_b",
             "did:web:.",
         ] {
-            assert!(matches!(document_url(&id(bad)), Err(DidError::NotWeb(_))), "{bad}");
+            assert!(
+                matches!(document_url(&id(bad)), Err(DidError::NotWeb(_))),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn the_served_document_is_frozen_and_read_back() {
         let text = serde_json::to_string_pretty(&document().to_json()).unwrap();
-        expect![[r#""#]].assert_eq(&text);
+        expect![[r#"
+            {
+              "@context": [
+                "https://www.w3.org/ns/did/v1",
+                "https://w3id.org/security/multikey/v1"
+              ],
+              "assertionMethod": [
+                "did:web:fengchao.example%3A8443#z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX"
+              ],
+              "authentication": [
+                "did:web:fengchao.example%3A8443#z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX"
+              ],
+              "id": "did:web:fengchao.example%3A8443",
+              "service": [
+                {
+                  "id": "did:web:fengchao.example%3A8443#exchange",
+                  "serviceEndpoint": "https://fengchao.example:8443",
+                  "type": "InterlockExchange"
+                },
+                {
+                  "id": "did:web:fengchao.example%3A8443#dsp",
+                  "serviceEndpoint": "https://fengchao.example:8443/.well-known/dspace-version",
+                  "type": "DataService"
+                }
+              ],
+              "verificationMethod": [
+                {
+                  "controller": "did:web:fengchao.example%3A8443",
+                  "id": "did:web:fengchao.example%3A8443#z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX",
+                  "publicKeyMultibase": "z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX",
+                  "type": "Multikey"
+                }
+              ]
+            }"#]].assert_eq(&text);
         let back = DidDocument::parse(&text, &id("did:web:fengchao.example%3A8443")).unwrap();
         assert_eq!(back, document());
     }
@@ -463,12 +530,18 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains(expected), "{text}");
         };
-        check(&|d| d["id"] = json!("did:web:other.example"), "is about `did:web:other.example`");
+        check(
+            &|d| d["id"] = json!("did:web:other.example"),
+            "is about `did:web:other.example`",
+        );
         check(&|d| d["id"] = json!(7), "`/id`");
         check(&|d| d["authentication"] = json!([]), "no Ed25519 key");
         check(&|d| d["authentication"] = json!("#a"), "`/authentication`");
         check(&|d| d["authentication"] = json!([7]), "`/authentication/0`");
-        check(&|d| d["authentication"] = json!(["#gone"]), "`/authentication/0`");
+        check(
+            &|d| d["authentication"] = json!(["#gone"]),
+            "`/authentication/0`",
+        );
         check(
             &|d| d["verificationMethod"][0]["controller"] = json!("did:web:other.example"),
             "`/verificationMethod/0/controller`",
@@ -477,9 +550,16 @@ mod tests {
             &|d| d["verificationMethod"][0]["publicKeyMultibase"] = json!("z6Mkbad"),
             "`/verificationMethod/0/publicKeyMultibase`",
         );
-        check(&|d| d["service"][0]["serviceEndpoint"] = json!("nowhere"), "`/service/0/serviceEndpoint`");
+        check(
+            &|d| d["service"][0]["serviceEndpoint"] = json!("nowhere"),
+            "`/service/0/serviceEndpoint`",
+        );
         check(&|d| d["service"] = json!(vec![json!({}); 51]), "`/service`");
-        for text in ["", "{", &format!("\"{}\"", "a".repeat(DID_DOCUMENT_BYTES_MAX))] {
+        for text in [
+            "",
+            "{",
+            &format!("\"{}\"", "a".repeat(DID_DOCUMENT_BYTES_MAX)),
+        ] {
             let error = DidDocument::parse(text, &us).unwrap_err();
             assert!(matches!(error, DidError::NoJson { .. }), "{error}");
         }
@@ -492,7 +572,12 @@ mod tests {
         let key_id = KeyId::new(&us, &key);
         assert_eq!(KeyId::parse(&key_id.to_string()), Some(key_id.clone()));
         assert_eq!(key_id.controller(), &us);
-        for bad in ["did:web:a.example", "did:web:a.example#", "#z6Mk", "did:web:a.example#key-1"] {
+        for bad in [
+            "did:web:a.example",
+            "did:web:a.example#",
+            "#z6Mk",
+            "did:web:a.example#key-1",
+        ] {
             assert_eq!(KeyId::parse(bad), None, "{bad}");
         }
     }

@@ -149,7 +149,9 @@ pub enum PartnerError {
         id: ParticipantId,
     },
     /// The list is full.
-    #[error("the list holds {PARTNERS_MAX} partners, its limit; remove those that have no agreement")]
+    #[error(
+        "the list holds {PARTNERS_MAX} partners, its limit; remove those that have no agreement"
+    )]
     Full,
     /// A list that cannot be parsed.
     #[error("failed to read the list of partners: {0}; correct the file or restore a copy")]
@@ -282,7 +284,35 @@ pub(crate) mod tests {
         owner.certificate_pin = Some(CertificatePin::of(b"certificate"));
         list.add(owner).unwrap();
         let text = list.to_json();
-        expect![[r#""#]].assert_eq(&text);
+        expect![[r#"
+            {
+              "version": 1,
+              "partners": [
+                {
+                  "id": "did:web:cainiao.example",
+                  "name": "Fengchao",
+                  "roles": [
+                    "platform",
+                    "messenger"
+                  ],
+                  "exchange_url": "https://fengchao.example:8443",
+                  "key": "z6Mko9hTggMwjSTEaJaPUfE6tqcy2xvU6BnNq3e3o8qVBiyH",
+                  "marketplaces": [
+                    "taobao"
+                  ],
+                  "certificate_pin": "sha256:03d66dd08835c1ca3f128cceacd1f31ac94163096b20f445ae84285bc0832d72"
+                },
+                {
+                  "id": "did:web:fengchao.example",
+                  "name": "Fengchao",
+                  "roles": [
+                    "locker-operator"
+                  ],
+                  "exchange_url": "https://fengchao.example:8443",
+                  "key": "z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX"
+                }
+              ]
+            }"#]].assert_eq(&text);
         assert_eq!(PartnerList::from_json(&text).unwrap(), list);
     }
 

@@ -72,7 +72,9 @@ pub enum TlsError {
     #[error("the authorities cannot be used: {0}; check `tls.ca_file`")]
     Authorities(#[from] rustls::client::VerifierBuilderError),
     /// A certificate could not be made for these names.
-    #[error("failed to make a certificate: {0}; check that the names are DNS names or IP addresses")]
+    #[error(
+        "failed to make a certificate: {0}; check that the names are DNS names or IP addresses"
+    )]
     Make(#[from] rcgen::Error),
 }
 
@@ -429,10 +431,16 @@ mod tests {
         let (certificate, key, _) = node(&scratch, "a");
         let (_, other_key, _) = node(&scratch, "b");
         let missing = scratch.0.join("missing");
-        assert!(matches!(server_config(&missing, &key), Err(TlsError::Read { .. })));
+        assert!(matches!(
+            server_config(&missing, &key),
+            Err(TlsError::Read { .. })
+        ));
         assert!(matches!(
             server_config(&key, &key),
-            Err(TlsError::NoPem { what: "certificate", .. })
+            Err(TlsError::NoPem {
+                what: "certificate",
+                ..
+            })
         ));
         assert!(matches!(
             server_config(&certificate, &other_key),
@@ -441,7 +449,10 @@ mod tests {
         std::fs::set_permissions(&certificate, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(
             server_config(&certificate, &certificate),
-            Err(TlsError::NoPem { what: "private key", .. })
+            Err(TlsError::NoPem {
+                what: "private key",
+                ..
+            })
         ));
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(
