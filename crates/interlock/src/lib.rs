@@ -1,1 +1,4 @@
 //! One participant's node.
+
+pub mod config;
+pub mod identity;
