@@ -1,1 +1,4 @@
 //! One participant's node.
+
+pub mod notify;
+pub mod pages;
