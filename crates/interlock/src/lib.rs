@@ -2,3 +2,5 @@
 
 pub mod config;
 pub mod identity;
+pub mod notify;
+pub mod pages;
