@@ -1,1 +1,3 @@
 //! One participant's node.
+
+pub mod demo;
