@@ -48,27 +48,74 @@ const STEPS: [Step; 5] = [
     step("tests", &["test", "--workspace"]),
 ];
 
-/// Runs the steps up to the first that fails.
+/// Runs all steps up to the first that fails.
 pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
-    let mut done: Vec<(&str, Duration)> = Vec::new();
-    for (index, step) in STEPS.iter().enumerate() {
-        let line = step.args.join(" ");
-        eprintln!(
-            "\n[{}/{}] {}: cargo {line}",
-            index + 1,
-            STEPS.len(),
-            step.name
-        );
+    let outcome = until_failure(&STEPS, |step| execute(root, step))?;
+    eprintln!("\n{}", outcome.summary(STEPS.len()));
+    Ok(match outcome.failed {
+        Some(_) => ExitCode::FAILURE,
+        None => ExitCode::SUCCESS,
+    })
+}
+
+struct Outcome {
+    /// Name of each step that ran, and how long it took.
+    done: Vec<(&'static str, Duration)>,
+    /// The last of them, if it failed.
+    failed: Option<&'static Step>,
+}
+
+fn until_failure(
+    steps: &'static [Step],
+    mut execute: impl FnMut(&Step) -> anyhow::Result<bool>,
+) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome {
+        done: Vec::new(),
+        failed: None,
+    };
+    for (step, number) in steps.iter().zip(1..) {
+        let total = steps.len();
+        eprintln!("\n[{number}/{total}] {}: {}", step.name, step.line());
         let start = now();
-        let passed = execute(root, step)?;
-        done.push((step.name, start.elapsed()));
+        let passed = execute(step)?;
+        outcome.done.push((step.name, start.elapsed()));
         if !passed {
-            summarize(&done, Some((step.name, &line)));
-            return Ok(ExitCode::FAILURE);
+            outcome.failed = Some(step);
+            break;
         }
     }
-    summarize(&done, None);
-    Ok(ExitCode::SUCCESS)
+    Ok(outcome)
+}
+
+impl Step {
+    fn line(&self) -> String {
+        let flags = self
+            .rustdocflags
+            .map(|flags| format!("RUSTDOCFLAGS='{flags}' "));
+        format!("{}cargo {}", flags.unwrap_or_default(), self.args.join(" "))
+    }
+}
+
+impl Outcome {
+    fn summary(&self, total: usize) -> String {
+        let mut text = String::new();
+        for (name, took) in &self.done {
+            let is_failed = self.failed.is_some_and(|step| step.name == *name);
+            let verdict = if is_failed { "FAILED" } else { "ok" };
+            let seconds = took.as_secs_f64();
+            text.push_str(&format!("{name:<14} {verdict:<7} {seconds:>7.1} s\n"));
+        }
+        text.push_str(&match self.failed {
+            Some(step) => format!(
+                "failed at the step `{}`, {} not run; repeat it with: {}",
+                step.name,
+                total - self.done.len(),
+                step.line()
+            ),
+            None => format!("all {total} steps passed"),
+        });
+        text
+    }
 }
 
 fn execute(root: &Path, step: &Step) -> anyhow::Result<bool> {
@@ -84,22 +131,35 @@ fn execute(root: &Path, step: &Step) -> anyhow::Result<bool> {
     Ok(status.success())
 }
 
-fn summarize(done: &[(&str, Duration)], failed: Option<(&str, &str)>) {
-    eprintln!();
-    for (name, took) in done {
-        let verdict = match failed {
-            Some((bad, _)) if bad == *name => "FAILED",
-            _ => "ok",
-        };
-        eprintln!("{name:<14} {verdict:<7} {:>7.1} s", took.as_secs_f64());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_ends_the_run_and_is_named() {
+        let mut ran = Vec::new();
+        let outcome = until_failure(&STEPS, |step| {
+            ran.push(step.name.to_owned());
+            Ok(step.name != "tidy")
+        })
+        .unwrap();
+        assert_eq!(ran, ["format", "lints", "tidy"]);
+        let summary = outcome.summary(STEPS.len());
+        assert!(
+            summary.ends_with(
+                "failed at the step `tidy`, 2 not run; repeat it with: cargo xtask tidy"
+            ),
+            "{summary}"
+        );
+        assert_eq!(summary.matches("FAILED").count(), 1, "{summary}");
     }
-    match failed {
-        Some((name, line)) => {
-            let skipped = STEPS.len() - done.len();
-            eprintln!(
-                "failed at the step `{name}`, {skipped} not run; repeat it with: cargo {line}"
-            );
-        }
-        None => eprintln!("all {} steps passed", STEPS.len()),
+
+    #[test]
+    fn success_names_every_step() {
+        let outcome = until_failure(&STEPS, |_| Ok(true)).unwrap();
+        assert!(outcome.failed.is_none());
+        let summary = outcome.summary(STEPS.len());
+        assert!(STEPS.iter().all(|step| summary.contains(step.name)));
+        assert!(summary.ends_with("all 5 steps passed"), "{summary}");
     }
 }
