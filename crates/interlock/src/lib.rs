@@ -1,6 +1,7 @@
 //! One participant's node.
 
 pub mod config;
+pub mod demo;
 pub mod identity;
 pub mod notify;
 pub mod pages;

@@ -1,2 +1,77 @@
-//! The project's own tasks.
-fn main() {}
+//! The project's own tasks, run as `cargo xtask TASK`.
+//!
+//! INVARIANT: a task exits 0 only if everything it looked at was in order. Tasks know the checkout
+//! and the command line of the binary, never its code: nothing here links to the other crates.
+
+mod bench;
+mod check_demo;
+mod steps;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+tasks:
+  test                              format, lints, tidy, documentation, all tests
+  tidy                              the rules of the house that no compiler checks
+  bench [NAME...] [--quick] [--json]  figures beside their goals
+  check-demo FILE                   whether the JSON of `interlock demo` shows what it must";
+
+fn main() -> ExitCode {
+    match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> anyhow::Result<ExitCode> {
+    let root = checkout()?;
+    let (task, rest) = match args.split_first() {
+        Some((task, rest)) => (task.as_str(), rest),
+        None => ("", args),
+    };
+    match (task, rest) {
+        ("test", []) => steps::run(&root),
+        ("tidy", []) => tidy::run(&root),
+        ("bench", rest) => bench::run(&root, rest),
+        ("check-demo", [file]) => check_demo::run(Path::new(file)),
+        ("help" | "--help" | "-h", []) => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            eprintln!("error: `{}` is no task\n{USAGE}", args.join(" "));
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+/// The top of the checkout: two levels above this crate, as cargo tells at run time, so that a
+/// checkout that was moved after it was built is still found.
+fn checkout() -> anyhow::Result<PathBuf> {
+    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR")
+        .context("`CARGO_MANIFEST_DIR` is not set; run this as `cargo xtask`")?;
+    let root = Path::new(&crate_dir).ancestors().nth(2);
+    match root {
+        Some(root) if root.join("Cargo.toml").is_file() => Ok(root.to_path_buf()),
+        _ => bail!("found no workspace above the crate xtask; run `cargo xtask` in the checkout"),
+    }
+}
+
+/// The clock of the tasks. They measure; what they measure has clocks of its own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tasks measure real time and are no part of a node"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
