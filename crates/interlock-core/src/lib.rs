@@ -9,6 +9,7 @@ pub mod dataset;
 pub mod decide;
 pub mod event;
 pub mod ids;
+pub mod locker;
 pub mod negotiation;
 pub mod parcel;
 pub mod pickup_code;
