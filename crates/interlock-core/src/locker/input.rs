@@ -24,7 +24,7 @@ pub enum Actor {
 }
 
 /// Something that happened, or is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// The parcel was scanned at the station.
     Arrive,
