@@ -1,11 +1,18 @@
 //! The terms of an agreement: the `il:` profile of ODRL 2.2 as one typed value.
 //!
 //! INVARIANT: a [`Terms`] holds only what this version understands. What a policy says beyond that
-//! is refused at negotiation, never ignored, because a term that is not understood cannot be
+//! is refused by [`parse_policy`], never ignored, because a term that is not understood cannot be
 //! kept. Not known here: whether an agreement is in force ([`crate::agreement`]), and whether an
 //! item may leave ([`crate::decide`]).
 
+mod combination;
+mod comparison;
+mod labels;
+mod operand;
+mod parse;
+mod policy;
 mod vocabulary;
+mod words;
 
 use alloc::collections::BTreeSet;
 
@@ -16,9 +23,14 @@ use crate::dataset::Dataset;
 use crate::ids::Marketplace;
 use crate::time::{DAY_MS, Timestamp, Zone};
 
+pub use combination::{CombinationError, check_combination, purposes_of};
+pub use comparison::{Effect, TermChange, changes, within};
+pub use labels::dataset_label;
+pub use parse::{TermError, TermProblem, parse_policy};
 pub use vocabulary::{
     Backlog, EvidenceKind, Field, FieldSet, Notifier, Purpose, TermClass, TermKey,
 };
+pub use words::{TermLine, describe, summary};
 
 /// The namespace of the profile, written `il:` in documents.
 pub const NAMESPACE: &str = "https://w3id.org/interlock/ns#";

@@ -241,6 +241,8 @@ words! {
 words! {
     /// One term of the profile, in the order in which terms are shown.
     TermKey {
+        /// What flows.
+        Dataset = "dataset",
         /// From when until when.
         Term = "term",
         /// Purposes.
@@ -291,7 +293,8 @@ impl TermKey {
     /// data is then used for is promised. `reciprocity` binds both nodes, the provider's acts.
     pub const fn class(self) -> TermClass {
         match self {
-            Self::Term
+            Self::Dataset
+            | Self::Term
             | Self::Purpose
             | Self::Scope
             | Self::Fields

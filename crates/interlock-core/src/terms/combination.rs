@@ -1,0 +1,427 @@
+//! Which terms go together, checked at negotiation so that no parcel is stranded.
+//!
+//! INVARIANT: terms that pass leave no parcel in a locker whose recipient nobody may tell, ask for
+//! nothing that can never be released, and grant nothing that no purpose needs.
+//!
+//! Not known here: the other agreements of a cooperation.
+
+use alloc::vec::Vec;
+
+use super::vocabulary::{Backlog, EvidenceKind, Field, Notifier, Purpose, TermKey};
+use super::{RUN_OFF_MS_MAX, Terms};
+use crate::contact::ContactForm;
+use crate::dataset::{Dataset, DatasetForm};
+
+/// A row of the table that the terms break. The message says what to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum CombinationError {
+    /// The term is empty.
+    #[error("the term ends before it begins; let `until` be later than `from`")]
+    TermEmpty,
+    /// No purpose.
+    #[error("no purpose is named; name at least one")]
+    NoPurpose,
+    /// A purpose that the dataset cannot serve.
+    #[error("`{dataset}` can't be used for `{purpose}`; remove the purpose")]
+    PurposeNotForDataset {
+        /// The dataset.
+        dataset: Dataset,
+        /// The purpose.
+        purpose: Purpose,
+    },
+    /// Parcel data without scope.
+    #[error("no marketplace is named; name those whose parcels are covered")]
+    NoScope,
+    /// Open data with scope.
+    #[error("`{0}` has no parcels; remove the marketplaces")]
+    ScopeOnOpenData(Dataset),
+    /// No field leaves.
+    #[error("no field is named; name at least one")]
+    NoField,
+    /// A field that the dataset does not have.
+    #[error("`{dataset}` has no field `{field}`; remove it")]
+    FieldNotInDataset {
+        /// The dataset.
+        dataset: Dataset,
+        /// The field.
+        field: Field,
+    },
+    /// A field without which the items or a purpose are of no use.
+    #[error("`{reason}` needs the field `{field}`; add it")]
+    FieldNeeded {
+        /// The dataset or purpose that needs it.
+        reason: &'static str,
+        /// The field.
+        field: Field,
+    },
+    /// Forms without a contact or code.
+    #[error("a form is named, but neither contact nor code leaves; remove the form")]
+    FormWithoutContact,
+    /// A contact or code without form.
+    #[error("the contact or code leaves, but no form is named; name at least one")]
+    NoForm,
+    /// A form that a code does not have.
+    #[error("a code can't leave as `{}`; use `sealed` or `full`", .0.as_str())]
+    FormNotForCode(ContactForm),
+    /// No form with which the operator can tell the recipient.
+    #[error(
+        "the operator is to tell the recipient, but no form lets it; add `sealed`, `virtual` or `full`"
+    )]
+    NoFormToNotify,
+    /// No form with which a courier can call.
+    #[error("a courier is to call, but no form lets it; add `virtual` or `full`")]
+    NoFormToCall,
+    /// A notifier where none is told anything.
+    #[error("`{0}` doesn't lead to a message; remove the notifier")]
+    NotifierNotForDataset(Dataset),
+    /// The purpose of a message, but nobody named to send it.
+    #[error("the recipient is to be told, but it isn't said by whom; name the notifier")]
+    NoNotifier,
+    /// A notifier without the purpose that lets it act.
+    #[error("the {0} is to tell the recipient, but lacks the purpose; add `pickup-notification`")]
+    NotifierWithoutPurpose(Notifier),
+    /// The consumer may send the message, but another is to.
+    #[error("the {0} is to tell the recipient, not the consumer; remove `pickup-notification`")]
+    PurposeOfAnotherNotifier(Notifier),
+    /// A lookup without evidence.
+    #[error("a lookup needs evidence; name `arrival`, `deposit` or both")]
+    NoEvidence,
+    /// A feed with evidence.
+    #[error("`{0}` is a feed, which nobody asks for parcel by parcel; remove the evidence")]
+    EvidenceOnFeed(Dataset),
+    /// Consent is asked before the deposit.
+    #[error("consent is asked before the deposit; add the evidence `arrival`")]
+    ConsentNeedsArrival,
+    /// A limit of zero.
+    #[error("a quota of 0 releases nothing; write at least 1")]
+    QuotaZero,
+    /// Later steps of a parcel would not flow.
+    #[error("a limit for each parcel would cut its events off; remove `quota-per-parcel`")]
+    QuotaPerParcelOnFeed,
+    /// The consumer could not ask once for each purpose.
+    #[error("each of {0} purposes asks once for a parcel; let `quota-per-parcel` be at least {0}")]
+    QuotaPerParcelTooSmall(u32),
+    /// Run-off for data that has no parcels.
+    #[error("`{0}` has no parcels that could qualify; remove the run-off")]
+    RunOffOnOpenData(Dataset),
+    /// Run-off outside the limit.
+    #[error("run-off is longer than 7 days or not positive; write at most `P7D`")]
+    RunOffOutOfRange,
+    /// Backlog of a lookup.
+    #[error("a lookup has no backlog; remove `backlog` and `covers-from`")]
+    BacklogOnLookup,
+    /// Covered and dropped.
+    #[error("backlog is dropped and covered at once; use `hold` or remove `covers-from`")]
+    BacklogContradicts,
+    /// Coverage that begins within the term.
+    #[error("coverage begins after the term; let `covers-from` be no later than `from`")]
+    CoversFromWithinTerm,
+    /// Deletion at once or before.
+    #[error("the time until deletion isn't positive; write at least a second")]
+    DeletionOutOfRange,
+}
+
+impl CombinationError {
+    /// The term to change.
+    pub const fn key(&self) -> TermKey {
+        match self {
+            Self::TermEmpty => TermKey::Term,
+            Self::NoPurpose
+            | Self::PurposeNotForDataset { .. }
+            | Self::NotifierWithoutPurpose(_)
+            | Self::PurposeOfAnotherNotifier(_) => TermKey::Purpose,
+            Self::NoScope | Self::ScopeOnOpenData(_) => TermKey::Scope,
+            Self::NoField | Self::FieldNotInDataset { .. } | Self::FieldNeeded { .. } => {
+                TermKey::Fields
+            }
+            Self::FormWithoutContact
+            | Self::NoForm
+            | Self::FormNotForCode(_)
+            | Self::NoFormToNotify
+            | Self::NoFormToCall => TermKey::ContactForm,
+            Self::NotifierNotForDataset(_) | Self::NoNotifier => TermKey::Notifier,
+            Self::NoEvidence | Self::EvidenceOnFeed(_) | Self::ConsentNeedsArrival => {
+                TermKey::Evidence
+            }
+            Self::QuotaZero => TermKey::QuotaPerDay,
+            Self::QuotaPerParcelOnFeed | Self::QuotaPerParcelTooSmall(_) => TermKey::QuotaPerParcel,
+            Self::RunOffOnOpenData(_) | Self::RunOffOutOfRange => TermKey::RunOff,
+            Self::BacklogOnLookup | Self::BacklogContradicts => TermKey::Backlog,
+            Self::CoversFromWithinTerm => TermKey::CoversFrom,
+            Self::DeletionOutOfRange => TermKey::Deletion,
+        }
+    }
+}
+
+/// The purposes that `dataset` can serve. `marketing` is served by none.
+pub const fn purposes_of(dataset: Dataset) -> &'static [Purpose] {
+    match dataset {
+        Dataset::PreAdvice => &[Purpose::Ownership, Purpose::LockerOperation],
+        Dataset::RecipientContact => &[
+            Purpose::DepositConsent,
+            Purpose::PickupNotification,
+            Purpose::CourierCall,
+        ],
+        Dataset::LockerEvents | Dataset::PickupCode => {
+            &[Purpose::DeliveryTracking, Purpose::PickupNotification]
+        }
+        Dataset::LockerStations => &[
+            Purpose::LockerOperation,
+            Purpose::DeliveryTracking,
+            Purpose::Statistics,
+        ],
+        Dataset::TrackingEvents => &[Purpose::DeliveryTracking],
+        Dataset::CooperationStatus => &[Purpose::Mediation, Purpose::Statistics],
+        Dataset::ExchangeStatistics => &[Purpose::Statistics],
+    }
+}
+
+/// Checks terms against the table of valid combinations.
+///
+/// | dataset | notifier | purpose `pickup-notification` | contact form | evidence | fields |
+/// |---|---|---|---|---|---|
+/// | `recipient-contact` | operator | must be granted | at least one of sealed, virtual, full | arrival or deposit | contact |
+/// | `recipient-contact` | owner, carrier | must not be granted | any, masked alone will do | arrival or deposit | |
+/// | `recipient-contact` | none | must not be granted | any | arrival or deposit | |
+/// | `locker-events` | owner | must be granted | none | none | waybill, step, number, station |
+/// | `locker-events` | operator, carrier, none | must not be granted | none | none | waybill, step, number |
+/// | `pickup-code` | owner | must be granted | sealed, full | none | waybill, code, station |
+/// | `pickup-code` | operator, carrier, none | must not be granted | sealed, full | none | waybill, code |
+/// | all others | none | cannot be granted | none | none | waybill in feeds of parcels |
+///
+/// And in every dataset:
+/// - the term is not empty; purposes are among [`purposes_of`] the dataset and not none; fields exist
+///   in it and are not none; parcel data has a scope, open data has none;
+/// - forms are named exactly when the contact or code leaves;
+/// - `deposit-consent` needs the field consent and the evidence arrival, for it is asked before the
+///   deposit; `courier-call` needs the contact as virtual or full; `ownership` needs the fields owner
+///   and marketplace; tracking needs step and number;
+/// - quotas are at least 1; feeds have no quota for each parcel, lookups one that lets each purpose ask
+///   once;
+/// - run-off is for parcel data, at most 7 days; backlog is for feeds, and coverage begins before the
+///   term and is not dropped.
+///
+/// # Errors
+/// Every [`CombinationError`] that applies.
+pub fn check_combination(terms: &Terms) -> Result<(), Vec<CombinationError>> {
+    let mut errors = Vec::new();
+    purposes_and_scope(terms, &mut errors);
+    fields(terms, &mut errors);
+    forms(terms, &mut errors);
+    notifier(terms, &mut errors);
+    evidence_and_quotas(terms, &mut errors);
+    times(terms, &mut errors);
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
+    }
+}
+
+type Errors = Vec<CombinationError>;
+
+fn purposes_and_scope(terms: &Terms, errors: &mut Errors) {
+    let dataset = terms.dataset;
+    if terms.purposes.is_empty() {
+        errors.push(CombinationError::NoPurpose);
+    }
+    for purpose in &terms.purposes {
+        if !purposes_of(dataset).contains(purpose) {
+            errors.push(CombinationError::PurposeNotForDataset {
+                dataset,
+                purpose: *purpose,
+            });
+        }
+    }
+    match (dataset.is_parcel_data(), terms.marketplaces.is_empty()) {
+        (true, true) => errors.push(CombinationError::NoScope),
+        (false, false) => errors.push(CombinationError::ScopeOnOpenData(dataset)),
+        (true, false) | (false, true) => {}
+    }
+}
+
+fn fields(terms: &Terms, errors: &mut Errors) {
+    let dataset = terms.dataset;
+    if terms.fields.is_empty() {
+        errors.push(CombinationError::NoField);
+    }
+    for field in &terms.fields {
+        if !Field::of(dataset).contains(field) {
+            errors.push(CombinationError::FieldNotInDataset {
+                dataset,
+                field: *field,
+            });
+        }
+    }
+    let needed: &[Field] = match dataset {
+        Dataset::PreAdvice => &[Field::Waybill],
+        Dataset::LockerEvents | Dataset::TrackingEvents => {
+            &[Field::Waybill, Field::Step, Field::Number]
+        }
+        Dataset::PickupCode => &[Field::Waybill, Field::Code],
+        Dataset::RecipientContact
+        | Dataset::LockerStations
+        | Dataset::CooperationStatus
+        | Dataset::ExchangeStatistics => &[],
+    };
+    let mut need = |reason: &'static str, field: Field| {
+        if !terms.fields.contains(&field) {
+            errors.push(CombinationError::FieldNeeded { reason, field });
+        }
+    };
+    for field in needed {
+        need(dataset.as_str(), *field);
+    }
+    for purpose in &terms.purposes {
+        for field in fields_for(dataset, *purpose) {
+            need(purpose.as_str(), *field);
+        }
+    }
+}
+
+const fn fields_for(dataset: Dataset, purpose: Purpose) -> &'static [Field] {
+    match (dataset, purpose) {
+        (Dataset::PreAdvice, Purpose::Ownership) => &[Field::Owner, Field::Marketplace],
+        (Dataset::RecipientContact, Purpose::DepositConsent) => &[Field::Consent],
+        (Dataset::RecipientContact, Purpose::PickupNotification | Purpose::CourierCall) => {
+            &[Field::Contact]
+        }
+        (Dataset::LockerEvents | Dataset::PickupCode, Purpose::PickupNotification) => {
+            &[Field::Station]
+        }
+        (
+            Dataset::PreAdvice
+            | Dataset::RecipientContact
+            | Dataset::LockerEvents
+            | Dataset::PickupCode
+            | Dataset::LockerStations
+            | Dataset::TrackingEvents
+            | Dataset::CooperationStatus
+            | Dataset::ExchangeStatistics,
+            Purpose::DepositConsent
+            | Purpose::PickupNotification
+            | Purpose::CourierCall
+            | Purpose::DeliveryTracking
+            | Purpose::LockerOperation
+            | Purpose::Ownership
+            | Purpose::Mediation
+            | Purpose::Statistics
+            | Purpose::Marketing,
+        ) => &[],
+    }
+}
+
+fn forms(terms: &Terms, errors: &mut Errors) {
+    let secret = terms.fields.contains(&Field::Contact) || terms.fields.contains(&Field::Code);
+    match (secret, terms.contact_forms.is_empty()) {
+        (true, true) => errors.push(CombinationError::NoForm),
+        (false, false) => errors.push(CombinationError::FormWithoutContact),
+        (true, false) | (false, true) => {}
+    }
+    if terms.dataset == Dataset::PickupCode {
+        for form in [ContactForm::Masked, ContactForm::Virtual] {
+            if terms.contact_forms.contains(&form) {
+                errors.push(CombinationError::FormNotForCode(form));
+            }
+        }
+    }
+    if terms.contact_forms.is_empty() || terms.dataset != Dataset::RecipientContact {
+        return;
+    }
+    let strongest = terms.contact_forms.last().copied();
+    if terms.notifier == Some(Notifier::Operator) && !strongest.is_some_and(ContactForm::can_notify)
+    {
+        errors.push(CombinationError::NoFormToNotify);
+    }
+    if terms.purposes.contains(&Purpose::CourierCall)
+        && strongest.is_none_or(|form| form < ContactForm::Virtual)
+    {
+        errors.push(CombinationError::NoFormToCall);
+    }
+}
+
+/// The consumer may have the purpose of the message exactly if the consumer is to send it.
+fn notifier(terms: &Terms, errors: &mut Errors) {
+    let consumer = match terms.dataset {
+        Dataset::RecipientContact => Notifier::Operator,
+        Dataset::LockerEvents | Dataset::PickupCode => Notifier::Owner,
+        Dataset::PreAdvice
+        | Dataset::LockerStations
+        | Dataset::TrackingEvents
+        | Dataset::CooperationStatus
+        | Dataset::ExchangeStatistics => {
+            if terms.notifier.is_some() {
+                errors.push(CombinationError::NotifierNotForDataset(terms.dataset));
+            }
+            return;
+        }
+    };
+    let purpose = terms.purposes.contains(&Purpose::PickupNotification);
+    match (terms.notifier, purpose) {
+        (None, true) => errors.push(CombinationError::NoNotifier),
+        (Some(named), true) if named != consumer => {
+            errors.push(CombinationError::PurposeOfAnotherNotifier(named));
+        }
+        (Some(named), false) if named == consumer => {
+            errors.push(CombinationError::NotifierWithoutPurpose(named));
+        }
+        (None, false) | (Some(_), true | false) => {}
+    }
+}
+
+fn evidence_and_quotas(terms: &Terms, errors: &mut Errors) {
+    let lookup = terms.dataset.form() == DatasetForm::Lookup;
+    match (lookup, terms.evidence.is_empty()) {
+        (true, true) => errors.push(CombinationError::NoEvidence),
+        (false, false) => errors.push(CombinationError::EvidenceOnFeed(terms.dataset)),
+        (true, false) | (false, true) => {}
+    }
+    if lookup
+        && terms.purposes.contains(&Purpose::DepositConsent)
+        && !terms.evidence.is_empty()
+        && !terms.evidence.contains(&EvidenceKind::Arrival)
+    {
+        errors.push(CombinationError::ConsentNeedsArrival);
+    }
+    if terms.quota_per_day == Some(0) || terms.quota_per_parcel == Some(0) {
+        errors.push(CombinationError::QuotaZero);
+    }
+    let purposes = u32::try_from(terms.purposes.len()).unwrap_or(u32::MAX);
+    match terms.quota_per_parcel {
+        Some(_) if !lookup => errors.push(CombinationError::QuotaPerParcelOnFeed),
+        Some(quota) if quota < purposes => {
+            errors.push(CombinationError::QuotaPerParcelTooSmall(purposes));
+        }
+        Some(_) | None => {}
+    }
+}
+
+fn times(terms: &Terms, errors: &mut Errors) {
+    if terms.from >= terms.until {
+        errors.push(CombinationError::TermEmpty);
+    }
+    if let Some(ms) = terms.run_off_ms {
+        if !terms.dataset.is_parcel_data() {
+            errors.push(CombinationError::RunOffOnOpenData(terms.dataset));
+        }
+        if !(1..=RUN_OFF_MS_MAX).contains(&ms) {
+            errors.push(CombinationError::RunOffOutOfRange);
+        }
+    }
+    if terms.dataset.form() == DatasetForm::Lookup
+        && (terms.backlog.is_some() || terms.covers_from.is_some())
+    {
+        errors.push(CombinationError::BacklogOnLookup);
+    }
+    if let Some(covered) = terms.covers_from {
+        if terms.backlog == Some(Backlog::Drop) {
+            errors.push(CombinationError::BacklogContradicts);
+        }
+        if covered > terms.from {
+            errors.push(CombinationError::CoversFromWithinTerm);
+        }
+    }
+    if terms.delete_after_ms.is_some_and(|ms| ms < 1) {
+        errors.push(CombinationError::DeletionOutOfRange);
+    }
+}

@@ -1,0 +1,165 @@
+//! Writing [`Terms`] as a policy, and the bytes that are signed.
+//!
+//! INVARIANT: equal terms give equal bytes, on every machine and in every version: one form, sorted
+//! (RFC 8785), with strings only, so that no number format matters. Wire JSON is never signed; the
+//! form written here is.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::operand::{Operand, write_duration};
+use super::{NAMESPACE, Terms};
+
+const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
+
+impl Terms {
+    /// The terms as a normalised policy (ODRL 2.2 in the JSON of DSP 2025-1), without the `@id`,
+    /// `@type` and parties that an offer or agreement puts around it.
+    pub fn to_policy(&self) -> Value {
+        let constraints: Vec<Value> = Operand::ALL
+            .into_iter()
+            .filter_map(|operand| {
+                self.right_operand(operand).map(|right| {
+                    json!({
+                        "leftOperand": operand.iri(),
+                        "operator": operand.operator(),
+                        "rightOperand": right,
+                    })
+                })
+            })
+            .collect();
+        let mut permission = Map::new();
+        permission.insert("action".into(), "use".into());
+        permission.insert("constraint".into(), constraints.into());
+        if let Some(ms) = self.delete_after_ms {
+            let duty = json!([{
+                "action": "delete",
+                "constraint": [{
+                    "leftOperand": "odrl:elapsedTime",
+                    "operator": "lteq",
+                    "rightOperand": typed("duration", write_duration(ms)),
+                }],
+            }]);
+            permission.insert("duty".into(), duty);
+        }
+        let mut policy = Map::new();
+        policy.insert("permission".into(), json!([permission]));
+        if self.no_redisclosure {
+            policy.insert("prohibition".into(), json!([{ "action": "distribute" }]));
+        }
+        if self.reciprocate {
+            let action = format!("{NAMESPACE}reciprocate");
+            policy.insert("obligation".into(), json!([{ "action": action }]));
+        }
+        Value::Object(policy)
+    }
+
+    fn right_operand(&self, operand: Operand) -> Option<Value> {
+        let instant = |at: crate::time::Timestamp| typed("dateTime", at.to_rfc3339(self.zone));
+        let number = |n: u32| typed("integer", n.to_string());
+        match operand {
+            Operand::From => Some(instant(self.from)),
+            Operand::Until => Some(instant(self.until)),
+            Operand::Purpose => array(self.purposes.iter().map(|p| p.as_str())),
+            Operand::Marketplace => array(self.marketplaces.iter().map(|m| m.as_str())),
+            Operand::Field => array(self.fields.iter().map(|f| f.as_str())),
+            Operand::ContactForm => array(self.contact_forms.iter().map(|f| f.as_str())),
+            Operand::QuotaPerDay => self.quota_per_day.map(number),
+            Operand::QuotaPerParcel => self.quota_per_parcel.map(number),
+            Operand::Evidence => array(self.evidence.iter().map(|e| e.as_str())),
+            Operand::Notifier => self.notifier.map(|n| n.as_str().into()),
+            Operand::RunOff => self
+                .run_off_ms
+                .map(|ms| typed("duration", write_duration(ms))),
+            Operand::Backlog => self.backlog.map(|b| b.as_str().into()),
+            Operand::CoversFrom => self.covers_from.map(instant),
+        }
+    }
+
+    /// The right operand for people: values without their types.
+    pub(super) fn constraint_text(&self, operand: Operand) -> Option<String> {
+        let right = self.right_operand(operand)?;
+        let text = |value: &Value| value.as_str().map(String::from);
+        match &right {
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().filter_map(text).collect();
+                Some(items.join(", "))
+            }
+            Value::Object(object) => object.get("@value").and_then(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text(&right),
+        }
+    }
+
+    /// The bytes that a manifest names by hash: the dataset and the normalised policy in the form of
+    /// RFC 8785.
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let whole = json!({
+            "dataset": self.dataset.as_str(),
+            "policy": self.to_policy(),
+            "profile": NAMESPACE,
+            "version": "1",
+        });
+        let mut out = String::new();
+        write_canonical(&whole, &mut out);
+        out.into_bytes()
+    }
+
+    /// SHA-256 of [`Terms::canonical_bytes`].
+    pub fn policy_hash(&self) -> [u8; 32] {
+        Sha256::digest(self.canonical_bytes()).into()
+    }
+}
+
+fn typed(name: &str, value: String) -> Value {
+    json!({ "@type": format!("{XSD}{name}"), "@value": value })
+}
+
+/// A sorted array; `None` for an empty one, which is not written. Sorted by name, not by the order
+/// of the variants, so that the bytes do not depend on it.
+fn array<'a>(names: impl Iterator<Item = &'a str>) -> Option<Value> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    (!names.is_empty()).then(|| json!(names))
+}
+
+/// Writes a value in the form of RFC 8785.
+///
+/// INVARIANT: a normalised policy has no numbers and its member names are ASCII, for which sorting
+/// by bytes is sorting by UTF-16 units.
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(object) => {
+            let mut members: Vec<(&String, &Value)> = object.iter().collect();
+            members.sort_unstable_by_key(|(key, _)| *key);
+            out.push('{');
+            for (index, (key, value)) in members.into_iter().enumerate() {
+                debug_assert!(key.is_ascii(), "member names of a policy are ASCII");
+                if index > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                write_canonical(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            debug_assert!(!value.is_number(), "a policy has no numbers");
+            out.push_str(&value.to_string());
+        }
+    }
+}
