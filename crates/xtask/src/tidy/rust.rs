@@ -241,12 +241,12 @@ mod tests {
 
     #[test]
     fn nothing_is_left_open() {
-        let marker = OPEN_COMMENTS[0];
-        let text = format!("//! a\nfn f() {{ todo!() }}\n// {marker} b\n#[allow(dead_code)]\n");
-        assert_eq!(lines_found(&text, "todo!"), [2]);
+        let [hole, marker] = [OPEN_CODE[0], OPEN_COMMENTS[0]];
+        let text = format!("//! a\nfn f() {{ {hole}() }}\n// {marker} b\n#[allow(dead_code)]\n");
+        assert_eq!(lines_found(&text, hole), [2]);
         assert_eq!(lines_found(&text, marker), [3]);
         assert_eq!(lines_found(&text, "#[expect(LINT"), [4]);
-        let quoted = format!("//! a\nconst A: &str = \"{marker} todo!() #[allow(\";\n");
+        let quoted = format!("//! a\nconst A: &str = \"{marker} {hole}() #[allow(\";\n");
         assert!(lines_found(&quoted, "`").is_empty());
     }
 

@@ -1,8 +1,9 @@
 //! Parcels from a seed, alike to recorded ones in where and when.
 //!
-//! INVARIANT: parcel `n` of a seed is the same however many are generated. The shares below are
-//! rounded from the 6,190 parcels of LaDe's pick-up part that the demo also reads; days are even,
-//! unlike there, so that every day of the weeks around 1 June has parcels.
+//! INVARIANT: order `n` of a seed is the same however many are generated, but for the invented
+//! recipient, whose number is the place among all. The shares below are rounded from the 6,190
+//! parcels of LaDe's pick-up part that the demo also reads; days are even, unlike there, so that
+//! every day of the weeks around 1 June has parcels.
 
 use interlock_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Zone};
 
