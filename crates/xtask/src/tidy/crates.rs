@@ -80,7 +80,7 @@ fn no_std(file: &File, is_root: bool) -> Vec<Finding> {
     if is_root && !source.code.lines().any(|line| line.trim() == "#![no_std]") {
         found.push(file.finding(1, "the core has no standard library; add `#![no_std]`"));
     }
-    let tests = rust::tests_start(file.text()).unwrap_or(usize::MAX);
+    let tests = rust::tests_start(file).unwrap_or(usize::MAX);
     for (index, line) in source.code.lines().enumerate().take(tests - 1) {
         let words: Vec<&str> = line.split_whitespace().collect();
         if words.starts_with(&["extern", "crate", "std;"]) {

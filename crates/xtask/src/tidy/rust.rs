@@ -1,6 +1,7 @@
 //! Rules for Rust files: length, module documentation, what may not be left in them.
 //!
-//! INVARIANT: words inside string literals are never findings. A function that is longer for a
+//! INVARIANT: words inside string literals are never findings. Tests need no module documentation
+//! and no limit for the file, in a file of their own as well as below the code. A function that is longer for a
 //! reason carries the comment `// tidy: long, REASON` above it; there is no other exemption. This
 //! module counts lines and braces and does not parse.
 
@@ -34,9 +35,12 @@ pub(super) fn check(file: &File) -> Vec<Finding> {
     found
 }
 
-/// The line (from 1) at which the tests of a file begin.
-pub(super) fn tests_start(text: &str) -> Option<usize> {
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+/// The line (from 1) at which the tests of a file begin; 1 for a file of tests.
+pub(super) fn tests_start(file: &File) -> Option<usize> {
+    if file.path.contains("/tests/") || file.path.ends_with("tests.rs") {
+        return Some(1);
+    }
+    let lines: Vec<&str> = file.text().lines().map(str::trim).collect();
     let start = lines.windows(2).position(|pair| match pair {
         [attribute, item] => *attribute == "#[cfg(test)]" && item.starts_with("mod "),
         _ => false,
@@ -49,7 +53,7 @@ fn module_docs(file: &File) -> Option<Finding> {
         .text()
         .lines()
         .find(|line| !line.trim().is_empty() && !line.starts_with("#!"));
-    if first.is_some_and(|line| line.starts_with("//!")) {
+    if first.is_some_and(|line| line.starts_with("//!")) || tests_start(file) == Some(1) {
         return None;
     }
     Some(file.finding(
@@ -60,7 +64,7 @@ fn module_docs(file: &File) -> Option<Finding> {
 
 fn file_length(file: &File) -> Option<Finding> {
     let all = file.text().lines().count();
-    let lines = tests_start(file.text()).map_or(all, |start| start - 1);
+    let lines = tests_start(file).map_or(all, |start| start - 1);
     (lines > FILE_LINES_MAX).then(|| {
         file.finding(
             FILE_LINES_MAX + 1,
@@ -206,6 +210,15 @@ mod tests {
             "use a;\n".repeat(600)
         );
         assert_eq!(lines_found(&helper, "603 lines"), [601]);
+    }
+
+    #[test]
+    fn a_file_of_tests_is_like_tests_below_the_code() {
+        let text = "use a;\n".repeat(601) + &function("fn f()", 71);
+        for (path, findings) in [("src/a_tests.rs", 1), ("tests/it/b.rs", 1), ("src/b.rs", 3)] {
+            let found = check(&File::sample(&format!("crates/a/{path}"), &text));
+            assert_eq!(found.len(), findings, "{path}: {found:?}");
+        }
     }
 
     #[test]

@@ -70,9 +70,7 @@ fn line_faults(file: &File, line_number: usize, line: &str) -> Vec<String> {
 
 /// Tests may name paths that need not exist.
 fn is_test(file: &File, line: usize) -> bool {
-    let in_test_file = file.path.contains("/tests/") || file.path.ends_with("tests.rs");
-    in_test_file
-        || (file.is("rs") && rust::tests_start(file.text()).is_some_and(|start| line >= start))
+    file.is("rs") && rust::tests_start(file).is_some_and(|start| line >= start)
 }
 
 /// Whether `/ROOT/` starts a path in `line`, rather than being part of a longer one or of a URL.
