@@ -1,7 +1,7 @@
 //! Bodies of `/exchange/v1`, version 1. JSON; every struct refuses unknown fields.
 //!
-//! Every answer and every posted request is an [`Envelope`]: the new leaves of the sender's bilateral
-//! log with a checkpoint over them, and what it has mirrored of the other side's.
+//! Every answer and every posted request is an [`Envelope`]: the leaves of the sender's bilateral log
+//! that the receiver has not yet receipted, with a checkpoint over them.
 
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
@@ -75,8 +75,6 @@ pub struct Evidence {
 pub struct Envelope<T> {
     /// The sender's new leaves.
     pub evidence: Evidence,
-    /// How many leaves of the receiver's log the sender has mirrored durably.
-    pub mirrored: u64,
     /// The body.
     pub body: T,
 }

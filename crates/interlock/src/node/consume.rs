@@ -112,15 +112,11 @@ impl Node {
         let batch = &envelope.body;
         let cursor = self.cursor(key);
         check_positions(key, batch, cursor)?;
-        let leaves = self
-            .check_evidence(turn, &key.from, &envelope.evidence)
-            .map_err(|problem| Refusal(problem.detail))?;
+        self.take_evidence(turn, &key.from, &envelope.evidence).map_err(|problem| Refusal(problem.detail))?;
         if batch.events.is_empty() {
-            self.record_mirrored(turn, &key.from, &envelope.evidence, envelope.mirrored);
             return Ok(());
         }
-        self.check_batch_leaf(key, batch, &leaves)?;
-        self.record_mirrored(turn, &key.from, &envelope.evidence, envelope.mirrored);
+        self.check_batch_leaf(key, batch)?;
         let mut items = Vec::with_capacity(batch.events.len());
         for event in &batch.events {
             match self.received(turn, key, &event.item) {
@@ -170,10 +166,9 @@ impl Node {
     pub(super) fn receipt_answered(&mut self, turn: &mut Turn<'_>, key: &PullKey, outcome: Result<PeerAnswer, CallFailure>) {
         match outcome {
             Ok(PeerAnswer::Evidence(evidence)) => {
-                if let Err(problem) = self.check_evidence(turn, &key.from, &evidence) {
-                    return self.alert(turn, AlertKind::EvidenceMismatch, None, Some(&key.from), problem.detail);
+                if let Err(problem) = self.take_evidence(turn, &key.from, &evidence) {
+                    self.alert(turn, AlertKind::EvidenceMismatch, None, Some(&key.from), problem.detail);
                 }
-                self.record_mirrored(turn, &key.from, &evidence, 0);
             }
             Ok(PeerAnswer::Dsp { .. } | PeerAnswer::Feed(_) | PeerAnswer::Lookup(_) | PeerAnswer::Cooperation(_) | PeerAnswer::Problem(_))
             | Err(_) => {
@@ -312,12 +307,12 @@ impl Node {
         self.state.parcels.get(id).is_some_and(|p| matches!(p.ownership, interlock_core::parcel::Ownership::Contested { .. }))
     }
 
-    fn check_batch_leaf(&self, key: &PullKey, batch: &FeedBatch, leaves: &[interlock_journal::bilateral::Leaf]) -> Result<(), Refusal> {
+    fn check_batch_leaf(&self, key: &PullKey, batch: &FeedBatch) -> Result<(), Refusal> {
         let items: Vec<&FeedItem> = batch.events.iter().map(|e| &e.item).collect();
         let salts: Vec<_> = batch.events.iter().map(|e| e.salt).collect();
         let root = super::evidence::items_root(&items, &salts);
         let first = batch.events.first().map_or(0, |e| e.position);
-        if self.shows_release(&key.from, leaves, key.dataset, key.lane, first, batch.next, &root) {
+        if self.shows_batch(&key.from, key.dataset, key.lane, (first, batch.next), &root) {
             return Ok(());
         }
         Err(Refusal(format!(

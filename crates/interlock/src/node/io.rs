@@ -12,7 +12,7 @@ use interlock_core::ids::{
     CourierId, DepositId, IdempotencyKey, Marketplace, MerchantId, MessageId, ParticipantId,
     RequestId, StationId, WireId,
 };
-use interlock_core::parcel::{Consent, SizeClass};
+use interlock_core::parcel::{Consent, Preference, SizeClass};
 use interlock_core::station::Station;
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
@@ -452,6 +452,8 @@ pub struct ParcelPut {
     pub size_class: Option<SizeClass>,
     /// Whether the recipient agreed to lockers.
     pub consent: Consent,
+    /// What the recipient prefers.
+    pub preference: Preference,
     /// Locker operators to advise of it.
     pub lockers: Vec<ParticipantId>,
 }

@@ -36,8 +36,6 @@ pub enum Purpose {
     Cooperation(WireId),
     /// A catalog, for a caller of ours.
     Catalog(ReplyId),
-    /// Their leaves that we miss.
-    Entries(ParticipantId),
 }
 
 /// One lane of one feed that we consume.

@@ -185,9 +185,12 @@ impl Node {
     fn record(&mut self, turn: &mut Turn<'_>, record: Record) {
         let applied = self.state.apply(turn.at(), &record, turn.keys());
         debug_assert!(applied.is_ok(), "a fresh record must fit: {applied:?}");
-        if let Some((day, slot)) = turn.keys().keys().next_back() {
-            self.state.next_slot = self.state.next_slot.max((*day, *slot + 1));
-        }
+        turn.push(Effect::Append(Box::new(record)));
+    }
+
+    /// Has a record written that was applied when it was checked.
+    fn append_applied(&mut self, turn: &mut Turn<'_>, record: Record) {
+        self.state.high = self.state.high.max(turn.at());
         turn.push(Effect::Append(Box::new(record)));
     }
 

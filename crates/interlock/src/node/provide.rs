@@ -120,7 +120,7 @@ impl Node {
     fn try_batch(&mut self, turn: &mut Turn<'_>, poll: &Parked) -> Result<Option<Outstanding>, Problem> {
         let agreement = self.provided(&poll.from, &poll.transfer, DatasetForm::Feed)?;
         let dataset = agreement.terms.dataset;
-        let channel = self.state.channels.entry(poll.from.clone()).or_default();
+        let channel = self.state.channel_mut(&poll.from);
         let lane = channel.outbound.entry(dataset).or_default().lane(poll.lane);
         if let Some(batch) = lane.outstanding.iter().find(|batch| batch.first == poll.after + 1) {
             let batch = batch.clone();
@@ -315,7 +315,7 @@ impl Node {
                 format!("`{next}` is beyond the last released position {released}; receipt what you hold"),
             ));
         }
-        self.take_evidence(turn, from, &envelope.evidence, envelope.mirrored)?;
+        self.take_evidence(turn, from, &envelope.evidence)?;
         if feed_has(self.state.channels.get(from).and_then(|c| c.outbound.get(&dataset)), lane, next) {
             self.record(turn, Record::Receipted { from: from.clone(), dataset, lane, next });
         }

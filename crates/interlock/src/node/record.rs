@@ -13,8 +13,8 @@ use interlock_core::ids::{
     CourierId, DepositId, IdempotencyKey, Marketplace, MerchantId, MessageId, ParcelId,
     ParticipantId, RequestId, StationId, WireId,
 };
-use interlock_core::locker::StayInput;
-use interlock_core::parcel::{Consent, Generation, SizeClass};
+use interlock_core::locker::Stay;
+use interlock_core::parcel::{Consent, Generation, Preference, SizeClass};
 use interlock_core::station::{CompartmentNo, Station};
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
@@ -97,8 +97,10 @@ pub enum Record {
     Stay {
         /// The deposit.
         deposit: DepositId,
-        /// What.
-        input: StayInput,
+        /// Where its stay stands now.
+        stay: Stay,
+        /// What became of its compartment.
+        compartment: CompartmentChange,
     },
     /// Who tells the recipient of a deposit was settled.
     Notifier {
@@ -209,6 +211,64 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// The sealed parts, whose keys must be durable before the record.
+    pub fn sealed(&self) -> Vec<&Sealed> {
+        match self {
+            Self::Parcel(parcel) => parcel.recipient.iter().collect(),
+            Self::Deposit(deposit) => {
+                let fixed = [&deposit.courier, &deposit.code];
+                fixed.into_iter().chain(&deposit.contact).collect()
+            }
+            Self::LookupAnswered { outcomes, .. } => outcomes
+                .iter()
+                .filter_map(|outcome| match outcome {
+                    ContactOutcome::Granted { contact, .. } => Some(contact),
+                    ContactOutcome::Denied { .. } => None,
+                })
+                .collect(),
+            Self::BatchReceived(batch) => batch
+                .items
+                .iter()
+                .filter_map(|item| match item {
+                    ReceivedItem::Code { code, .. } => Some(code),
+                    ReceivedItem::Advice(_)
+                    | ReceivedItem::Event { .. }
+                    | ReceivedItem::Station(_)
+                    | ReceivedItem::Skipped { .. } => None,
+                })
+                .collect(),
+            Self::Partner(_)
+            | Self::PartnerRemoved(_)
+            | Self::ApiKey { .. }
+            | Self::Offer(_)
+            | Self::OfferWithdrawn(_)
+            | Self::Negotiation(_)
+            | Self::Agreement(_)
+            | Self::AgreementState { .. }
+            | Self::Transfer(_)
+            | Self::Cooperation(_)
+            | Self::Claimed { .. }
+            | Self::Event(_)
+            | Self::Station(_)
+            | Self::Stay { .. }
+            | Self::Notifier { .. }
+            | Self::LookupAsked(_)
+            | Self::BatchReleased(_)
+            | Self::LookupReleased(_)
+            | Self::Denied { .. }
+            | Self::Mirrored { .. }
+            | Self::Leaf { .. }
+            | Self::Receipted { .. }
+            | Self::Message { .. }
+            | Self::MessageDone { .. }
+            | Self::Keyed { .. }
+            | Self::Alert { .. }
+            | Self::ContactDeleted { .. } => Vec::new(),
+        }
+    }
+}
+
 /// A parcel as a door gave it. Applying it again adds what is new.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParcelRecord {
@@ -234,6 +294,8 @@ pub struct ParcelRecord {
     pub size_class: Option<SizeClass>,
     /// Consent to lockers.
     pub consent: Consent,
+    /// What the recipient prefers.
+    pub preference: Preference,
     /// The recipient.
     pub recipient: Option<Sealed>,
     /// Operators to advise.
@@ -270,8 +332,19 @@ pub struct DepositRecord {
     pub code: Sealed,
     /// Contact typed by the courier, sealed.
     pub contact: Option<Sealed>,
-    /// Until when the compartment is kept.
-    pub reserved_until: Timestamp,
+    /// Where its stay stands: a compartment is reserved.
+    pub stay: Stay,
+}
+
+/// What became of a compartment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CompartmentChange {
+    /// Nothing.
+    None,
+    /// It holds the parcel.
+    Occupied,
+    /// It is free again.
+    Released,
 }
 
 /// Who tells the recipient.
@@ -490,6 +563,10 @@ pub enum KeyedEffect {
     Deposit(DepositId),
     /// A deposit that was refused.
     Refused {
+        /// The parcel, if it was known.
+        parcel: Option<ParcelId>,
+        /// Why nobody could tell the recipient.
+        reason: String,
         /// The kind of problem.
         kind: String,
         /// HTTP status.

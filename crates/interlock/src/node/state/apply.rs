@@ -1,8 +1,10 @@
 //! Applying records, one function a kind.
 
 use interlock_core::agreement::AgreementState;
+use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, RequestId};
 use interlock_core::time::Timestamp;
+use interlock_journal::bilateral::{Leaf, LeafBody};
 
 use super::channel::{Answered, Asked};
 use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State};
@@ -24,6 +26,9 @@ impl State {
     /// [`ReplayError`] if it refers to something that was never recorded.
     pub fn apply(&mut self, at: Timestamp, record: &Record, keys: &dyn ContentKeys) -> Result<(), ReplayError> {
         self.high = self.high.max(at);
+        for sealed in record.sealed() {
+            self.next_slot = self.next_slot.max((sealed.day, sealed.slot.saturating_add(1)));
+        }
         match record {
             Record::Partner(partner) => {
                 self.partners.insert(partner.id.clone(), (**partner).clone());
@@ -46,7 +51,7 @@ impl State {
             Record::Agreement(agreement) => {
                 self.book.agreements.insert(agreement.id.clone(), (**agreement).clone());
             }
-            Record::AgreementState { agreement, state } => self.agreement_entered(agreement, *state)?,
+            Record::AgreementState { agreement, state } => self.agreement_entered(at, agreement, *state)?,
             Record::Transfer(transfer) => {
                 self.book.transfers.insert(transfer.id.clone(), (**transfer).clone());
             }
@@ -58,7 +63,7 @@ impl State {
             Record::Event(event) => self.own_event(at, event)?,
             Record::Station(station) => self.station(at, station),
             Record::Deposit(deposit) => self.deposit(at, deposit, keys)?,
-            Record::Stay { deposit, input } => self.stay(at, *deposit, input)?,
+            Record::Stay { deposit, stay, compartment } => self.stay(at, *deposit, stay, *compartment)?,
             Record::Notifier { deposit, teller } => self.teller(*deposit, teller)?,
             Record::LookupAsked(asked) => self.lookup_asked(at, asked)?,
             Record::LookupAnswered { from, request_id, outcomes } => {
@@ -78,12 +83,14 @@ impl State {
                     outcome: LedgerOutcome::Denied { reason: reason.clone() },
                 });
             }
-            Record::Mirrored { from, first, leaves, checkpoint } => self.mirrored(from, *first, leaves, checkpoint)?,
+            Record::Mirrored { from, first, leaves, checkpoint } => {
+                self.mirrored(at, from, *first, leaves, checkpoint).map_err(|_| ReplayError("mirrored leaves do not fit"))?;
+            }
             Record::Leaf { to, leaf } => {
                 self.append_leaf(to, leaf)?;
             }
             Record::Receipted { from, dataset, lane, next } => {
-                let channel = self.channels.entry(from.clone()).or_default();
+                let channel = self.channel_mut(from);
                 channel.outbound.entry(*dataset).or_default().receipted(*lane, *next);
             }
             Record::BatchReceived(batch) => self.batch_received(at, batch, keys)?,
@@ -105,7 +112,7 @@ impl State {
         Ok(())
     }
 
-    fn agreement_entered(&mut self, id: &interlock_core::ids::WireId, state: AgreementState) -> Result<(), ReplayError> {
+    fn agreement_entered(&mut self, at: Timestamp, id: &interlock_core::ids::WireId, state: AgreementState) -> Result<(), ReplayError> {
         let agreement = self.book.agreements.get_mut(id).ok_or(ReplayError("an agreement is unknown"))?;
         agreement.state = state;
         if agreement.provider != self.me {
@@ -113,9 +120,14 @@ impl State {
         }
         let (consumer, dataset) = (agreement.consumer.clone(), agreement.terms.dataset);
         let covers_from = agreement.terms.coverage_start();
-        let feed = self.channels.entry(consumer).or_default().outbound.entry(dataset).or_default();
+        let feed = self.channel_mut(&consumer).outbound.entry(dataset).or_default();
         match state {
-            AgreementState::InForce => feed.cover(covers_from),
+            AgreementState::InForce => {
+                feed.cover(covers_from);
+                if dataset == Dataset::LockerStations {
+                    self.show_all_stations(at, &consumer);
+                }
+            }
             AgreementState::Ended | AgreementState::Superseded => feed.withdraw(),
             AgreementState::Finalized
             | AgreementState::Signed
@@ -127,7 +139,7 @@ impl State {
 
     fn lookup_asked(&mut self, at: Timestamp, asked: &LookupAsked) -> Result<(), ReplayError> {
         self.append_leaf(&asked.to, &asked.leaf)?;
-        let channel = self.channels.entry(asked.to.clone()).or_default();
+        let channel = self.channel_mut(&asked.to);
         channel.asked.insert(
             asked.request_id,
             Asked {
@@ -142,7 +154,7 @@ impl State {
 
     fn batch_released(&mut self, at: Timestamp, batch: &BatchReleased) -> Result<(), ReplayError> {
         let leaf = if batch.salts.is_empty() { 0 } else { self.append_leaf(&batch.to, &batch.leaf)? };
-        let channel = self.channels.entry(batch.to.clone()).or_default();
+        let channel = self.channel_mut(&batch.to);
         let feed = channel.outbound.entry(batch.dataset).or_default();
         feed.release(batch.lane, batch.taken, &batch.withheld, &batch.salts, &batch.agreement, leaf);
         if batch.salts.is_empty() {
@@ -165,7 +177,7 @@ impl State {
         for leaf in &lookup.leaves {
             self.append_leaf(&lookup.to, leaf)?;
         }
-        let dataset = interlock_core::dataset::Dataset::RecipientContact;
+        let dataset = Dataset::RecipientContact;
         for outcome in &lookup.outcomes {
             let entry = |outcome| LedgerEntry {
                 at,
@@ -178,7 +190,7 @@ impl State {
             match outcome {
                 LookupDecision::Released { parcel, form, lease } => {
                     self.counters.releases += 1;
-                    let channel = self.channels.entry(lookup.to.clone()).or_default();
+                    let channel = self.channel_mut(&lookup.to);
                     channel.usage.entry(dataset).or_default().debit(lookup.day, *parcel);
                     self.ledger.push(entry(LedgerOutcome::Contact { parcel: *parcel, form: *form }));
                     self.contact_used(at, *parcel, lookup, *form, lease.as_ref());
@@ -189,7 +201,7 @@ impl State {
                 }
             }
         }
-        let channel = self.channels.entry(lookup.to.clone()).or_default();
+        let channel = self.channel_mut(&lookup.to);
         let log_size = channel.out.size();
         channel.answered.push_back(Answered {
             request_id: lookup.request_id,
@@ -207,6 +219,7 @@ impl State {
         }
         let state = MessageState { parcel, deposit, kind, queued_at: at, delivered_at: None, refused: None };
         self.messages.insert(id, state);
+        self.told.insert((parcel, deposit, kind));
     }
 
     fn message_done(&mut self, at: Timestamp, id: interlock_core::ids::MessageId, outcome: &MessageOutcome) -> Result<(), ReplayError> {
@@ -223,8 +236,13 @@ impl State {
 
     /// Appends an encoded leaf to our log toward `to` and returns its index.
     pub(super) fn append_leaf(&mut self, to: &ParticipantId, leaf: &Blob) -> Result<u64, ReplayError> {
-        let channel = self.channels.entry(to.clone()).or_default();
-        channel.out.append(&leaf.0).map_err(|_| ReplayError("a leaf does not fit its log"))
+        let leaf = Leaf::decode(&leaf.0).map_err(|_| ReplayError("a leaf cannot be read"))?;
+        if let LeafBody::Receipt(receipt) = &leaf.body {
+            let channel = self.channel_mut(to);
+            channel.receipted = receipt.size;
+            channel.owes_receipt = false;
+        }
+        self.channel_mut(to).out.append(&leaf).map_err(|_| ReplayError("a leaf does not fit its log"))
     }
 
     pub(super) fn count_denial(&mut self, reason: &str) {

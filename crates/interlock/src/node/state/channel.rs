@@ -8,23 +8,33 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use interlock_core::dataset::Dataset;
-use interlock_core::ids::{DepositId, ParcelId, RequestId, WireId};
+use ed25519_dalek::VerifyingKey;
+use interlock_core::ids::{DepositId, ParcelId, ParticipantId, RequestId, WireId};
 use interlock_core::time::Timestamp;
-use interlock_journal::bilateral::{MirrorLog, OutLog};
+use interlock_journal::bilateral::{Leaf, LeafBody, MirrorLog, OutLog};
 
 use super::feed::Feed;
 use crate::exchange::wire::Lane;
 use crate::node::record::LookupDecision;
 
+/// Epoch of a log that was never rolled back.
+const EPOCH_FIRST: u32 = 1;
+/// Most leaves of theirs kept at hand.
+const RECENT_MAX: usize = 1_024;
+
 /// Everything about one counterparty.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Channel {
     /// Our log toward them.
     pub out: OutLog,
-    /// Their log toward us.
-    pub mirror: MirrorLog,
+    /// Their log toward us, once their key is pinned.
+    pub mirror: Option<MirrorLog>,
+    /// Requests and releases of theirs that were mirrored of late, for checking bodies against them.
+    pub recent: VecDeque<Leaf>,
     /// How much of their log our newest receipt names.
     pub receipted: u64,
+    /// Whether anything but receipts came since then.
+    pub owes_receipt: bool,
     /// Feeds that we provide.
     pub outbound: BTreeMap<Dataset, Feed>,
     /// Feeds that we consume.
@@ -35,6 +45,57 @@ pub struct Channel {
     pub answered: VecDeque<Answered>,
     /// Usage by dataset.
     pub usage: BTreeMap<Dataset, UsageState>,
+}
+
+impl Channel {
+    /// Between us and `them`, before anything was said.
+    pub fn new(me: &ParticipantId, them: &ParticipantId, key: Option<&VerifyingKey>) -> Self {
+        Self {
+            out: OutLog::new(me.clone(), them.clone(), EPOCH_FIRST),
+            mirror: key.map(|key| MirrorLog::new(them.clone(), me.clone(), EPOCH_FIRST, key)),
+            recent: VecDeque::new(),
+            receipted: 0,
+            owes_receipt: false,
+            outbound: BTreeMap::new(),
+            inbound: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            answered: VecDeque::new(),
+            usage: BTreeMap::new(),
+        }
+    }
+
+    /// How much of their log we hold.
+    pub fn mirrored(&self) -> u64 {
+        self.mirror.as_ref().map_or(0, MirrorLog::size)
+    }
+
+    /// Keeps leaves of theirs at hand, and acts on their receipts.
+    pub fn note_leaves(&mut self, leaves: Vec<Leaf>) {
+        for leaf in leaves {
+            match &leaf.body {
+                LeafBody::Receipt(receipt) => {
+                    // A receipt that does not fit was refused when it came.
+                    if self.out.receipted(receipt).is_ok() {
+                        while self.answered.front().is_some_and(|a| a.log_size <= receipt.size) {
+                            self.answered.pop_front();
+                        }
+                    }
+                }
+                LeafBody::Request(_) | LeafBody::Release(_) => {
+                    self.owes_receipt = true;
+                    self.recent.push_back(leaf);
+                }
+                LeafBody::Denial(_) => self.owes_receipt = true,
+                LeafBody::AgreementChange(_)
+                | LeafBody::KeyRotation(_)
+                | LeafBody::Rollback(_)
+                | LeafBody::Voided(_) => {}
+            }
+        }
+        while self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
+        }
+    }
 }
 
 /// Where we are in a feed that we consume.

@@ -193,6 +193,12 @@ impl Feed {
         }
     }
 
+    /// Whether the same item waits already: the newest state of a thing is shown once.
+    pub fn holds(&self, item: &ItemRef) -> bool {
+        let mut all = self.live.ready.iter().chain(&self.backlog.ready).chain(&self.held);
+        all.any(|queued| &queued.item == item)
+    }
+
     /// How many items wait, held or ready.
     pub fn waiting(&self) -> u64 {
         (self.live.ready.len() + self.backlog.ready.len() + self.held.len()) as u64

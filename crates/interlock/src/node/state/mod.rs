@@ -12,7 +12,7 @@ pub mod parcels;
 mod receive;
 mod timeline;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
@@ -22,9 +22,10 @@ use interlock_core::ids::{
 use interlock_core::locker::Stay;
 use interlock_core::parcel::SizeClass;
 use interlock_core::pickup_code::PickupCode;
-use interlock_core::station::{Availability, CompartmentNo, Compartments, Station};
+use interlock_core::station::{CompartmentNo, Compartments, Level, Station};
 use interlock_core::time::Timestamp;
 
+pub use self::apply::ReplayError;
 use self::channel::Channel;
 use self::parcels::Parcels;
 use super::agreements::Book;
@@ -59,6 +60,8 @@ pub struct State {
     pub channels: BTreeMap<ParticipantId, Channel>,
     /// Messages to recipients.
     pub messages: BTreeMap<MessageId, MessageState>,
+    /// Which messages were decided on: parcel, deposit, kind.
+    pub told: BTreeSet<(ParcelId, Option<DepositId>, MessageKind)>,
     /// Requests with an idempotency key.
     pub keyed: BTreeMap<(Digest, IdempotencyKey), Keyed>,
     /// What came in from partners, in order, for our own systems.
@@ -83,7 +86,7 @@ pub struct OwnStation {
     /// Its compartments.
     pub compartments: Compartments,
     /// What partners were last shown.
-    pub shown: [Availability; 3],
+    pub shown: [Option<Level>; 3],
 }
 
 /// A deposit at a station of ours.
@@ -245,8 +248,10 @@ pub struct Counters {
     pub releases: u64,
     /// Denials by reason.
     pub denials: BTreeMap<String, u64>,
-    /// Receipts given.
-    pub receipts: u64,
+    /// Pre-advices and claims received from partners.
+    pub advices_received: u64,
+    /// Deposits refused, by reason.
+    pub refusals: BTreeMap<String, u64>,
 }
 
 impl State {
@@ -264,6 +269,7 @@ impl State {
             deposits: BTreeMap::new(),
             channels: BTreeMap::new(),
             messages: BTreeMap::new(),
+            told: BTreeSet::new(),
             keyed: BTreeMap::new(),
             inbox: Vec::new(),
             ledger: Vec::new(),
@@ -272,6 +278,17 @@ impl State {
             next_slot: (0, 0),
             high: Timestamp::from_millis(0),
         }
+    }
+
+    /// The channel with `partner`, made on first use.
+    pub fn channel_mut(&mut self, partner: &ParticipantId) -> &mut Channel {
+        let key = self.partners.get(partner).map(|p| p.key.verifying());
+        let me = &self.me;
+        let channel = self.channels.entry(partner.clone()).or_insert_with(|| Channel::new(me, partner, key.as_ref()));
+        if channel.mirror.is_none() && key.is_some() {
+            channel.mirror = Channel::new(me, partner, key.as_ref()).mirror;
+        }
+        channel
     }
 
     /// The channel with `partner`, if anything was ever exchanged.

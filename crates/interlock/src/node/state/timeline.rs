@@ -172,7 +172,7 @@ impl State {
             };
             drops |= rank == 0 && agreement.terms.backlog == Some(Backlog::Drop) && agreement.terms.from <= at;
         }
-        let feed = self.channels.entry(consumer.clone()).or_default().outbound.entry(dataset).or_default();
+        let feed = self.channel_mut(consumer).outbound.entry(dataset).or_default();
         match (flows, drops) {
             (true, _) => feed.push_live(item),
             (false, true) => feed.dropped += 1,

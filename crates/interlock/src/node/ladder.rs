@@ -1,0 +1,141 @@
+//! Who will tell the recipient, settled before a door opens.
+//!
+//! Purpose: the ladder: agreement in force, its run-off, the carrier under its own agreement, the owner
+//! from its feed, nobody. Invariant: a door opens only if a rung holds, and an owner is asked only
+//! about a parcel that is known to be its own. It does not know compartments.
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::ParticipantId;
+use interlock_core::negotiation::Party;
+use interlock_core::parcel::Ownership;
+use interlock_core::terms::Notifier;
+use interlock_core::time::ClockInterval;
+use interlock_core::transfer::TransferState;
+
+use super::Node;
+use super::agreements::{Agreement, Transfer};
+use super::record::Teller;
+use super::state::parcels::Parcel;
+
+/// The first rung that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Rung {
+    /// We tell, once the owner has given us the contact.
+    Ask(ParticipantId),
+    /// Settled without a contact of ours.
+    Settled(Teller),
+}
+
+impl Node {
+    /// The first rung that holds for a parcel. `refused` is the reason for which its owner has already
+    /// denied the contact.
+    pub(super) fn rung(&self, now: &ClockInterval, parcel: &Parcel, refused: Option<&str>) -> Rung {
+        let nobody = |reason: &str| Rung::Settled(Teller::Nobody { reason: reason.into() });
+        let owner = match &parcel.ownership {
+            Ownership::Owned { owner, .. } => Some(owner),
+            Ownership::Contested { .. } => return nobody("ownership-contested"),
+            Ownership::Unclaimed { .. } => None,
+        };
+        if refused == Some("consent-refused") {
+            return nobody("consent-refused");
+        }
+        if let Some(owner) = owner
+            && refused.is_none()
+            && self.contact_source(now, owner, parcel).is_some()
+        {
+            return Rung::Ask(owner.clone());
+        }
+        if let Some(carrier) = self.state.carrier_of(parcel)
+            && self.feeds_notifier(now, &carrier, parcel, Notifier::Carrier)
+        {
+            return Rung::Settled(Teller::Carrier(carrier));
+        }
+        if let Some(owner) = owner
+            && self.feeds_notifier(now, owner, parcel, Notifier::Owner)
+        {
+            return Rung::Settled(Teller::Owner(owner.clone()));
+        }
+        match (owner, refused) {
+            (None, _) => nobody("owner-unknown"),
+            (Some(_), Some(reason)) => nobody(reason),
+            (Some(owner), None) => nobody(self.why_no_contact(now, owner)),
+        }
+    }
+
+    /// The agreement, and its started transfer, by which `owner` gives us contacts now.
+    pub(super) fn contact_source(&self, now: &ClockInterval, owner: &ParticipantId, parcel: &Parcel) -> Option<(&Agreement, &Transfer)> {
+        let scope = parcel.marketplace.as_ref();
+        self.state
+            .book
+            .between(owner, &self.state.me, Dataset::RecipientContact)
+            .filter(|agreement| agreement.terms.notifier.is_none_or(|n| n == Notifier::Operator))
+            .filter(|agreement| scope.is_none_or(|m| agreement.terms.marketplaces.contains(m)))
+            .filter(|agreement| match agreement.state_at(now) {
+                AgreementState::InForce | AgreementState::RunOff => true,
+                AgreementState::Finalized
+                | AgreementState::Signed
+                | AgreementState::Suspended
+                | AgreementState::Ended
+                | AgreementState::Superseded => false,
+            })
+            .find_map(|agreement| Some((agreement, self.transfer_of(agreement, Party::Consumer)?)))
+    }
+
+    /// The started transfer of an agreement, at our side of it.
+    pub(super) fn transfer_of(&self, agreement: &Agreement, party: Party) -> Option<&Transfer> {
+        self.state
+            .book
+            .transfers
+            .values()
+            .find(|t| t.agreement == agreement.id && t.party == party && t.state == TransferState::Started)
+    }
+
+    /// Whether `consumer` gets our locker events of the parcel under an agreement by which it tells the
+    /// recipient.
+    fn feeds_notifier(&self, now: &ClockInterval, consumer: &ParticipantId, parcel: &Parcel, who: Notifier) -> bool {
+        self.state.book.between(&self.state.me, consumer, Dataset::LockerEvents).any(|agreement| {
+            agreement.terms.notifier == Some(who)
+                && agreement.state_at(now) == AgreementState::InForce
+                && parcel.marketplace.as_ref().is_some_and(|m| agreement.terms.marketplaces.contains(m))
+        })
+    }
+
+    fn why_no_contact(&self, now: &ClockInterval, owner: &ParticipantId) -> &'static str {
+        let newest = self.state.book.between(owner, &self.state.me, Dataset::RecipientContact).next();
+        match newest.map(|agreement| agreement.state_at(now)) {
+            None => "no-agreement",
+            Some(AgreementState::InForce | AgreementState::RunOff) => "transfer-not-started",
+            Some(AgreementState::Finalized | AgreementState::Signed) => "not-in-force",
+            Some(AgreementState::Suspended) => "suspended",
+            Some(AgreementState::Ended | AgreementState::Superseded) => "term-ended",
+        }
+    }
+}
+
+/// The teller in words, for couriers.
+pub(super) fn teller_words(teller: Option<&Teller>) -> (&'static str, String) {
+    match teller {
+        None => ("queued", "the owner is slow to answer; the recipient is told as soon as it does".into()),
+        Some(Teller::Us) => ("operator", "the locker operator tells the recipient".into()),
+        Some(Teller::Owner(owner)) => ("owner", format!("{owner} tells the recipient")),
+        Some(Teller::Carrier(carrier)) => ("carrier", format!("{carrier} tells the recipient")),
+        Some(Teller::Nobody { reason }) => ("nobody", refusal_words(reason)),
+    }
+}
+
+/// Why a parcel must not go into a locker, and what to do instead.
+pub(super) fn refusal_words(reason: &str) -> String {
+    let why = match reason {
+        "consent-refused" => "the recipient has not agreed to a locker",
+        "ownership-contested" => "two participants claim this parcel",
+        "owner-unknown" => "nobody knows whose parcel this is, so nobody can tell the recipient",
+        "no-agreement" => "there is no agreement with the parcel's owner",
+        "term-ended" | "not-in-run-off" | "run-off-ended" => "the agreement with the parcel's owner has ended",
+        "suspended" => "the agreement with the parcel's owner is suspended",
+        "not-yet" | "not-in-force" => "the agreement with the parcel's owner is not in force yet",
+        "quota-per-day" => "the owner's limit for today is used up",
+        _ => "nobody can tell the recipient",
+    };
+    format!("do not use the locker: {why} ({reason}); deliver to the address")
+}

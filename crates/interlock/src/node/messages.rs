@@ -1,0 +1,163 @@
+//! Messages to recipients: decided once, handed to the gateway until it takes them.
+//!
+//! Purpose: exactly one message for each occasion. Invariants: a message is on record before it goes to
+//! the gateway, and its id is the gateway's idempotency key, so that a restart repeats no message; the
+//! code is in the text only while it is ours to tell. It does not know HTTP.
+
+use interlock_core::event::Step;
+use interlock_core::ids::{MessageId, ParcelId};
+use interlock_core::locker::Input as StayInput;
+use interlock_core::terms::{Language, Notifier};
+use interlock_core::time::HOUR_MS;
+
+use super::Node;
+use super::content::LinkKind;
+use super::io::{DeliveryFailure, Effect, Message};
+use super::live::{Timer, backoff_ms};
+use super::record::{AlertKind, BatchReceived, MessageKind, MessageOutcome, ReceivedItem, Record};
+use super::state::MessageState;
+use super::turn::Turn;
+use crate::exchange::wire::Contact;
+use crate::notify::{MessageFacts, MessageKind as TextKind, message};
+
+/// How long a message is tried, in milliseconds.
+const MESSAGE_LIFE_MS: i64 = 48 * HOUR_MS;
+
+impl Node {
+    /// Decides on a message about a parcel, unless one of the kind was decided on before.
+    pub(super) fn queue_message(&mut self, turn: &mut Turn<'_>, parcel: ParcelId, kind: MessageKind) {
+        let deposit = self.state.parcels.get(parcel).and_then(|p| p.deposit);
+        if self.state.told.contains(&(parcel, deposit, kind)) {
+            return;
+        }
+        let id = MessageId::from_bytes(turn.random16());
+        self.record(turn, Record::Message { id, parcel, kind });
+        self.deliver(turn, id);
+    }
+
+    /// Parcels of a received batch that are deposited, where we are the one who tells the recipient.
+    pub(super) fn to_tell(&self, batch: &BatchReceived) -> Vec<ParcelId> {
+        let us = if self.config.roles.contains(&crate::identity::partner::Role::Carrier) { Notifier::Carrier } else { Notifier::Owner };
+        let ours = self
+            .state
+            .book
+            .between(&batch.from, &self.state.me, batch.dataset)
+            .any(|agreement| agreement.terms.notifier == Some(us));
+        if !ours {
+            return Vec::new();
+        }
+        batch
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                ReceivedItem::Event { parcel, event, .. } if event.step == Step::Deposited => Some(*parcel),
+                ReceivedItem::Event { .. } | ReceivedItem::Advice(_) | ReceivedItem::Station(_) | ReceivedItem::Code { .. } | ReceivedItem::Skipped { .. } => None,
+            })
+            .filter(|id| self.state.parcels.get(*id).is_some_and(|p| p.recipient.is_some()))
+            .collect()
+    }
+
+    fn deliver(&mut self, turn: &mut Turn<'_>, id: MessageId) {
+        let Some(state) = self.state.messages.get(&id) else { return };
+        if state.delivered_at.is_some() || state.refused.is_some() || self.live.delivering.contains_key(&id) {
+            return;
+        }
+        let Some(to) = self.addressee(state) else {
+            let reason = "the contact is gone".to_owned();
+            return self.record(turn, Record::MessageDone { id, outcome: MessageOutcome::Refused { reason } });
+        };
+        let facts = self.message_facts(state);
+        let kind = match state.kind {
+            MessageKind::Deposited if facts.code.is_some() => TextKind::DepositedWithCode,
+            MessageKind::Deposited => TextKind::DepositedWithoutCode,
+            MessageKind::Overdue => TextKind::Overdue,
+        };
+        let attempt = self.live.tries.get(&Timer::Message(id)).copied().unwrap_or(0) + 1;
+        self.live.delivering.insert(id, attempt);
+        turn.push(Effect::Deliver(Message {
+            id,
+            to,
+            text_zh: message(kind, &facts, Language::Zh),
+            text_en: message(kind, &facts, Language::En),
+            attempt,
+        }));
+    }
+
+    /// Whom a message goes to: the contact granted to us, or the recipient that we know ourselves.
+    fn addressee(&self, state: &MessageState) -> Option<Contact> {
+        match state.deposit {
+            Some(id) => self.state.deposits.get(&id)?.contact.as_ref()?.value.clone(),
+            None => {
+                let recipient = self.state.parcels.get(state.parcel)?.recipient.as_ref()?.value.as_ref()?;
+                Some(Contact::Full { phone: recipient.phone.reveal().into() })
+            }
+        }
+    }
+
+    fn message_facts(&self, state: &MessageState) -> MessageFacts {
+        let parcel = self.state.parcels.get(state.parcel);
+        let deposit = state.deposit.and_then(|id| self.state.deposits.get(&id));
+        let station = deposit.and_then(|d| self.state.stations.get(&d.station));
+        let seen = parcel.and_then(|p| self.station_seen_of(p));
+        let code = deposit.and_then(|d| d.code.value.as_ref()).map(|code| code.reveal());
+        MessageFacts {
+            station: station.map(|s| s.station.name.as_str().to_owned()).or(seen).unwrap_or_default(),
+            compartment: deposit.filter(|_| code.is_some()).map(|d| d.compartment.number()),
+            code,
+            until: deposit.and_then(|d| d.pickup_until).or_else(|| parcel.and_then(|p| p.pickup_until)),
+            zone: self.config.zone,
+            link: format!("{}/p/{}", self.config.public_url, self.state.links.token(LinkKind::Pickup, state.parcel)),
+        }
+    }
+
+    /// The gateway's answer.
+    pub(super) fn delivered(&mut self, turn: &mut Turn<'_>, id: MessageId, outcome: Result<(), DeliveryFailure>) {
+        let attempt = self.live.delivering.remove(&id).unwrap_or(0);
+        let Some(state) = self.state.messages.get(&id) else { return };
+        if state.delivered_at.is_some() || state.refused.is_some() {
+            return;
+        }
+        let (parcel, deposit, queued_at, kind) = (state.parcel, state.deposit, state.queued_at, state.kind);
+        match outcome {
+            Ok(()) => {
+                self.live.tries.remove(&Timer::Message(id));
+                self.record(turn, Record::MessageDone { id, outcome: MessageOutcome::Delivered });
+                if let (Some(deposit), MessageKind::Deposited) = (deposit, kind)
+                    && let Err(error) = self.apply_stay(turn, deposit, &StayInput::MessageSent)
+                {
+                    tracing::debug!(%error, "a message went out after its stay moved on");
+                }
+            }
+            Err(DeliveryFailure::Retry(why)) if queued_at.plus_ms(MESSAGE_LIFE_MS) > turn.at() => {
+                tracing::info!(message = %id, attempt, why, "the gateway did not take a message; it is tried again");
+                self.live.tries.insert(Timer::Message(id), attempt);
+                let at = turn.at().plus_ms(backoff_ms(attempt, turn.random64()));
+                self.live.timer(at, Timer::Message(id));
+            }
+            Err(DeliveryFailure::Retry(reason) | DeliveryFailure::Refused(reason)) => {
+                self.record(turn, Record::MessageDone { id, outcome: MessageOutcome::Refused { reason: reason.clone() } });
+                let detail = format!("the gateway will not take message {id}: {reason}; tell the recipient another way");
+                self.alert(turn, AlertKind::MessageRefused, Some(parcel), None, detail);
+            }
+        }
+    }
+
+    /// A message is tried again.
+    pub(super) fn message_due(&mut self, turn: &mut Turn<'_>, id: MessageId) {
+        self.deliver(turn, id);
+    }
+
+    /// After a restart: hands over what the gateway has not acknowledged, under the same ids.
+    pub(super) fn resume_messages(&mut self, turn: &mut Turn<'_>) {
+        let open: Vec<MessageId> = self
+            .state
+            .messages
+            .iter()
+            .filter(|(_, m)| m.delivered_at.is_none() && m.refused.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in open {
+            self.deliver(turn, id);
+        }
+    }
+}
