@@ -38,9 +38,9 @@ pub enum KeyError {
          or 64 hexadecimal digits"
     )]
     Private,
-    /// Not an Ed25519 public key.
+    /// Not an Ed25519 public key; its beginning only, because it may be a private one.
     #[error(
-        "`{0}` is no public key; write Ed25519 as multibase (`z6Mk...`), 64 hexadecimal digits or a \
+        "`{0}...` is no public key; write Ed25519 as multibase (`z6Mk...`), 64 hexadecimal digits or a \
          JWK with `kty` `OKP` and `crv` `Ed25519`"
     )]
     Public(String),
@@ -173,9 +173,10 @@ impl PublicKey {
     /// [`KeyError::Public`] for bytes that are no canonical point, [`KeyError::Weak`] for a point of
     /// small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Public(to_hex(bytes)))?;
+        let key = VerifyingKey::from_bytes(bytes)
+            .map_err(|_| KeyError::Public(beginning(&to_hex(bytes))))?;
         if key.to_edwards().compress().as_bytes() != bytes {
-            return Err(KeyError::Public(to_hex(bytes)));
+            return Err(KeyError::Public(beginning(&to_hex(bytes))));
         }
         if key.is_weak() {
             return Err(KeyError::Weak(to_hex(bytes)));
@@ -194,7 +195,7 @@ impl PublicKey {
             Some(b'{') => serde_json::from_str(text).ok().and_then(parse_jwk),
             Some(_) | None => parse_hex32(text),
         };
-        let bytes = bytes.ok_or_else(|| KeyError::Public(text.chars().take(80).collect()))?;
+        let bytes = bytes.ok_or_else(|| KeyError::Public(beginning(text)))?;
         Self::from_bytes(&bytes)
     }
 
@@ -236,6 +237,10 @@ impl PublicKey {
     pub fn verifying_key(&self) -> &VerifyingKey {
         &self.0
     }
+}
+
+fn beginning(text: &str) -> String {
+    text.chars().take(12).collect()
 }
 
 fn parse_multibase(text: &str) -> Option<[u8; 32]> {
@@ -378,6 +383,16 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn a_private_key_in_the_wrong_place_is_not_repeated() {
+        let pem = NodeKey::parse(SEED).unwrap().to_pem();
+        let error = PublicKey::parse(&pem).unwrap_err().to_string();
+        assert!(
+            error.starts_with("`-----BEGIN P...` is no public key"),
+            "{error}"
+        );
     }
 
     proptest! {

@@ -17,7 +17,7 @@ pub const URL_LENGTH_MAX: usize = 512;
      user, query and fragment"
 )]
 pub struct UrlError {
-    /// What came, shortened to 80 characters.
+    /// What came, without user and query, which may be secrets; at most 80 characters.
     pub input: String,
 }
 
@@ -38,7 +38,7 @@ impl BaseUrl {
     /// [`UrlError`] for anything else.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         Self::parse_checked(text).ok_or_else(|| UrlError {
-            input: text.chars().take(80).collect(),
+            input: without_secrets(text),
         })
     }
 
@@ -100,6 +100,14 @@ impl BaseUrl {
                 .host
                 .parse::<std::net::IpAddr>()
                 .is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+fn without_secrets(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    match text.rsplit_once('@') {
+        Some((_, rest)) => format!("...@{rest}").chars().take(80).collect(),
+        None => text.chars().take(80).collect(),
     }
 }
 
@@ -169,5 +177,7 @@ mod tests {
             let error = BaseUrl::parse(bad).unwrap_err();
             assert!(error.to_string().contains("https://host"), "{error}");
         }
+        let secret = BaseUrl::parse("https://node:hunter2@sms.example/a?key=hunter2#hunter2");
+        assert_eq!(secret.unwrap_err().input, "...@sms.example/a");
     }
 }
