@@ -12,6 +12,7 @@ mod json;
 pub mod message;
 mod node;
 mod policy;
+pub mod routes;
 mod term;
 pub mod version;
 
