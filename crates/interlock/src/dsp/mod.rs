@@ -7,7 +7,9 @@
 //! judge policies (their terms are `interlock_core::terms`).
 
 mod address;
+pub mod catalog;
 mod error;
+pub mod failure;
 mod json;
 pub mod message;
 mod node;

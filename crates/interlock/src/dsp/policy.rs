@@ -386,6 +386,14 @@ mod tests {
     }
 
     #[test]
+    fn an_offer_in_a_catalog_names_no_target() {
+        let offer = Offer::from_policy(&compact()).unwrap();
+        let mut expected = compact();
+        expected.as_object_mut().unwrap().remove("target");
+        assert_eq!(offer.to_catalog(), expected);
+    }
+
+    #[test]
     fn what_is_not_understood_stays() {
         let policy = json!({
             "@id": "urn:x", "@type": "Offer", "odrl:inheritFrom": "urn:y",

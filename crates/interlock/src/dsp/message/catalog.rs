@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: a dataset has at least one offer and one distribution when read, as the schema wants;
 //! lists that are empty are not emitted. How a catalog is chosen and paged is not known here
-//!.
+//! ([`crate::dsp::catalog`]).
 
 use interlock_core::ids::WireId;
 use serde_json::{Map, Value};
