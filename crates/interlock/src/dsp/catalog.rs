@@ -18,13 +18,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use interlock_core::ids::WireId;
 use serde_json::Value;
 
-use super::address::Address;
 use super::error::{DspError, Fault, child};
 use super::message::{
     AccessService, Catalog, CatalogNode, CatalogRequestMessage, DataService, Dataset, Distribution,
 };
 use super::policy::Offer;
 use super::routes::Route;
+use crate::identity::url::BaseUrl;
 
 /// Most datasets on one page.
 pub const PAGE_SIZE_MAX: usize = 1_000;
@@ -219,7 +219,7 @@ impl PageToken {
 impl Page {
     /// The value of the `Link` header (RFC 8288) of an answer of the connector at `base`; `None` for
     /// a catalog of one page.
-    pub fn link(&self, base: &Address) -> Option<String> {
+    pub fn link(&self, base: &BaseUrl) -> Option<String> {
         let url = Route::Catalog.url(base);
         let link = |token: &PageToken, rel: &str| {
             format!(
@@ -295,7 +295,7 @@ mod tests {
             format: "HttpData-PULL".into(),
             service: DataService {
                 id: id("urn:service:1"),
-                endpoint: Address::parse("https://sf.example/dsp").unwrap(),
+                endpoint: BaseUrl::parse("https://sf.example/dsp").unwrap(),
             },
             offers: vec![(
                 id(&format!("urn:offer:{name}")),
@@ -355,7 +355,7 @@ mod tests {
         });
         assert_eq!(page.catalog.to_json(), expected);
         assert_eq!(
-            page.link(&Address::parse("https://sf.example/dsp").unwrap()),
+            page.link(&BaseUrl::parse("https://sf.example/dsp").unwrap()),
             None
         );
     }
@@ -441,7 +441,7 @@ mod tests {
             Some(&PageToken::After(id("d00000"))),
             1,
         );
-        let link = middle.link(&Address::parse("https://sf.example/dsp").unwrap());
+        let link = middle.link(&BaseUrl::parse("https://sf.example/dsp").unwrap());
         assert_eq!(
             link.unwrap(),
             "<https://sf.example/dsp/catalog/request?continuationToken=bZDAwMDAx>; \

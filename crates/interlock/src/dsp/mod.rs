@@ -6,7 +6,6 @@
 //! counts. Pure functions: this module knows no socket, clock, store or state machine, and does not
 //! judge policies (their terms are `interlock_core::terms`).
 
-mod address;
 pub mod catalog;
 mod error;
 pub mod failure;
@@ -18,7 +17,6 @@ pub mod routes;
 mod term;
 pub mod version;
 
-pub use address::{ADDRESS_LENGTH_MAX, Address, AddressError};
 pub use error::{DspError, Fault};
 pub use json::{DEPTH_MAX, Limits};
 pub use policy::{Agreement, Offer};

@@ -7,10 +7,13 @@
 use interlock_core::ids::WireId;
 use serde_json::{Map, Value};
 
-use super::address::{ADDRESS_FORM, Address};
 use super::error::{DspError, Fault, child, echo};
 use super::term::{self, Vocabulary};
+use crate::identity::url::BaseUrl;
 
+/// What an address must look like. What came is never repeated: a URL may carry a secret.
+const ADDRESS_FORM: &str =
+    "an absolute http or https URL without user, query and fragment, at most 512 bytes";
 /// What an identifier must look like.
 const ID_FORM: &str = "an identifier of printable ASCII without spaces, at most 256 characters";
 
@@ -154,10 +157,10 @@ impl<'a> Node<'a> {
     }
 
     /// The one address of the property `name`, if it has one.
-    pub(super) fn address(&self, name: &str) -> Result<Option<Address>, DspError> {
+    pub(super) fn address(&self, name: &str) -> Result<Option<BaseUrl>, DspError> {
         let wanted = ADDRESS_FORM;
         self.text(name)?
-            .map(|text| Address::parse(text).map_err(|_| self.error(name, Fault::Form { wanted })))
+            .map(|text| BaseUrl::parse(text).map_err(|_| self.error(name, Fault::Form { wanted })))
             .transpose()
     }
 

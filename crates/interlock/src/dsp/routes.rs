@@ -8,7 +8,7 @@
 use http::{Method, StatusCode};
 use interlock_core::ids::WireId;
 
-use super::address::Address;
+use crate::identity::url::BaseUrl;
 
 /// An endpoint, with the identifier that its path names: the answering side's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +184,7 @@ impl Route {
     }
 
     /// The whole URL below `base`.
-    pub fn url(&self, base: &Address) -> String {
+    pub fn url(&self, base: &BaseUrl) -> String {
         format!("{base}{}", self.path())
     }
 
@@ -455,7 +455,7 @@ mod tests {
 
     #[test]
     fn an_identifier_never_changes_the_path() {
-        let base = Address::parse("https://sf.example/dsp/").unwrap();
+        let base = BaseUrl::parse("https://sf.example/dsp/").unwrap();
         for (pid, path) in [
             ("a/b?c#d%", "/transfers/a%2Fb%3Fc%23d%25/start"),
             ("..", "/transfers/%2E%2E/start"),

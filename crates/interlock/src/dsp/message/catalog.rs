@@ -7,11 +7,11 @@
 use interlock_core::ids::WireId;
 use serde_json::{Map, Value};
 
-use super::super::address::Address;
 use super::super::error::{DspError, Fault};
 use super::super::node::{Node, shape, text_of};
 use super::super::policy::{Offer, read_offers};
 use super::{Body, Cause, put};
+use crate::identity::url::BaseUrl;
 
 /// A participant asks for a catalog.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -224,7 +224,7 @@ pub struct DataService {
     /// Its identifier.
     pub id: WireId,
     /// Base address of its protocol endpoints (`endpointURL`).
-    pub endpoint: Address,
+    pub endpoint: BaseUrl,
 }
 
 impl DataService {

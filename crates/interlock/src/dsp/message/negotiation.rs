@@ -7,11 +7,11 @@
 use interlock_core::ids::WireId;
 use serde_json::{Map, Value};
 
-use super::super::address::Address;
 use super::super::error::DspError;
 use super::super::node::Node;
 use super::super::policy::{Agreement, Offer, required_agreement, required_offer};
 use super::{Body, Cause, KnownPids, Pids, put, words};
+use crate::identity::url::BaseUrl;
 
 /// Whether a message opens a negotiation or continues it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Opening {
     /// It opens one; the other side calls back here (`callbackAddress`).
     New {
         /// Base address of the sender's callbacks.
-        callback: Address,
+        callback: BaseUrl,
     },
     /// It belongs to one that exists; the identifier is the other side's. An address sent beside it
     /// is not read: it was settled when the negotiation began.

@@ -4,19 +4,19 @@ use interlock_core::ids::WireId;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::super::address::Address;
 use super::super::json::Limits;
 use super::super::policy::{Agreement, Offer};
 use super::tests::{read, samples};
 use super::*;
+use crate::identity::url::BaseUrl;
 
 fn id() -> impl Strategy<Value = WireId> {
     "[a-z]{1,4}:[A-Za-z0-9:/._-]{1,12}".prop_map(|text| WireId::parse(&text).unwrap())
 }
 
-fn address() -> impl Strategy<Value = Address> {
+fn address() -> impl Strategy<Value = BaseUrl> {
     "https?://[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?(/[a-z0-9]{1,5}){0,2}"
-        .prop_map(|text| Address::parse(&text).unwrap())
+        .prop_map(|text| BaseUrl::parse(&text).unwrap())
 }
 
 fn pids() -> impl Strategy<Value = Pids> {

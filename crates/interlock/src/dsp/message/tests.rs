@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::address::Address;
 use super::super::error::{DspError, Fault};
 use super::super::json::Limits;
 use super::*;
+use crate::identity::url::BaseUrl;
 
 const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
 
@@ -428,7 +428,7 @@ fn a_token_is_never_shown() {
     let address = start.data_address.unwrap();
     assert_eq!(address.property("authorization"), Some("not-for-logs"));
     assert!(!format!("{:?}", address.properties).contains("not-for-logs"));
-    let endpoint = Address::parse(address.endpoint.as_deref().unwrap()).unwrap();
+    let endpoint = BaseUrl::parse(address.endpoint.as_deref().unwrap()).unwrap();
     assert_eq!(DataAddress::bearer(&endpoint, "not-for-logs"), address);
 }
 

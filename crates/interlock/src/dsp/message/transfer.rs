@@ -8,10 +8,10 @@ use std::fmt;
 use interlock_core::ids::WireId;
 use serde_json::{Map, Value, json};
 
-use super::super::address::Address;
 use super::super::error::DspError;
 use super::super::node::Node;
 use super::{Body, Cause, KnownPids, Pids, put, words};
+use crate::identity::url::BaseUrl;
 
 /// Endpoint type of data that is fetched or sent by HTTP.
 const HTTP_ENDPOINT: &str = "https://w3id.org/idsa/v4.1/HTTP";
@@ -38,7 +38,7 @@ pub struct EndpointProperty {
 
 impl DataAddress {
     /// HTTP at `endpoint` with a bearer token.
-    pub fn bearer(endpoint: &Address, token: &str) -> Self {
+    pub fn bearer(endpoint: &BaseUrl, token: &str) -> Self {
         let property = |name: &str, value: &str| EndpointProperty {
             name: name.into(),
             value: value.into(),
@@ -140,7 +140,7 @@ pub struct TransferRequestMessage {
     /// In which of the dataset's formats, such as `HttpData-PULL`.
     pub format: String,
     /// Base address of the consumer's callbacks.
-    pub callback: Address,
+    pub callback: BaseUrl,
     /// Where to send the data, in a push transfer.
     pub data_address: Option<DataAddress>,
 }
