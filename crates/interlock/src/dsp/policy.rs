@@ -285,19 +285,18 @@ fn read_constraint(node: &Node<'_>) -> Result<Value, DspError> {
     }
 }
 
-/// The schema allows texts, objects and arrays: a bare number or truth value is written as text, and
-/// a wrapping that adds nothing is taken off.
+/// A wrapping that adds nothing to a text is taken off. What the schema does not allow, a bare number,
+/// stays for the judge of the rules to refuse by name.
 fn read_operand(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(read_operand).collect(),
-        Value::Number(number) => number.to_string().into(),
-        Value::Bool(truth) => truth.to_string().into(),
-        Value::Object(object) if object.len() == 1 => match object.get("@value") {
-            Some(inner) => read_operand(inner),
-            None => value.clone(),
-        },
-        Value::Object(_) | Value::String(_) | Value::Null => value.clone(),
+    if let Some(items) = value.as_array() {
+        return items.iter().map(read_operand).collect();
     }
+    let inner = value
+        .as_object()
+        .filter(|object| object.len() == 1)
+        .and_then(|object| object.get("@value"))
+        .filter(|inner| inner.is_string());
+    inner.unwrap_or(value).clone()
 }
 
 /// The text of a value that is nothing but a text: an object with more than an `@id` (an action with
@@ -374,7 +373,7 @@ mod tests {
                     {"odrl:or": {"@list": [{
                         "odrl:leftOperand": "il:quotaPerDay",
                         "odrl:operator": {"@id": "odrl:lteq"},
-                        "odrl:rightOperand": {"@value": 5}}]}},
+                        "odrl:rightOperand": {"@value": "5"}}]}},
                 ],
             },
             "prohibition": [],
@@ -401,7 +400,7 @@ mod tests {
                 "action": {"@id": "odrl:use", "refinement": [1]},
                 "duty": {"action": "odrl:delete"},
                 "refinement": {"x": 1},
-                "constraint": [{"leftOperand": "dateTime", "operator": "like", "rightOperand": ["a"],
+                "constraint": [{"leftOperand": "dateTime", "operator": "like", "rightOperand": ["a", 5],
                                 "unit": "urn:u"}],
             }],
         });

@@ -300,127 +300,83 @@ mod tests {
         WireId::parse(text).unwrap()
     }
 
+    fn check(line: &str, route: Route, side: Side, status: u16) {
+        let (method, path) = line.split_once(' ').unwrap();
+        let method: Method = method.parse().unwrap();
+        assert_eq!(Route::parse(&method, path), Some(route.clone()), "{line}");
+        let slashed = format!("{path}/");
+        assert_eq!(Route::parse(&method, &slashed), Some(route.clone()));
+        assert_eq!((route.method(), route.path().as_str()), (method, path));
+        assert_eq!(route.side(), side, "{line}");
+        assert_eq!(route.success().as_u16(), status, "{line}");
+    }
+
     #[test]
-    fn every_endpoint_of_the_binding() {
+    fn every_endpoint_without_a_process() {
+        use Side::{Consumer, Provider};
+        let dataset = Route::Dataset(id("urn:d:1"));
+        check(
+            "GET /.well-known/dspace-version",
+            Route::Versions,
+            Provider,
+            200,
+        );
+        check("POST /catalog/request", Route::Catalog, Provider, 200);
+        check("GET /catalog/datasets/urn:d:1", dataset, Provider, 200);
+        check(
+            "POST /negotiations/request",
+            Route::NegotiationRequest,
+            Provider,
+            201,
+        );
+        check(
+            "POST /negotiations/offers",
+            Route::NegotiationOffer,
+            Consumer,
+            201,
+        );
+        check(
+            "POST /transfers/request",
+            Route::TransferRequest,
+            Provider,
+            201,
+        );
+    }
+
+    #[test]
+    fn every_endpoint_of_a_negotiation() {
         use NegotiationStep as N;
         use Side::{Both, Consumer, Provider};
-        use TransferStep as T;
-        let pid = || id("urn:uuid:1");
-        let negotiation = |step| Route::Negotiation(pid(), step);
-        let transfer = |step| Route::Transfer(pid(), step);
-        for (line, route, side, status) in [
-            (
-                "GET /.well-known/dspace-version",
-                Route::Versions,
-                Provider,
-                200,
-            ),
-            ("POST /catalog/request", Route::Catalog, Provider, 200),
-            (
-                "GET /catalog/datasets/urn:uuid:1",
-                Route::Dataset(pid()),
-                Provider,
-                200,
-            ),
-            (
-                "POST /negotiations/request",
-                Route::NegotiationRequest,
-                Provider,
-                201,
-            ),
-            (
-                "POST /negotiations/offers",
-                Route::NegotiationOffer,
-                Consumer,
-                201,
-            ),
-            (
-                "GET /negotiations/urn:uuid:1",
-                negotiation(N::State),
-                Both,
-                200,
-            ),
-            (
-                "POST /negotiations/urn:uuid:1/request",
-                negotiation(N::Request),
-                Provider,
-                200,
-            ),
-            (
-                "POST /negotiations/urn:uuid:1/offers",
-                negotiation(N::Offers),
-                Consumer,
-                200,
-            ),
-            (
-                "POST /negotiations/urn:uuid:1/agreement",
-                negotiation(N::Agreement),
-                Consumer,
-                200,
-            ),
-            (
-                "POST /negotiations/urn:uuid:1/agreement/verification",
-                negotiation(N::Verification),
-                Provider,
-                200,
-            ),
-            (
-                "POST /negotiations/urn:uuid:1/events",
-                negotiation(N::Events),
-                Both,
-                200,
-            ),
-            (
-                "POST /negotiations/urn:uuid:1/termination",
-                negotiation(N::Termination),
-                Both,
-                200,
-            ),
-            (
-                "POST /transfers/request",
-                Route::TransferRequest,
-                Provider,
-                201,
-            ),
-            ("GET /transfers/urn:uuid:1", transfer(T::State), Both, 200),
-            (
-                "POST /transfers/urn:uuid:1/start",
-                transfer(T::Start),
-                Both,
-                200,
-            ),
-            (
-                "POST /transfers/urn:uuid:1/completion",
-                transfer(T::Completion),
-                Both,
-                200,
-            ),
-            (
-                "POST /transfers/urn:uuid:1/termination",
-                transfer(T::Termination),
-                Both,
-                200,
-            ),
-            (
-                "POST /transfers/urn:uuid:1/suspension",
-                transfer(T::Suspension),
-                Both,
-                200,
-            ),
+        for (method, suffix, step, side) in [
+            ("GET", "", N::State, Both),
+            ("POST", "/request", N::Request, Provider),
+            ("POST", "/offers", N::Offers, Consumer),
+            ("POST", "/agreement", N::Agreement, Consumer),
+            ("POST", "/agreement/verification", N::Verification, Provider),
+            ("POST", "/events", N::Events, Both),
+            ("POST", "/termination", N::Termination, Both),
         ] {
-            let (method, path) = line.split_once(' ').unwrap();
-            let method: Method = method.parse().unwrap();
-            assert_eq!(Route::parse(&method, path), Some(route.clone()), "{line}");
-            assert_eq!(
-                Route::parse(&method, &format!("{path}/")),
-                Some(route.clone()),
-                "{line}"
-            );
-            assert_eq!((route.method(), route.path().as_str()), (method, path));
-            assert_eq!(
-                (route.side(), route.success().as_u16()),
-                (side, status),
-                "{line}"
+            let line = format!("{method} /negotiations/urn:uuid:1{suffix}");
+            check(&line, Route::Negotiation(id("urn:uuid:1"), step), side, 200);
+        }
+    }
+
+    #[test]
+    fn every_endpoint_of_a_transfer() {
+        use TransferStep as T;
+        for (method, suffix, step) in [
+            ("GET", "", T::State),
+            ("POST", "/start", T::Start),
+            ("POST", "/completion", T::Completion),
+            ("POST", "/termination", T::Termination),
+            ("POST", "/suspension", T::Suspension),
+        ] {
+            let line = format!("{method} /transfers/urn:uuid:1{suffix}");
+            check(
+                &line,
+                Route::Transfer(id("urn:uuid:1"), step),
+                Side::Both,
+                200,
             );
         }
     }

@@ -170,7 +170,6 @@ macro_rules! messages {
     ($($name:ident,)+) => {
         /// Any message of the protocol.
         #[derive(Clone, Debug, PartialEq)]
-        #[non_exhaustive]
         pub enum Message {
             $(
                 #[doc = concat!("A [`", stringify!($name), "`].")]

@@ -1,13 +1,20 @@
 //! Every message in every spelling, and broken in every member.
 
+use interlock_core::contact::ContactForm;
+use interlock_core::dataset::Dataset as CoreDataset;
+use interlock_core::ids::{Marketplace, WireId};
+use interlock_core::terms::{EvidenceKind, Field, Notifier, Purpose, Terms, parse_policy};
+use interlock_core::time::{DAY_MS, Timestamp, Zone};
 use serde_json::{Map, Value, json};
 
 use super::super::error::{DspError, Fault};
 use super::super::json::Limits;
+use super::super::policy::Offer;
 use super::*;
 use crate::identity::url::BaseUrl;
 
 const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
+const CALLBACK: &str = "https://cainiao.example/dsp/callback";
 
 pub(super) fn read(value: &Value) -> Result<Message, DspError> {
     Message::parse(value.to_string().as_bytes(), &Limits::MESSAGE)
@@ -75,10 +82,16 @@ fn dataset() -> Value {
     })
 }
 
-/// One message of each type and form, as the schemas want it.
-pub(super) fn samples() -> Vec<Value> {
-    let cause = json!({"code": "42", "reason": ["the term is over"]});
-    let callback = "https://cainiao.example/dsp/callback";
+fn cause() -> Value {
+    json!({"code": "42", "reason": ["the term is over"]})
+}
+
+fn in_root(mut value: Value) -> Value {
+    value["@context"] = json!([CONTEXT]);
+    value
+}
+
+fn negotiation_samples() -> Vec<Value> {
     let agreement = json!({
         "@id": "urn:agreement:1", "@type": "Agreement", "target": "locker-events",
         "assigner": "did:web:fengchao.example", "assignee": "did:web:cainiao.example",
@@ -87,73 +100,74 @@ pub(super) fn samples() -> Vec<Value> {
         "obligation": [{"action": "delete", "constraint": [
             {"leftOperand": "odrl:elapsedTime", "operator": "lteq", "rightOperand": "P30D"}]}],
     });
-    let opening = json!({"offer": offer(), "callbackAddress": callback});
-    let root = |value: Value| {
-        let mut value = value;
-        value["@context"] = json!([CONTEXT]);
-        value
+    let opening = json!({"offer": offer(), "callbackAddress": CALLBACK});
+    let request = with_pids("ContractRequestMessage", opening.clone());
+    let untargeted = json!({"offer": without(offer(), "target")});
+    let agreed = json!({ "agreement": agreement });
+    let event = |event: &str| {
+        let more = json!({ "eventType": event });
+        with_pids("ContractNegotiationEventMessage", more)
     };
     vec![
-        without(
-            with_pids("ContractRequestMessage", opening.clone()),
-            "providerPid",
-        ),
-        with_pids(
-            "ContractRequestMessage",
-            json!({"offer": without(offer(), "target")}),
-        ),
+        without(request, "providerPid"),
+        with_pids("ContractRequestMessage", untargeted),
         without(with_pids("ContractOfferMessage", opening), "consumerPid"),
         with_pids("ContractOfferMessage", json!({"offer": offer()})),
-        with_pids(
-            "ContractAgreementMessage",
-            json!({ "agreement": agreement }),
-        ),
+        with_pids("ContractAgreementMessage", agreed),
         with_pids("ContractAgreementVerificationMessage", json!({})),
-        with_pids(
-            "ContractNegotiationEventMessage",
-            json!({"eventType": "ACCEPTED"}),
-        ),
-        with_pids(
-            "ContractNegotiationEventMessage",
-            json!({"eventType": "FINALIZED"}),
-        ),
-        with_pids("ContractNegotiationTerminationMessage", cause.clone()),
+        event("ACCEPTED"),
+        event("FINALIZED"),
+        with_pids("ContractNegotiationTerminationMessage", cause()),
         with_pids("ContractNegotiation", json!({"state": "VERIFIED"})),
-        with_pids("ContractNegotiationError", cause.clone()),
-        without(
-            with_pids(
-                "TransferRequestMessage",
-                json!({
-                    "agreementId": "urn:agreement:1", "format": "HttpData-PUSH",
-                    "callbackAddress": callback, "dataAddress": data_address(),
-                }),
-            ),
-            "providerPid",
-        ),
-        with_pids(
-            "TransferStartMessage",
-            json!({"dataAddress": data_address()}),
-        ),
-        with_pids("TransferStartMessage", json!({})),
-        with_pids("TransferSuspensionMessage", cause.clone()),
-        with_pids("TransferCompletionMessage", json!({})),
-        with_pids("TransferTerminationMessage", cause.clone()),
-        with_pids("TransferProcess", json!({"state": "SUSPENDED"})),
-        with_pids("TransferError", cause),
-        root(json!({"@type": "CatalogRequestMessage", "filter": ["locker-events", {"x": 1}]})),
-        root(json!({
-            "@type": "Catalog", "@id": "urn:catalog:1", "participantId": "did:web:fengchao.example",
-            "dataset": [dataset()],
-            "service": [{"@id": "urn:service:1", "@type": "DataService",
-                         "endpointURL": "https://fengchao.example/dsp"}],
-            "catalog": [{
-                "@id": "urn:catalog:2", "@type": "Catalog", "distribution": [{
-                    "@type": "Distribution", "format": "Catalog", "accessService": "urn:service:1"}],
-            }],
-        })),
-        root(dataset()),
-        root(json!({"@type": "CatalogError", "code": "7", "reason": ["not for you"]})),
+        with_pids("ContractNegotiationError", cause()),
     ]
+}
+
+fn transfer_samples() -> Vec<Value> {
+    let request = json!({
+        "agreementId": "urn:agreement:1", "format": "HttpData-PUSH",
+        "callbackAddress": CALLBACK, "dataAddress": data_address(),
+    });
+    let start = json!({"dataAddress": data_address()});
+    vec![
+        without(with_pids("TransferRequestMessage", request), "providerPid"),
+        with_pids("TransferStartMessage", start),
+        with_pids("TransferStartMessage", json!({})),
+        with_pids("TransferSuspensionMessage", cause()),
+        with_pids("TransferCompletionMessage", json!({})),
+        with_pids("TransferTerminationMessage", cause()),
+        with_pids("TransferProcess", json!({"state": "SUSPENDED"})),
+        with_pids("TransferError", cause()),
+    ]
+}
+
+fn catalog_sample() -> Value {
+    let distribution = json!({
+        "@type": "Distribution", "format": "Catalog", "accessService": "urn:service:1",
+    });
+    in_root(json!({
+        "@type": "Catalog", "@id": "urn:catalog:1", "participantId": "did:web:fengchao.example",
+        "dataset": [dataset()],
+        "service": [{"@id": "urn:service:1", "@type": "DataService",
+                     "endpointURL": "https://fengchao.example/dsp"}],
+        "catalog": [{
+            "@id": "urn:catalog:2", "@type": "Catalog", "distribution": [distribution],
+        }],
+    }))
+}
+
+/// One message of each type and form, as the schemas want it.
+pub(super) fn samples() -> Vec<Value> {
+    let filter = json!(["locker-events", {"x": 1}]);
+    let mut out = negotiation_samples();
+    out.extend(transfer_samples());
+    out.extend([
+        in_root(json!({"@type": "CatalogRequestMessage", "filter": filter})),
+        catalog_sample(),
+        in_root(dataset()),
+        in_root(json!({"@type": "CatalogError", "code": "7", "reason": ["not for you"]})),
+    ]);
+    out
 }
 
 #[test]
@@ -204,6 +218,25 @@ enum Spelling {
     Prefixed,
     /// Full IRIs; every value in an array, texts as `@id` or `@value`.
     Expanded,
+}
+
+fn respell_text(
+    text: &str,
+    parent: &str,
+    spelling: Spelling,
+    word: impl Fn(&str) -> String,
+) -> Value {
+    let text = match parent {
+        "action" | "operator" | "state" | "eventType" => word(text),
+        "leftOperand" => text.replace("odrl:", "http://www.w3.org/ns/odrl/2/"),
+        _ => text.into(),
+    };
+    let names = ["action", "operator", "leftOperand"].contains(&parent);
+    match spelling {
+        Spelling::Prefixed => json!(text),
+        Spelling::Expanded if names || text.starts_with("urn:") => json!([{ "@id": text }]),
+        Spelling::Expanded => json!([{ "@value": text }]),
+    }
 }
 
 fn respell(value: &Value, parent: &str, spelling: Spelling) -> Value {
@@ -258,23 +291,7 @@ fn respell(value: &Value, parent: &str, spelling: Spelling) -> Value {
                 _ => Value::Array(items),
             }
         }
-        Value::String(text) => {
-            let text = match parent {
-                "action" | "operator" | "state" | "eventType" => word(text),
-                "leftOperand" => text.replace("odrl:", "http://www.w3.org/ns/odrl/2/"),
-                _ => text.clone(),
-            };
-            match spelling {
-                Spelling::Prefixed => json!(text),
-                Spelling::Expanded if text.starts_with("urn:") || parent == "action" => {
-                    json!([{ "@id": text }])
-                }
-                Spelling::Expanded if parent == "operator" || parent == "leftOperand" => {
-                    json!([{ "@id": text }])
-                }
-                Spelling::Expanded => json!([{ "@value": text }]),
-            }
-        }
+        Value::String(text) => respell_text(text, parent, spelling, word),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }
@@ -485,7 +502,7 @@ fn reasons_of_every_kind_read_as_text() {
 
 #[test]
 fn a_catalog_of_a_lenient_connector_is_read() {
-    let mut catalog = samples().remove(20);
+    let mut catalog = catalog_sample();
     // Open offers without rules, empty lists, and a target: seen in the field.
     catalog["dataset"][0]["hasPolicy"] = json!({
         "@id": "urn:open", "@type": "odrl:Offer", "odrl:permission": [], "odrl:prohibition": [],
@@ -496,6 +513,53 @@ fn a_catalog_of_a_lenient_connector_is_read() {
     };
     let offer = &read.content.datasets[0].offers[0];
     assert!(offer.rules.is_empty() && offer.target.is_none());
+}
+
+/// Terms with every kind of constraint, duty, prohibition and obligation.
+fn terms() -> Terms {
+    let instant = |text| Timestamp::parse_zoned(text).unwrap().0;
+    Terms {
+        dataset: CoreDataset::RecipientContact,
+        from: instant("2017-06-01T00:00:00+08:00"),
+        until: instant("2017-07-01T00:00:00+08:00"),
+        zone: Zone::CHINA,
+        purposes: [Purpose::DepositConsent, Purpose::PickupNotification].into(),
+        marketplaces: [Marketplace::parse("taobao").unwrap()].into(),
+        fields: [Field::Contact, Field::Consent].into(),
+        contact_forms: [ContactForm::Sealed, ContactForm::Virtual].into(),
+        quota_per_day: Some(2_000_000),
+        quota_per_parcel: Some(4),
+        evidence: [EvidenceKind::Arrival, EvidenceKind::Deposit].into(),
+        notifier: Some(Notifier::Operator),
+        run_off_ms: Some(7 * DAY_MS),
+        backlog: None,
+        covers_from: None,
+        delete_after_ms: Some(30 * DAY_MS),
+        reciprocate: true,
+        no_redisclosure: true,
+    }
+}
+
+#[test]
+fn terms_survive_the_wire() {
+    let mut policy = terms().to_policy();
+    policy["@id"] = json!("urn:offer:1");
+    let message = ContractRequestMessage {
+        consumer_pid: WireId::parse("urn:c").unwrap(),
+        opening: Opening::Continued {
+            pid: WireId::parse("urn:p").unwrap(),
+        },
+        offer: Offer::from_policy(&policy).unwrap(),
+    };
+    let sent = message.to_json();
+    assert_eq!(schema::violations(&sent), Vec::<String>::new());
+    let bytes = sent.to_string();
+    let received = ContractRequestMessage::parse(bytes.as_bytes(), &Limits::MESSAGE).unwrap();
+    let policy = received.offer.to_policy();
+    assert_eq!(
+        parse_policy(&policy, CoreDataset::RecipientContact),
+        Ok(terms())
+    );
 }
 
 #[test]
