@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod demo;
+pub mod dsp;
 pub mod identity;
 pub mod notify;
 pub mod pages;
