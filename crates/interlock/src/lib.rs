@@ -1,4 +1,5 @@
 //! One participant's node.
 
+pub mod epcis;
 pub mod notify;
 pub mod pages;
