@@ -3,6 +3,7 @@
 pub mod config;
 pub mod demo;
 pub mod dsp;
+pub mod epcis;
 pub mod identity;
 pub mod notify;
 pub mod pages;

@@ -69,19 +69,19 @@ fn chinese(kind: MessageKind, facts: &MessageFacts<'_>) -> String {
     let carrier = plain(facts.carrier);
     let until = Language::Chinese.instant(facts.pickup_until, facts.zone);
     let place = match facts.position {
-        Some(position) => format!("{}快递柜（{}）", plain(facts.station), plain(position)),
-        None => format!("{}快递柜", plain(facts.station)),
+        Some(position) => format!("快递柜 {}（{}）", plain(facts.station), plain(position)),
+        None => format!("快递柜 {}", plain(facts.station)),
     };
     let mut text = format!("【{}】", plain(facts.sender));
     text += &match kind {
         MessageKind::Deposited => {
-            format!("您的{carrier}包裹已放入{place}，请于 {until} 前取件。")
+            format!("您的{carrier}包裹已放入{place}，请于 {until}前取件。")
         }
         MessageKind::Overdue => {
-            format!("您的{carrier}包裹已过取件时间（{until}），仍在{place}，请尽快取件。")
+            format!("您的{carrier}包裹已过取件时间 {until}，仍在{place}，请尽快取件。")
         }
         MessageKind::NewCode => {
-            format!("您的{carrier}包裹在{place}，取件码已更换，旧码失效，请于 {until} 前取件。")
+            format!("您的{carrier}包裹在{place}，取件码已更换，旧码失效，请于 {until}前取件。")
         }
     };
     if let Some(code) = facts.code {
@@ -188,14 +188,14 @@ mod tests {
             .map(|kind| message(kind, &facts(), Language::Chinese))
             .join("\n");
         expect![[r#"
-            【丰巢】您的顺丰包裹已放入0412快递柜（西湖区文三路 90 号东门），请于 2017-06-03 18:00（UTC+8） 前取件。取件码 81604275，格口 B07。详情：https://p.fengchao.example/p/x9
-            【丰巢】您的顺丰包裹已过取件时间（2017-06-03 18:00（UTC+8）），仍在0412快递柜（西湖区文三路 90 号东门），请尽快取件。取件码 81604275，格口 B07。详情：https://p.fengchao.example/p/x9
-            【丰巢】您的顺丰包裹在0412快递柜（西湖区文三路 90 号东门），取件码已更换，旧码失效，请于 2017-06-03 18:00（UTC+8） 前取件。取件码 81604275，格口 B07。详情：https://p.fengchao.example/p/x9"#]].assert_eq(&texts);
+            【丰巢】您的顺丰包裹已放入快递柜 0412（西湖区文三路 90 号东门），请于 2017-06-03 18:00（UTC+8）前取件。取件码 81604275，格口 B07。详情：https://p.fengchao.example/p/x9
+            【丰巢】您的顺丰包裹已过取件时间 2017-06-03 18:00（UTC+8），仍在快递柜 0412（西湖区文三路 90 号东门），请尽快取件。取件码 81604275，格口 B07。详情：https://p.fengchao.example/p/x9
+            【丰巢】您的顺丰包裹在快递柜 0412（西湖区文三路 90 号东门），取件码已更换，旧码失效，请于 2017-06-03 18:00（UTC+8）前取件。取件码 81604275，格口 B07。详情：https://p.fengchao.example/p/x9"#]].assert_eq(&texts);
         let withheld = MessageFacts {
             code: None,
             ..facts()
         };
-        expect!["【丰巢】您的顺丰包裹已放入0412快递柜（西湖区文三路 90 号东门），请于 2017-06-03 18:00（UTC+8） 前取件。查看取件码：https://p.fengchao.example/p/x9"].assert_eq(&message(MessageKind::Deposited, &withheld, Language::Chinese));
+        expect!["【丰巢】您的顺丰包裹已放入快递柜 0412（西湖区文三路 90 号东门），请于 2017-06-03 18:00（UTC+8）前取件。查看取件码：https://p.fengchao.example/p/x9"].assert_eq(&message(MessageKind::Deposited, &withheld, Language::Chinese));
     }
 
     #[test]

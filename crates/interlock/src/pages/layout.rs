@@ -1,0 +1,146 @@
+//! What all pages share: frame, stylesheet, headers, the shapes of states.
+
+use std::sync::OnceLock;
+
+use maud::{DOCTYPE, Markup, html};
+use sha2::{Digest as _, Sha256};
+
+use super::Language;
+
+/// The one stylesheet, served under a name that changes with its bytes.
+#[derive(Debug)]
+pub struct Stylesheet {
+    /// Path, such as `/assets/style-0123456789abcdef.css`: may be cached for ever.
+    pub path: String,
+    /// `text/css; charset=utf-8`.
+    pub bytes: &'static [u8],
+}
+
+/// The stylesheet.
+pub fn stylesheet() -> &'static Stylesheet {
+    static STYLESHEET: OnceLock<Stylesheet> = OnceLock::new();
+    STYLESHEET.get_or_init(|| {
+        let bytes = include_bytes!("../../assets/style.css").as_slice();
+        let digest = Sha256::digest(bytes);
+        let name: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        Stylesheet {
+            path: format!("/assets/style-{name}.css"),
+            bytes,
+        }
+    })
+}
+
+/// The headers of every page, beside `Content-Type: text/html; charset=utf-8` and
+/// `Content-Language`.
+pub const fn security_headers() -> [(&'static str, &'static str); 8] {
+    [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("x-robots-tag", "noindex, nofollow"),
+        (
+            "content-security-policy",
+            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("vary", "accept-language"),
+    ]
+}
+
+/// How a state looks: a shape, a colour and (at its use) a word, never a colour alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    /// ● done, in force.
+    Good,
+    /// ▲ ends soon, look at it.
+    Soon,
+    /// ■ stopped.
+    Stopped,
+    /// ◆ waiting, under way.
+    Waiting,
+    /// ○ not known.
+    Unknown,
+}
+
+impl Tone {
+    pub(super) const fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Soon => "soon",
+            Self::Stopped => "stopped",
+            Self::Waiting => "waiting",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The shape, for eyes only: the word beside it says the same.
+    pub(super) fn shape(self) -> Markup {
+        html! {
+            svg.shape viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false" {
+                @match self {
+                    Self::Good => circle cx="8" cy="8" r="6.5" {},
+                    Self::Soon => path d="M8 1.5 15 14.5H1z" {},
+                    Self::Stopped => rect x="2" y="2" width="12" height="12" {},
+                    Self::Waiting => path d="M8 .8 15.2 8 8 15.2.8 8z" {},
+                    Self::Unknown => circle.hollow cx="8" cy="8" r="5.5" {},
+                }
+            }
+        }
+    }
+}
+
+/// What a page says about itself.
+pub(super) struct Frame<'a> {
+    /// For the browser's tab and history: no waybill, phone, name or code.
+    pub(super) title: &'a str,
+    /// Whose page it is.
+    pub(super) publisher: &'a str,
+    /// Where the same page is in the other language.
+    pub(super) other_language: &'a str,
+    /// `As of …`, if the page shows a state.
+    pub(super) as_of: Option<String>,
+}
+
+/// A whole page around `main`.
+pub(super) fn page(frame: &Frame<'_>, language: Language, main: &Markup) -> Markup {
+    let other = language.other();
+    html! {
+        (DOCTYPE)
+        html lang=(language.tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex, nofollow";
+                title { (frame.title) }
+                link rel="stylesheet" href=(stylesheet().path);
+            }
+            body {
+                header.top {
+                    span.publisher { (frame.publisher) }
+                    a lang=(other.tag()) hreflang=(other.tag()) href=(frame.other_language) {
+                        (match other {
+                            Language::Chinese => "中文",
+                            Language::English => "English",
+                        })
+                    }
+                }
+                main { (main) }
+                @if let Some(as_of) = &frame.as_of {
+                    footer { p { (as_of) } }
+                }
+            }
+        }
+    }
+}
+
+/// Text of at most `chars_max` characters; what is cut ends in `…`.
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.into();
+    }
+    let mut short: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}

@@ -1,0 +1,497 @@
+//! `/p/{token}`: where is my parcel, by when, and how do I get it out?
+//!
+//! Invariant: opening the page spends nothing and shows no code; only the answer to the *Show code*
+//! form does, and compartment and code come together.
+
+use interlock_core::contact::ContactForm;
+use interlock_core::time::{Timestamp, Zone};
+use maud::{Markup, html};
+
+use super::Language;
+use super::layout::{Frame, Tone, cut, page};
+use super::words::{self, NAME_CHARS_MAX};
+
+/// Most entries of "who got my number" on a page, the newest.
+const ACCESSES_SHOWN_MAX: usize = 50;
+/// Longest address shown, in characters.
+const ADDRESS_CHARS_MAX: usize = 128;
+
+/// Where a locker station is.
+#[derive(Clone, Debug)]
+pub struct StationView {
+    /// Its name or number.
+    pub name: String,
+    /// Street and position, such as `90 Wensan Road, east gate`.
+    pub address: String,
+}
+
+/// What has become of the parcel.
+#[derive(Clone, Debug)]
+pub enum PickupState {
+    /// It is on its way and may come to a locker.
+    Expected,
+    /// It lies there.
+    Deposited {
+        /// Pick it up by then.
+        until: Timestamp,
+    },
+    /// The time is over; it still lies there.
+    Overdue {
+        /// When the time was over.
+        since: Timestamp,
+    },
+    /// It was taken out.
+    PickedUp {
+        /// When.
+        at: Timestamp,
+    },
+    /// The courier took it back.
+    Recalled {
+        /// When.
+        at: Timestamp,
+    },
+    /// It goes to another place.
+    Redirected {
+        /// When that was decided.
+        at: Timestamp,
+        /// Where to, if known.
+        to: Option<String>,
+    },
+}
+
+/// How the recipient gets the code. Holds the code only once it was asked for.
+#[derive(Clone)]
+pub enum CodeView {
+    /// There is none to show here.
+    None,
+    /// A form asks for it.
+    Hidden,
+    /// It was asked for: shown once, in the answer to the form.
+    Shown {
+        /// The code.
+        code: String,
+        /// The compartment that it opens.
+        compartment: String,
+    },
+    /// By agreement it goes another way.
+    Withheld {
+        /// Who sends it, by the name that people know.
+        sender: String,
+        /// `*******1234`.
+        masked_phone: String,
+    },
+}
+
+impl std::fmt::Debug for CodeView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Hidden => "Hidden",
+            Self::Shown { .. } => "Shown(redacted)",
+            Self::Withheld { .. } => "Withheld(redacted)",
+        })
+    }
+}
+
+/// What went wrong last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleView {
+    /// A code was tried at the locker and did not fit.
+    WrongCode {
+        /// Tries left before the wait.
+        tries_left: u32,
+    },
+    /// Too many wrong codes: the locker takes none until then.
+    LockedUntil(Timestamp),
+    /// The code was shown too often by this link: not again until then.
+    ShownTooOften {
+        /// When it can be shown again.
+        until: Timestamp,
+    },
+    /// The form was too old or not from this page.
+    FormExpired,
+}
+
+/// One release of the recipient's number (PIPL article 23: who, why, in which form).
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Who got it, by the name that people know.
+    pub who: String,
+    /// The purpose's code, such as `pickup-notification`.
+    pub purpose: String,
+    /// In which form.
+    pub form: ContactForm,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What the pick-up page of one parcel shows.
+#[derive(Clone, Debug)]
+pub struct PickupView {
+    /// Whose page it is, by the name that people know.
+    pub publisher: String,
+    /// The link's token, for the form's address.
+    pub token: String,
+    /// Ties the form to this page.
+    pub csrf: String,
+    /// The carrier, by the name that people know.
+    pub carrier: String,
+    /// The merchant, if known.
+    pub merchant: Option<String>,
+    /// Where it is or was.
+    pub station: Option<StationView>,
+    /// What has become of it.
+    pub state: PickupState,
+    /// How to get the code.
+    pub code: CodeView,
+    /// What went wrong last.
+    pub trouble: Option<TroubleView>,
+    /// Who got the recipient's number, newest first.
+    pub accesses: Vec<Access>,
+    /// When the view was made.
+    pub now: Timestamp,
+    /// The zone that times are written in.
+    pub zone: Zone,
+}
+
+/// The page.
+pub fn pickup_page(view: &PickupView, language: Language) -> Markup {
+    let other = format!("/p/{}?lang={}", view.token, language.other().tag());
+    let as_of = language.instant(view.now, view.zone);
+    let frame = Frame {
+        title: language.pick("取件", "Pick up your parcel"),
+        publisher: &cut(&view.publisher, NAME_CHARS_MAX),
+        other_language: &other,
+        as_of: Some(match language {
+            Language::Chinese => format!("截至 {as_of}。"),
+            Language::English => format!("As of {as_of}."),
+        }),
+    };
+    let main = html! {
+        (state(view, language))
+        (trouble(view, language))
+        @if is_in_locker(&view.state) { (code(view, language)) }
+        (facts(view, language))
+        (accesses(view, language))
+    };
+    page(&frame, language, &main)
+}
+
+const fn is_in_locker(state: &PickupState) -> bool {
+    match state {
+        PickupState::Deposited { .. } | PickupState::Overdue { .. } => true,
+        PickupState::Expected
+        | PickupState::PickedUp { .. }
+        | PickupState::Recalled { .. }
+        | PickupState::Redirected { .. } => false,
+    }
+}
+
+fn state(view: &PickupView, language: Language) -> Markup {
+    let (tone, title, lead) = match language {
+        Language::Chinese => chinese_state(view),
+        Language::English => english_state(view),
+    };
+    html! {
+        h1 class=(tone.class()) { (tone.shape()) (title) }
+        p.lead { (lead) }
+    }
+}
+
+fn chinese_state(view: &PickupView) -> (Tone, &'static str, String) {
+    let time = |at| Language::Chinese.instant(at, view.zone);
+    let carrier = cut(&view.carrier, NAME_CHARS_MAX);
+    let station = match &view.station {
+        Some(station) => format!("快递柜 {}", cut(&station.name, NAME_CHARS_MAX)),
+        None => "快递柜".into(),
+    };
+    match &view.state {
+        PickupState::Expected => (
+            Tone::Waiting,
+            "尚未入柜",
+            format!("您的{carrier}包裹尚未放入快递柜，放入后您会收到短信。"),
+        ),
+        PickupState::Deposited { until } => (
+            Tone::Good,
+            "可以取件",
+            format!("您的包裹在{station}，请于 {}前取件。", time(*until)),
+        ),
+        PickupState::Overdue { since } => (
+            Tone::Soon,
+            "已过取件时间",
+            format!(
+                "您的包裹仍在{station}。取件时间已于 {}结束，请尽快取件，否则快递员可能取回。",
+                time(*since)
+            ),
+        ),
+        PickupState::PickedUp { at } => (
+            Tone::Good,
+            "已取件",
+            format!(
+                "包裹已于 {}从{station}取出。若不是您本人，请联系{carrier}。",
+                time(*at)
+            ),
+        ),
+        PickupState::Recalled { at } => (
+            Tone::Stopped,
+            "已被取回",
+            format!(
+                "快递员已于 {}取回包裹。请联系{carrier}安排派送。",
+                time(*at)
+            ),
+        ),
+        PickupState::Redirected { at, to } => (
+            Tone::Waiting,
+            "已转往他处",
+            match to {
+                Some(to) => format!(
+                    "包裹已于 {}转往{}。到达后您会收到短信。",
+                    time(*at),
+                    cut(to, NAME_CHARS_MAX)
+                ),
+                None => format!("包裹已于 {}转往其他地点。到达后您会收到短信。", time(*at)),
+            },
+        ),
+    }
+}
+
+fn english_state(view: &PickupView) -> (Tone, &'static str, String) {
+    let time = |at| Language::English.instant(at, view.zone);
+    let carrier = cut(&view.carrier, NAME_CHARS_MAX);
+    let station = match &view.station {
+        Some(station) => format!("locker {}", cut(&station.name, NAME_CHARS_MAX)),
+        None => "the locker".into(),
+    };
+    match &view.state {
+        PickupState::Expected => (
+            Tone::Waiting,
+            "Not in a locker yet",
+            format!("Your {carrier} parcel is not in a locker yet. You get a message when it is."),
+        ),
+        PickupState::Deposited { until } => (
+            Tone::Good,
+            "Ready to pick up",
+            format!(
+                "Your parcel is in {station}. Pick it up by {}.",
+                time(*until)
+            ),
+        ),
+        PickupState::Overdue { since } => (
+            Tone::Soon,
+            "Pick-up time is over",
+            format!(
+                "Your parcel is still in {station}. The time to pick it up ended {}: go soon, or the courier may take it back.",
+                time(*since)
+            ),
+        ),
+        PickupState::PickedUp { at } => (
+            Tone::Good,
+            "Picked up",
+            format!(
+                "The parcel was taken out of {station} at {}. If that was not you, call {carrier}.",
+                time(*at)
+            ),
+        ),
+        PickupState::Recalled { at } => (
+            Tone::Stopped,
+            "Taken back",
+            format!(
+                "The courier took the parcel back at {}. Ask {carrier} to deliver it.",
+                time(*at)
+            ),
+        ),
+        PickupState::Redirected { at, to } => (
+            Tone::Waiting,
+            "Sent on",
+            match to {
+                Some(to) => format!(
+                    "The parcel was sent on to {} at {}. You get a message when it is there.",
+                    cut(to, NAME_CHARS_MAX),
+                    time(*at)
+                ),
+                None => format!(
+                    "The parcel was sent on to another place at {}. You get a message when it is there.",
+                    time(*at)
+                ),
+            },
+        ),
+    }
+}
+
+fn trouble(view: &PickupView, language: Language) -> Markup {
+    let time = |at| language.instant(at, view.zone);
+    let Some(trouble) = view.trouble else {
+        return html! {};
+    };
+    let text = match (trouble, language) {
+        (TroubleView::WrongCode { tries_left }, Language::Chinese) => {
+            format!("取件码不正确，还可试 {tries_left} 次，之后需等 15 分钟。请以最新短信为准。")
+        }
+        (TroubleView::WrongCode { tries_left: 1 }, Language::English) => {
+            "Code not accepted. 1 try left, then a 15-minute wait. Use the newest message.".into()
+        }
+        (TroubleView::WrongCode { tries_left }, Language::English) => format!(
+            "Code not accepted. {tries_left} tries left, then a 15-minute wait. Use the newest message."
+        ),
+        (TroubleView::LockedUntil(until), Language::Chinese) => {
+            format!(
+                "取件码多次不正确，{}前无法开柜。包裹仍在柜中。",
+                time(until)
+            )
+        }
+        (TroubleView::LockedUntil(until), Language::English) => format!(
+            "Too many wrong codes: the locker takes none until {}. The parcel is still in it.",
+            time(until)
+        ),
+        (TroubleView::ShownTooOften { until }, Language::Chinese) => {
+            format!("取件码显示次数过多，{}后可再次显示。", time(until))
+        }
+        (TroubleView::ShownTooOften { until }, Language::English) => format!(
+            "The code was shown too often. It can be shown again after {}.",
+            time(until)
+        ),
+        (TroubleView::FormExpired, Language::Chinese) => {
+            "页面已过期，没有任何操作被执行。请再次点击按钮。".into()
+        }
+        (TroubleView::FormExpired, Language::English) => {
+            "The page was too old and nothing was done. Press the button again.".into()
+        }
+    };
+    html! { p.notice.stopped role="alert" { (Tone::Stopped.shape()) (text) } }
+}
+
+/// Whether the code cannot be asked for at present.
+fn is_blocked(view: &PickupView) -> bool {
+    match view.trouble {
+        Some(TroubleView::LockedUntil(_) | TroubleView::ShownTooOften { .. }) => true,
+        Some(TroubleView::WrongCode { .. } | TroubleView::FormExpired) | None => false,
+    }
+}
+
+fn code(view: &PickupView, language: Language) -> Markup {
+    match &view.code {
+        CodeView::None => html! {},
+        CodeView::Hidden if is_blocked(view) => html! {},
+        CodeView::Hidden => html! {
+            form.code method="post" action=(format!("/p/{}/code?lang={}", view.token, language.tag())) {
+                input type="hidden" name="csrf" value=(view.csrf);
+                button type="submit" { (language.pick("显示取件码", "Show code")) }
+                p.muted {
+                    (language.pick(
+                        "到柜前再显示。取件码只能用一次，请勿转告他人。",
+                        "Show it when you are at the locker. It works once: don't pass it on.",
+                    ))
+                }
+            }
+        },
+        CodeView::Shown { code, compartment } => html! {
+            section.code aria-labelledby="code" {
+                h2 #code { (language.pick("取件码", "Your code")) }
+                p.digits { (code) }
+                p {
+                    (language.pick("格口 ", "Compartment "))
+                    strong { (compartment) }
+                }
+                p.muted {
+                    (language.pick(
+                        "取件码只能用一次，请勿转告他人。",
+                        "It works once: don't pass it on.",
+                    ))
+                }
+            }
+        },
+        CodeView::Withheld {
+            sender,
+            masked_phone,
+        } => {
+            let sender = cut(sender, NAME_CHARS_MAX);
+            let text = match language {
+                Language::Chinese => {
+                    format!("本页不显示取件码：按协议由{sender}短信发送至 {masked_phone}。")
+                }
+                Language::English => format!(
+                    "This page can't show your code: by agreement, {sender} sends it by SMS to {masked_phone}."
+                ),
+            };
+            html! { p.notice.waiting { (Tone::Waiting.shape()) (text) } }
+        }
+    }
+}
+
+fn facts(view: &PickupView, language: Language) -> Markup {
+    html! {
+        dl.facts {
+            @if let Some(station) = &view.station {
+                div {
+                    dt { (language.pick("快递柜", "Locker")) }
+                    dd { (cut(&station.name, NAME_CHARS_MAX)) }
+                }
+                div {
+                    dt { (language.pick("地址", "Address")) }
+                    dd { (cut(&station.address, ADDRESS_CHARS_MAX)) }
+                }
+            }
+            @if let PickupState::Deposited { until } = &view.state {
+                div {
+                    dt { (language.pick("取件截止", "Pick up by")) }
+                    dd {
+                        time datetime=(until.to_rfc3339(view.zone)) {
+                            (language.instant(*until, view.zone))
+                        }
+                    }
+                }
+            }
+            div {
+                dt { (language.pick("快递公司", "Carrier")) }
+                dd { (cut(&view.carrier, NAME_CHARS_MAX)) }
+            }
+            @if let Some(merchant) = &view.merchant {
+                div {
+                    dt { (language.pick("商家", "Merchant")) }
+                    dd { (cut(merchant, NAME_CHARS_MAX)) }
+                }
+            }
+        }
+    }
+}
+
+fn accesses(view: &PickupView, language: Language) -> Markup {
+    let hidden = view.accesses.len().saturating_sub(ACCESSES_SHOWN_MAX);
+    html! {
+        section aria-labelledby="accesses" {
+            h2 #accesses { (language.pick("谁获得了我的号码，为什么", "Who got my number, and why")) }
+            @if view.accesses.is_empty() {
+                p {
+                    (language.pick(
+                        "没有人获得您的号码。有人获得时会显示在这里。",
+                        "Nobody has got your number. Whoever does is listed here.",
+                    ))
+                }
+            } @else {
+                ul.accesses {
+                    @for access in view.accesses.iter().take(ACCESSES_SHOWN_MAX) {
+                        li {
+                            strong { (cut(&access.who, NAME_CHARS_MAX)) }
+                            span { (words::purpose(&access.purpose, language)) }
+                            span.muted {
+                                (words::contact_form(access.form, language))
+                                (language.pick("，", ", "))
+                                time datetime=(access.at.to_rfc3339(view.zone)) {
+                                    (language.instant(access.at, view.zone))
+                                }
+                            }
+                        }
+                    }
+                }
+                @if hidden > 0 {
+                    p.muted {
+                        @match language {
+                            Language::Chinese => { "另有 " (hidden) " 条更早的记录未显示。" }
+                            Language::English => { (hidden) " older ones are not shown." }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
