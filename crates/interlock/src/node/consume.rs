@@ -11,7 +11,7 @@ use interlock_core::dataset::{Dataset, DatasetForm};
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{ParcelId, ParticipantId, WireId};
 use interlock_core::negotiation::Party;
-use interlock_core::parcel::{Consent, Generation, LastGeneration, SizeClass, generation_for};
+use interlock_core::parcel::{Consent, Generation, LastGeneration, Preference, SizeClass, generation_for};
 use interlock_core::time::{SECOND_MS, Timestamp, Zone};
 use interlock_core::transfer::TransferState;
 use interlock_core::waybill::Waybill;
@@ -234,6 +234,7 @@ impl Node {
                 claim,
                 size_class,
                 consent: Consent::Unknown,
+                preference: Preference::default(),
                 recipient: None,
                 lockers: Vec::new(),
             })),
@@ -285,6 +286,7 @@ impl Node {
                 claim: None,
                 size_class: None,
                 consent: Consent::Unknown,
+                preference: Preference::default(),
                 recipient: None,
                 lockers: Vec::new(),
             })),

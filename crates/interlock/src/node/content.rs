@@ -65,8 +65,8 @@ pub fn seal<T: Serialize>(value: &T, day: u32, slot: u32, rng: &mut dyn Rng) -> 
 
 fn aad(day: u32, slot: u32) -> [u8; 8] {
     let mut out = [0; 8];
-    out[..4].copy_from_slice(&day.to_le_bytes());
-    out[4..].copy_from_slice(&slot.to_le_bytes());
+    let bytes = day.to_le_bytes().into_iter().chain(slot.to_le_bytes());
+    out.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
     out
 }
 
@@ -111,6 +111,12 @@ impl Links {
     /// Digest under which a link is found.
     pub fn digest(&self, kind: LinkKind, parcel: ParcelId) -> Digest {
         Sha256::digest(self.token(kind, parcel).as_bytes()).into()
+    }
+
+    /// Ties a form to the page behind a link.
+    pub fn form_token(&self, link: &str) -> String {
+        let full = mac(&self.secret, &[b"form", link.as_bytes()]);
+        full.iter().take(16).map(|b| format!("{b:02x}")).collect()
     }
 
     /// The claim token that the owner prints on the label.

@@ -141,7 +141,7 @@ impl Node {
         let (stay, _) = Stay::arrive()
             .apply(&StayInput::Reserve { compartment }, turn.at(), &self.locker_rules())
             .map_err(|error| problem("locker", 409, "not deposited", error.to_string()))?;
-        let code = draw_code(turn);
+        let code = draw_code(turn).reveal();
         let courier = turn.seal(&request.courier).ok_or_else(failed)?;
         let code = turn.seal(&code).ok_or_else(failed)?;
         let contact = match &request.contact {
@@ -269,7 +269,8 @@ impl Node {
         Ok(match action {
             DepositAction::Confirm => {
                 let deposit = self.state.deposits.get(&id).ok_or_else(|| problem::not_found("deposit"))?;
-                let code = deposit.code.value.as_ref().ok_or_else(|| problem("code-gone", 409, "the code is gone", "begin a new deposit"))?;
+                let code = deposit.code.value.as_ref().and_then(|code| PickupCode::parse(code).ok());
+                let code = code.ok_or_else(|| problem("code-gone", 409, "the code is gone", "begin a new deposit"))?;
                 StayInput::DoorClosed { code: code.store(turn.random64().to_le_bytes()) }
             }
             DepositAction::Cancel => StayInput::Cancel,

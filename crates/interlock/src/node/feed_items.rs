@@ -69,7 +69,7 @@ impl Node {
                     FeedItem::Code(CodeView {
                         carrier: parcel.waybill.carrier().as_str().into(),
                         number: parcel.waybill.number().into(),
-                        code: code.reveal(),
+                        code: code.clone(),
                         compartment: deposit.compartment.number(),
                     })
                 })

@@ -7,7 +7,7 @@
 use interlock_core::event::Step;
 use interlock_core::ids::{MessageId, ParcelId};
 use interlock_core::locker::Input as StayInput;
-use interlock_core::terms::{Language, Notifier};
+use interlock_core::terms::Notifier;
 use interlock_core::time::HOUR_MS;
 
 use super::Node;
@@ -18,7 +18,8 @@ use super::record::{AlertKind, BatchReceived, MessageKind, MessageOutcome, Recei
 use super::state::MessageState;
 use super::turn::Turn;
 use crate::exchange::wire::Contact;
-use crate::notify::{MessageFacts, MessageKind as TextKind, message};
+use crate::notify::{CodeFacts, MessageFacts, MessageKind as TextKind, message};
+use crate::pages::Language;
 
 /// How long a message is tried, in milliseconds.
 const MESSAGE_LIFE_MS: i64 = 48 * HOUR_MS;
@@ -66,19 +67,14 @@ impl Node {
             let reason = "the contact is gone".to_owned();
             return self.record(turn, Record::MessageDone { id, outcome: MessageOutcome::Refused { reason } });
         };
-        let facts = self.message_facts(state);
-        let kind = match state.kind {
-            MessageKind::Deposited if facts.code.is_some() => TextKind::DepositedWithCode,
-            MessageKind::Deposited => TextKind::DepositedWithoutCode,
-            MessageKind::Overdue => TextKind::Overdue,
-        };
+        let texts = self.texts(state);
         let attempt = self.live.tries.get(&Timer::Message(id)).copied().unwrap_or(0) + 1;
         self.live.delivering.insert(id, attempt);
         turn.push(Effect::Deliver(Message {
             id,
             to,
-            text_zh: message(kind, &facts, Language::Zh),
-            text_en: message(kind, &facts, Language::En),
+            text_zh: texts.0,
+            text_en: texts.1,
             attempt,
         }));
     }
@@ -94,20 +90,32 @@ impl Node {
         }
     }
 
-    fn message_facts(&self, state: &MessageState) -> MessageFacts {
+    /// The text in Chinese and in English.
+    fn texts(&self, state: &MessageState) -> (String, String) {
         let parcel = self.state.parcels.get(state.parcel);
         let deposit = state.deposit.and_then(|id| self.state.deposits.get(&id));
-        let station = deposit.and_then(|d| self.state.stations.get(&d.station));
-        let seen = parcel.and_then(|p| self.station_seen_of(p));
-        let code = deposit.and_then(|d| d.code.value.as_ref()).map(|code| code.reveal());
-        MessageFacts {
-            station: station.map(|s| s.station.name.as_str().to_owned()).or(seen).unwrap_or_default(),
-            compartment: deposit.filter(|_| code.is_some()).map(|d| d.compartment.number()),
-            code,
-            until: deposit.and_then(|d| d.pickup_until).or_else(|| parcel.and_then(|p| p.pickup_until)),
+        let own = deposit.and_then(|d| self.state.stations.get(&d.station)).map(|s| s.station.name.as_str().to_owned());
+        let station = own.or_else(|| parcel.and_then(|p| self.station_seen_of(p))).unwrap_or_default();
+        let compartment = deposit.map(|d| d.compartment.number().to_string()).unwrap_or_default();
+        let code = deposit.and_then(|d| d.code.value.as_deref()).map(|code| CodeFacts { code, compartment: &compartment });
+        let until = deposit.and_then(|d| d.pickup_until).or_else(|| parcel.and_then(|p| p.pickup_until));
+        let link = format!("{}/p/{}", self.config.public_url, self.state.links.token(LinkKind::Pickup, state.parcel));
+        let carrier = parcel.map(|p| self.carrier_name(p)).unwrap_or_default();
+        let facts = MessageFacts {
+            sender: &self.config.name,
+            carrier: &carrier,
+            station: &station,
+            position: None,
+            pickup_until: until.unwrap_or(state.queued_at.plus_ms(self.config.pickup_period_ms)),
             zone: self.config.zone,
-            link: format!("{}/p/{}", self.config.public_url, self.state.links.token(LinkKind::Pickup, state.parcel)),
-        }
+            code,
+            link: Some(&link),
+        };
+        let kind = match state.kind {
+            MessageKind::Deposited => TextKind::Deposited,
+            MessageKind::Overdue => TextKind::Overdue,
+        };
+        (message(kind, &facts, Language::Chinese), message(kind, &facts, Language::English))
     }
 
     /// The gateway's answer.

@@ -21,7 +21,6 @@ use interlock_core::ids::{
 };
 use interlock_core::locker::Stay;
 use interlock_core::parcel::SizeClass;
-use interlock_core::pickup_code::PickupCode;
 use interlock_core::station::{CompartmentNo, Compartments, Level, Station};
 use interlock_core::time::Timestamp;
 
@@ -105,7 +104,7 @@ pub struct Deposit {
     /// The courier.
     pub courier: Content<CourierId>,
     /// The code.
-    pub code: Content<PickupCode>,
+    pub code: Content<String>,
     /// The recipient's contact, once we have it.
     pub contact: Option<Content<Contact>>,
     /// Its form.

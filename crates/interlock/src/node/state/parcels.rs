@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use interlock_core::contact::{ContactForm, Recipient};
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{DepositId, Marketplace, MerchantId, ParcelId, ParticipantId};
-use interlock_core::parcel::{ClaimTokenHash, Consent, Generation, Ownership, SizeClass};
+use interlock_core::parcel::{ClaimTokenHash, Consent, Generation, Ownership, Preference, SizeClass};
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
 
@@ -39,6 +39,8 @@ pub struct Parcel {
     pub size_class: Option<SizeClass>,
     /// Consent to lockers.
     pub consent: Consent,
+    /// What the recipient prefers.
+    pub preference: Preference,
     /// The recipient.
     pub recipient: Option<Content<Recipient>>,
     /// Operators that were advised.

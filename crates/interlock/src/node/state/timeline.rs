@@ -3,7 +3,7 @@
 use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParcelId, ParticipantId};
-use interlock_core::parcel::{Claim, ClaimToken, ClaimTokenHash, Consent, Ownership};
+use interlock_core::parcel::{Claim, ClaimToken, ClaimTokenHash, Consent, Ownership, Preference};
 use interlock_core::terms::{Backlog, Notifier};
 use interlock_core::time::Timestamp;
 
@@ -44,6 +44,7 @@ impl State {
             if record.consent != Consent::Unknown {
                 parcel.consent = record.consent;
             }
+            parcel.preference = record.preference.clone();
             if let Some(sealed) = &record.recipient {
                 parcel.recipient = Some(Content::open(sealed, keys));
             }
@@ -243,6 +244,7 @@ fn new_parcel(at: Timestamp, record: &ParcelRecord) -> Parcel {
         ownership: Ownership::default(),
         size_class: None,
         consent: Consent::Unknown,
+        preference: Preference::default(),
         recipient: None,
         lockers: Vec::new(),
         claims: Vec::new(),

@@ -1,0 +1,215 @@
+//! What the pages behind links show.
+//!
+//! Purpose: views of one parcel for its buyer, merchant and recipient. Invariants: an unknown, foreign
+//! or ended link gets the same refusal; opening a page changes nothing and shows no code; the code is
+//! shown only while it is ours to tell. It does not know HTML.
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::dataset::Dataset;
+use interlock_core::event::{Place, Step};
+use interlock_core::ids::ParticipantId;
+use interlock_core::time::{DAY_MS, Timestamp};
+
+use super::Node;
+use super::content::LinkKind;
+use super::io::{LocalAnswer, PageRequest};
+use super::parcels::place_words;
+use super::problem;
+use super::state::parcels::Parcel;
+use super::turn::Turn;
+use crate::pages::{Access, CodeView, PickupState, PickupView, Stale, StaleReason, StationView, TrackedEvent, TrackingView};
+
+/// How long after the end of a parcel's life its links work, in milliseconds.
+const LINK_AFTER_END_MS: i64 = 7 * DAY_MS;
+/// How long a link works at most, in milliseconds.
+const LINK_LIFE_MS: i64 = 90 * DAY_MS;
+
+impl Node {
+    pub(super) fn page(&self, turn: &Turn<'_>, request: &PageRequest) -> LocalAnswer {
+        let (digest, kind) = match request {
+            PageRequest::Tracking(digest) => (digest, LinkKind::Tracking),
+            PageRequest::Pickup(digest) | PageRequest::ShowCode(digest) => (digest, LinkKind::Pickup),
+        };
+        let found = self.state.parcels.by_link(digest, kind).filter(|parcel| link_works(parcel, turn.at()));
+        let Some(parcel) = found else {
+            return LocalAnswer::Problem(problem::not_found("page"));
+        };
+        match request {
+            PageRequest::Tracking(_) => LocalAnswer::Tracking(Box::new(self.tracking_view(turn, parcel))),
+            PageRequest::Pickup(_) => LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, false))),
+            PageRequest::ShowCode(_) => LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, true))),
+        }
+    }
+
+    fn tracking_view(&self, turn: &Turn<'_>, parcel: &Parcel) -> TrackingView {
+        let mut events: Vec<TrackedEvent> = parcel
+            .events
+            .iter()
+            .map(|entry| TrackedEvent {
+                step: entry.event.step.clone(),
+                at: entry.event.at,
+                zone: entry.event.zone,
+                place: entry.event.place.as_ref().map(|place| match (place, &entry.from) {
+                    (Place::Station(station), Some(from)) => self.seen_name(from, station),
+                    (Place::Station(station), None) => self.own_name(station),
+                    (Place::Named(_), _) => place_words(place),
+                }),
+                source: entry.from.as_ref().map_or_else(|| self.config.name.clone(), |from| self.partner_name(from)),
+            })
+            .collect();
+        events.sort_by_key(|event| std::cmp::Reverse(event.at));
+        TrackingView {
+            publisher: self.config.name.clone(),
+            carrier: self.carrier_name(parcel),
+            merchant: parcel.merchant.as_ref().map(|m| m.as_str().to_owned()),
+            events,
+            stale: self.stale_reasons(turn, parcel),
+            now: turn.at(),
+            zone: self.config.zone,
+        }
+    }
+
+    /// Sources that would tell more of a parcel and do not, and why.
+    pub(super) fn stale_reasons(&self, turn: &Turn<'_>, parcel: &Parcel) -> Vec<Stale> {
+        if parcel.closed_at.is_some() {
+            return Vec::new();
+        }
+        let mut sources: Vec<(ParticipantId, Dataset)> = Vec::new();
+        if let Some(carrier) = self.state.carrier_of(parcel) {
+            sources.push((carrier, Dataset::TrackingEvents));
+        }
+        for entry in parcel.events.iter().filter(|e| e.event.step.is_locker()) {
+            if let Some(from) = &entry.from
+                && !sources.contains(&(from.clone(), Dataset::LockerEvents))
+            {
+                sources.push((from.clone(), Dataset::LockerEvents));
+            }
+        }
+        sources.iter().filter_map(|(from, dataset)| self.stale(turn, from, *dataset)).collect()
+    }
+
+    fn stale(&self, turn: &Turn<'_>, from: &ParticipantId, dataset: Dataset) -> Option<Stale> {
+        let mut since = None;
+        let mut suspended = false;
+        for agreement in self.state.book.between(from, &self.state.me, dataset) {
+            match agreement.state_at(&turn.now) {
+                AgreementState::InForce => return None,
+                AgreementState::Suspended => {
+                    suspended = true;
+                    since = since.max(agreement.facts.suspended_at);
+                }
+                AgreementState::RunOff | AgreementState::Ended => {
+                    since = since.max(Some(agreement.facts.end(&agreement.terms)));
+                }
+                AgreementState::Finalized | AgreementState::Signed | AgreementState::Superseded => {}
+            }
+        }
+        let reason = if suspended { StaleReason::Suspended } else { StaleReason::NoAgreement };
+        Some(Stale { source: self.partner_name(from), since: since?, zone: self.config.zone, reason })
+    }
+
+    fn pickup_view(&self, turn: &Turn<'_>, parcel: &Parcel, show: bool) -> PickupView {
+        let deposit = parcel.deposit.and_then(|id| self.state.deposits.get(&id));
+        let station = match deposit {
+            Some(deposit) => self.state.stations.get(&deposit.station).map(|own| StationView {
+                name: own.station.name.as_str().to_owned(),
+                address: own.station.id.as_str().to_owned(),
+            }),
+            None => self.station_seen_of(parcel).map(|name| StationView { name, address: String::new() }),
+        };
+        let accesses = parcel
+            .uses
+            .iter()
+            .rev()
+            .map(|u| Access { who: self.partner_name(&u.to), purpose: u.purpose.clone(), form: u.form, at: u.at })
+            .collect();
+        let token = self.state.links.token(LinkKind::Pickup, parcel.id);
+        PickupView {
+            publisher: self.config.name.clone(),
+            csrf: self.state.links.form_token(&token),
+            token,
+            carrier: self.carrier_name(parcel),
+            merchant: parcel.merchant.as_ref().map(|m| m.as_str().to_owned()),
+            station,
+            state: self.pickup_state(parcel),
+            code: self.code_view(parcel, show),
+            trouble: None,
+            accesses,
+            now: turn.at(),
+            zone: self.config.zone,
+        }
+    }
+
+    fn pickup_state(&self, parcel: &Parcel) -> PickupState {
+        let until = parcel
+            .deposit
+            .and_then(|id| self.state.deposits.get(&id))
+            .and_then(|deposit| deposit.pickup_until)
+            .or(parcel.pickup_until);
+        let last = parcel.events.iter().rev().find(|e| e.event.step.is_locker());
+        let Some(last) = last else { return PickupState::Expected };
+        let at = last.event.at;
+        match &last.event.step {
+            Step::Deposited | Step::Notified => PickupState::Deposited { until: until.unwrap_or(at.plus_ms(self.config.pickup_period_ms)) },
+            Step::Overdue => PickupState::Overdue { since: until.unwrap_or(at) },
+            Step::PickedUp => PickupState::PickedUp { at },
+            Step::Recalled => PickupState::Recalled { at },
+            Step::Redirected => PickupState::Redirected { at, to: None },
+            Step::Issued | Step::Accepted | Step::Arrived | Step::Departed | Step::OutForDelivery | Step::Delivered | Step::DeliveryFailed | Step::Other(_) => {
+                PickupState::Expected
+            }
+        }
+    }
+
+    /// The code: ours to show at the operator's page, withheld at an owner's unless it was released.
+    fn code_view(&self, parcel: &Parcel, show: bool) -> CodeView {
+        let own = parcel.deposit.and_then(|id| self.state.deposits.get(&id)).filter(|d| d.deposited_at.is_some() && !d.stay.phase().is_over());
+        if let Some(deposit) = own {
+            return match (&deposit.code.value, show) {
+                (Some(_), false) => CodeView::Hidden,
+                (Some(code), true) => CodeView::Shown { code: code.clone(), compartment: deposit.compartment.number().to_string() },
+                (None, _) => CodeView::None,
+            };
+        }
+        match (parcel.code.as_ref().and_then(|c| c.value.as_ref()), show) {
+            (Some(_), false) => return CodeView::Hidden,
+            (Some((code, compartment)), true) => return CodeView::Shown { code: code.clone(), compartment: compartment.to_string() },
+            (None, _) => {}
+        }
+        let operator = parcel.events.iter().rev().find(|e| e.event.step.is_locker()).and_then(|e| e.from.as_ref());
+        let phone = parcel.recipient.as_ref().and_then(|r| r.value.as_ref()).map(|r| r.phone.masked());
+        match (operator, phone) {
+            (Some(operator), Some(masked_phone)) => CodeView::Withheld { sender: self.partner_name(operator), masked_phone },
+            (Some(_) | None, _) => CodeView::None,
+        }
+    }
+
+    pub(super) fn partner_name(&self, id: &ParticipantId) -> String {
+        self.state.partners.get(id).map_or_else(|| id.as_str().to_owned(), |p| p.name.clone())
+    }
+
+    pub(super) fn carrier_name(&self, parcel: &Parcel) -> String {
+        match self.state.carrier_of(parcel) {
+            Some(carrier) => self.partner_name(&carrier),
+            None => parcel.waybill.carrier().as_str().to_uppercase(),
+        }
+    }
+
+    fn own_name(&self, station: &interlock_core::ids::StationId) -> String {
+        self.state.stations.get(station).map_or_else(|| station.as_str().to_owned(), |own| own.station.name.as_str().to_owned())
+    }
+}
+
+fn link_works(parcel: &Parcel, now: Timestamp) -> bool {
+    let ended = parcel.closed_at.is_some_and(|at| now >= at.plus_ms(LINK_AFTER_END_MS));
+    !ended && now < parcel.registered_at.plus_ms(LINK_LIFE_MS)
+}
+
+/// A reason in a word, for machines.
+pub(super) const fn stale_word(reason: StaleReason) -> &'static str {
+    match reason {
+        StaleReason::NoAgreement => "no-agreement",
+        StaleReason::Suspended => "suspended",
+        StaleReason::Unreachable => "unreachable",
+    }
+}

@@ -1,0 +1,193 @@
+//! What people and systems read: the ledger, alerts, the outbox, evidence, partners, status.
+
+use interlock_core::ids::ParticipantId;
+use serde_json::{Value, json};
+
+use super::Node;
+use super::feed_items::hex;
+use super::record::AlertKind;
+use super::state::{LedgerEntry, LedgerOutcome};
+use super::turn::Turn;
+use crate::exchange::wire::Lane;
+
+/// Most entries of one page of a list.
+const PAGE_MAX: u32 = 1_000;
+
+impl Node {
+    /// `GET /releases`, `GET /denials`.
+    pub(super) fn ledger_view(&self, denials: bool, after: u64, limit: u32) -> Value {
+        let limit = limit.clamp(1, PAGE_MAX) as usize;
+        let from = usize::try_from(after).unwrap_or(usize::MAX);
+        let mut next = after;
+        let mut items = Vec::new();
+        for (position, entry) in (after + 1..).zip(self.state.ledger.iter().skip(from)) {
+            if items.len() >= limit {
+                break;
+            }
+            next = position;
+            let denied = matches!(entry.outcome, LedgerOutcome::Denied { .. } | LedgerOutcome::Voided);
+            if denied == denials {
+                items.push(self.ledger_item(position, entry));
+            }
+        }
+        json!({ "items": items, "next": next })
+    }
+
+    fn ledger_item(&self, position: u64, entry: &LedgerEntry) -> Value {
+        let waybill = |id| self.state.parcels.get(id).map(|p| p.waybill.to_text());
+        let outcome = match &entry.outcome {
+            LedgerOutcome::Batch { lane, events } => json!({ "released": events, "lane": lane.as_str() }),
+            LedgerOutcome::Contact { parcel, form } => json!({ "released": 1, "parcel": waybill(*parcel), "contactForm": form.as_str() }),
+            LedgerOutcome::Denied { reason } => json!({ "denied": reason }),
+            LedgerOutcome::Voided => json!({ "denied": "voided" }),
+        };
+        json!({
+            "cursor": position,
+            "at": entry.at.to_rfc3339(self.config.zone),
+            "to": entry.to.as_str(),
+            "dataset": entry.dataset.as_str(),
+            "agreement": entry.agreement.as_ref().map(|a| a.as_str()),
+            "purpose": entry.purpose,
+            "outcome": outcome,
+        })
+    }
+
+    /// `GET /alerts`.
+    pub(super) fn alerts_view(&self) -> Value {
+        let items: Vec<Value> = self
+            .state
+            .alerts
+            .iter()
+            .rev()
+            .take(PAGE_MAX as usize)
+            .map(|alert| {
+                json!({
+                    "at": alert.at.to_rfc3339(self.config.zone),
+                    "kind": alert_word(alert.kind),
+                    "partner": alert.partner.as_ref().map(ParticipantId::as_str),
+                    "parcel": alert.parcel.and_then(|id| self.state.parcels.get(id)).map(|p| p.waybill.to_text()),
+                    "detail": alert.detail,
+                })
+            })
+            .collect();
+        json!({ "items": items })
+    }
+
+    /// `GET /messages`: the outbox without the contacts and texts.
+    pub(super) fn messages_view(&self, after: u64, limit: u32) -> Value {
+        let limit = limit.clamp(1, PAGE_MAX) as usize;
+        let from = usize::try_from(after).unwrap_or(usize::MAX);
+        let zone = self.config.zone;
+        let items: Vec<Value> = (after + 1..)
+            .zip(self.state.messages.iter().skip(from).take(limit))
+            .map(|(position, (id, message))| {
+                json!({
+                    "cursor": position,
+                    "id": id.to_string(),
+                    "kind": match message.kind { super::record::MessageKind::Deposited => "deposited", super::record::MessageKind::Overdue => "overdue" },
+                    "queuedAt": message.queued_at.to_rfc3339(zone),
+                    "deliveredAt": message.delivered_at.map(|at| at.to_rfc3339(zone)),
+                    "refused": message.refused,
+                    "tries": self.live.delivering.get(id),
+                })
+            })
+            .collect();
+        let next = after + items.len() as u64;
+        json!({ "items": items, "next": next })
+    }
+
+    /// `GET /evidence`: both logs with each partner.
+    pub(super) fn evidence_view(&self) -> Value {
+        let items: Vec<Value> = self
+            .state
+            .channels
+            .iter()
+            .map(|(partner, channel)| {
+                json!({
+                    "partner": partner.as_str(),
+                    "ours": { "leaves": channel.out.size(), "root": hex(&channel.out.root()), "receipted": channel.out.acknowledged() },
+                    "theirs": {
+                        "leaves": channel.mirrored(),
+                        "receipted": channel.receipted,
+                        "checkpoint": channel.mirror.as_ref().and_then(|m| m.note()),
+                    },
+                })
+            })
+            .collect();
+        json!({ "items": items })
+    }
+
+    /// `GET /partners`.
+    pub(super) fn partners_view(&self) -> Value {
+        let items: Vec<Value> = self
+            .state
+            .partners
+            .values()
+            .map(|p| {
+                json!({
+                    "id": p.id.as_str(),
+                    "name": p.name,
+                    "roles": p.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(),
+                    "exchangeUrl": p.exchange_url.as_str(),
+                    "key": p.key.to_multibase(),
+                    "carriers": p.carriers.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        json!({ "items": items })
+    }
+
+    /// `GET /status`: what the node holds and has done, each figure counted from its records.
+    pub(super) fn status_view(&self, turn: &Turn<'_>) -> Value {
+        let counters = &self.state.counters;
+        let feeds: Vec<Value> = self
+            .state
+            .channels
+            .iter()
+            .flat_map(|(partner, channel)| channel.outbound.iter().map(move |(dataset, feed)| (partner, dataset, feed)))
+            .map(|(partner, dataset, feed)| {
+                json!({
+                    "to": partner.as_str(),
+                    "dataset": dataset.as_str(),
+                    "live": { "ready": feed.lane(Lane::Live).ready.len(), "released": feed.lane(Lane::Live).released },
+                    "backlog": { "ready": feed.lane(Lane::Backlog).ready.len(), "released": feed.lane(Lane::Backlog).released },
+                    "held": feed.held(),
+                    "dropped": feed.dropped,
+                    "oldestHeld": feed.oldest_held().map(|at| at.to_rfc3339(self.config.zone)),
+                })
+            })
+            .collect();
+        let under_way = self.state.deposits.values().filter(|d| !d.stay.phase().is_over()).count();
+        json!({
+            "id": self.config.id.as_str(),
+            "name": self.config.name,
+            "now": turn.at().to_rfc3339(self.config.zone),
+            "parcels": self.state.parcels.len(),
+            "deposits": counters.deposits,
+            "depositsUnderWay": under_way,
+            "depositsRefused": counters.refusals,
+            "pickedUp": counters.picked_up,
+            "messagesSent": counters.messages_sent,
+            "messagesWaiting": self.state.messages.values().filter(|m| m.delivered_at.is_none() && m.refused.is_none()).count(),
+            "eventsAccepted": counters.events_accepted,
+            "eventsReceived": counters.events_received,
+            "eventsDuplicate": counters.events_duplicate,
+            "eventsOutOfOrder": counters.events_out_of_order,
+            "releases": counters.releases,
+            "denials": counters.denials,
+            "alerts": self.state.alerts.len(),
+            "feeds": feeds,
+        })
+    }
+}
+
+const fn alert_word(kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::ContestedOwnership => "contested-ownership",
+        AlertKind::RecipientNotTold => "recipient-not-told",
+        AlertKind::EvidenceMismatch => "evidence-mismatch",
+        AlertKind::OrderBroken => "order-broken",
+        AlertKind::MessageRefused => "message-refused",
+        AlertKind::AgreementEnds => "agreement-ends",
+    }
+}
