@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::vocabulary::{Backlog, TermKey};
 use super::words::value;
 use super::{Language, Terms};
+use crate::dataset::DatasetForm;
 
 /// What a change means for the consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,9 +111,12 @@ fn at_most(key: TermKey, a: &Terms, b: &Terms) -> bool {
         TermKey::ContactForm => a.contact_forms.is_subset(&b.contact_forms),
         TermKey::QuotaPerDay => limit(a.quota_per_day, b.quota_per_day),
         TermKey::QuotaPerParcel => limit(a.quota_per_parcel, b.quota_per_parcel),
-        TermKey::Evidence => {
-            b.evidence.is_empty() || !a.evidence.is_empty() && a.evidence.is_subset(&b.evidence)
-        }
+        TermKey::Evidence => match b.dataset.form() {
+            DatasetForm::Lookup => a.evidence.is_subset(&b.evidence),
+            DatasetForm::Feed => {
+                b.evidence.is_empty() || !a.evidence.is_empty() && a.evidence.is_subset(&b.evidence)
+            }
+        },
         TermKey::RunOff => a.run_off_ms.unwrap_or(0) <= b.run_off_ms.unwrap_or(0),
         TermKey::Backlog => backlog_rank(a.backlog) <= backlog_rank(b.backlog),
         TermKey::CoversFrom => a.coverage_start() >= b.coverage_start(),
