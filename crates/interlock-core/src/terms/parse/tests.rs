@@ -8,6 +8,13 @@ use crate::terms::testing::{any_terms, contact_terms, event_terms};
 
 use TermProblem as P;
 
+/// The policy of the contact terms, changed.
+fn edit(change: fn(&mut Value)) -> Value {
+    let mut policy = contact_terms().to_policy();
+    change(&mut policy);
+    policy
+}
+
 fn contact(policy: &Value) -> Result<Terms, Vec<TermError>> {
     parse_policy(policy, Dataset::RecipientContact)
 }
@@ -191,6 +198,11 @@ fn unknown_values_are_named() {
         "il:marketplace",
         "64",
     );
+}
+
+#[test]
+fn instants_numbers_and_spans_are_read_strictly() {
+    let right = |n: usize| format!("/permission/0/constraint/{n}/rightOperand");
     let local = with(
         0,
         atomic("odrl:dateTime", "gteq", json!("2017-06-01T00:00:00")),
@@ -236,12 +248,7 @@ fn unknown_values_are_named() {
 }
 
 #[test]
-fn rules_are_checked() {
-    let edit = |edit: fn(&mut Value)| {
-        let mut policy = contact_terms().to_policy();
-        edit(&mut policy);
-        policy
-    };
+fn permissions_are_checked() {
     let action = edit(|p| p["permission"][0]["action"] = json!("sell"));
     refuses(
         &action,
@@ -284,6 +291,10 @@ fn rules_are_checked() {
         "https://example.org/p",
         NAMESPACE,
     );
+}
+
+#[test]
+fn prohibitions_obligations_and_duties_are_checked() {
     let prohibition = edit(|p| p["prohibition"][0]["action"] = json!("print"));
     refuses(
         &prohibition,
