@@ -179,3 +179,183 @@ pub fn next_change_at(facts: &AgreementFacts, terms: &Terms, now: Timestamp) -> 
         .filter(|at| *at > now)
         .find(|at| state(facts, terms, &ClockInterval::exact(*at)) != current)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dataset::Dataset;
+    use crate::terms::testing::{JULY, JUNE, event_terms};
+    use crate::time::DAY_MS;
+
+    use AgreementState as S;
+
+    const EARLIER: Timestamp = JUNE.plus_ms(-DAY_MS);
+
+    fn signed() -> AgreementFacts {
+        AgreementFacts {
+            manifest_complete_at: Some(EARLIER),
+            ..AgreementFacts::finalized(Assurance::Signed)
+        }
+    }
+
+    fn at(facts: &AgreementFacts, instant: Timestamp) -> S {
+        state(facts, &event_terms(), &ClockInterval::exact(instant))
+    }
+
+    #[test]
+    fn midnight_needs_no_event() {
+        let facts = signed();
+        for (instant, expected) in [
+            (EARLIER.plus_ms(-1), S::Finalized),
+            (EARLIER, S::Signed),
+            (JUNE.plus_ms(-1), S::Signed),
+            (JUNE, S::InForce),
+            (JULY.plus_ms(-1), S::InForce),
+            (JULY, S::RunOff),
+            (JULY.plus_ms(7 * DAY_MS - 1), S::RunOff),
+            (JULY.plus_ms(7 * DAY_MS), S::Ended),
+        ] {
+            assert_eq!(at(&facts, instant), expected, "{instant:?}");
+        }
+    }
+
+    #[test]
+    fn an_uncertain_clock_starts_late_and_ends_early() {
+        let around = |instant: Timestamp| {
+            let clock = ClockInterval {
+                earliest: instant.plus_ms(-1),
+                latest: instant.plus_ms(1),
+            };
+            state(&signed(), &event_terms(), &clock)
+        };
+        assert_eq!(around(JUNE), S::Signed);
+        assert_eq!(around(JULY), S::RunOff);
+    }
+
+    #[test]
+    fn parcel_data_needs_a_manifest_and_open_data_does_not() {
+        let plain = AgreementFacts::finalized(Assurance::Plain);
+        assert_eq!(at(&plain, JUNE), S::Finalized);
+        let mut stations = event_terms();
+        stations.dataset = Dataset::LockerStations;
+        let clock = ClockInterval::exact(JUNE);
+        assert_eq!(state(&plain, &stations, &clock), S::InForce);
+        let unsigned = AgreementFacts::finalized(Assurance::Signed);
+        assert_eq!(state(&unsigned, &stations, &clock), S::Finalized);
+        assert_eq!(at(&unsigned, JULY), S::Ended, "never in force, no run-off");
+    }
+
+    #[test]
+    fn a_manifest_completed_after_the_end_gives_no_run_off() {
+        let facts = AgreementFacts {
+            manifest_complete_at: Some(JULY),
+            ..signed()
+        };
+        assert_eq!(at(&facts, JULY), S::Ended);
+    }
+
+    #[test]
+    fn suspension_stops_the_term_but_not_the_run_off() {
+        let facts = AgreementFacts {
+            suspended_at: Some(JUNE.plus_ms(DAY_MS)),
+            ..signed()
+        };
+        assert_eq!(at(&facts, JUNE.plus_ms(DAY_MS - 1)), S::InForce);
+        assert_eq!(at(&facts, JUNE.plus_ms(DAY_MS)), S::Suspended);
+        assert_eq!(at(&facts, JULY), S::RunOff);
+    }
+
+    #[test]
+    fn a_termination_ends_early_and_starts_run_off() {
+        let stop = JUNE.plus_ms(3 * DAY_MS);
+        let facts = AgreementFacts {
+            terminated_at: Some(stop),
+            ..signed()
+        };
+        assert_eq!(at(&facts, stop.plus_ms(-1)), S::InForce);
+        assert_eq!(at(&facts, stop), S::RunOff);
+        assert_eq!(at(&facts, stop.plus_ms(7 * DAY_MS)), S::Ended);
+        let before_start = AgreementFacts {
+            terminated_at: Some(EARLIER),
+            ..signed()
+        };
+        assert_eq!(at(&before_start, JUNE), S::Ended);
+    }
+
+    #[test]
+    fn a_successor_takes_over_the_term_but_leaves_the_run_off() {
+        let during = AgreementFacts {
+            superseded_at: Some(JUNE.plus_ms(DAY_MS)),
+            ..signed()
+        };
+        assert_eq!(at(&during, JUNE.plus_ms(DAY_MS - 1)), S::InForce);
+        assert_eq!(at(&during, JUNE.plus_ms(DAY_MS)), S::Superseded);
+        assert_eq!(at(&during, JULY), S::Superseded);
+        let after = AgreementFacts {
+            superseded_at: Some(JULY.plus_ms(2 * DAY_MS)),
+            ..signed()
+        };
+        assert_eq!(at(&after, JULY.plus_ms(3 * DAY_MS)), S::RunOff);
+        assert_eq!(at(&after, JULY.plus_ms(7 * DAY_MS)), S::Superseded);
+    }
+
+    #[test]
+    fn states_keep_their_stored_order() {
+        let packed = postcard::to_allocvec(&S::ALL).unwrap();
+        assert_eq!(packed, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(
+            serde_json::to_value(S::InForce).unwrap(),
+            serde_json::json!("in-force")
+        );
+    }
+
+    prop_compose! {
+        fn any_facts()(
+            plain in any::<bool>(),
+            complete_h in option::weighted(0.8, -100i64..1_000),
+            suspended_h in option::of(-100i64..1_000),
+            terminated_h in option::of(-100i64..1_000),
+            superseded_h in option::of(-100i64..1_000),
+        ) -> AgreementFacts {
+            let hours = |h: Option<i64>| h.map(|h| JUNE.plus_ms(h * HOUR_MS));
+            AgreementFacts {
+                assurance: if plain { Assurance::Plain } else { Assurance::Signed },
+                manifest_complete_at: hours(complete_h),
+                suspended_at: hours(suspended_h),
+                terminated_at: hours(terminated_h),
+                superseded_at: hours(superseded_h),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn next_change_is_the_next_change(facts in any_facts(), start_h in -200i64..1_100) {
+            let terms = event_terms();
+            let exact = |instant| state(&facts, &terms, &ClockInterval::exact(instant));
+            let now = JUNE.plus_ms(start_h * HOUR_MS);
+            let walked = (1..2_000)
+                .map(|h| now.plus_ms(h * HOUR_MS))
+                .find(|instant| exact(*instant) != exact(now));
+            prop_assert_eq!(next_change_at(&facts, &terms, now), walked);
+        }
+
+        #[test]
+        fn an_interval_is_in_force_only_if_both_its_ends_are(
+            facts in any_facts(),
+            start_h in -200i64..1_100,
+            width_h in 0i64..100,
+        ) {
+            let terms = event_terms();
+            let earliest = JUNE.plus_ms(start_h * HOUR_MS);
+            let clock = ClockInterval { earliest, latest: earliest.plus_ms(width_h * HOUR_MS) };
+            if state(&facts, &terms, &clock) == S::InForce {
+                prop_assert_eq!(state(&facts, &terms, &ClockInterval::exact(clock.earliest)), S::InForce);
+                prop_assert_eq!(state(&facts, &terms, &ClockInterval::exact(clock.latest)), S::InForce);
+            }
+        }
+    }
+}

@@ -425,3 +425,346 @@ fn times(terms: &Terms, errors: &mut Errors) {
         errors.push(CombinationError::DeletionOutOfRange);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::super::testing::{contact_terms, event_terms, market, set};
+    use super::*;
+    use crate::time::DAY_MS;
+
+    use CombinationError as E;
+
+    #[track_caller]
+    fn check(base: fn() -> Terms, change: fn(&mut Terms), expected: &[CombinationError]) {
+        let mut terms = base();
+        change(&mut terms);
+        assert_eq!(
+            check_combination(&terms).err().unwrap_or_default(),
+            expected
+        );
+    }
+
+    fn code_terms() -> Terms {
+        let mut terms = event_terms();
+        terms.dataset = Dataset::PickupCode;
+        terms.fields = set(&[Field::Waybill, Field::Code, Field::Station]);
+        terms.contact_forms = set(&[ContactForm::Sealed]);
+        terms.notifier = Some(Notifier::Owner);
+        terms.purposes.insert(Purpose::PickupNotification);
+        terms
+    }
+
+    fn station_terms() -> Terms {
+        let mut terms = event_terms();
+        terms.dataset = Dataset::LockerStations;
+        terms.purposes = set(&[Purpose::LockerOperation]);
+        terms.fields = set(&[Field::Station, Field::Availability]);
+        terms.marketplaces.clear();
+        terms.notifier = None;
+        terms.run_off_ms = None;
+        terms
+    }
+
+    #[test]
+    fn the_cooperation_of_the_case_passes() {
+        for base in [contact_terms, event_terms, code_terms, station_terms] {
+            check(base, |_| {}, &[]);
+        }
+    }
+
+    #[test]
+    fn contacts_for_an_operator_that_notifies() {
+        let base = contact_terms;
+        check(
+            base,
+            |t| t.contact_forms = set(&[ContactForm::Masked]),
+            &[E::NoFormToNotify],
+        );
+        for form in [ContactForm::Sealed, ContactForm::Virtual, ContactForm::Full] {
+            let mut terms = base();
+            terms.contact_forms = set(&[ContactForm::Masked, form]);
+            assert_eq!(check_combination(&terms), Ok(()));
+        }
+        check(
+            base,
+            |t| {
+                t.purposes.remove(&Purpose::PickupNotification);
+            },
+            &[E::NotifierWithoutPurpose(Notifier::Operator)],
+        );
+        check(base, |t| t.notifier = None, &[E::NoNotifier]);
+        check(base, |t| t.contact_forms.clear(), &[E::NoForm]);
+        check(
+            base,
+            |t| {
+                t.fields.remove(&Field::Contact);
+            },
+            &[
+                E::FieldNeeded {
+                    reason: "pickup-notification",
+                    field: Field::Contact,
+                },
+                E::FormWithoutContact,
+            ],
+        );
+        check(base, |t| t.evidence.clear(), &[E::NoEvidence]);
+        check(
+            base,
+            |t| t.evidence = set(&[EvidenceKind::Deposit]),
+            &[E::ConsentNeedsArrival],
+        );
+        check(base, |t| t.evidence = set(&[EvidenceKind::Arrival]), &[]);
+    }
+
+    #[test]
+    fn contacts_when_another_notifies() {
+        fn base() -> Terms {
+            let mut terms = contact_terms();
+            terms.purposes = set(&[Purpose::DepositConsent]);
+            terms.contact_forms = set(&[ContactForm::Masked]);
+            terms.notifier = Some(Notifier::Owner);
+            terms
+        }
+        check(base, |_| {}, &[]);
+        check(base, |t| t.notifier = Some(Notifier::Carrier), &[]);
+        check(base, |t| t.notifier = None, &[]);
+        check(
+            base,
+            |t| {
+                t.purposes.insert(Purpose::PickupNotification);
+            },
+            &[E::PurposeOfAnotherNotifier(Notifier::Owner)],
+        );
+        check(
+            base,
+            |t| {
+                t.purposes.insert(Purpose::CourierCall);
+            },
+            &[E::NoFormToCall],
+        );
+        check(
+            base,
+            |t| {
+                t.purposes.insert(Purpose::CourierCall);
+                t.contact_forms.insert(ContactForm::Virtual);
+            },
+            &[],
+        );
+        check(
+            base,
+            |t| {
+                t.fields.remove(&Field::Consent);
+            },
+            &[E::FieldNeeded {
+                reason: "deposit-consent",
+                field: Field::Consent,
+            }],
+        );
+    }
+
+    #[test]
+    fn locker_events() {
+        fn owner() -> Terms {
+            let mut terms = event_terms();
+            terms.notifier = Some(Notifier::Owner);
+            terms.purposes.insert(Purpose::PickupNotification);
+            terms
+        }
+        check(owner, |_| {}, &[]);
+        check(
+            owner,
+            |t| {
+                t.purposes.remove(&Purpose::PickupNotification);
+            },
+            &[E::NotifierWithoutPurpose(Notifier::Owner)],
+        );
+        check(
+            owner,
+            |t| {
+                t.fields.remove(&Field::Station);
+            },
+            &[E::FieldNeeded {
+                reason: "pickup-notification",
+                field: Field::Station,
+            }],
+        );
+        check(
+            event_terms,
+            |t| {
+                t.purposes.insert(Purpose::PickupNotification);
+            },
+            &[E::PurposeOfAnotherNotifier(Notifier::Operator)],
+        );
+        check(event_terms, |t| t.notifier = None, &[]);
+        check(
+            event_terms,
+            |t| {
+                t.fields.remove(&Field::Number);
+            },
+            &[E::FieldNeeded {
+                reason: "locker-events",
+                field: Field::Number,
+            }],
+        );
+        check(
+            event_terms,
+            |t| t.contact_forms = set(&[ContactForm::Full]),
+            &[E::FormWithoutContact],
+        );
+        check(
+            event_terms,
+            |t| t.evidence = set(&[EvidenceKind::Deposit]),
+            &[E::EvidenceOnFeed(Dataset::LockerEvents)],
+        );
+        check(
+            event_terms,
+            |t| t.quota_per_parcel = Some(9),
+            &[E::QuotaPerParcelOnFeed],
+        );
+    }
+
+    #[test]
+    fn pickup_codes() {
+        check(
+            code_terms,
+            |t| t.contact_forms = set(&[ContactForm::Full]),
+            &[],
+        );
+        check(
+            code_terms,
+            |t| t.contact_forms = set(&[ContactForm::Masked, ContactForm::Virtual]),
+            &[
+                E::FormNotForCode(ContactForm::Masked),
+                E::FormNotForCode(ContactForm::Virtual),
+            ],
+        );
+        check(code_terms, |t| t.contact_forms.clear(), &[E::NoForm]);
+        check(
+            code_terms,
+            |t| t.notifier = Some(Notifier::Carrier),
+            &[E::PurposeOfAnotherNotifier(Notifier::Carrier)],
+        );
+        check(
+            code_terms,
+            |t| {
+                t.notifier = Some(Notifier::Operator);
+                t.purposes.remove(&Purpose::PickupNotification);
+            },
+            &[],
+        );
+    }
+
+    #[test]
+    fn other_datasets() {
+        check(
+            station_terms,
+            |t| t.notifier = Some(Notifier::Operator),
+            &[E::NotifierNotForDataset(Dataset::LockerStations)],
+        );
+        check(
+            station_terms,
+            |t| t.marketplaces = set(&[market("jd")]),
+            &[E::ScopeOnOpenData(Dataset::LockerStations)],
+        );
+        check(
+            station_terms,
+            |t| t.run_off_ms = Some(DAY_MS),
+            &[E::RunOffOnOpenData(Dataset::LockerStations)],
+        );
+        check(
+            event_terms,
+            |t| {
+                t.dataset = Dataset::PreAdvice;
+                t.notifier = None;
+                t.purposes = set(&[Purpose::Ownership]);
+                t.fields = set(&[Field::Waybill, Field::Owner]);
+            },
+            &[E::FieldNeeded {
+                reason: "ownership",
+                field: Field::Marketplace,
+            }],
+        );
+    }
+
+    #[test]
+    fn every_dataset_has_purposes_and_marketing_is_none_of_them() {
+        for dataset in Dataset::ALL {
+            assert!(!purposes_of(dataset).is_empty());
+            assert!(!purposes_of(dataset).contains(&Purpose::Marketing));
+        }
+        check(
+            contact_terms,
+            |t| {
+                t.purposes.insert(Purpose::Marketing);
+            },
+            &[E::PurposeNotForDataset {
+                dataset: Dataset::RecipientContact,
+                purpose: Purpose::Marketing,
+            }],
+        );
+    }
+
+    #[test]
+    fn sets_quotas_and_times() {
+        check(event_terms, |t| t.purposes.clear(), &[E::NoPurpose]);
+        check(
+            event_terms,
+            |t| t.marketplaces = BTreeSet::new(),
+            &[E::NoScope],
+        );
+        check(station_terms, |t| t.fields.clear(), &[E::NoField]);
+        check(
+            station_terms,
+            |t| {
+                t.fields.insert(Field::Waybill);
+            },
+            &[E::FieldNotInDataset {
+                dataset: Dataset::LockerStations,
+                field: Field::Waybill,
+            }],
+        );
+        check(
+            contact_terms,
+            |t| t.quota_per_day = Some(0),
+            &[E::QuotaZero],
+        );
+        check(
+            contact_terms,
+            |t| t.quota_per_parcel = Some(1),
+            &[E::QuotaPerParcelTooSmall(2)],
+        );
+        check(event_terms, |t| t.until = t.from, &[E::TermEmpty]);
+        check(
+            event_terms,
+            |t| t.run_off_ms = Some(7 * DAY_MS + 1),
+            &[E::RunOffOutOfRange],
+        );
+        check(
+            event_terms,
+            |t| t.run_off_ms = Some(0),
+            &[E::RunOffOutOfRange],
+        );
+        check(
+            contact_terms,
+            |t| t.backlog = Some(Backlog::Hold),
+            &[E::BacklogOnLookup],
+        );
+        check(
+            event_terms,
+            |t| t.backlog = Some(Backlog::Drop),
+            &[E::BacklogContradicts],
+        );
+        check(
+            event_terms,
+            |t| t.covers_from = Some(t.from.plus_ms(1)),
+            &[E::CoversFromWithinTerm],
+        );
+        check(
+            event_terms,
+            |t| t.delete_after_ms = Some(0),
+            &[E::DeletionOutOfRange],
+        );
+    }
+}

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::vocabulary::{Backlog, TermKey};
 use super::words::value;
 use super::{Language, Terms};
+use crate::dataset::DatasetForm;
 
 /// What a change means for the consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,9 +111,12 @@ fn at_most(key: TermKey, a: &Terms, b: &Terms) -> bool {
         TermKey::ContactForm => a.contact_forms.is_subset(&b.contact_forms),
         TermKey::QuotaPerDay => limit(a.quota_per_day, b.quota_per_day),
         TermKey::QuotaPerParcel => limit(a.quota_per_parcel, b.quota_per_parcel),
-        TermKey::Evidence => {
-            b.evidence.is_empty() || !a.evidence.is_empty() && a.evidence.is_subset(&b.evidence)
-        }
+        TermKey::Evidence => match b.dataset.form() {
+            DatasetForm::Lookup => a.evidence.is_subset(&b.evidence),
+            DatasetForm::Feed => {
+                b.evidence.is_empty() || !a.evidence.is_empty() && a.evidence.is_subset(&b.evidence)
+            }
+        },
         TermKey::RunOff => a.run_off_ms.unwrap_or(0) <= b.run_off_ms.unwrap_or(0),
         TermKey::Backlog => backlog_rank(a.backlog) <= backlog_rank(b.backlog),
         TermKey::CoversFrom => a.coverage_start() >= b.coverage_start(),
@@ -139,5 +143,127 @@ const fn backlog_rank(backlog: Option<Backlog>) -> u8 {
         Some(Backlog::Drop) => 0,
         None => 1,
         Some(Backlog::Hold) => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{JULY, JUNE, any_terms, contact_terms, event_terms, market, set};
+    use super::*;
+    use crate::contact::ContactForm;
+    use crate::dataset::Dataset;
+    use crate::terms::{EvidenceKind, Field, Notifier, Purpose};
+    use crate::time::{DAY_MS, Zone};
+
+    /// One change of one term: its key and its effect; the way back has the opposite one.
+    #[track_caller]
+    fn check(base: fn() -> Terms, key: TermKey, effect: Effect, change: fn(&mut Terms)) {
+        let old = base();
+        let mut new = base();
+        change(&mut new);
+        let found: Vec<_> = changes(&old, &new, Language::En)
+            .into_iter()
+            .map(|c| (c.key, c.effect))
+            .collect();
+        assert_eq!(found, [(key, effect)]);
+        assert_eq!(
+            within(&new, &old).is_ok(),
+            effect == Effect::ConsumerGetsLess
+        );
+        assert_eq!(
+            within(&old, &new).is_ok(),
+            effect == Effect::ConsumerGetsMore
+        );
+    }
+
+    #[test]
+    fn every_term_narrows_in_its_own_way() {
+        use Effect::{ConsumerGetsLess as Less, ConsumerGetsMore as More, Other};
+        let c = contact_terms;
+        check(c, TermKey::Term, Less, |t| t.from = JUNE.plus_ms(1));
+        check(c, TermKey::Term, Less, |t| t.until = JULY.plus_ms(-1));
+        check(c, TermKey::Term, More, |t| t.until = JULY.plus_ms(1));
+        check(c, TermKey::Term, Other, |t| {
+            t.from = JUNE.plus_ms(-1);
+            t.until = JULY.plus_ms(-1);
+        });
+        check(c, TermKey::Term, Other, |t| t.zone = Zone::UTC);
+        check(c, TermKey::Purpose, More, |t| {
+            t.purposes.insert(Purpose::CourierCall);
+        });
+        check(c, TermKey::Scope, Other, |t| {
+            t.marketplaces = set(&[market("jd")])
+        });
+        check(c, TermKey::Fields, Less, |t| {
+            t.fields.remove(&Field::Consent);
+        });
+        check(c, TermKey::ContactForm, More, |t| {
+            t.contact_forms.insert(ContactForm::Full);
+        });
+        check(c, TermKey::QuotaPerDay, Less, |t| {
+            t.quota_per_day = Some(10)
+        });
+        check(c, TermKey::QuotaPerDay, More, |t| t.quota_per_day = None);
+        check(c, TermKey::QuotaPerParcel, More, |t| {
+            t.quota_per_parcel = Some(5)
+        });
+        check(c, TermKey::Evidence, Less, |t| {
+            t.evidence = set(&[EvidenceKind::Deposit])
+        });
+        check(c, TermKey::Evidence, Less, |t| t.evidence.clear());
+        check(event_terms, TermKey::Evidence, Less, |t| {
+            t.evidence = set(&[EvidenceKind::Deposit])
+        });
+        check(c, TermKey::Notifier, Other, |t| {
+            t.notifier = Some(Notifier::Owner)
+        });
+        check(c, TermKey::RunOff, Less, |t| t.run_off_ms = None);
+        check(event_terms, TermKey::CoversFrom, Less, |t| {
+            t.covers_from = None
+        });
+        check(event_terms, TermKey::CoversFrom, More, |t| {
+            t.covers_from = Some(JUNE.plus_ms(-9 * DAY_MS));
+        });
+        check(event_terms, TermKey::Backlog, Less, |t| {
+            t.backlog = Some(Backlog::Drop)
+        });
+        check(c, TermKey::Deletion, Less, |t| {
+            t.delete_after_ms = Some(DAY_MS)
+        });
+        check(c, TermKey::Deletion, More, |t| t.delete_after_ms = None);
+        check(c, TermKey::Reciprocity, Other, |t| t.reciprocate = false);
+        check(c, TermKey::Redisclosure, More, |t| {
+            t.no_redisclosure = false
+        });
+        check(c, TermKey::Dataset, Other, |t| {
+            t.dataset = Dataset::PickupCode
+        });
+    }
+
+    #[test]
+    fn a_change_is_told_in_plain_words() {
+        let mut new = contact_terms();
+        new.quota_per_day = Some(1_234);
+        new.run_off_ms = None;
+        let found = changes(&contact_terms(), &new, Language::En);
+        assert_eq!(found[0].old.as_deref(), Some("2,000,000"));
+        assert_eq!(found[0].new.as_deref(), Some("1,234"));
+        assert_eq!(found[1].old.as_deref(), Some("7 days"));
+        assert_eq!(found[1].new, None);
+        let chinese = changes(&contact_terms(), &new, Language::Zh);
+        assert_eq!(chinese[1].old.as_deref(), Some("7 天"));
+    }
+
+    proptest! {
+        #[test]
+        fn terms_are_within_themselves_and_differ_iff_they_change(a in any_terms(), b in any_terms()) {
+            prop_assert_eq!(within(&a, &a), Ok(()));
+            prop_assert_eq!(changes(&a, &b, Language::En).is_empty(), a == b);
+            if within(&a, &b).is_ok() && within(&b, &a).is_ok() {
+                prop_assert_eq!(a, b);
+            }
+        }
     }
 }

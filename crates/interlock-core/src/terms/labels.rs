@@ -175,10 +175,10 @@ pub(super) const fn form_label(form: ContactForm, code: bool, language: Language
     pick(language, en, zh)
 }
 
-/// Items in a row: `a, b and c`, in Chinese with `、`.
+/// Items in a row: `a, b and c`, in Chinese `a、b、c`, and `a或b` for alternatives.
 pub(super) fn row(items: &[&str], last: &str, language: Language) -> String {
     match (language, items) {
-        (Language::Zh, _) => items.join("、"),
+        (Language::Zh, _) => items.join(if last == "or" { "或" } else { "、" }),
         (Language::En, []) => String::new(),
         (Language::En, [one]) => (*one).into(),
         (Language::En, [first @ .., end]) => format!("{} {last} {end}", first.join(", ")),

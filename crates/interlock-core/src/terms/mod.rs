@@ -11,6 +11,8 @@ mod labels;
 mod operand;
 mod parse;
 mod policy;
+#[cfg(test)]
+pub(crate) mod testing;
 mod vocabulary;
 mod words;
 
@@ -43,8 +45,8 @@ pub const VALUES_MAX: usize = 64;
 
 /// Everything two participants agree on for one dataset.
 ///
-/// An empty set grants nothing, except `evidence`, where it demands nothing. `None` in a quota is no
-/// limit. The fields are stored in this order.
+/// An empty set grants nothing, except `evidence` of a feed, where it demands nothing. `None` in a
+/// quota is no limit. The fields are stored in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {

@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 use super::operand::{Operand, write_duration};
 use super::{NAMESPACE, Terms};
 
-const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
+/// The namespace of XML Schema types, written `xsd:`.
+pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
 
 impl Terms {
     /// The terms as a normalised policy (ODRL 2.2 in the JSON of DSP 2025-1), without the `@id`,
@@ -160,6 +161,76 @@ fn write_canonical(value: &Value, out: &mut String) {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
             debug_assert!(!value.is_number(), "a policy has no numbers");
             out.push_str(&value.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use expect_test::expect;
+    use proptest::prelude::*;
+
+    use super::super::testing::{any_terms, contact_terms, event_terms};
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Signed bytes: a difference here breaks every manifest that was ever signed.
+    #[test]
+    fn golden_canonical_bytes() {
+        let text = String::from_utf8(contact_terms().canonical_bytes()).unwrap();
+        expect![[r#"{"dataset":"recipient-contact","policy":{"obligation":[{"action":"https://w3id.org/interlock/ns#reciprocate"}],"permission":[{"action":"use","constraint":[{"leftOperand":"odrl:dateTime","operator":"gteq","rightOperand":{"@type":"http://www.w3.org/2001/XMLSchema#dateTime","@value":"2017-06-01T00:00:00+08:00"}},{"leftOperand":"odrl:dateTime","operator":"lt","rightOperand":{"@type":"http://www.w3.org/2001/XMLSchema#dateTime","@value":"2017-07-01T00:00:00+08:00"}},{"leftOperand":"odrl:purpose","operator":"isAnyOf","rightOperand":["deposit-consent","pickup-notification"]},{"leftOperand":"https://w3id.org/interlock/ns#marketplace","operator":"isAnyOf","rightOperand":["taobao"]},{"leftOperand":"https://w3id.org/interlock/ns#field","operator":"isAnyOf","rightOperand":["consent","contact"]},{"leftOperand":"https://w3id.org/interlock/ns#contactForm","operator":"isAnyOf","rightOperand":["sealed","virtual"]},{"leftOperand":"https://w3id.org/interlock/ns#quotaPerDay","operator":"lteq","rightOperand":{"@type":"http://www.w3.org/2001/XMLSchema#integer","@value":"2000000"}},{"leftOperand":"https://w3id.org/interlock/ns#quotaPerParcel","operator":"lteq","rightOperand":{"@type":"http://www.w3.org/2001/XMLSchema#integer","@value":"4"}},{"leftOperand":"https://w3id.org/interlock/ns#evidence","operator":"isAnyOf","rightOperand":["arrival","deposit"]},{"leftOperand":"https://w3id.org/interlock/ns#notifier","operator":"eq","rightOperand":"operator"},{"leftOperand":"https://w3id.org/interlock/ns#runOff","operator":"lteq","rightOperand":{"@type":"http://www.w3.org/2001/XMLSchema#duration","@value":"P7D"}}],"duty":[{"action":"delete","constraint":[{"leftOperand":"odrl:elapsedTime","operator":"lteq","rightOperand":{"@type":"http://www.w3.org/2001/XMLSchema#duration","@value":"P30D"}}]}]}],"prohibition":[{"action":"distribute"}]},"profile":"https://w3id.org/interlock/ns#","version":"1"}"#]].assert_eq(&text);
+        expect!["fded756b9d0ae9540de2c9364af98a38c6ecaa31c488ab34c0f60f728d16c07e"]
+            .assert_eq(&hex(&contact_terms().policy_hash()));
+        expect!["775f89350c49ff76471b0e9d3e9ec24fe611c4e30165e88bf878757bf94bc8d6"]
+            .assert_eq(&hex(&event_terms().policy_hash()));
+    }
+
+    /// Stored bytes: a difference here makes a journal unreadable.
+    #[test]
+    fn golden_stored_bytes() {
+        let packed = postcard::to_allocvec(&contact_terms()).unwrap();
+        expect!["0180d0e1f38b5780f0d79b9f57c007020001010674616f62616f02090b0201020180897a01040200010100018090e4c00400000180a0f6a7130101"].assert_eq(&hex(&packed));
+        let json = serde_json::to_string(&contact_terms()).unwrap();
+        expect![[r#"{"dataset":"recipient-contact","from":1496246400000,"until":1498838400000,"zone":480,"purposes":["deposit-consent","pickup-notification"],"marketplaces":["taobao"],"fields":["contact","consent"],"contact_forms":["sealed","virtual"],"quota_per_day":2000000,"quota_per_parcel":4,"evidence":["arrival","deposit"],"notifier":"operator","run_off_ms":604800000,"backlog":null,"covers_from":null,"delete_after_ms":2592000000,"reciprocate":true,"no_redisclosure":true}"#]].assert_eq(&json);
+    }
+
+    #[test]
+    fn the_order_of_members_does_not_change_the_bytes() {
+        let mut out = String::new();
+        write_canonical(
+            &json!({ "b": ["x", { "d": "\u{1}\n\"", "c": "\u{20ac}" }], "a": "y" }),
+            &mut out,
+        );
+        assert_eq!(
+            out,
+            "{\"a\":\"y\",\"b\":[\"x\",{\"c\":\"\u{20ac}\",\"d\":\"\\u0001\\n\\\"\"}]}"
+        );
+    }
+
+    fn no_numbers(value: &Value) -> bool {
+        match value {
+            Value::Array(items) => items.iter().all(no_numbers),
+            Value::Object(object) => object.values().all(no_numbers),
+            Value::String(_) => true,
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equal_terms_have_equal_bytes_and_different_ones_do_not(a in any_terms(), b in any_terms()) {
+            prop_assert!(no_numbers(&a.to_policy()));
+            prop_assert_eq!(a == b, a.canonical_bytes() == b.canonical_bytes());
+            let stored = postcard::to_allocvec(&a).unwrap();
+            let back: Terms = postcard::from_bytes(&stored).unwrap();
+            prop_assert_eq!(back.policy_hash(), a.policy_hash());
+            let json = serde_json::to_vec(&a).unwrap();
+            prop_assert_eq!(serde_json::from_slice::<Terms>(&json).unwrap(), a);
         }
     }
 }

@@ -131,9 +131,9 @@ fn sentence(terms: &Terms, key: TermKey, value: &str, language: Language) -> Str
 fn sentence_en(terms: &Terms, key: TermKey, value: &str) -> String {
     match key {
         TermKey::Dataset => format!("What flows: {value}."),
-        TermKey::Term => format!("In force {value}, the last instant not included."),
+        TermKey::Term => format!("In force {value}; the end itself is not included."),
         TermKey::Purpose => format!(
-            "For {value} only. The provider denies any other stated purpose; that the data is used for nothing else is promised."
+            "Only for: {value}. The provider denies any other stated purpose; that the data is used for nothing else is promised."
         ),
         TermKey::Scope => format!("Only for parcels of {value}."),
         TermKey::Fields => format!("These fields leave: {value}. No others do."),
@@ -275,5 +275,93 @@ fn odrl(terms: &Terms, key: TermKey) -> String {
         TermKey::Reciprocity if terms.reciprocate => "obligation il:reciprocate".into(),
         TermKey::Redisclosure if terms.no_redisclosure => "prohibition odrl:distribute".into(),
         TermKey::Reciprocity | TermKey::Redisclosure => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use proptest::prelude::*;
+
+    use super::super::testing::{any_terms, contact_terms, event_terms};
+    use super::*;
+
+    #[test]
+    fn the_contact_terms_in_both_languages() {
+        expect!["Cainiao releases contacts of recipients to Fengchao. In force from 2017-06-01 00:00 (UTC+8) until 2017-07-01 00:00 (UTC+8); the end itself is not included. Only for: asking whether a locker is welcome and telling the recipient to pick up. The provider denies any other stated purpose; that the data is used for nothing else is promised. Only for parcels of taobao. These fields leave: contact and consent to a locker. No others do. The contact leaves as: sealed to a messenger or virtual number; the most restrictive that serves. At most 2,000,000 different parcels a day (UTC+8). At most 4 releases for each parcel. Only for a parcel with signed evidence: its arrival scan or its deposit. The recipient is told by the locker operator. Run-off: parcels that qualified before the end are served for 7 days after it. The consumer deletes it within 30 days and attests to that. If one side stops by a signed act, the other may stop too, with at least 72 hours' notice; run-off and messages to recipients go on. It isn't passed on, except to the parcel's own recipient and merchant."].assert_eq(&summary(
+            &contact_terms(),
+            "Cainiao",
+            "Fengchao",
+            Language::En,
+        ));
+        expect!["菜鸟向丰巢提供收件人联系方式。有效期 2017-06-01 00:00 (UTC+8) 至 2017-07-01 00:00 (UTC+8)，不含截止时刻。仅用于：确认收件人同意投柜、取件通知。提供方拒绝其他声明用途；不作他用为承诺。仅限 taobao 的包裹。仅提供以下字段：联系方式、投柜同意。联系方式的提供形式：仅短信服务方可解密或虚拟号码，取满足用途的最严格形式。每日（UTC+8）最多 2,000,000 个不同包裹。每个包裹最多提供 4 次。须有该包裹的签名凭据：到站扫描或投柜记录。由快递柜运营方通知收件人。收尾期：到期前已符合条件的包裹，到期后继续服务 7 天。使用方在 30 天内删除并出具声明。一方以签名方式停止后，另一方可对等停止，须至少提前 72 小时通知；不影响收尾期和收件人通知。不得再披露，仅可向包裹的收件人和商家展示。"].assert_eq(&summary(&contact_terms(), "菜鸟", "丰巢", Language::Zh));
+    }
+
+    #[test]
+    fn lines_stand_beside_their_odrl() {
+        let lines: Vec<String> = describe(&event_terms(), Language::En)
+            .into_iter()
+            .map(|l| format!("{} | {} | {} | {}", l.key, l.class, l.text, l.odrl))
+            .collect();
+        expect![[r#"
+            dataset | provider | What flows: locker events. | odrl:target locker-events
+            term | provider | In force from 2017-06-01 00:00 (UTC+8) until 2017-07-01 00:00 (UTC+8); the end itself is not included. | odrl:dateTime gteq 2017-06-01T00:00:00+08:00; odrl:dateTime lt 2017-07-01T00:00:00+08:00
+            purpose | provider | Only for: showing a parcel to its recipient and merchant. The provider denies any other stated purpose; that the data is used for nothing else is promised. | odrl:purpose isAnyOf delivery-tracking
+            scope | provider | Only for parcels of taobao. | il:marketplace isAnyOf taobao
+            fields | provider | These fields leave: waybill, what happened, when it happened, number of the event, locker station and size class. No others do. | il:field isAnyOf event-time, number, size-class, station, step, waybill
+            notifier | consumer-node | The recipient is told by the locker operator. | il:notifier eq operator
+            run-off | provider | Run-off: parcels that qualified before the end are served for 7 days after it. | il:runOff lteq P7D
+            backlog | provider | What arises while nothing is in force is held for an agreement that covers it. | il:backlog eq hold
+            covers-from | provider | What arose since 2017-05-30 00:00 (UTC+8) flows too, by these terms. | il:coversFrom gteq 2017-05-30T00:00:00+08:00
+            deletion | consumer-node | The consumer deletes it within 30 days and attests to that. | duty odrl:delete: odrl:elapsedTime lteq P30D
+            reciprocity | provider | If one side stops by a signed act, the other may stop too, with at least 72 hours' notice; run-off and messages to recipients go on. | obligation il:reciprocate
+            redisclosure | promised | It isn't passed on, except to the parcel's own recipient and merchant. | prohibition odrl:distribute"#]].assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn what_is_absent_is_said() {
+        let mut terms = event_terms();
+        terms.run_off_ms = None;
+        terms.delete_after_ms = None;
+        terms.no_redisclosure = false;
+        terms.backlog = Some(Backlog::Drop);
+        let text = summary(&terms, "Fengchao", "Cainiao", Language::En);
+        for said in [
+            "No run-off: at the end everything stops",
+            "Deletion isn't agreed on.",
+            "Passing on isn't prohibited.",
+            "is dropped and never released",
+        ] {
+            assert!(text.contains(said), "{text}");
+        }
+        terms.dataset = Dataset::LockerStations;
+        let open = summary(&terms, "Fengchao", "Cainiao", Language::Zh);
+        assert!(!open.contains("无收尾期"), "{open}");
+    }
+
+    #[test]
+    fn spans_and_numbers() {
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(span(129_600_000, Language::En), "1 day 12 hours");
+        assert_eq!(span(259_200_000, Language::Zh), "3 天");
+        assert_eq!(span(5, Language::En), "less than a second");
+        assert_eq!(row(&["a", "b", "c"], "and", Language::En), "a, b and c");
+        assert_eq!(row(&["a", "b"], "and", Language::Zh), "a、b");
+    }
+
+    proptest! {
+        #[test]
+        fn every_agreed_term_has_a_line_in_both_languages(terms in any_terms()) {
+            for key in TermKey::ALL {
+                let agreed = value(&terms, *key, Language::En).is_some();
+                prop_assert_eq!(agreed, value(&terms, *key, Language::Zh).is_some());
+                prop_assert_eq!(agreed, !odrl(&terms, *key).is_empty(), "{}", key);
+                for language in [Language::En, Language::Zh] {
+                    let line = describe(&terms, language).into_iter().find(|l| l.key == *key);
+                    prop_assert!(line.is_some() || !agreed);
+                }
+            }
+        }
     }
 }

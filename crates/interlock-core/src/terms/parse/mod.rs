@@ -6,99 +6,23 @@
 //! Not known here: whether the terms make sense together, see
 //! [`check_combination`](super::check_combination).
 
+mod constraint;
+mod error;
+
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 
 use serde_json::{Map, Value};
 
-use super::operand::{Name, Operand, parse_duration};
-use super::vocabulary::{Backlog, EvidenceKind, Field, FieldSet, Notifier, Purpose};
-use super::{CONSTRAINTS_MAX, NAMESPACE, RUN_OFF_MS_MAX, Terms, VALUES_MAX};
-use crate::contact::ContactForm;
+use super::operand::{Name, Operand};
+use super::{CONSTRAINTS_MAX, NAMESPACE, Terms};
 use crate::dataset::Dataset;
-use crate::ids::Marketplace;
 use crate::time::{Timestamp, Zone};
 
-/// What is wrong with a part of a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TermProblem {
-    /// A member that a policy, rule or constraint does not have.
-    UnknownMember,
-    /// An operand that is no term of the profile.
-    UnknownTerm,
-    /// An operator that the term does not take.
-    WrongOperator,
-    /// An action that the profile does not know in this place.
-    UnknownAction,
-    /// A value that the term does not know.
-    UnknownValue,
-    /// A profile other than ours.
-    UnknownProfile,
-    /// A field that the dataset does not have.
-    NotInDataset,
-    /// `and`, `or`, `xone` or `andSequence`.
-    LogicalConstraint,
-    /// The second of its kind.
-    Duplicate,
-    /// A term that must be there is not.
-    Missing,
-    /// Another JSON type.
-    WrongType,
-    /// A bare JSON number, which the schema of DSP 2025-1 does not allow.
-    BareNumber,
-    /// An instant without zone, or none at all.
-    NoInstant,
-    /// A number or duration outside what is allowed.
-    OutOfRange,
-    /// More than the limit.
-    TooMany,
-}
-
-impl TermProblem {
-    /// The problem in a few words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownMember => "unknown member",
-            Self::UnknownTerm => "unknown term",
-            Self::WrongOperator => "wrong operator for",
-            Self::UnknownAction => "unknown action",
-            Self::UnknownValue => "unknown value",
-            Self::UnknownProfile => "unknown profile",
-            Self::NotInDataset => "no field of this dataset:",
-            Self::LogicalConstraint => "logical constraint",
-            Self::Duplicate => "repeated",
-            Self::Missing => "missing",
-            Self::WrongType => "wrong JSON type for",
-            Self::BareNumber => "bare number for",
-            Self::NoInstant => "no instant with zone in",
-            Self::OutOfRange => "out of range:",
-            Self::TooMany => "too many values in",
-        }
-    }
-}
-
-/// One reason why a policy is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{pointer}`: {problem} `{term}`; {remedy}")]
-pub struct TermError {
-    /// Where, as a JSON pointer (RFC 6901) into the policy.
-    pub pointer: String,
-    /// What is wrong.
-    pub problem: TermProblem,
-    /// The term, member, action or value in question, as it was given, at most 128 characters.
-    pub term: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-impl fmt::Display for TermProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use constraint::text_of;
+pub use error::{TermError, TermProblem};
 
 /// Reads `policy` as the terms under which `dataset` flows.
 ///
@@ -419,253 +343,6 @@ impl Reader {
         }
     }
 
-    fn constraints(&mut self, at: &str, value: &Value) {
-        let constraints = one_or_many(at, value);
-        if self.within_limit(at, "constraint", constraints.len(), CONSTRAINTS_MAX) {
-            for (at, constraint) in constraints {
-                self.constraint(&at, constraint);
-            }
-        }
-    }
-
-    /// Left operand, operator and right operand of an atomic constraint.
-    fn atomic<'a>(
-        &mut self,
-        at: &str,
-        constraint: &'a Value,
-    ) -> Option<(&'a str, &'a str, &'a Value)> {
-        let object = self.object(at, constraint)?;
-        let errors_before = self.errors.len();
-        let (mut operand, mut operator, mut right) = (None, None, None);
-        for (local, key, value) in self.members(at, object) {
-            match local {
-                "@id" | "@type" => {}
-                "leftOperand" => operand = text_of(value),
-                "operator" => operator = text_of(value),
-                "rightOperand" => right = Some(value),
-                "and" | "or" | "xone" | "andSequence" => self.error(
-                    &pointer(at, key),
-                    TermProblem::LogicalConstraint,
-                    key,
-                    "list the constraints one by one; alternatives are separate offers",
-                ),
-                _ => self.error(
-                    &pointer(at, key),
-                    TermProblem::UnknownMember,
-                    key,
-                    "a constraint has `leftOperand`, `operator` and `rightOperand`",
-                ),
-            }
-        }
-        if self.errors.len() > errors_before {
-            return None;
-        }
-        let missing = match (operand, operator, right) {
-            (Some(operand), Some(operator), Some(right)) => {
-                return Some((operand, operator, right));
-            }
-            (None, _, _) => "leftOperand",
-            (_, None, _) => "operator",
-            (_, _, None) => "rightOperand",
-        };
-        self.error(
-            &pointer(at, missing),
-            TermProblem::Missing,
-            missing,
-            "a constraint has `leftOperand`, `operator` and `rightOperand`",
-        );
-        None
-    }
-
-    fn constraint(&mut self, at: &str, constraint: &Value) {
-        let Some((given, operator, right)) = self.atomic(at, constraint) else {
-            return;
-        };
-        let candidates: Vec<Operand> = Operand::ALL
-            .into_iter()
-            .filter(|o| o.name() == Name::of(given))
-            .collect();
-        if candidates.is_empty() {
-            let known: BTreeSet<String> = Operand::ALL.iter().map(|o| o.short()).collect();
-            let remedy = format!("remove it or use one of {}", list(&known));
-            self.error(at, TermProblem::UnknownTerm, given, remedy);
-            return;
-        }
-        let Some(operand) = candidates
-            .iter()
-            .find(|o| Name::Odrl(o.operator()) == Name::of(operator))
-        else {
-            let known: Vec<&str> = candidates.iter().map(|o| o.operator()).collect();
-            let remedy = format!("use {}", list(&known));
-            self.error(at, TermProblem::WrongOperator, given, remedy);
-            return;
-        };
-        if !self.seen.insert(*operand) {
-            let remedy = "write it once, with all its values";
-            self.error(at, TermProblem::Duplicate, given, remedy);
-            return;
-        }
-        self.take(*operand, &pointer(at, "rightOperand"), given, right);
-    }
-
-    fn take(&mut self, operand: Operand, at: &str, term: &str, value: &Value) {
-        match operand {
-            Operand::From => {
-                if let Some((instant, _)) = self.instant(at, value, term) {
-                    self.terms.from = instant;
-                }
-            }
-            Operand::Until => {
-                if let Some((instant, zone)) = self.instant(at, value, term) {
-                    self.terms.until = instant;
-                    self.terms.zone = zone;
-                }
-            }
-            Operand::CoversFrom => {
-                self.terms.covers_from = self.instant(at, value, term).map(|(instant, _)| instant);
-            }
-            Operand::Purpose => {
-                self.terms.purposes = self.set(
-                    at,
-                    value,
-                    term,
-                    Purpose::parse,
-                    &words(Purpose::ALL, |w| w.as_str()),
-                );
-            }
-            Operand::Marketplace => {
-                let known = "a name such as `taobao`: lower-case letters, digits, `-` and `_`";
-                self.terms.marketplaces =
-                    self.set(at, value, term, |text| Marketplace::parse(text).ok(), known);
-            }
-            Operand::Field => self.fields(at, value, term),
-            Operand::ContactForm => {
-                let known = words(&FORMS, |w| w.as_str());
-                let parse = |text: &str| FORMS.into_iter().find(|f| f.as_str() == text);
-                self.terms.contact_forms = self.set(at, value, term, parse, &known);
-            }
-            Operand::Evidence => {
-                let known = words(EvidenceKind::ALL, |w| w.as_str());
-                self.terms.evidence = self.set(at, value, term, EvidenceKind::parse, &known);
-            }
-            Operand::Notifier => {
-                let known = words(Notifier::ALL, |w| w.as_str());
-                self.terms.notifier = self.word(at, value, term, Notifier::parse, &known);
-            }
-            Operand::Backlog => {
-                let known = words(Backlog::ALL, |w| w.as_str());
-                self.terms.backlog = self.word(at, value, term, Backlog::parse, &known);
-            }
-            Operand::QuotaPerDay => self.terms.quota_per_day = self.quota(at, value, term),
-            Operand::QuotaPerParcel => self.terms.quota_per_parcel = self.quota(at, value, term),
-            Operand::RunOff => {
-                self.terms.run_off_ms = self.duration(at, value, term, RUN_OFF_MS_MAX);
-            }
-        }
-    }
-
-    fn fields(&mut self, at: &str, value: &Value, term: &str) {
-        let here = words(Field::of(self.dataset), |w| w.as_str());
-        let known = words(Field::ALL, |w| w.as_str());
-        let fields = self.set(at, value, term, Field::parse, &known);
-        let dataset = FieldSet::of(self.dataset);
-        for field in &fields {
-            if !dataset.contains(*field) {
-                let remedy = format!("`{}` has {here}", self.dataset);
-                self.error(at, TermProblem::NotInDataset, field.as_str(), remedy);
-            }
-        }
-        self.terms.fields = fields;
-    }
-
-    fn set<T: Ord>(
-        &mut self,
-        at: &str,
-        value: &Value,
-        term: &str,
-        parse: impl Fn(&str) -> Option<T>,
-        known: &str,
-    ) -> BTreeSet<T> {
-        let values = one_or_many(at, value);
-        if values.is_empty() {
-            self.error(at, TermProblem::Missing, term, "name at least one value");
-        }
-        if !self.within_limit(at, term, values.len(), VALUES_MAX) {
-            return BTreeSet::new();
-        }
-        values
-            .into_iter()
-            .filter_map(|(at, value)| self.word(&at, value, term, &parse, known))
-            .collect()
-    }
-
-    fn word<T>(
-        &mut self,
-        at: &str,
-        value: &Value,
-        term: &str,
-        parse: impl Fn(&str) -> Option<T>,
-        known: &str,
-    ) -> Option<T> {
-        let Some(text) = text_of(value) else {
-            self.error(at, TermProblem::WrongType, term, format!("use {known}"));
-            return None;
-        };
-        let local = match Name::of(text) {
-            Name::Interlock(local) => local,
-            Name::Odrl(_) | Name::Foreign => text,
-        };
-        let word = parse(local);
-        if word.is_none() {
-            self.error(at, TermProblem::UnknownValue, text, format!("use {known}"));
-        }
-        word
-    }
-
-    fn instant(&mut self, at: &str, value: &Value, term: &str) -> Option<(Timestamp, Zone)> {
-        let parsed = text_of(value).and_then(|text| Timestamp::parse_zoned(text).ok());
-        if parsed.is_none() {
-            let remedy = "write RFC 3339 with an offset, such as `2017-06-01T00:00:00+08:00`";
-            self.error(at, TermProblem::NoInstant, term, remedy);
-        }
-        parsed
-    }
-
-    fn duration(&mut self, at: &str, value: &Value, term: &str, ms_max: i64) -> Option<i64> {
-        let parsed = text_of(value)
-            .and_then(parse_duration)
-            .filter(|ms| (1..=ms_max).contains(ms));
-        if parsed.is_none() {
-            let remedy = if ms_max == RUN_OFF_MS_MAX {
-                "write a duration of at most `P7D`, such as `P3D` or `PT72H`"
-            } else {
-                "write a duration such as `P30D` or `PT12H`, without years and months"
-            };
-            self.error(at, TermProblem::OutOfRange, term, remedy);
-        }
-        parsed
-    }
-
-    fn quota(&mut self, at: &str, value: &Value, term: &str) -> Option<u32> {
-        if value.is_number() {
-            let remedy = format!("write the string `\"{value}\"` or a typed value");
-            self.error(at, TermProblem::BareNumber, term, remedy);
-            return None;
-        }
-        let number = match value.get("@value").and_then(Value::as_u64) {
-            Some(number) => u32::try_from(number).ok(),
-            None => text_of(value)
-                .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
-                .and_then(|text| text.parse().ok()),
-        };
-        let number = number.filter(|n| *n > 0);
-        if number.is_none() {
-            let remedy = format!("write a whole number from `\"1\"` to `\"{}\"`", u32::MAX);
-            self.error(at, TermProblem::OutOfRange, term, remedy);
-        }
-        number
-    }
-
     fn require_terms(&mut self) {
         let required = [
             (Operand::From, true),
@@ -696,30 +373,6 @@ impl Reader {
     }
 }
 
-const FORMS: [ContactForm; 4] = [
-    ContactForm::Masked,
-    ContactForm::Sealed,
-    ContactForm::Virtual,
-    ContactForm::Full,
-];
-
-/// A string, an `@id` or a typed `@value`. Language tags make no sense here and are not taken.
-fn text_of(value: &Value) -> Option<&str> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Object(object) => {
-            let known = |key: &String| matches!(key.as_str(), "@id" | "@value" | "@type");
-            if !object.keys().all(known)
-                || object.contains_key("@id") == object.contains_key("@value")
-            {
-                return None;
-            }
-            object.get("@id").or_else(|| object.get("@value"))?.as_str()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
-    }
-}
-
 /// The items of an array with their pointers, or the value itself.
 fn one_or_many<'a>(at: &str, value: &'a Value) -> Vec<(String, &'a Value)> {
     match value {
@@ -739,15 +392,5 @@ fn pointer(at: &str, key: &str) -> String {
     format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-fn words<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> String {
-    let names: Vec<&str> = all.iter().map(|word| name(*word)).collect();
-    list(&names)
-}
-
-fn list<'a, T: AsRef<str> + 'a>(names: impl IntoIterator<Item = &'a T>) -> String {
-    let quoted: Vec<String> = names
-        .into_iter()
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect();
-    quoted.join(", ")
-}
+#[cfg(test)]
+mod tests;
