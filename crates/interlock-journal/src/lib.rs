@@ -10,4 +10,6 @@ pub mod checkpoint;
 pub mod disk;
 pub mod hex;
 pub mod journal;
+pub mod keyslots;
+pub mod manifest;
 pub mod merkle;
