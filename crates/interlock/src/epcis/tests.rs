@@ -76,6 +76,7 @@ fn pointers(change: Value) -> Vec<String> {
         .collect()
 }
 
+/// The id is the one that the reference implementation of CBV's event hash gives for this document.
 #[test]
 fn a_deposit_is_rendered_with_its_id() {
     let rendered = render(&event(Step::Deposited, station()), WAYBILL, &base());

@@ -91,20 +91,42 @@ impl Language {
     /// How long before `now` something was, in its largest whole unit: `9 hours ago`. What lies
     /// ahead (a clock that runs behind) reads as `just now`.
     pub fn ago(self, at: Timestamp, now: Timestamp) -> String {
-        let age_ms = now.since_ms(at);
-        let (count, chinese, one, many) = if age_ms < MINUTE_MS {
-            return self.pick("刚刚", "just now").into();
-        } else if age_ms < HOUR_MS {
-            (age_ms / MINUTE_MS, "分钟", "minute", "minutes")
-        } else if age_ms < DAY_MS {
-            (age_ms / HOUR_MS, "小时", "hour", "hours")
-        } else {
-            (age_ms / DAY_MS, "天", "day", "days")
-        };
-        match self {
-            Self::Chinese => format!("{count} {chinese}前"),
-            Self::English => format!("{count} {} ago", if count == 1 { one } else { many }),
+        match self.span(now.since_ms(at)) {
+            None => self.pick("刚刚", "just now").into(),
+            Some(span) => match self {
+                Self::Chinese => format!("{span}前"),
+                Self::English => format!("{span} ago"),
+            },
         }
+    }
+
+    /// How long after `now` something will be, in its largest whole unit: `in 9 hours`. What is past
+    /// reads as `now`.
+    pub fn ahead(self, at: Timestamp, now: Timestamp) -> String {
+        match self.span(at.since_ms(now)) {
+            None => self.pick("即将到时", "now").into(),
+            Some(span) => match self {
+                Self::Chinese => format!("还有 {span}"),
+                Self::English => format!("in {span}"),
+            },
+        }
+    }
+
+    /// `9 hours`; `None` below a minute.
+    fn span(self, ms: i64) -> Option<String> {
+        let (count, chinese, one, many) = if ms < MINUTE_MS {
+            return None;
+        } else if ms < HOUR_MS {
+            (ms / MINUTE_MS, "分钟", "minute", "minutes")
+        } else if ms < DAY_MS {
+            (ms / HOUR_MS, "小时", "hour", "hours")
+        } else {
+            (ms / DAY_MS, "天", "day", "days")
+        };
+        Some(match self {
+            Self::Chinese => format!("{count} {chinese}"),
+            Self::English => format!("{count} {}", if count == 1 { one } else { many }),
+        })
     }
 }
 
@@ -176,5 +198,8 @@ mod tests {
             "2 days ago"
         );
         assert_eq!(Language::English.ago(now, at), "just now");
+        assert_eq!(Language::English.ahead(now, at), "in 9 hours");
+        assert_eq!(Language::Chinese.ahead(now, at), "还有 9 小时");
+        assert_eq!(Language::English.ahead(at, now), "now");
     }
 }

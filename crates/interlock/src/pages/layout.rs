@@ -135,6 +135,32 @@ pub(super) fn page(frame: &Frame<'_>, language: Language, main: &Markup) -> Mark
     }
 }
 
+/// A sentence whose dates and times do not break at their hyphens.
+pub(super) fn sentence(text: &str) -> Markup {
+    const SHAPE: &[u8; 16] = b"dddd-dd-dd dd:dd";
+    let is_instant = |bytes: &[u8]| {
+        bytes.iter().zip(SHAPE).all(|(byte, shape)| match shape {
+            b'd' => byte.is_ascii_digit(),
+            exact => byte == exact,
+        })
+    };
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.as_bytes().windows(SHAPE.len()).position(is_instant) {
+        let (before, from) = rest.split_at(at);
+        let (instant, after) = from.split_at(SHAPE.len());
+        pieces.push((before, instant));
+        rest = after;
+    }
+    html! {
+        @for (before, instant) in pieces {
+            (before)
+            span.instant { (instant) }
+        }
+        (rest)
+    }
+}
+
 /// Text of at most `chars_max` characters; what is cut ends in `…`.
 pub(super) fn cut(text: &str, chars_max: usize) -> String {
     if text.chars().count() <= chars_max {

@@ -8,7 +8,7 @@ use interlock_core::time::{Timestamp, Zone};
 use maud::{Markup, html};
 
 use super::Language;
-use super::layout::{Frame, Tone, cut, page};
+use super::layout::{Frame, Tone, cut, page, sentence};
 use super::words::{self, NAME_CHARS_MAX};
 
 /// Most entries of "who got my number" on a page, the newest.
@@ -192,9 +192,22 @@ fn state(view: &PickupView, language: Language) -> Markup {
         Language::Chinese => chinese_state(view),
         Language::English => english_state(view),
     };
+    let (tone, title) = match view.trouble {
+        Some(TroubleView::LockedUntil(_)) if is_in_locker(&view.state) => (
+            Tone::Stopped,
+            language.pick("暂时无法开柜", "Locked for now"),
+        ),
+        Some(
+            TroubleView::LockedUntil(_)
+            | TroubleView::WrongCode { .. }
+            | TroubleView::ShownTooOften { .. }
+            | TroubleView::FormExpired,
+        )
+        | None => (tone, title),
+    };
     html! {
         h1 class=(tone.class()) { (tone.shape()) (title) }
-        p.lead { (lead) }
+        p.lead { (sentence(&lead)) }
     }
 }
 
@@ -245,7 +258,7 @@ fn chinese_state(view: &PickupView) -> (Tone, &'static str, String) {
             "已转往他处",
             match to {
                 Some(to) => format!(
-                    "包裹已于 {}转往{}。到达后您会收到短信。",
+                    "包裹已于 {}转往 {}。到达后您会收到短信。",
                     time(*at),
                     cut(to, NAME_CHARS_MAX)
                 ),
@@ -357,7 +370,7 @@ fn trouble(view: &PickupView, language: Language) -> Markup {
             "The page was too old and nothing was done. Press the button again.".into()
         }
     };
-    html! { p.notice.stopped role="alert" { (Tone::Stopped.shape()) (text) } }
+    html! { p.notice.stopped role="alert" { (Tone::Stopped.shape()) (sentence(&text)) } }
 }
 
 /// Whether the code cannot be asked for at present.
@@ -419,9 +432,31 @@ fn code(view: &PickupView, language: Language) -> Markup {
 }
 
 fn facts(view: &PickupView, language: Language) -> Markup {
+    let (station, deadline) = match &view.state {
+        PickupState::Deposited { until } => (
+            view.station.as_ref(),
+            Some((
+                language.pick("取件截止", "Pick up by"),
+                *until,
+                language.ahead(*until, view.now),
+            )),
+        ),
+        PickupState::Overdue { since } => (
+            view.station.as_ref(),
+            Some((
+                language.pick("取件时间结束", "Time ended"),
+                *since,
+                language.ago(*since, view.now),
+            )),
+        ),
+        PickupState::PickedUp { .. } => (view.station.as_ref(), None),
+        PickupState::Expected | PickupState::Recalled { .. } | PickupState::Redirected { .. } => {
+            (None, None)
+        }
+    };
     html! {
         dl.facts {
-            @if let Some(station) = &view.station {
+            @if let Some(station) = station {
                 div {
                     dt { (language.pick("快递柜", "Locker")) }
                     dd { (cut(&station.name, NAME_CHARS_MAX)) }
@@ -431,13 +466,15 @@ fn facts(view: &PickupView, language: Language) -> Markup {
                     dd { (cut(&station.address, ADDRESS_CHARS_MAX)) }
                 }
             }
-            @if let PickupState::Deposited { until } = &view.state {
+            @if let Some((label, at, relative)) = deadline {
                 div {
-                    dt { (language.pick("取件截止", "Pick up by")) }
+                    dt { (label) }
                     dd {
-                        time datetime=(until.to_rfc3339(view.zone)) {
-                            (language.instant(*until, view.zone))
+                        time datetime=(at.to_rfc3339(view.zone)) {
+                            (sentence(&language.instant(at, view.zone)))
                         }
+                        (language.pick("，", ", "))
+                        span.instant { (relative) }
                     }
                 }
             }

@@ -6,7 +6,7 @@ use interlock_core::time::{Timestamp, Zone};
 use maud::{Markup, html};
 
 use super::Language;
-use super::layout::{Frame, Tone, cut, page};
+use super::layout::{Frame, Tone, cut, page, sentence};
 use super::words::{self, NAME_CHARS_MAX, capitalised};
 
 /// Most events on a page, the newest.
@@ -85,7 +85,7 @@ pub fn tracking_page(view: &TrackingView, language: Language) -> Markup {
             Language::English => format!("As of {as_of}."),
         }),
     };
-    let ended = view.events.first().is_some_and(|e| e.step.is_final());
+    let ended = last_state(view).is_some_and(|e| e.step.is_final());
     let stale = if ended { &[] } else { view.stale.as_slice() };
     let main = html! {
         (state(view, stale, language))
@@ -95,8 +95,17 @@ pub fn tracking_page(view: &TrackingView, language: Language) -> Markup {
     page(&frame, language, &main)
 }
 
+/// The newest event that says where the parcel is: that somebody was told does not.
+fn last_state(view: &TrackingView) -> Option<&TrackedEvent> {
+    let says_where = |event: &&TrackedEvent| event.step != Step::Notified;
+    view.events
+        .iter()
+        .find(says_where)
+        .or_else(|| view.events.first())
+}
+
 fn state(view: &TrackingView, stale: &[Stale], language: Language) -> Markup {
-    let Some(last) = view.events.first() else {
+    let Some(last) = last_state(view) else {
         let (title, text) = match language {
             Language::Chinese => (
                 "尚无动态",
@@ -115,18 +124,18 @@ fn state(view: &TrackingView, stale: &[Stale], language: Language) -> Markup {
         };
         return html! {
             h1.unknown { (Tone::Unknown.shape()) (title) }
-            p.lead { (text) }
-            (warnings(stale, false, language))
+            p.lead { (sentence(&text)) }
+            (warnings(stale, None, language))
         };
     };
     let fact = words::step(&last.step, last.place.as_deref(), language);
     let at = language.instant(last.at, last.zone);
     let ago = language.ago(last.at, view.now);
     let lead = match (language, stale.is_empty()) {
-        (Language::Chinese, false) => format!("最近已知：{fact}，{at}，{ago}。"),
-        (Language::Chinese, true) => format!("{fact}，{at}，{ago}。"),
-        (Language::English, false) => format!("Last known: {fact}, {at}, {ago}."),
-        (Language::English, true) => format!("{}, {at}, {ago}.", capitalised(&fact)),
+        (Language::Chinese, false) => format!("最近已知：{fact}，{at}，"),
+        (Language::Chinese, true) => format!("{fact}，{at}，"),
+        (Language::English, false) => format!("Last known: {fact}, {at}, "),
+        (Language::English, true) => format!("{}, {at}, ", capitalised(&fact)),
     };
     let tone = if stale.is_empty() {
         words::tone(&last.step)
@@ -134,7 +143,7 @@ fn state(view: &TrackingView, stale: &[Stale], language: Language) -> Markup {
         Tone::Soon
     };
     let title = if stale.is_empty() {
-        capitalised(&words::step(&last.step, None, language))
+        words::headline(&last.step, language)
     } else {
         language
             .pick("信息可能不是最新", "May be out of date")
@@ -142,53 +151,49 @@ fn state(view: &TrackingView, stale: &[Stale], language: Language) -> Markup {
     };
     html! {
         h1 class=(tone.class()) { (tone.shape()) (title) }
-        p.lead { (lead) }
-        (warnings(stale, last.step.is_locker(), language))
+        p.lead { (sentence(&lead)) span.instant { (ago) (language.pick("。", ".")) } }
+        (warnings(stale, Some(last), language))
     }
 }
 
-fn warnings(stale: &[Stale], in_locker: bool, language: Language) -> Markup {
+fn warnings(stale: &[Stale], last: Option<&TrackedEvent>, language: Language) -> Markup {
     html! {
         @for one in stale.iter().take(STALE_SHOWN_MAX) {
-            p.notice.soon { (warning(one, in_locker, language)) }
+            p.notice.soon { (sentence(&warning(one, last, language))) }
         }
     }
 }
 
-fn warning(stale: &Stale, in_locker: bool, language: Language) -> String {
+/// The consequence depends on who is silent: a parcel in a locker is not moved by its carrier.
+fn warning(stale: &Stale, last: Option<&TrackedEvent>, language: Language) -> String {
+    let then = match last {
+        Some(last) if last.step.is_locker() && last.source == stale.source => {
+            language.pick("包裹可能已被取走。", " The parcel may have been picked up.")
+        }
+        Some(last) if last.step.is_locker() => "",
+        Some(_) | None => language.pick("包裹可能仍在运送。", " The parcel may still be moving."),
+    };
     let source = cut(&stale.source, NAME_CHARS_MAX);
     let since = language.instant(stale.since, stale.zone);
     match language {
-        Language::Chinese => {
-            let then = if in_locker {
-                "包裹可能已被取走。"
-            } else {
-                "包裹可能仍在运送。"
-            };
-            match stale.reason {
-                StaleReason::NoAgreement => {
-                    format!("自 {since}起无有效协议，{source}信息暂停更新。{then}")
-                }
-                StaleReason::Suspended => {
-                    format!("自 {since}起协议中止，{source}信息暂停更新。{then}")
-                }
-                StaleReason::Unreachable => {
-                    format!("自 {since}起{source}系统无响应，信息暂停更新。{then}")
-                }
+        Language::Chinese => match stale.reason {
+            StaleReason::NoAgreement => {
+                format!("自 {since}起无有效协议，{source}信息暂停更新。{then}")
             }
-        }
+            StaleReason::Suspended => {
+                format!("自 {since}起协议中止，{source}信息暂停更新。{then}")
+            }
+            StaleReason::Unreachable => {
+                format!("自 {since}起{source}系统无响应，信息暂停更新。{then}")
+            }
+        },
         Language::English => {
-            let then = if in_locker {
-                "The parcel may have been picked up."
-            } else {
-                "The parcel may still be moving."
-            };
             let why = match stale.reason {
                 StaleReason::NoAgreement => "no agreement is in force",
                 StaleReason::Suspended => "the agreement is suspended",
                 StaleReason::Unreachable => "its system does not answer",
             };
-            format!("No {source} updates since {since}: {why}. {then}")
+            format!("No {source} updates since {since}: {why}.{then}")
         }
     }
 }
@@ -212,21 +217,18 @@ fn facts(view: &TrackingView, language: Language) -> Markup {
 
 fn timeline(view: &TrackingView, stale: &[Stale], language: Language) -> Markup {
     let hidden = view.events.len().saturating_sub(EVENTS_SHOWN_MAX);
+    let mut gaps: Vec<&Stale> = stale.iter().take(STALE_SHOWN_MAX).collect();
+    gaps.sort_by_key(|one| std::cmp::Reverse(one.since));
     html! {
         @if !view.events.is_empty() {
             section aria-labelledby="timeline" {
                 h2 #timeline { (language.pick("全部动态", "What happened")) }
                 ol.timeline {
-                    @for one in stale.iter().take(STALE_SHOWN_MAX) {
-                        li.gap {
-                            (gap(one, language))
-                        }
-                    }
                     @for event in view.events.iter().take(EVENTS_SHOWN_MAX) {
-                        li class=(words::tone(&event.step).class()) {
-                            (row(event, language))
-                        }
+                        @for one in gaps_before(&mut gaps, event) { (gap(one, language)) }
+                        li class=(words::tone(&event.step).class()) { (row(event, language)) }
                     }
+                    @for one in gaps { (gap(one, language)) }
                 }
                 @if hidden > 0 {
                     p.muted {
@@ -241,16 +243,24 @@ fn timeline(view: &TrackingView, stale: &[Stale], language: Language) -> Markup 
     }
 }
 
+/// Takes from `gaps`, newest first, those that began no earlier than `event`.
+fn gaps_before<'a>(gaps: &mut Vec<&'a Stale>, event: &TrackedEvent) -> Vec<&'a Stale> {
+    let count = gaps.iter().take_while(|one| one.since >= event.at).count();
+    gaps.drain(..count).collect()
+}
+
 fn gap(stale: &Stale, language: Language) -> Markup {
     let source = cut(&stale.source, NAME_CHARS_MAX);
     html! {
-        time datetime=(stale.since.to_rfc3339(stale.zone)) {
-            (language.instant(stale.since, stale.zone))
-        }
-        span.fact {
-            @match language {
-                Language::Chinese => { "此后无" (source) "信息" }
-                Language::English => { "Nothing from " (source) " since then" }
+        li.gap {
+            time datetime=(stale.since.to_rfc3339(stale.zone)) {
+                (language.instant(stale.since, stale.zone))
+            }
+            span.fact {
+                @match language {
+                    Language::Chinese => { "此后无" (source) "信息" }
+                    Language::English => { "Nothing from " (source) " since then" }
+                }
             }
         }
     }

@@ -74,6 +74,24 @@ fn english_step(step: &Step, place: Option<&str>) -> String {
     }
 }
 
+/// The state that a step leaves a parcel in, as a heading.
+pub(super) fn headline(step: &Step, language: Language) -> String {
+    let (chinese, english) = match step {
+        Step::Accepted | Step::Arrived | Step::Departed => ("运送中", "On its way"),
+        Step::Deposited | Step::Notified => ("在快递柜中", "In the locker"),
+        Step::Overdue => ("仍在快递柜中", "Still in the locker"),
+        Step::Issued
+        | Step::OutForDelivery
+        | Step::Delivered
+        | Step::DeliveryFailed
+        | Step::PickedUp
+        | Step::Recalled
+        | Step::Redirected
+        | Step::Other(_) => return capitalised(&self::step(step, None, language)),
+    };
+    language.pick(chinese, english).into()
+}
+
 /// How a step looks as the state of a parcel.
 pub(super) const fn tone(step: &Step) -> Tone {
     match step {
