@@ -11,7 +11,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::Bytes;
 
 use crate::exchange::problem::{self, PROBLEM_MEDIA_TYPE, problem};
@@ -19,6 +19,8 @@ use crate::node::io::Problem;
 
 /// How long a body may take to arrive, in milliseconds.
 pub const BODY_TIMEOUT_MS: u64 = 15_000;
+/// Most bytes beyond the limit that are read and thrown away before the refusal.
+const THROWN_AWAY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// When to try again after a refusal that passes by itself, in seconds.
 const RETRY_AFTER_S: &str = "1";
 
@@ -58,25 +60,19 @@ pub async fn read_body(
     body: Body,
     size_bytes_max: usize,
 ) -> Result<Bytes, Problem> {
-    let too_large = || {
-        problem(
-            "too-large",
-            413,
-            "the body is too large",
-            format!("send at most {size_bytes_max} bytes; split the request"),
-        )
-    };
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > size_bytes_max) {
-        return Err(too_large());
-    }
-    let read = Limited::new(body, size_bytes_max).collect();
+    let read = collect(body, size_bytes_max, announced.unwrap_or(0));
     match tokio::time::timeout(Duration::from_millis(BODY_TIMEOUT_MS), read).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Ok(Some(body))) => Ok(body),
+        Ok(Ok(None)) => Err(problem(
+            "too-large",
+            413,
+            "the body is too large",
+            format!("send at most {size_bytes_max} bytes; split the request"),
+        )),
         Ok(Err(_)) => Err(problem(
             "broken",
             400,
@@ -90,6 +86,33 @@ pub async fn read_body(
             "nothing was changed; send it within 15 seconds, in smaller parts if need be",
         )),
     }
+}
+
+/// The body, or `None` if it is larger than `size_bytes_max`. A little more than that is read and
+/// thrown away: a sender that is still sending when the connection closes may never see the refusal.
+async fn collect(
+    mut body: Body,
+    size_bytes_max: usize,
+    announced: usize,
+) -> Result<Option<Bytes>, axum::Error> {
+    let mut bytes = Vec::with_capacity(if announced > size_bytes_max {
+        0
+    } else {
+        announced
+    });
+    let mut read = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
+        read = read.saturating_add(data.len());
+        if read.max(announced) <= size_bytes_max {
+            bytes.extend_from_slice(&data);
+        } else if read > size_bytes_max.saturating_add(THROWN_AWAY_BYTES_MAX) {
+            break;
+        }
+    }
+    Ok((read.max(announced) <= size_bytes_max).then(|| bytes.into()))
 }
 
 /// Refuses a body that is not said to be JSON.

@@ -19,3 +19,6 @@ pub mod outlet;
 pub mod seams;
 pub mod server;
 pub mod writer;
+
+#[cfg(test)]
+mod tests;

@@ -376,7 +376,7 @@ mod tests {
             text_en: "your parcel".into(),
             attempt: 1,
         };
-        expect_test::expect![[r#""#]]
+        expect_test::expect![[r#"{"id":"01010101010101010101010101010101","to":{"full":{"phone":"+8613800000000"}},"text":{"zh":"您的包裹","en":"your parcel"}}"#]]
             .assert_eq(&String::from_utf8(message_json(&message)).unwrap());
     }
 }
