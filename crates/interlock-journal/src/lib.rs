@@ -4,6 +4,12 @@
 //! INVARIANT: nothing is reported as durable before it is, and nothing that was reported is lost
 //! without being named. This crate knows no clock, no randomness and no network; both are parameters.
 
+pub mod bilateral;
 mod bytes;
+pub mod checkpoint;
 pub mod disk;
+pub mod hex;
 pub mod journal;
+pub mod keyslots;
+pub mod manifest;
+pub mod merkle;

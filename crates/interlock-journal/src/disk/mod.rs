@@ -105,7 +105,6 @@ pub(crate) fn read_up_to(
 /// Writes a small file as a whole: either the old bytes or the new ones survive, never a mixture.
 ///
 /// Order of system calls: create `NAME.new`, write, datasync, rename to `NAME`, sync the directory.
-#[expect(dead_code, reason = "the key slots use it")]
 pub(crate) fn replace_file(disk: &mut dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
     let draft = format!("{name}.new");
     disk.create(&draft, 0)?;

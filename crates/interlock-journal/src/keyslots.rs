@@ -1,0 +1,541 @@
+//! Content keys at rest, so that one of them, or a whole day's, can be destroyed.
+//!
+//! ```text
+//! slots of a day   SLOT i at byte 64 i:
+//!                   0 version u8   1 zero, 3 bytes   4 nonce, 12 bytes
+//!                  16 the data key, AES-256-GCM under the day's key, with tag, 48 bytes
+//!                  additional data: "interlock key slot 1", day u32, slot u32, little-endian
+//! key of a day     the same 64 bytes: the day's key under the node's master key
+//!                  additional data: "interlock day key 1", day u32
+//! ```
+//!
+//! INVARIANT: [`KeySlots::put_all`] returns when the keys are durable, so that a record can follow;
+//! a destroyed key is overwritten in its place and the overwriting is durable. Nothing here copies a
+//! file that holds keys, and backups leave out the files of days. It does not know what a key opens.
+//! A nonce is the start of a hash of the key itself, which is random: two keys in one slot, after a
+//! crash, never share one.
+//!
+//! Overwriting in place removes a key from a file system that writes in place (ext4, XFS); what a
+//! drive keeps in spare blocks is unreadable once the day's key is gone, and that once the master key
+//! is.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::bytes::array;
+use crate::disk::{Disk, read_up_to, replace_file};
+
+/// Bytes of a slot.
+pub const SLOT_SIZE_BYTES: usize = 64;
+/// Slots of a day, at most.
+pub const SLOTS_MAX: u32 = 64 * 1024 * 1024;
+/// Bytes that [`seal`] adds.
+pub const SEAL_OVERHEAD_BYTES: usize = 16;
+const SLOT_VERSION: u8 = 1;
+const SLOT_DOMAIN: &[u8] = b"interlock key slot 1";
+const DAY_DOMAIN: &[u8] = b"interlock day key 1";
+/// Days whose key is held in memory, at most.
+const DAYS_HELD_MAX: usize = 64;
+
+/// A key that is wiped from memory when it is let go.
+pub type Key = Zeroizing<[u8; 32]>;
+
+/// A key to store.
+pub struct SlotKey {
+    /// Days since 1970-01-01 UTC.
+    pub day: u32,
+    /// Slot of that day, below [`SLOTS_MAX`].
+    pub slot: u32,
+    /// The key; random, and used for one content only.
+    pub key: Key,
+}
+
+/// Why a key is not stored or not found.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A system call failed. Stop the process: whether the keys are durable is open.
+    #[error("failed to {operation} `{file}`; stop the node and look at the disk")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A slot beyond the last one.
+    #[error("slot {0} is beyond the last slot of a day")]
+    NoSuchSlot(u32),
+    /// The bytes are no key under this master or day key.
+    #[error(
+        "`{file}` has a key at byte {offset} that does not open; is this the right master key?"
+    )]
+    Damaged {
+        /// In which file.
+        file: String,
+        /// Where.
+        offset: u64,
+    },
+    /// Encryption was refused.
+    #[error("failed to encrypt")]
+    Cipher,
+}
+
+/// The content keys of a node.
+pub struct KeySlots {
+    disk: Box<dyn Disk>,
+    master: Key,
+    days: BTreeMap<u32, Key>,
+}
+
+impl KeySlots {
+    /// Opens the keys on `disk` under the node's master key. Names that an earlier process gave and
+    /// could not sync are made durable first, since keys may follow under them.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`].
+    pub fn open(mut disk: Box<dyn Disk>, master: Key) -> Result<Self, KeyError> {
+        disk.sync_dir()
+            .map_err(|error| failed("sync", "the directory of keys", error))?;
+        Ok(Self {
+            disk,
+            master,
+            days: BTreeMap::new(),
+        })
+    }
+
+    /// Makes keys durable, each in its slot; one sync for each day. `fresh` draws a random key for a
+    /// day that has none.
+    ///
+    /// # Errors
+    /// [`KeyError`]; some of the keys may be stored.
+    pub fn put_all(
+        &mut self,
+        keys: &[SlotKey],
+        fresh: &mut dyn FnMut() -> [u8; 32],
+    ) -> Result<(), KeyError> {
+        if let Some(outside) = keys.iter().find(|key| key.slot >= SLOTS_MAX) {
+            return Err(KeyError::NoSuchSlot(outside.slot));
+        }
+        let mut by_day: BTreeMap<u32, Vec<&SlotKey>> = BTreeMap::new();
+        for key in keys {
+            by_day.entry(key.day).or_default().push(key);
+        }
+        for (day, keys) in by_day {
+            let day_key = match self.day_key(day)? {
+                Some(key) => key,
+                None => self.new_day(day, Zeroizing::new(fresh()))?,
+            };
+            let name = slots_name(day);
+            for key in keys {
+                let wrapped = wrap(&day_key, &slot_data(day, key.slot), &key.key)?;
+                self.disk
+                    .write_at(&name, offset(key.slot), &wrapped)
+                    .map_err(|error| failed("write", &name, error))?;
+            }
+            self.disk
+                .datasync(&name)
+                .map_err(|error| failed("sync", &name, error))?;
+        }
+        Ok(())
+    }
+
+    /// The key in a slot; `None` if there is none, or it was destroyed.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`], [`KeyError::Damaged`].
+    pub fn get(&mut self, day: u32, slot: u32) -> Result<Option<Key>, KeyError> {
+        let Some(day_key) = self.day_key(day)? else {
+            return Ok(None);
+        };
+        self.read_key(
+            &slots_name(day),
+            offset(slot),
+            &day_key,
+            &slot_data(day, slot),
+        )
+    }
+
+    /// Overwrites one key, durably. A slot without a key stays without.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`]: the key may still be there.
+    pub fn destroy(&mut self, day: u32, slot: u32) -> Result<(), KeyError> {
+        let name = slots_name(day);
+        let len_bytes = match self.disk.len(&name) {
+            Ok(len_bytes) => len_bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("examine", &name, error)),
+        };
+        if offset(slot) >= len_bytes {
+            return Ok(());
+        }
+        self.overwrite(&name, offset(slot))
+    }
+
+    /// Destroys all keys of a day, durably: first the key that opens them, then the files.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`]: the keys may still be there.
+    pub fn destroy_day(&mut self, day: u32) -> Result<(), KeyError> {
+        self.days.remove(&day);
+        let names = self
+            .disk
+            .list()
+            .map_err(|error| failed("list", "", error))?;
+        let key_name = day_name(day);
+        if names.contains(&key_name) {
+            self.overwrite(&key_name, 0)?;
+        }
+        for name in [slots_name(day), key_name] {
+            if names.contains(&name) {
+                self.disk
+                    .remove(&name)
+                    .map_err(|error| failed("remove", &name, error))?;
+            }
+        }
+        self.disk
+            .sync_dir()
+            .map_err(|error| failed("sync the directory of", &day_name(day), error))
+    }
+
+    /// The days that have keys, ascending.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`].
+    pub fn days(&mut self) -> Result<Vec<u32>, KeyError> {
+        let names = self
+            .disk
+            .list()
+            .map_err(|error| failed("list", "", error))?;
+        Ok(names
+            .iter()
+            .filter_map(|name| {
+                name.strip_prefix("day-")?
+                    .strip_suffix(".key")?
+                    .parse()
+                    .ok()
+            })
+            .collect())
+    }
+
+    /// Makes the files of a new day: its slots, durable under their name, before the key that says
+    /// that the day exists.
+    fn new_day(&mut self, day: u32, key: Key) -> Result<Key, KeyError> {
+        let slots = slots_name(day);
+        self.disk
+            .create(&slots, 0)
+            .map_err(|error| failed("create", &slots, error))?;
+        let name = day_name(day);
+        let wrapped = wrap(&self.master, &day_data(day), &key)?;
+        replace_file(self.disk.as_mut(), &name, &wrapped)
+            .map_err(|error| failed("write", &name, error))?;
+        self.hold(day, &key);
+        Ok(key)
+    }
+
+    fn day_key(&mut self, day: u32) -> Result<Option<Key>, KeyError> {
+        if let Some(key) = self.days.get(&day) {
+            return Ok(Some(key.clone()));
+        }
+        let master = self.master.clone();
+        let key = self.read_key(&day_name(day), 0, &master, &day_data(day))?;
+        if let Some(key) = &key {
+            self.hold(day, key);
+        }
+        Ok(key)
+    }
+
+    fn hold(&mut self, day: u32, key: &Key) {
+        if self.days.len() >= DAYS_HELD_MAX {
+            self.days.pop_first();
+        }
+        self.days.insert(day, key.clone());
+    }
+
+    fn read_key(
+        &mut self,
+        name: &str,
+        offset: u64,
+        under: &Key,
+        data: &[u8],
+    ) -> Result<Option<Key>, KeyError> {
+        let bytes = match read_up_to(self.disk.as_mut(), name, offset, SLOT_SIZE_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("read", name, error)),
+        };
+        if bytes.iter().all(|b| *b == 0) {
+            return Ok(None);
+        }
+        unwrap_key(under, data, &bytes)
+            .map(Some)
+            .ok_or_else(|| KeyError::Damaged {
+                file: name.into(),
+                offset,
+            })
+    }
+
+    fn overwrite(&mut self, name: &str, offset: u64) -> Result<(), KeyError> {
+        self.disk
+            .write_at(name, offset, &[0; SLOT_SIZE_BYTES])
+            .map_err(|error| failed("overwrite", name, error))?;
+        self.disk
+            .datasync(name)
+            .map_err(|error| failed("sync", name, error))
+    }
+}
+
+/// Seals a content under its key. A nonce is used once with a key.
+///
+/// # Errors
+/// [`KeyError::Cipher`] if the content is too long for the cipher (64 GiB).
+pub fn seal(
+    key: &[u8; 32],
+    additional_data: &[u8],
+    plaintext: &[u8],
+    nonce: &[u8; 12],
+) -> Result<Vec<u8>, KeyError> {
+    let payload = Payload {
+        msg: plaintext,
+        aad: additional_data,
+    };
+    Aes256Gcm::new(&(*key).into())
+        .encrypt(&Nonce::from(*nonce), payload)
+        .map_err(|_| KeyError::Cipher)
+}
+
+/// Opens what [`seal`] made; `None` if anything is not as it was sealed.
+pub fn open(
+    key: &[u8; 32],
+    additional_data: &[u8],
+    sealed: &[u8],
+    nonce: &[u8; 12],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let payload = Payload {
+        msg: sealed,
+        aad: additional_data,
+    };
+    Aes256Gcm::new(&(*key).into())
+        .decrypt(&Nonce::from(*nonce), payload)
+        .map(Zeroizing::new)
+        .ok()
+}
+
+fn wrap(under: &Key, data: &[u8], key: &Key) -> Result<Vec<u8>, KeyError> {
+    let mut hash = Sha256::new();
+    hash.update(data);
+    hash.update(key.as_slice());
+    let hash: [u8; 32] = hash.finalize().into();
+    let nonce: [u8; 12] = array(&hash, 0).ok_or(KeyError::Cipher)?;
+    let mut slot = vec![SLOT_VERSION, 0, 0, 0];
+    slot.extend_from_slice(&nonce);
+    slot.extend_from_slice(&seal(under, data, key.as_slice(), &nonce)?);
+    Ok(slot)
+}
+
+fn unwrap_key(under: &Key, data: &[u8], slot: &[u8]) -> Option<Key> {
+    if array(slot, 0)? != [SLOT_VERSION, 0, 0, 0] {
+        return None;
+    }
+    let plain = open(
+        under,
+        data,
+        slot.get(16..SLOT_SIZE_BYTES)?,
+        &array(slot, 4)?,
+    )?;
+    array(&plain, 0).map(Zeroizing::new)
+}
+
+fn slot_data(day: u32, slot: u32) -> Vec<u8> {
+    [SLOT_DOMAIN, &day.to_le_bytes(), &slot.to_le_bytes()].concat()
+}
+
+fn day_data(day: u32) -> Vec<u8> {
+    [DAY_DOMAIN, &day.to_le_bytes()].concat()
+}
+
+const fn offset(slot: u32) -> u64 {
+    slot as u64 * SLOT_SIZE_BYTES as u64
+}
+
+fn slots_name(day: u32) -> String {
+    format!("day-{day:010}.slots")
+}
+
+fn day_name(day: u32) -> String {
+    format!("day-{day:010}.key")
+}
+
+fn failed(operation: &'static str, file: &str, source: io::Error) -> KeyError {
+    KeyError::Io {
+        operation,
+        file: file.into(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::disk::{Crash, Fault, MemDisk};
+
+    fn key(n: u8) -> Key {
+        Zeroizing::new([n; 32])
+    }
+
+    fn slots(disk: &MemDisk) -> KeySlots {
+        KeySlots::open(Box::new(disk.clone()), key(0xee)).unwrap()
+    }
+
+    fn slot_key(day: u32, slot: u32, n: u8) -> SlotKey {
+        SlotKey {
+            day,
+            slot,
+            key: key(n),
+        }
+    }
+
+    fn put(slots: &mut KeySlots, keys: &[SlotKey]) -> Result<(), KeyError> {
+        slots.put_all(keys, &mut || [0xdd; 32])
+    }
+
+    fn bytes(disk: &MemDisk, name: &str) -> Vec<u8> {
+        read_up_to(&mut disk.clone(), name, 0, 4096).unwrap()
+    }
+
+    #[test]
+    fn golden_slot() {
+        let disk = MemDisk::new();
+        put(&mut slots(&disk), &[slot_key(17_318, 0, 7)]).unwrap();
+        let slot = bytes(&disk, "day-0000017318.slots");
+        let day = bytes(&disk, "day-0000017318.key");
+        assert_eq!((slot.len(), day.len()), (SLOT_SIZE_BYTES, SLOT_SIZE_BYTES));
+        let text = format!(
+            "{}\n{}\n",
+            crate::hex::encode(&slot),
+            crate::hex::encode(&day)
+        );
+        expect![[r#"
+            01000000c8f9853a7f79dd0822f0eab29d299c397c7b9c9895cfe144a7d74dacbeb0fb22231d005db63598b08e5336b74b7dfb3d7378875335e1731fa38e27da
+            010000008ec3d607172326a55d3c6c8c22c0218cd8f781b93c69dcc6dc17140f854dd261f53ad08f83e4049052fb574e84c6f19d25816d6fe8a4af2e9e503139
+        "#]].assert_eq(&text);
+    }
+
+    #[test]
+    fn keys_are_durable_when_put_and_gone_when_destroyed() {
+        let disk = MemDisk::new();
+        let mut open = slots(&disk);
+        put(
+            &mut open,
+            &[slot_key(1, 5, 50), slot_key(2, 0, 20), slot_key(1, 0, 10)],
+        )
+        .unwrap();
+        disk.crash(Crash::LoseUnsynced);
+        let mut open = slots(&disk);
+        assert_eq!(open.days().unwrap(), [1, 2]);
+        assert_eq!(open.get(1, 5).unwrap(), Some(key(50)));
+        assert_eq!(open.get(1, 3).unwrap(), None);
+        assert_eq!(open.get(1, 6).unwrap(), None);
+        assert_eq!(open.get(3, 0).unwrap(), None);
+
+        open.destroy(1, 5).unwrap();
+        open.destroy(1, 6).unwrap();
+        open.destroy(9, 6).unwrap();
+        disk.crash(Crash::LoseUnsynced);
+        let mut open = slots(&disk);
+        assert_eq!(open.get(1, 5).unwrap(), None);
+        assert_eq!(open.get(1, 0).unwrap(), Some(key(10)));
+        assert_eq!(bytes(&disk, &slots_name(1))[5 * 64..], [0; 64]);
+        assert_eq!(bytes(&disk, &slots_name(1)).len(), 6 * 64);
+
+        open.destroy_day(1).unwrap();
+        open.destroy_day(1).unwrap();
+        disk.crash(Crash::LoseUnsynced);
+        let mut open = slots(&disk);
+        assert_eq!(open.get(1, 0).unwrap(), None);
+        assert_eq!(open.days().unwrap(), [2]);
+        assert_eq!(open.get(2, 0).unwrap(), Some(key(20)));
+    }
+
+    #[test]
+    fn a_key_opens_only_in_its_place_and_under_its_master() {
+        let disk = MemDisk::new();
+        let mut open = slots(&disk);
+        put(&mut open, &[slot_key(1, 0, 10), slot_key(1, 1, 11)]).unwrap();
+        let mut other = KeySlots::open(Box::new(disk.clone()), key(1)).unwrap();
+        assert!(matches!(other.get(1, 0), Err(KeyError::Damaged { .. })));
+        let first = bytes(&disk, &slots_name(1))[..64].to_vec();
+        disk.clone().write_at(&slots_name(1), 64, &first).unwrap();
+        assert!(matches!(
+            open.get(1, 1),
+            Err(KeyError::Damaged { offset: 64, .. })
+        ));
+        assert!(disk.flip(&slots_name(1), 20, 1));
+        assert!(matches!(open.get(1, 0), Err(KeyError::Damaged { .. })));
+        let outside = put(&mut open, &[slot_key(1, SLOTS_MAX, 1)]);
+        assert!(matches!(outside, Err(KeyError::NoSuchSlot(_))));
+    }
+
+    #[test]
+    fn another_key_in_a_slot_has_another_nonce() {
+        let disk = MemDisk::new();
+        let mut open = slots(&disk);
+        put(&mut open, &[slot_key(1, 0, 10)]).unwrap();
+        let before = bytes(&disk, &slots_name(1));
+        put(&mut open, &[slot_key(1, 0, 11)]).unwrap();
+        let after = bytes(&disk, &slots_name(1));
+        assert_ne!(before[4..16], after[4..16]);
+        assert_eq!(open.get(1, 0).unwrap(), Some(key(11)));
+    }
+
+    #[test]
+    fn after_any_fault_and_crash_a_key_that_was_put_is_there() {
+        for at in 0..12 {
+            for fault in [Fault::Failed, Fault::FailedAlthoughDone, Fault::PowerLoss] {
+                for crash in [Crash::KeepAll, Crash::LoseUnsynced, Crash::Torn(at)] {
+                    let disk = MemDisk::new();
+                    let mut open = slots(&disk);
+                    disk.inject(at, fault);
+                    let first = put(&mut open, &[slot_key(1, 0, 10)]);
+                    let second = first
+                        .is_ok()
+                        .then(|| put(&mut open, &[slot_key(1, 9, 19), slot_key(2, 0, 20)]));
+                    drop(open);
+                    disk.crash(crash);
+                    let mut open = slots(&disk);
+                    if first.is_ok() {
+                        assert_eq!(open.get(1, 0).unwrap(), Some(key(10)), "{at} {fault:?}");
+                    }
+                    if matches!(second, Some(Ok(()))) {
+                        assert_eq!(open.get(1, 9).unwrap(), Some(key(19)));
+                        assert_eq!(open.get(2, 0).unwrap(), Some(key(20)));
+                    }
+                    // Whatever was left half done does not stand in the way.
+                    put(&mut open, &[slot_key(1, 0, 12)]).unwrap();
+                    disk.crash(Crash::LoseUnsynced);
+                    let mut open = slots(&disk);
+                    assert_eq!(open.get(1, 0).unwrap(), Some(key(12)), "{at} {fault:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_opens_only_unchanged() {
+        let sealed = seal(&[1; 32], b"parcel", b"13812341234", &[2; 12]).unwrap();
+        assert_eq!(sealed.len(), 11 + SEAL_OVERHEAD_BYTES);
+        let opened = open(&[1; 32], b"parcel", &sealed, &[2; 12]).unwrap();
+        assert_eq!(opened.as_slice(), b"13812341234");
+        assert!(open(&[1; 32], b"other", &sealed, &[2; 12]).is_none());
+        assert!(open(&[3; 32], b"parcel", &sealed, &[2; 12]).is_none());
+        assert!(open(&[1; 32], b"parcel", &sealed[1..], &[2; 12]).is_none());
+    }
+}
