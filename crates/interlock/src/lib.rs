@@ -2,8 +2,12 @@
 
 pub mod config;
 pub mod demo;
+pub mod driver;
 pub mod dsp;
 pub mod epcis;
+pub mod exchange;
 pub mod identity;
+pub mod node;
 pub mod notify;
 pub mod pages;
+pub mod telemetry;

@@ -4,4 +4,6 @@
 //! within its limits and carries no unknown field. It does not know who asks or whether anything may
 //! be released.
 
+pub mod http;
+pub mod problem;
 pub mod wire;

@@ -1,0 +1,225 @@
+//! The door for other nodes: who asks is settled, the request is whole and well formed, and only then
+//! does the node hear of it.
+//!
+//! INVARIANT: nothing reaches the node before its token was verified against the key pinned for the
+//! partner, its id was fresh, and its body parsed. An answer with a guard is checked again after it was
+//! encoded, immediately before it is handed to the connection. One partner's requests take no slot of
+//! another's. It does not know what a request means.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::Method;
+use http::header::AUTHORIZATION;
+use hyper::body::Bytes;
+use interlock_core::ids::ParticipantId;
+use interlock_core::time::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::answer::{read_body, refuse, require_json, respond};
+use super::handle::Handle;
+use crate::exchange::http::{DSP_BASE, encode_answer, parse_request};
+use crate::exchange::problem::{method_not_allowed, not_found, problem};
+use crate::exchange::wire::BODY_SIZE_BYTES_MAX;
+use crate::identity::did::DID_DOCUMENT_TYPE;
+use crate::identity::token::replay::ReplayGuard;
+use crate::identity::token::scheme::{Caller, Scheme};
+use crate::identity::token::{Expected, TokenError};
+use crate::node::io::{PeerAnswer, Problem};
+
+/// Most requests of one partner at once, parked polls included.
+pub const REQUESTS_PER_PARTNER_MAX: usize = 128;
+
+/// What anybody may read.
+#[derive(Clone, Debug)]
+pub struct WellKnown {
+    /// `/.well-known/dspace-version` (DSP 2025-1 section 4.3).
+    pub dspace_version: Bytes,
+    /// `/.well-known/did.json` (did:web).
+    pub did: Bytes,
+}
+
+/// How the door knows who asks.
+pub struct Gate {
+    /// Who we are: the audience of every token.
+    pub id: ParticipantId,
+    /// Signed tokens, or fixed ones in a laboratory.
+    pub scheme: Scheme,
+    /// How far a partner's clock may differ, in milliseconds.
+    pub leeway_ms: i64,
+    /// What stands before our paths where a proxy passes them on as they are; usually empty.
+    pub base_path: String,
+    /// What anybody may read.
+    pub well_known: WellKnown,
+}
+
+struct Door {
+    handle: Handle,
+    gate: Gate,
+    started_at: Timestamp,
+    seen: Mutex<ReplayGuard>,
+    slots: Mutex<HashMap<ParticipantId, Arc<Semaphore>>>,
+}
+
+/// The routes of the exchange door.
+pub(super) fn router(handle: Handle, gate: Gate) -> axum::Router {
+    let started_at = handle.now().earliest;
+    let door = Arc::new(Door {
+        handle,
+        gate,
+        started_at,
+        seen: Mutex::default(),
+        slots: Mutex::default(),
+    });
+    axum::Router::new().fallback(serve).with_state(door)
+}
+
+async fn serve(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let response = match door.well_known(&request) {
+        Some(response) => response,
+        None => door
+            .exchange(request)
+            .await
+            .unwrap_or_else(|refusal| refuse(&refusal)),
+    };
+    door.handle.metrics().answered(response.status().as_u16());
+    response
+}
+
+impl Door {
+    fn below<'a>(&self, target: &'a str) -> &'a str {
+        target
+            .strip_prefix(self.gate.base_path.as_str())
+            .unwrap_or(target)
+    }
+
+    fn well_known(&self, request: &Request) -> Option<Response> {
+        let known = &self.gate.well_known;
+        let (media_type, body) = match self.below(request.uri().path()) {
+            "/.well-known/dspace-version" => ("application/json", &known.dspace_version),
+            "/.well-known/did.json" => (DID_DOCUMENT_TYPE, &known.did),
+            _ => return None,
+        };
+        if request.method() != Method::GET {
+            return Some(refuse(&method_not_allowed("GET")));
+        }
+        Some(respond(200, media_type, body.clone()))
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Response, Problem> {
+        let post = match *request.method() {
+            Method::GET => false,
+            Method::POST => true,
+            _ => return Err(method_not_allowed("GET or POST")),
+        };
+        let (head, body) = request.into_parts();
+        let target = head
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        let is_dsp = self.below(target).starts_with(DSP_BASE);
+        let authorization = head
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        // Whoever shows nothing has no body read.
+        if authorization.is_none() {
+            return Err(self.unauthorised(is_dsp, &TokenError::Missing));
+        }
+        let body = read_body(&head.headers, body, BODY_SIZE_BYTES_MAX).await?;
+        let from = self
+            .authenticate(authorization, post, target, &body)
+            .map_err(|error| self.unauthorised(is_dsp, &error))?;
+        let _slot = self.slot(&from)?;
+        if post {
+            require_json(&head.headers)?;
+        }
+        let parsed = parse_request(post, self.below(target), &body)?;
+        drop(body);
+        let reply = self.handle.peer(from, parsed).await;
+        if let PeerAnswer::Problem(refusal) = reply.answer {
+            return Err(refusal);
+        }
+        let (status, bytes) = encode_answer(&reply.answer);
+        match self.handle.release(&reply).await {
+            Some(denial) => Err(denial),
+            None => Ok(respond(status, "application/json", Body::from(bytes))),
+        }
+    }
+
+    fn authenticate(
+        &self,
+        authorization: Option<&str>,
+        post: bool,
+        target: &str,
+        body: &[u8],
+    ) -> Result<ParticipantId, TokenError> {
+        let now = self.handle.now().latest;
+        let expected = Expected {
+            audience: &self.gate.id,
+            method: if post { "POST" } else { "GET" },
+            path_and_query: target,
+            body,
+            now,
+            leeway_ms: self.gate.leeway_ms,
+            started_at: self.started_at,
+        };
+        let partners = self.handle.partners();
+        let caller = self
+            .gate
+            .scheme
+            .authenticate(authorization, &expected, |key_id| {
+                let partner = partners.get(key_id.controller())?;
+                (partner.key_id() == *key_id).then_some(partner.key)
+            })?;
+        match caller {
+            Caller::Signed(verified) => {
+                let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.admit(&verified, now).require_fresh()?;
+                Ok(verified.partner)
+            }
+            Caller::Static(partner) => Ok(partner),
+        }
+    }
+
+    /// 401, and 404 at the Dataspace Protocol, where unknown and unauthorised look the same.
+    fn unauthorised(&self, is_dsp: bool, error: &TokenError) -> Problem {
+        self.handle.metrics().unauthorised.add(1);
+        tracing::info!(
+            reason = error.code(),
+            "a request was not accepted as a partner's"
+        );
+        if is_dsp {
+            return not_found();
+        }
+        let status = if *error == TokenError::TooManyRequests {
+            429
+        } else {
+            401
+        };
+        problem(
+            error.code(),
+            status,
+            "not accepted as a partner's request",
+            error.to_string(),
+        )
+    }
+
+    fn slot(&self, from: &ParticipantId) -> Result<OwnedSemaphorePermit, Problem> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = slots
+            .entry(from.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(REQUESTS_PER_PARTNER_MAX)));
+        slots.clone().try_acquire_owned().map_err(|_| {
+            problem(
+                "too-many-requests",
+                429,
+                "too many requests at once",
+                format!("keep at most {REQUESTS_PER_PARTNER_MAX} under way, parked polls included"),
+            )
+        })
+    }
+}

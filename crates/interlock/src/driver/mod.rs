@@ -1,0 +1,24 @@
+//! The driver: everything around the deterministic node that has a clock, a disk or a socket.
+//!
+//! Purpose: bring what happens to the node as inputs and carry out its effects. Invariant: the order
+//! of [`writer`]: records are durable before anybody sees what follows from them. It does not know what
+//! an input means.
+//!
+//! One thread writes; a small runtime serves doors, calls and deliveries and talks to it through a
+//! bounded queue ([`handle`]).
+
+pub mod activity;
+pub mod answer;
+pub mod clock;
+pub mod entropy;
+pub mod exchange_door;
+pub mod handle;
+mod http_client;
+pub mod listen;
+pub mod outlet;
+pub mod seams;
+pub mod server;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What the driver is built from: a deterministic machine, a store below it, and the outside world.
+//!
+//! INVARIANT: the loop that joins them ([`writer`](super::writer)) is the only one that calls a
+//! machine or a store. These traits know no sockets and no files.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use interlock_core::ids::ParticipantId;
+use interlock_core::time::{ClockInterval, Timestamp};
+
+use crate::identity::partner::Partner;
+use crate::node::Rng;
+use crate::node::io::{CallId, Effect, Input, Message, PeerRequest};
+use crate::node::record::Record;
+
+/// The partners of a node, by id.
+pub type Partners = BTreeMap<ParticipantId, Partner>;
+
+/// The node as the driver sees it, with everything replayed.
+pub trait Machine: Send + 'static {
+    /// Takes up what was under way.
+    fn start(&mut self, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect>;
+
+    /// Takes one input.
+    fn step(&mut self, input: Input, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect>;
+
+    /// When it wants an [`Input::Tick`] next.
+    fn next_wake(&self) -> Option<Timestamp>;
+
+    /// How many requests (partners' and our own systems') it holds unanswered because they wait for
+    /// something to arise.
+    fn parked_polls(&self) -> usize;
+
+    /// Its partners: who may talk to us, at which address, with which key. Read after each group.
+    fn partners(&self) -> &Partners;
+}
+
+/// A record and the time that its header carries.
+pub type TimedRecord = (Timestamp, Box<Record>);
+
+/// A content key for its slot.
+pub struct SlotKey {
+    /// Day file (days since 1970-01-01 UTC).
+    pub day: u32,
+    /// Slot in it.
+    pub slot: u32,
+    /// The key.
+    pub key: zeroize::Zeroizing<[u8; 32]>,
+}
+
+/// Where records and content keys become durable.
+pub trait Store: Send + 'static {
+    /// Makes content keys durable.
+    ///
+    /// # Errors
+    /// They may not be durable; nothing that depends on them may be appended.
+    fn put_keys(&mut self, keys: &[SlotKey]) -> io::Result<()>;
+
+    /// Appends the records of some steps, in order, and makes them durable: each step whole or not at
+    /// all, and none without those before it.
+    ///
+    /// # Errors
+    /// How many of the steps are durable is unknown; the process must stop.
+    fn append(&mut self, steps: &[Vec<TimedRecord>]) -> io::Result<()>;
+
+    /// Overwrites content keys: day file and slot.
+    ///
+    /// # Errors
+    /// They may still be there.
+    fn destroy_keys(&mut self, slots: &[(u32, u32)]) -> io::Result<()>;
+
+    /// Bytes that the journal holds.
+    fn journal_bytes(&self) -> u64;
+}
+
+/// Carries out what leaves the process. Both return at once.
+pub trait Outside: Send + Sync + 'static {
+    /// Calls a partner; [`Input::Answered`] comes back.
+    fn call(&self, call: CallId, to: ParticipantId, request: PeerRequest, timeout_ms: u32);
+
+    /// Hands a message to the gateway; [`Input::Delivered`] comes back.
+    fn deliver(&self, message: Message);
+}

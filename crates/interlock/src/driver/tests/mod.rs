@@ -1,0 +1,6 @@
+//! The driver around a fake node, over real sockets of the loopback.
+
+mod doors;
+mod outside;
+mod world;
+mod writing;

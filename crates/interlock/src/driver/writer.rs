@@ -1,0 +1,399 @@
+//! The one writer: takes what is queued, lets the machine decide, makes the records durable, and only
+//! then lets anything be seen.
+//!
+//! INVARIANT: the order within a group is content keys, then one append of all records, then replies,
+//! calls and deliveries, then destruction of keys. After a store has failed nothing leaves and nothing
+//! more is decided: whether the group is durable is unknown, and only recovery can tell. The writer
+//! does not know what is in a record.
+//!
+//! Requests that arrive while a group is being synced are the next group; there is no artificial wait.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use interlock_core::ids::ParticipantId;
+use interlock_core::time::{ClockInterval, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::activity::{Activity, UnderWay};
+use super::clock::Clock;
+use super::handle::{Handle, Job, PeerReply, QUEUE_LENGTH_MAX, Queued};
+use super::seams::{Machine, Outside, Partners, SlotKey, Store, TimedRecord};
+use crate::node::Rng;
+use crate::node::io::{
+    CallId, Effect, Guard, Input, LocalAnswer, Message, PeerAnswer, PeerRequest, ReplyId,
+};
+use crate::telemetry::Metrics;
+
+/// A group takes up no further input once it holds this many records.
+pub const GROUP_RECORDS_MAX: usize = 5_000;
+/// Answers that are owed are looked through for callers who have gone at every multiple of this.
+const REPLIES_SWEEP: usize = 4_096;
+
+/// Why a writer ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WriterError {
+    /// The store failed; what was not answered may or may not be durable.
+    #[error(
+        "failed to {what}: {error}; the node has stopped, correct the disk and start it again: it \
+         recovers what is durable"
+    )]
+    Store {
+        /// What was being done.
+        what: &'static str,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// A defect: the thread of the writer ended by itself.
+    #[error("the writer has ended by a defect; start the node again and report it with its log")]
+    Defect,
+}
+
+/// What a writer is built from.
+pub(super) struct Parts<M, S> {
+    pub(super) machine: M,
+    pub(super) store: S,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rng: Box<dyn Rng + Send>,
+    pub(super) activity: Activity,
+    pub(super) metrics: Arc<Metrics>,
+    /// The highest time in the journal.
+    pub(super) journal_time: Option<Timestamp>,
+}
+
+/// Owns the machine and the store.
+pub(super) struct Writer<M, S> {
+    machine: M,
+    store: S,
+    clock: Arc<dyn Clock>,
+    rng: Box<dyn Rng + Send>,
+    metrics: Arc<Metrics>,
+    jobs: mpsc::Receiver<Queued>,
+    wake: watch::Sender<Option<Timestamp>>,
+    partners: watch::Sender<Arc<Partners>>,
+    floor: Option<ClockInterval>,
+    replies: Replies,
+    parked: Parked,
+}
+
+/// Answers that are owed.
+#[derive(Default)]
+struct Replies {
+    drawn: u64,
+    local: HashMap<ReplyId, oneshot::Sender<LocalAnswer>>,
+    peer: HashMap<ReplyId, oneshot::Sender<PeerReply>>,
+}
+
+impl Replies {
+    fn draw(&mut self) -> ReplyId {
+        self.drawn += 1;
+        if self.drawn.is_multiple_of(REPLIES_SWEEP as u64) {
+            self.local.retain(|_, reply| !reply.is_closed());
+            self.peer.retain(|_, reply| !reply.is_closed());
+        }
+        ReplyId(self.drawn)
+    }
+}
+
+/// How many parked polls are taken off the activity.
+struct Parked {
+    activity: Activity,
+    count: usize,
+}
+
+impl Parked {
+    fn set(&mut self, count: usize) {
+        self.activity.repark(self.count, count);
+        self.count = count;
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// What the steps of one group want done.
+#[derive(Default)]
+struct Group {
+    keys: Vec<SlotKey>,
+    steps: Vec<Vec<TimedRecord>>,
+    records: usize,
+    seen: Vec<Seen>,
+    destroy: Vec<(u32, u32)>,
+    ticks: Vec<oneshot::Sender<()>>,
+    under_way: Vec<UnderWay>,
+    stop: bool,
+}
+
+/// An effect that others can see.
+enum Seen {
+    Local(ReplyId, LocalAnswer),
+    Peer(ReplyId, PeerAnswer, Option<Guard>),
+    Call(CallId, ParticipantId, PeerRequest, u32),
+    Deliver(Message),
+}
+
+impl Group {
+    fn take(&mut self, effects: Vec<Effect>, time: Timestamp) {
+        let mut records = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::PutKey { day, slot, key } => self.keys.push(SlotKey {
+                    day,
+                    slot,
+                    key: key.into(),
+                }),
+                Effect::DestroyKey { day, slot } => self.destroy.push((day, slot)),
+                Effect::Append(record) => records.push((time, record)),
+                Effect::ReplyLocal { to, answer } => self.seen.push(Seen::Local(to, answer)),
+                Effect::ReplyPeer { to, answer, guard } => {
+                    self.seen.push(Seen::Peer(to, answer, guard));
+                }
+                Effect::Call {
+                    call,
+                    to,
+                    request,
+                    timeout_ms,
+                } => self.seen.push(Seen::Call(call, to, request, timeout_ms)),
+                Effect::Deliver(message) => self.seen.push(Seen::Deliver(message)),
+            }
+        }
+        if !records.is_empty() {
+            self.records += records.len();
+            self.steps.push(records);
+        }
+    }
+}
+
+impl<M: Machine, S: Store> Writer<M, S> {
+    /// A writer and the handle to it.
+    pub(super) fn new(parts: Parts<M, S>) -> (Self, Handle, watch::Receiver<Option<Timestamp>>) {
+        let (sender, jobs) = mpsc::channel(QUEUE_LENGTH_MAX);
+        let wake = watch::Sender::new(parts.machine.next_wake());
+        parts.activity.watch(wake.subscribe());
+        let partners = watch::Sender::new(Arc::new(parts.machine.partners().clone()));
+        let handle = Handle {
+            jobs: sender,
+            activity: parts.activity.clone(),
+            clock: parts.clock.clone(),
+            metrics: parts.metrics.clone(),
+            partners: partners.subscribe(),
+        };
+        let wakes = wake.subscribe();
+        let writer = Self {
+            machine: parts.machine,
+            store: parts.store,
+            clock: parts.clock,
+            rng: parts.rng,
+            metrics: parts.metrics,
+            jobs,
+            wake,
+            partners,
+            floor: parts.journal_time.map(|at| ClockInterval {
+                earliest: Timestamp::from_millis(i64::MIN),
+                latest: at,
+            }),
+            replies: Replies::default(),
+            parked: Parked {
+                activity: parts.activity,
+                count: 0,
+            },
+        };
+        (writer, handle, wakes)
+    }
+
+    /// Works until it is told to stop. Blocks: it has a thread of its own.
+    ///
+    /// # Errors
+    /// [`WriterError::Store`] as soon as the store fails.
+    pub(super) fn run(
+        mut self,
+        outside: &dyn Outside,
+        started: oneshot::Sender<()>,
+    ) -> Result<(), WriterError> {
+        let mut group = Group::default();
+        let now = self.now();
+        let effects = self.machine.start(now, self.rng.as_mut());
+        group.take(effects, now.latest);
+        self.commit(group, outside)?;
+        // Whoever started the node may have given up by now.
+        let _ = started.send(());
+        while let Some(first) = self.jobs.blocking_recv() {
+            let mut group = Group::default();
+            self.step(first, &mut group);
+            while !group.stop && group.records < GROUP_RECORDS_MAX {
+                let Ok(next) = self.jobs.try_recv() else {
+                    break;
+                };
+                self.step(next, &mut group);
+            }
+            let stop = group.stop;
+            self.commit(group, outside)?;
+            if stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The clock, never below what was decided or journaled before.
+    fn now(&mut self) -> ClockInterval {
+        let read = self.clock.now();
+        let now = self.floor.map_or(read, |floor| ClockInterval {
+            earliest: read.earliest.max(floor.earliest),
+            latest: read.latest.max(floor.latest),
+        });
+        self.floor = Some(now);
+        now
+    }
+
+    fn step(&mut self, queued: Queued, group: &mut Group) {
+        group.under_way.push(queued.under_way);
+        let input = match queued.job {
+            Job::Local {
+                credential,
+                idempotency,
+                request,
+                reply: sender,
+            } => {
+                let reply = self.replies.draw();
+                self.replies.local.insert(reply, sender);
+                Input::Local {
+                    reply,
+                    credential,
+                    idempotency,
+                    request,
+                }
+            }
+            Job::Page {
+                request,
+                reply: sender,
+            } => {
+                let reply = self.replies.draw();
+                self.replies.local.insert(reply, sender);
+                Input::Page { reply, request }
+            }
+            Job::Peer {
+                from,
+                request,
+                reply: sender,
+            } => {
+                let reply = self.replies.draw();
+                self.replies.peer.insert(reply, sender);
+                Input::Peer {
+                    reply,
+                    from,
+                    request,
+                }
+            }
+            Job::Plain(input) => input,
+            Job::Tick(seen) => {
+                group.ticks.push(seen);
+                Input::Tick
+            }
+            Job::Gone => return,
+            Job::Stop => {
+                group.stop = true;
+                return;
+            }
+        };
+        let now = self.now();
+        let effects = self.machine.step(input, now, self.rng.as_mut());
+        self.metrics.inputs.add(1);
+        group.take(effects, now.latest);
+    }
+
+    fn commit(&mut self, group: Group, outside: &dyn Outside) -> Result<(), WriterError> {
+        let failed = |what| move |error| WriterError::Store { what, error };
+        if !group.keys.is_empty() {
+            self.store
+                .put_keys(&group.keys)
+                .map_err(failed("store content keys"))?;
+        }
+        if !group.steps.is_empty() {
+            self.store
+                .append(&group.steps)
+                .map_err(failed("append to the journal"))?;
+            self.metrics.groups.add(1);
+            self.metrics.records.add(group.records as u64);
+            self.metrics.journal_bytes.set(self.store.journal_bytes());
+        }
+        self.publish();
+        for seen in group.seen {
+            self.show(seen, outside);
+        }
+        if !group.destroy.is_empty() {
+            self.store
+                .destroy_keys(&group.destroy)
+                .map_err(failed("destroy content keys"))?;
+        }
+        self.settle();
+        for tick in group.ticks {
+            // The task that sets the ticks has ended: the node is being stopped.
+            let _ = tick.send(());
+        }
+        Ok(())
+    }
+
+    /// Partners as of this group: before its calls, which may go to one that it added.
+    fn publish(&self) {
+        let partners = self.machine.partners();
+        self.partners.send_if_modified(|published| {
+            let changed = **published != *partners;
+            if changed {
+                *published = Arc::new(partners.clone());
+            }
+            changed
+        });
+    }
+
+    fn show(&mut self, seen: Seen, outside: &dyn Outside) {
+        match seen {
+            Seen::Local(to, answer) => {
+                if let Some(reply) = self.replies.local.remove(&to) {
+                    // The caller has gone; what was decided stands.
+                    let _ = reply.send(answer);
+                }
+            }
+            Seen::Peer(to, answer, guard) => {
+                if let Some(reply) = self.replies.peer.remove(&to) {
+                    // The same.
+                    let _ = reply.send(PeerReply {
+                        answer,
+                        guard,
+                        reply: to,
+                    });
+                }
+            }
+            Seen::Call(call, to, request, timeout_ms) => {
+                outside.call(call, to, request, timeout_ms);
+            }
+            Seen::Deliver(message) => outside.deliver(message),
+        }
+    }
+
+    /// Tells the clocks what the node waits for, before this group stops counting as under way.
+    fn settle(&mut self) {
+        let peers = self
+            .replies
+            .peer
+            .values()
+            .filter(|reply| !reply.is_closed());
+        let local = self
+            .replies
+            .local
+            .values()
+            .filter(|reply| !reply.is_closed());
+        let waiting = peers.count() + local.count();
+        self.parked.set(self.machine.parked_polls().min(waiting));
+        let next = self.machine.next_wake();
+        self.wake.send_if_modified(|wake| {
+            let changed = *wake != next;
+            *wake = next;
+            changed
+        });
+    }
+}
