@@ -157,6 +157,11 @@ impl ClaimToken {
             .map_err(|_| ClaimTokenError)
     }
 
+    /// The 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The 32 hexadecimal digits, for the label.
     pub fn reveal(&self) -> String {
         alloc::format!("{:032x}", u128::from_be_bytes(self.0))

@@ -325,6 +325,27 @@ impl Compartments {
         Ok(number)
     }
 
+    /// Takes just this compartment, as an earlier [`Self::reserve`] did: for building the state anew
+    /// from what was recorded.
+    ///
+    /// # Errors
+    /// [`CompartmentError`] if there is no such compartment or it is not free.
+    pub fn take(&mut self, number: CompartmentNo) -> Result<(), CompartmentError> {
+        match self.state_of(number)? {
+            CompartmentState::Free => {
+                self.taken.set(number.index(), true);
+                Ok(())
+            }
+            state @ (CompartmentState::Reserved
+            | CompartmentState::Occupied
+            | CompartmentState::Faulty) => Err(CompartmentError::State {
+                number,
+                state,
+                wanted: "only a free one can be taken",
+            }),
+        }
+    }
+
     fn denial(&self, size: SizeClass) -> NoCompartment {
         let larger: Vec<(SizeClass, u16)> = SizeClass::ALL
             .into_iter()

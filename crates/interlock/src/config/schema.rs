@@ -238,6 +238,11 @@ pub(super) const PARTNER: Table = Table {
             "The marketplaces whose parcels it owns.",
         ),
         key(
+            "carriers",
+            "[\"sf\"]",
+            "The carriers for which it speaks: its pre-advice decides whose their parcels are.",
+        ),
+        key(
             "certificate_pin",
             "\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"",
             "SHA-256 of its TLS certificate. Default: an authority of tls.ca_file must vouch for it.",

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{Marketplace, ParticipantId, WireId};
 use interlock_core::time::Zone;
+use interlock_core::waybill::CarrierCode;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, ConfigErrorKind};
@@ -460,6 +461,7 @@ fn partner(reader: &Reader<'_>, allowed: Allowed) -> Option<PartnerConfig> {
     let advice = "write its public key, such as `key = \"z6Mk...\"`";
     let key = reader.needed("key", advice, PublicKey::parse);
     let marketplaces = reader.list("marketplaces", Marketplace::parse);
+    let carriers = reader.list("carriers", CarrierCode::parse);
     let certificate_pin = reader.parsed("certificate_pin", CertificatePin::parse);
     let static_token = reader.secret("static_token_file", "static_token_env");
     if static_token.is_some() && !allowed.static_tokens {
@@ -481,6 +483,7 @@ fn partner(reader: &Reader<'_>, allowed: Allowed) -> Option<PartnerConfig> {
             exchange_url: exchange_url?,
             key: key?,
             marketplaces,
+            carriers,
             certificate_pin,
         },
         static_token,

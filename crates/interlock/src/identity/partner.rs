@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use interlock_core::ids::{Marketplace, ParticipantId};
+use interlock_core::waybill::CarrierCode;
 use serde::{Deserialize, Serialize};
 
 use super::did::KeyId;
@@ -87,6 +88,9 @@ pub struct Partner {
     /// The marketplaces whose parcels it owns; empty for one that owns none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marketplaces: Vec<Marketplace>,
+    /// Carriers for which it speaks: its pre-advice decides whose their parcels are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carriers: Vec<CarrierCode>,
     /// Its pinned TLS certificate; without one it must be signed by an authority that we trust.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_pin: Option<CertificatePin>,
@@ -270,6 +274,7 @@ pub(crate) mod tests {
             exchange_url: BaseUrl::parse("https://fengchao.example:8443").unwrap(),
             key: NodeKey::from_seed(&[seed; 32]).public(),
             marketplaces: Vec::new(),
+            carriers: Vec::new(),
             certificate_pin: None,
         }
     }

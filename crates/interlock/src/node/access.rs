@@ -20,21 +20,41 @@ use crate::exchange::wire::{Blob, POLL_WAIT_MS_MAX};
 const fn allowed(request: &LocalRequest) -> &'static [Role] {
     match request {
         LocalRequest::PutParcels(_) | LocalRequest::PostEvents(_) => &[Role::OrderSystem],
-        LocalRequest::CheckRound { .. } | LocalRequest::OpenDeposit(_) | LocalRequest::GetDeposit(_) | LocalRequest::AdvanceDeposit { .. } => {
-            &[Role::Handheld, Role::Cabinet]
+        LocalRequest::CheckRound { .. }
+        | LocalRequest::OpenDeposit(_)
+        | LocalRequest::GetDeposit(_)
+        | LocalRequest::AdvanceDeposit { .. } => &[Role::Handheld, Role::Cabinet],
+        LocalRequest::GetEvents { .. } | LocalRequest::GetParcel(_) => {
+            &[Role::OrderSystem, Role::Auditor]
         }
-        LocalRequest::GetEvents { .. } | LocalRequest::GetParcel(_) => &[Role::OrderSystem, Role::Auditor],
         LocalRequest::PutStations(_) => &[Role::Cabinet],
-        LocalRequest::GetStations | LocalRequest::GetStation(_) => &[Role::Cabinet, Role::Handheld, Role::OrderSystem, Role::Auditor],
-        LocalRequest::GetOffers | LocalRequest::GetNegotiations | LocalRequest::GetProposals | LocalRequest::GetAgreements
-        | LocalRequest::GetAgreement(_) | LocalRequest::GetCatalog(_) | LocalRequest::Explain(_) | LocalRequest::GetPartners => {
-            &[Role::Approver, Role::Auditor]
-        }
-        LocalRequest::Propose { .. } | LocalRequest::Decide { .. } | LocalRequest::PublishOffer(_) | LocalRequest::WithdrawOffer(_)
+        LocalRequest::GetStations | LocalRequest::GetStation(_) => &[
+            Role::Cabinet,
+            Role::Handheld,
+            Role::OrderSystem,
+            Role::Auditor,
+        ],
+        LocalRequest::GetOffers
+        | LocalRequest::GetNegotiations
+        | LocalRequest::GetProposals
+        | LocalRequest::GetAgreements
+        | LocalRequest::GetAgreement(_)
+        | LocalRequest::GetCatalog(_)
+        | LocalRequest::Explain(_)
+        | LocalRequest::GetPartners => &[Role::Approver, Role::Auditor],
+        LocalRequest::Propose { .. }
+        | LocalRequest::Decide { .. }
+        | LocalRequest::PublishOffer(_)
+        | LocalRequest::WithdrawOffer(_)
         | LocalRequest::ChangeAgreement { .. } => &[Role::Approver],
-        LocalRequest::GetLedger { .. } | LocalRequest::GetAlerts | LocalRequest::GetEvidence | LocalRequest::GetMessages { .. }
+        LocalRequest::GetLedger { .. }
+        | LocalRequest::GetAlerts
+        | LocalRequest::GetEvidence
+        | LocalRequest::GetMessages { .. }
         | LocalRequest::GetStatus => &[Role::Auditor],
-        LocalRequest::AddPartner(_) | LocalRequest::RemovePartner(_) | LocalRequest::AddKey { .. } => &[],
+        LocalRequest::AddPartner(_)
+        | LocalRequest::RemovePartner(_)
+        | LocalRequest::AddKey { .. } => &[],
     }
 }
 
@@ -58,35 +78,78 @@ impl Node {
             return self.reply(turn, reply, answer);
         }
         match request {
-            LocalRequest::OpenDeposit(deposit) => self.open_deposit(turn, reply, caller.0, idempotency, deposit),
-            LocalRequest::GetEvents { feed, after, limit, wait_ms } => {
+            LocalRequest::OpenDeposit(deposit) => {
+                self.open_deposit(turn, reply, caller.0, idempotency, deposit)
+            }
+            LocalRequest::GetEvents {
+                feed,
+                after,
+                limit,
+                wait_ms,
+            } => {
                 let until = wait_until(turn.at(), wait_ms.min(POLL_WAIT_MS_MAX));
                 let limit = limit.clamp(1, EVENTS_PAGE_MAX);
-                self.get_events(turn, EventWaiter { reply, feed, after, limit, until });
+                self.get_events(
+                    turn,
+                    EventWaiter {
+                        reply,
+                        feed,
+                        after,
+                        limit,
+                        until,
+                    },
+                );
             }
             LocalRequest::GetCatalog(partner) => self.get_catalog(turn, reply, &partner),
-            LocalRequest::Propose { partner, offers, policies } => {
+            LocalRequest::Propose {
+                partner,
+                offers,
+                policies,
+            } => {
                 let answer = self.propose(turn, &partner, &offers, &policies, &caller.1);
                 self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
             }
             request => {
                 let answer = self.answer(turn, request, &caller.1);
-                if let (Some((key, body)), Ok(LocalAnswer::Json { status, body: done })) = (idempotency, &answer) {
-                    let effect = KeyedEffect::Done { status: *status, body: Blob(done.to_string().into_bytes()) };
-                    self.record(turn, Record::Keyed { caller: caller.0, key, body, effect });
+                if let (Some((key, body)), Ok(LocalAnswer::Json { status, body: done })) =
+                    (idempotency, &answer)
+                {
+                    let effect = KeyedEffect::Done {
+                        status: *status,
+                        body: Blob(done.to_string().into_bytes()),
+                    };
+                    self.record(
+                        turn,
+                        Record::Keyed {
+                            caller: caller.0,
+                            key,
+                            body,
+                            effect,
+                        },
+                    );
                 }
                 self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
             }
         }
     }
 
-    fn caller(&self, credential: Option<&Digest>, request: &LocalRequest) -> Result<(Digest, String), Problem> {
+    fn caller(
+        &self,
+        credential: Option<&Digest>,
+        request: &LocalRequest,
+    ) -> Result<(Digest, String), Problem> {
         let digest = credential.ok_or_else(problem::unauthorised)?;
-        let (name, role) = self.state.api_keys.get(digest).ok_or_else(problem::unauthorised)?;
+        let (name, role) = self
+            .state
+            .api_keys
+            .get(digest)
+            .ok_or_else(problem::unauthorised)?;
         if *role == Role::Admin || allowed(request).contains(role) {
             return Ok((*digest, name.clone()));
         }
-        let needs = allowed(request).first().map_or("admin", |role| role.as_str());
+        let needs = allowed(request)
+            .first()
+            .map_or("admin", |role| role.as_str());
         Err(problem::forbidden(&format!("`{needs}`")))
     }
 
@@ -104,24 +167,44 @@ impl Node {
         }
         Some(match &keyed.effect {
             KeyedEffect::Deposit(id) => self.deposit_answer(*id),
-            KeyedEffect::Refused { kind, status, detail, .. } => {
-                LocalAnswer::Problem(problem(kind, *status, "deliver to the address", detail.clone()))
-            }
+            KeyedEffect::Refused {
+                kind,
+                status,
+                detail,
+                ..
+            } => LocalAnswer::Problem(problem(
+                kind,
+                *status,
+                "deliver to the address",
+                detail.clone(),
+            )),
             KeyedEffect::Done { status, body } => {
                 let body = serde_json::from_slice(&body.0).unwrap_or(serde_json::Value::Null);
-                LocalAnswer::Json { status: *status, body }
+                LocalAnswer::Json {
+                    status: *status,
+                    body,
+                }
             }
         })
     }
 
-    fn answer(&mut self, turn: &mut Turn<'_>, request: LocalRequest, by: &str) -> Result<LocalAnswer, Problem> {
+    fn answer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: LocalRequest,
+        by: &str,
+    ) -> Result<LocalAnswer, Problem> {
         let json = |body| Ok(LocalAnswer::Json { status: 200, body });
         match request {
             LocalRequest::PutParcels(parcels) => self.put_parcels(turn, parcels),
             LocalRequest::CheckRound { waybills } => Ok(self.check_round(turn, &waybills)),
-            LocalRequest::GetDeposit(id) if self.state.deposits.contains_key(&id) => json(self.deposit_view(id)),
+            LocalRequest::GetDeposit(id) if self.state.deposits.contains_key(&id) => {
+                json(self.deposit_view(id))
+            }
             LocalRequest::GetDeposit(_) => Err(problem::not_found("deposit")),
-            LocalRequest::AdvanceDeposit { deposit, action } => self.advance_deposit(turn, deposit, &action),
+            LocalRequest::AdvanceDeposit { deposit, action } => {
+                self.advance_deposit(turn, deposit, &action)
+            }
             LocalRequest::PostEvents(events) => Ok(self.post_events(turn, events)),
             LocalRequest::GetParcel(waybill) => self.parcel_answer(turn, &waybill),
             LocalRequest::PutStations(stations) => self.put_stations(turn, stations),
@@ -132,11 +215,20 @@ impl Node {
             LocalRequest::WithdrawOffer(id) => self.withdraw_offer(turn, &id),
             LocalRequest::GetNegotiations => json(self.negotiations_view()),
             LocalRequest::GetProposals => json(self.proposals_view()),
-            LocalRequest::Decide { negotiation, decision } => self.decide_proposal(turn, &negotiation, decision, by),
+            LocalRequest::Decide {
+                negotiation,
+                decision,
+            } => self.decide_proposal(turn, &negotiation, decision, by),
             LocalRequest::GetAgreements => json(self.agreements_view(turn)),
             LocalRequest::GetAgreement(id) => self.agreement_answer(turn, &id),
-            LocalRequest::ChangeAgreement { agreement, change } => self.change_agreement(turn, &agreement, change, by),
-            LocalRequest::GetLedger { denials, after, limit } => json(self.ledger_view(denials, after, limit)),
+            LocalRequest::ChangeAgreement { agreement, change } => {
+                self.change_agreement(turn, &agreement, change, by)
+            }
+            LocalRequest::GetLedger {
+                denials,
+                after,
+                limit,
+            } => json(self.ledger_view(denials, after, limit)),
             LocalRequest::GetAlerts => json(self.alerts_view()),
             LocalRequest::GetMessages { after, limit } => json(self.messages_view(after, limit)),
             LocalRequest::GetEvidence => json(self.evidence_view()),
@@ -145,23 +237,59 @@ impl Node {
             LocalRequest::AddPartner(partner) => self.add_partner(turn, partner),
             LocalRequest::RemovePartner(id) => self.remove_partner(turn, id),
             LocalRequest::AddKey { name, role, digest } => {
-                self.record(turn, Record::ApiKey { name: name.clone(), role, digest });
-                Ok(LocalAnswer::Json { status: 201, body: json!({ "name": name, "role": role.as_str() }) })
+                self.record(
+                    turn,
+                    Record::ApiKey {
+                        name: name.clone(),
+                        role,
+                        digest,
+                    },
+                );
+                Ok(LocalAnswer::Json {
+                    status: 201,
+                    body: json!({ "name": name, "role": role.as_str() }),
+                })
             }
             LocalRequest::GetStatus => json(self.status_view(turn)),
-            LocalRequest::OpenDeposit(_) | LocalRequest::GetEvents { .. } | LocalRequest::GetCatalog(_) | LocalRequest::Propose { .. } => {
-                Err(problem("internal", 500, "not answered", "this request is answered elsewhere; report it as a fault"))
-            }
+            LocalRequest::OpenDeposit(_)
+            | LocalRequest::GetEvents { .. }
+            | LocalRequest::GetCatalog(_)
+            | LocalRequest::Propose { .. } => Err(problem(
+                "internal",
+                500,
+                "not answered",
+                "this request is answered elsewhere; report it as a fault",
+            )),
         }
     }
 
-    fn add_partner(&mut self, turn: &mut Turn<'_>, partner: crate::identity::partner::Partner) -> Result<LocalAnswer, Problem> {
+    fn add_partner(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partner: crate::identity::partner::Partner,
+    ) -> Result<LocalAnswer, Problem> {
         if partner.id == self.state.me {
-            return Err(problem::field("invalid", 422, "not a partner", "/id", "this is our own id; give the partner's"));
+            return Err(problem::field(
+                "invalid",
+                422,
+                "not a partner",
+                "/id",
+                "this is our own id; give the partner's",
+            ));
         }
-        if self.state.partners.get(&partner.id).is_some_and(|known| known.key != partner.key) {
-            return Err(problem::field("key-pinned", 409, "the partner has another key", "/key",
-                "a pinned key is changed by a rotation that both keys sign; remove the partner first if its key was lost"));
+        if self
+            .state
+            .partners
+            .get(&partner.id)
+            .is_some_and(|known| known.key != partner.key)
+        {
+            return Err(problem::field(
+                "key-pinned",
+                409,
+                "the partner has another key",
+                "/key",
+                "a pinned key is changed by a rotation that both keys sign; remove the partner first if its key was lost",
+            ));
         }
         let body = json!({ "id": partner.id.as_str(), "name": partner.name });
         if self.state.partners.get(&partner.id) != Some(&partner) {
@@ -170,12 +298,19 @@ impl Node {
         Ok(LocalAnswer::Json { status: 201, body })
     }
 
-    fn remove_partner(&mut self, turn: &mut Turn<'_>, id: interlock_core::ids::ParticipantId) -> Result<LocalAnswer, Problem> {
+    fn remove_partner(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: interlock_core::ids::ParticipantId,
+    ) -> Result<LocalAnswer, Problem> {
         if !self.state.partners.contains_key(&id) {
             return Err(problem::not_found("partner"));
         }
         self.record(turn, Record::PartnerRemoved(id));
-        Ok(LocalAnswer::Json { status: 200, body: json!({}) })
+        Ok(LocalAnswer::Json {
+            status: 200,
+            body: json!({}),
+        })
     }
 }
 

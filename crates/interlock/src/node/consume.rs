@@ -11,7 +11,9 @@ use interlock_core::dataset::{Dataset, DatasetForm};
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{ParcelId, ParticipantId, WireId};
 use interlock_core::negotiation::Party;
-use interlock_core::parcel::{Consent, Generation, LastGeneration, Preference, SizeClass, generation_for};
+use interlock_core::parcel::{
+    Consent, Generation, LastGeneration, Preference, SizeClass, generation_for,
+};
 use interlock_core::time::{SECOND_MS, Timestamp, Zone};
 use interlock_core::transfer::TransferState;
 use interlock_core::waybill::Waybill;
@@ -37,43 +39,82 @@ struct Refusal(String);
 impl Node {
     /// Begins to pull the feed of a transfer that was started.
     pub(super) fn start_pull(&mut self, turn: &mut Turn<'_>, transfer: &WireId) {
-        let Some(transfer) = self.state.book.transfers.get(transfer) else { return };
-        let Some(agreement) = self.state.book.agreements.get(&transfer.agreement) else { return };
+        let Some(transfer) = self.state.book.transfers.get(transfer) else {
+            return;
+        };
+        let Some(agreement) = self.state.book.agreements.get(&transfer.agreement) else {
+            return;
+        };
         let dataset = agreement.terms.dataset;
         let started = transfer.party == Party::Consumer && transfer.state == TransferState::Started;
-        let (Some(their_id), true, DatasetForm::Feed) = (transfer.peer_id.clone(), started, dataset.form()) else {
+        let (Some(their_id), true, DatasetForm::Feed) =
+            (transfer.peer_id.clone(), started, dataset.form())
+        else {
             return;
         };
         let from = transfer.peer.clone();
         for lane in Lane::ALL {
-            let key = PullKey { from: from.clone(), dataset, lane };
+            let key = PullKey {
+                from: from.clone(),
+                dataset,
+                lane,
+            };
             let polling = self.live.pulls.get(&key).is_some_and(|pull| pull.polling);
-            self.live.pulls.insert(key.clone(), Pull { transfer: their_id.clone(), polling, failures: 0 });
+            self.live.pulls.insert(
+                key.clone(),
+                Pull {
+                    transfer: their_id.clone(),
+                    polling,
+                    failures: 0,
+                },
+            );
             self.pull(turn, &key);
         }
     }
 
     pub(super) fn pull(&mut self, turn: &mut Turn<'_>, key: &PullKey) {
-        let Some(pull) = self.live.pulls.get_mut(key) else { return };
+        let Some(pull) = self.live.pulls.get_mut(key) else {
+            return;
+        };
         if pull.polling {
             return;
         }
         pull.polling = true;
         let transfer = pull.transfer.clone();
         let wait_ms = self.config.poll_wait_ms;
-        let request = PeerRequest::Feed { transfer, lane: key.lane, after: self.cursor(key), limit: BATCH_EVENTS_MAX, wait_ms };
+        let request = PeerRequest::Feed {
+            transfer,
+            lane: key.lane,
+            after: self.cursor(key),
+            limit: BATCH_EVENTS_MAX,
+            wait_ms,
+        };
         let call = self.live.call(Purpose::Pull(key.clone()));
         let timeout_ms = wait_ms.saturating_add(POLL_GRACE_MS);
-        turn.push(Effect::Call { call, to: key.from.clone(), request, timeout_ms });
+        turn.push(Effect::Call {
+            call,
+            to: key.from.clone(),
+            request,
+            timeout_ms,
+        });
     }
 
     fn cursor(&self, key: &PullKey) -> u64 {
         let channel = self.state.channels.get(&key.from);
-        channel.and_then(|c| c.inbound.get(&key.dataset)).map_or(0, |inbound| inbound.cursor(key.lane))
+        channel
+            .and_then(|c| c.inbound.get(&key.dataset))
+            .map_or(0, |inbound| inbound.cursor(key.lane))
     }
 
-    pub(super) fn pulled(&mut self, turn: &mut Turn<'_>, key: PullKey, outcome: Result<PeerAnswer, CallFailure>) {
-        let Some(pull) = self.live.pulls.get_mut(&key) else { return };
+    pub(super) fn pulled(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: PullKey,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
+        let Some(pull) = self.live.pulls.get_mut(&key) else {
+            return;
+        };
         pull.polling = false;
         match outcome {
             Ok(PeerAnswer::Feed(envelope)) => {
@@ -81,38 +122,62 @@ impl Node {
                 match self.take_batch(turn, &key, &envelope) {
                     Ok(()) => self.pull(turn, &key),
                     Err(Refusal(detail)) => {
-                        self.alert(turn, AlertKind::EvidenceMismatch, None, Some(&key.from), detail);
+                        self.alert(
+                            turn,
+                            AlertKind::EvidenceMismatch,
+                            None,
+                            Some(&key.from),
+                            detail,
+                        );
                         turn_later(self, turn, &key);
                     }
                 }
             }
             Ok(PeerAnswer::Problem(problem)) if self.may_still_flow(turn, &key) => {
                 tracing::debug!(partner = %key.from, dataset = %key.dataset, kind = %problem.kind, "a poll was refused");
-                self.live.timer(turn.at().plus_ms(REFUSED_RETRY_MS), Timer::Pull(key));
+                self.live
+                    .timer(turn.at().plus_ms(REFUSED_RETRY_MS), Timer::Pull(key));
             }
             Ok(PeerAnswer::Problem(_)) => {
                 self.live.pulls.remove(&key);
             }
-            Ok(PeerAnswer::Dsp { .. } | PeerAnswer::Lookup(_) | PeerAnswer::Evidence(_) | PeerAnswer::Cooperation(_))
+            Ok(
+                PeerAnswer::Dsp { .. }
+                | PeerAnswer::Lookup(_)
+                | PeerAnswer::Evidence(_)
+                | PeerAnswer::Cooperation(_),
+            )
             | Err(_) => turn_later(self, turn, &key),
         }
     }
 
     /// Whether anything can still come by this feed under the agreements that we have.
     fn may_still_flow(&self, turn: &Turn<'_>, key: &PullKey) -> bool {
-        self.state.book.between(&key.from, &self.state.me, key.dataset).any(|agreement| {
-            match agreement.state_at(&turn.now) {
-                AgreementState::InForce | AgreementState::RunOff | AgreementState::Suspended | AgreementState::Signed => true,
-                AgreementState::Finalized | AgreementState::Ended | AgreementState::Superseded => false,
-            }
-        })
+        self.state
+            .book
+            .between(&key.from, &self.state.me, key.dataset)
+            .any(|agreement| match agreement.state_at(&turn.now) {
+                AgreementState::InForce
+                | AgreementState::RunOff
+                | AgreementState::Suspended
+                | AgreementState::Signed => true,
+                AgreementState::Finalized | AgreementState::Ended | AgreementState::Superseded => {
+                    false
+                }
+            })
     }
 
-    fn take_batch(&mut self, turn: &mut Turn<'_>, key: &PullKey, envelope: &Envelope<FeedBatch>) -> Result<(), Refusal> {
+    fn take_batch(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: &PullKey,
+        envelope: &Envelope<FeedBatch>,
+    ) -> Result<(), Refusal> {
         let batch = &envelope.body;
         let cursor = self.cursor(key);
         check_positions(key, batch, cursor)?;
-        self.take_evidence(turn, &key.from, &envelope.evidence).map_err(|problem| Refusal(problem.detail))?;
+        self.take_evidence(turn, &key.from, &envelope.evidence)
+            .map_err(|problem| Refusal(problem.detail))?;
         if batch.events.is_empty() {
             return Ok(());
         }
@@ -126,13 +191,19 @@ impl Node {
                     AlertKind::OrderBroken,
                     None,
                     Some(&key.from),
-                    format!("position {} of the {} lane has fields that cannot be used", event.position, key.lane.as_str()),
+                    format!(
+                        "position {} of the {} lane has fields that cannot be used",
+                        event.position,
+                        key.lane.as_str()
+                    ),
                 ),
             }
             if let Some(item) = items.last()
                 && let ReceivedItem::Event { parcel, event, .. } = item
             {
-                self.live.seen.insert((*parcel, key.from.clone()), event.number);
+                self.live
+                    .seen
+                    .insert((*parcel, key.from.clone()), event.number);
             }
         }
         self.live.seen.clear();
@@ -154,23 +225,54 @@ impl Node {
 
     fn give_receipt(&mut self, turn: &mut Turn<'_>, key: &PullKey, next: u64) {
         self.receipt_leaf(turn, &key.from);
-        let Some(pull) = self.live.pulls.get(key) else { return };
+        let Some(pull) = self.live.pulls.get(key) else {
+            return;
+        };
         let transfer = pull.transfer.clone();
-        let envelope = self.envelope(turn, &key.from, FeedReceipt { lane: key.lane, next });
+        let envelope = self.envelope(
+            turn,
+            &key.from,
+            FeedReceipt {
+                lane: key.lane,
+                next,
+            },
+        );
         let call = self.live.call(Purpose::Receipt(key.clone()));
         let request = PeerRequest::Receipt { transfer, envelope };
-        turn.push(Effect::Call { call, to: key.from.clone(), request, timeout_ms: POLL_GRACE_MS });
+        turn.push(Effect::Call {
+            call,
+            to: key.from.clone(),
+            request,
+            timeout_ms: POLL_GRACE_MS,
+        });
     }
 
     /// The answer to a receipt. One that is lost is made good by the next.
-    pub(super) fn receipt_answered(&mut self, turn: &mut Turn<'_>, key: &PullKey, outcome: Result<PeerAnswer, CallFailure>) {
+    pub(super) fn receipt_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: &PullKey,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
         match outcome {
             Ok(PeerAnswer::Evidence(evidence)) => {
                 if let Err(problem) = self.take_evidence(turn, &key.from, &evidence) {
-                    self.alert(turn, AlertKind::EvidenceMismatch, None, Some(&key.from), problem.detail);
+                    self.alert(
+                        turn,
+                        AlertKind::EvidenceMismatch,
+                        None,
+                        Some(&key.from),
+                        problem.detail,
+                    );
                 }
             }
-            Ok(PeerAnswer::Dsp { .. } | PeerAnswer::Feed(_) | PeerAnswer::Lookup(_) | PeerAnswer::Cooperation(_) | PeerAnswer::Problem(_))
+            Ok(
+                PeerAnswer::Dsp { .. }
+                | PeerAnswer::Feed(_)
+                | PeerAnswer::Lookup(_)
+                | PeerAnswer::Cooperation(_)
+                | PeerAnswer::Problem(_),
+            )
             | Err(_) => {
                 let next = self.cursor(key);
                 let at = turn.at().plus_ms(backoff_ms(1, turn.random64()));
@@ -187,7 +289,12 @@ impl Node {
     }
 
     /// Turns an item into what we store; records of parcels that were unknown precede.
-    fn received(&mut self, turn: &mut Turn<'_>, key: &PullKey, item: &FeedItem) -> Option<ReceivedItem> {
+    fn received(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: &PullKey,
+        item: &FeedItem,
+    ) -> Option<ReceivedItem> {
         match item {
             FeedItem::PreAdvice(view) => self.received_advice(turn, key, view),
             FeedItem::Parcel(view) => self.received_event(turn, key, view),
@@ -208,7 +315,12 @@ impl Node {
         }
     }
 
-    fn received_advice(&mut self, turn: &mut Turn<'_>, key: &PullKey, view: &PreAdviceView) -> Option<ReceivedItem> {
+    fn received_advice(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: &PullKey,
+        view: &PreAdviceView,
+    ) -> Option<ReceivedItem> {
         let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
         let size_class = match &view.size_class {
             Some(name) => Some(SizeClass::parse(name).ok()?),
@@ -240,19 +352,41 @@ impl Node {
             })),
         );
         if !was_contested && self.is_contested(id) {
-            let detail = "two participants are named as owner; nobody is fed until it is settled".into();
-            self.alert(turn, AlertKind::ContestedOwnership, Some(id), Some(&key.from), detail);
+            let detail =
+                "two participants are named as owner; nobody is fed until it is settled".into();
+            self.alert(
+                turn,
+                AlertKind::ContestedOwnership,
+                Some(id),
+                Some(&key.from),
+                detail,
+            );
         }
         Some(ReceivedItem::Advice(id))
     }
 
-    fn received_event(&mut self, turn: &mut Turn<'_>, key: &PullKey, view: &ParcelView) -> Option<ReceivedItem> {
+    fn received_event(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: &PullKey,
+        view: &ParcelView,
+    ) -> Option<ReceivedItem> {
         let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
         let at = view.at.unwrap_or_else(|| turn.at());
         let parcel = self.parcel_of(turn, &key.from, &waybill, at);
         let number = view.sequence;
-        let stored = self.state.parcels.get(parcel).map_or(0, |p| p.last_number(Some(&key.from)));
-        let last = self.live.seen.get(&(parcel, key.from.clone())).copied().unwrap_or(0).max(stored);
+        let stored = self
+            .state
+            .parcels
+            .get(parcel)
+            .map_or(0, |p| p.last_number(Some(&key.from)));
+        let last = self
+            .live
+            .seen
+            .get(&(parcel, key.from.clone()))
+            .copied()
+            .unwrap_or(0)
+            .max(stored);
         if number <= last {
             return Some(ReceivedItem::Skipped { parcel, number });
         }
@@ -263,11 +397,21 @@ impl Node {
             zone: view.zone.unwrap_or(Zone::UTC),
             place: view.place.clone(),
         };
-        Some(ReceivedItem::Event { parcel, event, pickup_until: view.pickup_until })
+        Some(ReceivedItem::Event {
+            parcel,
+            event,
+            pickup_until: view.pickup_until,
+        })
     }
 
     /// Our id of a partner's parcel, which is put on record if it is new.
-    fn parcel_of(&mut self, turn: &mut Turn<'_>, from: &ParticipantId, waybill: &Waybill, at: Timestamp) -> ParcelId {
+    fn parcel_of(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        waybill: &Waybill,
+        at: Timestamp,
+    ) -> ParcelId {
         if let Some(parcel) = self.state.parcels.find(waybill) {
             return parcel.id;
         }
@@ -295,9 +439,17 @@ impl Node {
     }
 
     /// The parcel to which a waybill issued at a time belongs: a known one, or a new id and generation.
-    pub(super) fn place(&self, turn: &mut Turn<'_>, waybill: &Waybill, issued_at: Timestamp) -> (ParcelId, Generation) {
+    pub(super) fn place(
+        &self,
+        turn: &mut Turn<'_>,
+        waybill: &Waybill,
+        issued_at: Timestamp,
+    ) -> (ParcelId, Generation) {
         let last = self.state.parcels.find(waybill);
-        let last_generation = last.map(|p| LastGeneration { generation: p.generation, closed_at: p.closed_at });
+        let last_generation = last.map(|p| LastGeneration {
+            generation: p.generation,
+            closed_at: p.closed_at,
+        });
         let generation = generation_for(issued_at, last_generation);
         match last {
             Some(parcel) if parcel.generation == generation => (parcel.id, generation),
@@ -306,7 +458,12 @@ impl Node {
     }
 
     fn is_contested(&self, id: ParcelId) -> bool {
-        self.state.parcels.get(id).is_some_and(|p| matches!(p.ownership, interlock_core::parcel::Ownership::Contested { .. }))
+        self.state.parcels.get(id).is_some_and(|p| {
+            matches!(
+                p.ownership,
+                interlock_core::parcel::Ownership::Contested { .. }
+            )
+        })
     }
 
     fn check_batch_leaf(&self, key: &PullKey, batch: &FeedBatch) -> Result<(), Refusal> {
@@ -327,22 +484,37 @@ impl Node {
 }
 
 fn turn_later(node: &mut Node, turn: &mut Turn<'_>, key: &PullKey) {
-    let Some(pull) = node.live.pulls.get_mut(key) else { return };
+    let Some(pull) = node.live.pulls.get_mut(key) else {
+        return;
+    };
     pull.failures = pull.failures.saturating_add(1);
-    let at = turn.at().plus_ms(backoff_ms(pull.failures, turn.random64()));
+    let at = turn
+        .at()
+        .plus_ms(backoff_ms(pull.failures, turn.random64()));
     node.live.timer(at, Timer::Pull(key.clone()));
 }
 
 fn check_positions(key: &PullKey, batch: &FeedBatch, cursor: u64) -> Result<(), Refusal> {
     let expected = cursor..=cursor.saturating_add(batch.events.len() as u64);
-    let gapless = batch.events.iter().zip(cursor + 1..).all(|(event, position)| event.position == position);
-    let fits = batch.dataset == key.dataset && batch.lane == key.lane && batch.next == *expected.end();
+    let gapless = batch
+        .events
+        .iter()
+        .zip(cursor + 1..)
+        .all(|(event, position)| event.position == position);
+    let fits =
+        batch.dataset == key.dataset && batch.lane == key.lane && batch.next == *expected.end();
     let bounded = batch.events.len() <= BATCH_EVENTS_MAX as usize;
-    let same_kind = batch.events.iter().all(|event| kind_fits(key.dataset, &event.item));
+    let same_kind = batch
+        .events
+        .iter()
+        .all(|event| kind_fits(key.dataset, &event.item));
     if gapless && fits && bounded && same_kind {
         return Ok(());
     }
-    Err(Refusal(format!("a batch of {} does not follow position {cursor}; nothing was taken in", key.dataset)))
+    Err(Refusal(format!(
+        "a batch of {} does not follow position {cursor}; nothing was taken in",
+        key.dataset
+    )))
 }
 
 const fn kind_fits(dataset: Dataset, item: &FeedItem) -> bool {

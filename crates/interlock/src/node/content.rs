@@ -27,7 +27,16 @@ pub struct Content<T> {
 
 impl<T> std::fmt::Debug for Content<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Content(slot {:?}, {})", self.slot, if self.value.is_some() { "held" } else { "deleted" })
+        write!(
+            f,
+            "Content(slot {:?}, {})",
+            self.slot,
+            if self.value.is_some() {
+                "held"
+            } else {
+                "deleted"
+            }
+        )
     }
 }
 
@@ -37,10 +46,18 @@ impl<T: DeserializeOwned> Content<T> {
         let value = keys
             .get(sealed.day, sealed.slot)
             .and_then(|key| {
-                interlock_journal::keyslots::open(&key, &aad(sealed.day, sealed.slot), &sealed.nonce, &sealed.ciphertext.0).ok()
+                interlock_journal::keyslots::open(
+                    &key,
+                    &aad(sealed.day, sealed.slot),
+                    &sealed.ciphertext.0,
+                    &sealed.nonce,
+                )
             })
             .and_then(|plain| postcard::from_bytes(&plain).ok());
-        Self { slot: (sealed.day, sealed.slot), value }
+        Self {
+            slot: (sealed.day, sealed.slot),
+            value,
+        }
     }
 }
 
@@ -59,14 +76,25 @@ pub fn seal<T: Serialize>(value: &T, day: u32, slot: u32, rng: &mut dyn Rng) -> 
     let mut nonce = [0; 12];
     rng.fill(&mut nonce);
     let plain = zeroize::Zeroizing::new(postcard::to_allocvec(value).ok()?);
-    let ciphertext = interlock_journal::keyslots::seal(&key, &aad(day, slot), &nonce, &plain).ok()?;
-    Some(Fresh { sealed: Sealed { day, slot, nonce, ciphertext: Blob(ciphertext) }, key })
+    let ciphertext =
+        interlock_journal::keyslots::seal(&key, &aad(day, slot), &plain, &nonce).ok()?;
+    Some(Fresh {
+        sealed: Sealed {
+            day,
+            slot,
+            nonce,
+            ciphertext: Blob(ciphertext),
+        },
+        key,
+    })
 }
 
 fn aad(day: u32, slot: u32) -> [u8; 8] {
     let mut out = [0; 8];
     let bytes = day.to_le_bytes().into_iter().chain(slot.to_le_bytes());
-    out.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
+    out.iter_mut()
+        .zip(bytes)
+        .for_each(|(slot, byte)| *slot = byte);
     out
 }
 
@@ -95,7 +123,9 @@ impl std::fmt::Debug for Links {
 impl Links {
     /// From the seed of the node's signing key, by a derivation of its own.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self { secret: mac(seed, &[b"interlock links 1"]) }
+        Self {
+            secret: mac(seed, &[b"interlock links 1"]),
+        }
     }
 
     /// The token of a link, 32 hexadecimal digits.

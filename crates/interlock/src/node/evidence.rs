@@ -18,7 +18,9 @@ use super::io::{PeerAnswer, Problem};
 use super::problem::problem;
 use super::record::{AlertKind, LookupDecision, Record};
 use super::turn::Turn;
-use crate::exchange::wire::{Blob, ENVELOPE_LEAVES_MAX, Envelope, Evidence, FeedItem, Lane, LookupItem, LookupOutcome};
+use crate::exchange::wire::{
+    Blob, ENVELOPE_LEAVES_MAX, Envelope, Evidence, FeedItem, Lane, LookupItem, LookupOutcome,
+};
 
 /// So many leaves of theirs are receipted even if they are receipts themselves.
 const RECEIPT_EVERY: u64 = 32;
@@ -26,14 +28,24 @@ const RECEIPT_EVERY: u64 = 32;
 impl Node {
     /// Wraps a body with our leaves that `to` has not receipted.
     pub(super) fn envelope<T>(&self, turn: &Turn<'_>, to: &ParticipantId, body: T) -> Envelope<T> {
-        Envelope { evidence: self.evidence_for(turn, to), body }
+        Envelope {
+            evidence: self.evidence_for(turn, to),
+            body,
+        }
     }
 
     /// Our leaves that `to` has not receipted, and a checkpoint over them.
     pub(super) fn evidence_for(&self, turn: &Turn<'_>, to: &ParticipantId) -> Evidence {
-        let from = self.state.channels.get(to).map_or(0, |channel| channel.out.acknowledged());
-        self.evidence_from(turn, to, from)
-            .unwrap_or(Evidence { from, leaves: Vec::new(), checkpoint: String::new() })
+        let from = self
+            .state
+            .channels
+            .get(to)
+            .map_or(0, |channel| channel.out.acknowledged());
+        self.evidence_from(turn, to, from).unwrap_or(Evidence {
+            from,
+            leaves: Vec::new(),
+            checkpoint: String::new(),
+        })
     }
 
     fn evidence_from(&self, turn: &Turn<'_>, to: &ParticipantId, from: u64) -> Option<Evidence> {
@@ -45,26 +57,55 @@ impl Node {
                 &fresh.out
             }
         };
-        let leaves: Vec<Blob> = out.leaves_from(from, ENVELOPE_LEAVES_MAX).ok()?.map(|leaf| Blob(leaf.to_vec())).collect();
+        let leaves: Vec<Blob> = out
+            .leaves_from(from, ENVELOPE_LEAVES_MAX)
+            .ok()?
+            .map(|leaf| Blob(leaf.to_vec()))
+            .collect();
         let size = from + leaves.len() as u64;
         let checkpoint = out.checkpoint_at(size, &self.key, turn.at()).ok()?;
-        Some(Evidence { from, leaves, checkpoint })
+        Some(Evidence {
+            from,
+            leaves,
+            checkpoint,
+        })
     }
 
     /// `GET evidence/entries?from=`.
-    pub(super) fn entries(&self, turn: &Turn<'_>, to: &ParticipantId, from: u64) -> Result<PeerAnswer, Problem> {
+    pub(super) fn entries(
+        &self,
+        turn: &Turn<'_>,
+        to: &ParticipantId,
+        from: u64,
+    ) -> Result<PeerAnswer, Problem> {
         self.evidence_from(turn, to, from).map(PeerAnswer::Evidence).ok_or_else(|| {
             problem("entries-gone", 410, "not at hand", "you have receipted these entries, or they do not exist; take them from your own mirror")
         })
     }
 
     /// Verifies and mirrors what a partner's envelope carries.
-    pub(super) fn take_evidence(&mut self, turn: &mut Turn<'_>, from: &ParticipantId, evidence: &Evidence) -> Result<(), Problem> {
+    pub(super) fn take_evidence(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        evidence: &Evidence,
+    ) -> Result<(), Problem> {
         if evidence.leaves.len() > ENVELOPE_LEAVES_MAX {
-            return Err(problem("evidence-size", 413, "too many leaves", format!("send at most {ENVELOPE_LEAVES_MAX} leaves at once")));
+            return Err(problem(
+                "evidence-size",
+                413,
+                "too many leaves",
+                format!("send at most {ENVELOPE_LEAVES_MAX} leaves at once"),
+            ));
         }
         let held = self.state.channel_mut(from).mirrored();
-        match self.state.mirrored(turn.at(), from, evidence.from, &evidence.leaves, &evidence.checkpoint) {
+        match self.state.mirrored(
+            turn.at(),
+            from,
+            evidence.from,
+            &evidence.leaves,
+            &evidence.checkpoint,
+        ) {
             Ok(()) => {
                 if self.state.channel_mut(from).mirrored() > held {
                     let record = Record::Mirrored {
@@ -81,10 +122,21 @@ impl Node {
         }
     }
 
-    fn mirror_problem(&mut self, turn: &mut Turn<'_>, from: &ParticipantId, error: &MirrorError) -> Problem {
+    fn mirror_problem(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        error: &MirrorError,
+    ) -> Problem {
         match error {
             MirrorError::Fork(_) | MirrorError::OtherRoot { .. } | MirrorError::Rotation { .. } => {
-                self.alert(turn, AlertKind::EvidenceMismatch, None, Some(from), error.to_string());
+                self.alert(
+                    turn,
+                    AlertKind::EvidenceMismatch,
+                    None,
+                    Some(from),
+                    error.to_string(),
+                );
             }
             MirrorError::Gap { .. }
             | MirrorError::Checkpoint(_)
@@ -94,25 +146,46 @@ impl Node {
             | MirrorError::TimeBackwards { .. }
             | MirrorError::Skew { .. } => {}
         }
-        problem("evidence-refused", 422, "the evidence does not fit", error.to_string())
+        problem(
+            "evidence-refused",
+            422,
+            "the evidence does not fit",
+            error.to_string(),
+        )
     }
 
     /// Puts a receipt for everything mirrored of `to` into our log, if one is owed. True if it was.
     pub(super) fn receipt_leaf(&mut self, turn: &mut Turn<'_>, to: &ParticipantId) -> bool {
         let channel = self.state.channel_mut(to);
-        let Some(mirror) = &channel.mirror else { return false };
+        let Some(mirror) = &channel.mirror else {
+            return false;
+        };
         let behind = mirror.size() - channel.receipted.min(mirror.size());
         if behind == 0 || !(channel.owes_receipt || behind >= RECEIPT_EVERY) {
             return false;
         }
         let body = LeafBody::Receipt(mirror.receipt());
         let leaf = encode(turn, body);
-        self.record(turn, Record::Leaf { to: to.clone(), leaf });
+        self.record(
+            turn,
+            Record::Leaf {
+                to: to.clone(),
+                leaf,
+            },
+        );
         true
     }
 
     /// The leaf of a batch.
-    pub(super) fn release_leaf(&mut self, turn: &mut Turn<'_>, agreement: &Agreement, lane: Lane, first: u64, items: &[FeedItem], salts: &[RequestId]) -> Blob {
+    pub(super) fn release_leaf(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agreement: &Agreement,
+        lane: Lane,
+        first: u64,
+        items: &[FeedItem],
+        salts: &[RequestId],
+    ) -> Blob {
         if items.is_empty() {
             return Blob(Vec::new());
         }
@@ -131,7 +204,14 @@ impl Node {
     }
 
     /// The leaf of a lookup of ours.
-    pub(super) fn request_leaf(&self, turn: &Turn<'_>, request_id: RequestId, agreement: &WireId, purpose: &str, items: &[LookupItem]) -> Blob {
+    pub(super) fn request_leaf(
+        &self,
+        turn: &Turn<'_>,
+        request_id: RequestId,
+        agreement: &WireId,
+        purpose: &str,
+        items: &[LookupItem],
+    ) -> Blob {
         let body = LeafBody::Request(Request {
             request_id,
             agreement: agreement.clone(),
@@ -144,9 +224,17 @@ impl Node {
     }
 
     /// The leaves of a lookup that we decided: one for what is released, one for each reason of denial.
-    pub(super) fn lookup_leaves(&self, turn: &Turn<'_>, agreement: &Agreement, request_id: RequestId, items: &[LookupItem], outcomes: &[LookupDecision]) -> Vec<Blob> {
+    pub(super) fn lookup_leaves(
+        &self,
+        turn: &Turn<'_>,
+        agreement: &Agreement,
+        request_id: RequestId,
+        items: &[LookupItem],
+        outcomes: &[LookupDecision],
+    ) -> Vec<Blob> {
         let mut released = Vec::new();
-        let mut denied: std::collections::BTreeMap<&str, Vec<&LookupItem>> = std::collections::BTreeMap::new();
+        let mut denied: std::collections::BTreeMap<&str, Vec<&LookupItem>> =
+            std::collections::BTreeMap::new();
         for (item, outcome) in items.iter().zip(outcomes) {
             match outcome {
                 LookupDecision::Released { form, .. } => released.push((item, *form)),
@@ -186,7 +274,12 @@ impl Node {
     }
 
     /// The leaf of a denial of everything that was asked for.
-    pub(super) fn denial_leaf(&self, turn: &mut Turn<'_>, agreement: Option<&Agreement>, reason: &str) -> Blob {
+    pub(super) fn denial_leaf(
+        &self,
+        turn: &mut Turn<'_>,
+        agreement: Option<&Agreement>,
+        reason: &str,
+    ) -> Blob {
         let request_id = turn.random_id();
         let body = LeafBody::Denial(Denial {
             request_id,
@@ -199,28 +292,64 @@ impl Node {
     }
 
     /// Says in our log toward the other party that an agreement changed its state.
-    pub(super) fn agreement_leaf(&mut self, turn: &mut Turn<'_>, agreement: &Agreement, state: &str) {
-        let to = if agreement.provider == self.state.me { &agreement.consumer } else { &agreement.provider };
+    pub(super) fn agreement_leaf(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agreement: &Agreement,
+        state: &str,
+    ) {
+        let to = if agreement.provider == self.state.me {
+            &agreement.consumer
+        } else {
+            &agreement.provider
+        };
         let body = LeafBody::AgreementChange(AgreementChange {
             agreement: agreement.id.clone(),
             policy_hash: agreement.policy_hash,
             state: state.into(),
         });
         let leaf = encode(turn, body);
-        self.record(turn, Record::Leaf { to: to.clone(), leaf });
+        self.record(
+            turn,
+            Record::Leaf {
+                to: to.clone(),
+                leaf,
+            },
+        );
     }
 
     /// The driver held an answer back: its term had ended.
     pub(super) fn voided(&mut self, turn: &mut Turn<'_>, to: &ParticipantId, agreement: &WireId) {
-        let Some(known) = self.state.book.agreements.get(agreement) else { return };
+        let Some(known) = self.state.book.agreements.get(agreement) else {
+            return;
+        };
         let dataset = known.terms.dataset;
-        let body = LeafBody::Voided(Voided { request_id: turn.random_id(), agreement: agreement.clone(), reason: "term-ended".into() });
+        let body = LeafBody::Voided(Voided {
+            request_id: turn.random_id(),
+            agreement: agreement.clone(),
+            reason: "term-ended".into(),
+        });
         let leaf = encode(turn, body);
-        self.record(turn, Record::Denied { to: to.clone(), dataset, reason: "voided".into(), leaf });
+        self.record(
+            turn,
+            Record::Denied {
+                to: to.clone(),
+                dataset,
+                reason: "voided".into(),
+                leaf,
+            },
+        );
     }
 
     /// Whether the partner's log shows that it released just this batch.
-    pub(super) fn shows_batch(&self, from: &ParticipantId, dataset: Dataset, lane: Lane, positions: (u64, u64), root: &[u8; 32]) -> bool {
+    pub(super) fn shows_batch(
+        &self,
+        from: &ParticipantId,
+        dataset: Dataset,
+        lane: Lane,
+        positions: (u64, u64),
+        root: &[u8; 32],
+    ) -> bool {
         let lane: bilateral::Lane = lane.into();
         self.recent(from).any(|leaf| match &leaf.body {
             LeafBody::Release(release) => {
@@ -229,22 +358,45 @@ impl Node {
                     && (release.from_position, release.to_position) == positions
                     && &release.items_root == root
             }
-            LeafBody::Request(_) | LeafBody::Denial(_) | LeafBody::AgreementChange(_) | LeafBody::Receipt(_)
-            | LeafBody::KeyRotation(_) | LeafBody::Rollback(_) | LeafBody::Voided(_) => false,
+            LeafBody::Request(_)
+            | LeafBody::Denial(_)
+            | LeafBody::AgreementChange(_)
+            | LeafBody::Receipt(_)
+            | LeafBody::KeyRotation(_)
+            | LeafBody::Rollback(_)
+            | LeafBody::Voided(_) => false,
         })
     }
 
     /// Whether the partner's log shows that it asked just for this.
-    pub(super) fn shows_request(&self, from: &ParticipantId, request_id: RequestId, root: &[u8; 32]) -> bool {
+    pub(super) fn shows_request(
+        &self,
+        from: &ParticipantId,
+        request_id: RequestId,
+        root: &[u8; 32],
+    ) -> bool {
         self.recent(from).any(|leaf| match &leaf.body {
-            LeafBody::Request(request) => request.request_id == request_id && &request.items_root == root,
-            LeafBody::Release(_) | LeafBody::Denial(_) | LeafBody::AgreementChange(_) | LeafBody::Receipt(_)
-            | LeafBody::KeyRotation(_) | LeafBody::Rollback(_) | LeafBody::Voided(_) => false,
+            LeafBody::Request(request) => {
+                request.request_id == request_id && &request.items_root == root
+            }
+            LeafBody::Release(_)
+            | LeafBody::Denial(_)
+            | LeafBody::AgreementChange(_)
+            | LeafBody::Receipt(_)
+            | LeafBody::KeyRotation(_)
+            | LeafBody::Rollback(_)
+            | LeafBody::Voided(_) => false,
         })
     }
 
     /// Whether the partner's log shows that it released just these contacts, in these forms.
-    pub(super) fn shows_contacts(&self, from: &ParticipantId, request_id: RequestId, items: &[LookupItem], outcomes: &[LookupOutcome]) -> bool {
+    pub(super) fn shows_contacts(
+        &self,
+        from: &ParticipantId,
+        request_id: RequestId,
+        items: &[LookupItem],
+        outcomes: &[LookupOutcome],
+    ) -> bool {
         let released: Vec<(&LookupItem, ContactForm)> = items
             .iter()
             .zip(outcomes)
@@ -258,19 +410,45 @@ impl Node {
         }
         let root = contacts_root(&released);
         self.recent(from).any(|leaf| match &leaf.body {
-            LeafBody::Release(release) => release.request_id == request_id && release.items_root == root,
-            LeafBody::Request(_) | LeafBody::Denial(_) | LeafBody::AgreementChange(_) | LeafBody::Receipt(_)
-            | LeafBody::KeyRotation(_) | LeafBody::Rollback(_) | LeafBody::Voided(_) => false,
+            LeafBody::Release(release) => {
+                release.request_id == request_id && release.items_root == root
+            }
+            LeafBody::Request(_)
+            | LeafBody::Denial(_)
+            | LeafBody::AgreementChange(_)
+            | LeafBody::Receipt(_)
+            | LeafBody::KeyRotation(_)
+            | LeafBody::Rollback(_)
+            | LeafBody::Voided(_) => false,
         })
     }
 
     fn recent(&self, from: &ParticipantId) -> impl Iterator<Item = &Leaf> {
-        self.state.channels.get(from).into_iter().flat_map(|channel| channel.recent.iter().rev())
+        self.state
+            .channels
+            .get(from)
+            .into_iter()
+            .flat_map(|channel| channel.recent.iter().rev())
     }
 
     /// Tells people of something.
-    pub(super) fn alert(&mut self, turn: &mut Turn<'_>, kind: AlertKind, parcel: Option<ParcelId>, partner: Option<&ParticipantId>, detail: String) {
-        self.record(turn, Record::Alert { kind, parcel, partner: partner.cloned(), detail });
+    pub(super) fn alert(
+        &mut self,
+        turn: &mut Turn<'_>,
+        kind: AlertKind,
+        parcel: Option<ParcelId>,
+        partner: Option<&ParticipantId>,
+        detail: String,
+    ) {
+        self.record(
+            turn,
+            Record::Alert {
+                kind,
+                parcel,
+                partner: partner.cloned(),
+                detail,
+            },
+        );
     }
 }
 
@@ -284,25 +462,37 @@ fn count(items: usize) -> u32 {
 }
 
 fn commitment<T: Serialize>(salt: &RequestId, item: &T) -> [u8; 32] {
-    commit(salt.as_bytes(), &serde_json::to_vec(item).unwrap_or_default())
+    commit(
+        salt.as_bytes(),
+        &serde_json::to_vec(item).unwrap_or_default(),
+    )
 }
 
 /// Root over the salted commitments to the items of a batch, each in its JSON form.
 pub(super) fn items_root(items: &[&FeedItem], salts: &[RequestId]) -> [u8; 32] {
-    let commitments: Vec<[u8; 32]> = items.iter().zip(salts).map(|(item, salt)| commitment(salt, item)).collect();
+    let commitments: Vec<[u8; 32]> = items
+        .iter()
+        .zip(salts)
+        .map(|(item, salt)| commitment(salt, item))
+        .collect();
     bilateral::items_root(&commitments)
 }
 
 /// Root over the commitments to the items of a lookup; each item carries its salt.
 pub(super) fn lookup_root(items: &[LookupItem]) -> [u8; 32] {
-    let commitments: Vec<[u8; 32]> = items.iter().map(|item| commitment(&item.salt, item)).collect();
+    let commitments: Vec<[u8; 32]> = items
+        .iter()
+        .map(|item| commitment(&item.salt, item))
+        .collect();
     bilateral::items_root(&commitments)
 }
 
 /// Root over the commitments to the items that were released and the form of each.
 fn contacts_root(released: &[(&LookupItem, ContactForm)]) -> [u8; 32] {
-    let commitments: Vec<[u8; 32]> =
-        released.iter().map(|(item, form)| commitment(&item.salt, &(item, form.as_str()))).collect();
+    let commitments: Vec<[u8; 32]> = released
+        .iter()
+        .map(|(item, form)| commitment(&item.salt, &(item, form.as_str())))
+        .collect();
     bilateral::items_root(&commitments)
 }
 

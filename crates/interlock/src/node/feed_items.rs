@@ -22,9 +22,15 @@ impl Node {
                     carrier: parcel.waybill.carrier().as_str().into(),
                     number: parcel.waybill.number().into(),
                     issued_at: parcel.issued_at,
-                    size_class: parcel.size_class.filter(|_| has(Field::SizeClass)).map(|s| s.as_str().into()),
+                    size_class: parcel
+                        .size_class
+                        .filter(|_| has(Field::SizeClass))
+                        .map(|s| s.as_str().into()),
                     owner: parcel.owner().filter(|_| has(Field::Owner)).cloned(),
-                    marketplace: parcel.marketplace.clone().filter(|_| has(Field::Marketplace)),
+                    marketplace: parcel
+                        .marketplace
+                        .clone()
+                        .filter(|_| has(Field::Marketplace)),
                     claim: own.then(|| hex(self.state.links.claim(*id).hash().as_bytes())),
                 }))
             }
@@ -35,7 +41,10 @@ impl Node {
                     Place::Station(_) => has(Field::Station) || has(Field::Place),
                     Place::Named(_) => has(Field::Place),
                 });
-                let until = parcel.deposit.and_then(|d| self.state.deposits.get(&d)).and_then(|d| d.pickup_until);
+                let until = parcel
+                    .deposit
+                    .and_then(|d| self.state.deposits.get(&d))
+                    .and_then(|d| d.pickup_until);
                 Some(FeedItem::Parcel(ParcelView {
                     carrier: parcel.waybill.carrier().as_str().into(),
                     number: parcel.waybill.number().into(),
@@ -53,12 +62,16 @@ impl Node {
                 Some(FeedItem::Station(StationView {
                     station: station.id.clone(),
                     name: has(Field::Name).then(|| station.name.as_str().into()),
-                    position: has(Field::Position).then(|| (station.position.lng_udeg(), station.position.lat_udeg())),
+                    position: has(Field::Position)
+                        .then(|| (station.position.lng_udeg(), station.position.lat_udeg())),
                     state: has(Field::State).then(|| station.state.as_str().into()),
-                    capacity: has(Field::Capacity)
-                        .then(|| interlock_core::parcel::SizeClass::ALL.map(|size| station.capacity.of(size))),
-                    availability: has(Field::Availability)
-                        .then(|| own.shown.map(|level| level.map_or("none", |l| l.as_str()).into())),
+                    capacity: has(Field::Capacity).then(|| {
+                        interlock_core::parcel::SizeClass::ALL.map(|size| station.capacity.of(size))
+                    }),
+                    availability: has(Field::Availability).then(|| {
+                        own.shown
+                            .map(|level| level.map_or("none", |l| l.as_str()).into())
+                    }),
                 }))
             }
             ItemRef::Code(id) => {
@@ -80,7 +93,9 @@ impl Node {
     /// The marketplace of what an item is about; `None` for open data and for parcels without one.
     pub(super) fn marketplace_of(&self, item: &ItemRef) -> Option<Marketplace> {
         match item {
-            ItemRef::Advice(id) | ItemRef::Event(id, _) => self.state.parcels.get(*id)?.marketplace.clone(),
+            ItemRef::Advice(id) | ItemRef::Event(id, _) => {
+                self.state.parcels.get(*id)?.marketplace.clone()
+            }
             ItemRef::Code(deposit) => {
                 let parcel = self.state.deposits.get(deposit)?.parcel;
                 self.state.parcels.get(parcel)?.marketplace.clone()
@@ -97,5 +112,9 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// The dataset that a step's event belongs to.
 pub(super) const fn dataset_of_step(locker: bool) -> Dataset {
-    if locker { Dataset::LockerEvents } else { Dataset::TrackingEvents }
+    if locker {
+        Dataset::LockerEvents
+    } else {
+        Dataset::TrackingEvents
+    }
 }

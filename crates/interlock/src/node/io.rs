@@ -10,7 +10,7 @@ use interlock_core::dataset::Dataset;
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{
     CourierId, DepositId, IdempotencyKey, Marketplace, MerchantId, MessageId, ParticipantId,
-    RequestId, StationId, WireId,
+    StationId, WireId,
 };
 use interlock_core::parcel::{Consent, Preference, SizeClass};
 use interlock_core::station::Station;
@@ -191,7 +191,11 @@ pub struct Message {
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Message({}, attempt {}, redacted)", self.id, self.attempt)
+        write!(
+            f,
+            "Message({}, attempt {}, redacted)",
+            self.id, self.attempt
+        )
     }
 }
 

@@ -31,7 +31,11 @@ impl Node {
     /// The first rung that holds for a parcel. `refused` is the reason for which its owner has already
     /// denied the contact.
     pub(super) fn rung(&self, now: &ClockInterval, parcel: &Parcel, refused: Option<&str>) -> Rung {
-        let nobody = |reason: &str| Rung::Settled(Teller::Nobody { reason: reason.into() });
+        let nobody = |reason: &str| {
+            Rung::Settled(Teller::Nobody {
+                reason: reason.into(),
+            })
+        };
         let owner = match &parcel.ownership {
             Ownership::Owned { owner, .. } => Some(owner),
             Ownership::Contested { .. } => return nobody("ownership-contested"),
@@ -64,12 +68,22 @@ impl Node {
     }
 
     /// The agreement, and its started transfer, by which `owner` gives us contacts now.
-    pub(super) fn contact_source(&self, now: &ClockInterval, owner: &ParticipantId, parcel: &Parcel) -> Option<(&Agreement, &Transfer)> {
+    pub(super) fn contact_source<'a>(
+        &'a self,
+        now: &ClockInterval,
+        owner: &'a ParticipantId,
+        parcel: &Parcel,
+    ) -> Option<(&'a Agreement, &'a Transfer)> {
         let scope = parcel.marketplace.as_ref();
         self.state
             .book
             .between(owner, &self.state.me, Dataset::RecipientContact)
-            .filter(|agreement| agreement.terms.notifier.is_none_or(|n| n == Notifier::Operator))
+            .filter(|agreement| {
+                agreement
+                    .terms
+                    .notifier
+                    .is_none_or(|n| n == Notifier::Operator)
+            })
             .filter(|agreement| scope.is_none_or(|m| agreement.terms.marketplaces.contains(m)))
             .filter(|agreement| match agreement.state_at(now) {
                 AgreementState::InForce | AgreementState::RunOff => true,
@@ -84,25 +98,39 @@ impl Node {
 
     /// The started transfer of an agreement, at our side of it.
     pub(super) fn transfer_of(&self, agreement: &Agreement, party: Party) -> Option<&Transfer> {
-        self.state
-            .book
-            .transfers
-            .values()
-            .find(|t| t.agreement == agreement.id && t.party == party && t.state == TransferState::Started)
+        self.state.book.transfers.values().find(|t| {
+            t.agreement == agreement.id && t.party == party && t.state == TransferState::Started
+        })
     }
 
     /// Whether `consumer` gets our locker events of the parcel under an agreement by which it tells the
     /// recipient.
-    fn feeds_notifier(&self, now: &ClockInterval, consumer: &ParticipantId, parcel: &Parcel, who: Notifier) -> bool {
-        self.state.book.between(&self.state.me, consumer, Dataset::LockerEvents).any(|agreement| {
-            agreement.terms.notifier == Some(who)
-                && agreement.state_at(now) == AgreementState::InForce
-                && parcel.marketplace.as_ref().is_some_and(|m| agreement.terms.marketplaces.contains(m))
-        })
+    fn feeds_notifier(
+        &self,
+        now: &ClockInterval,
+        consumer: &ParticipantId,
+        parcel: &Parcel,
+        who: Notifier,
+    ) -> bool {
+        self.state
+            .book
+            .between(&self.state.me, consumer, Dataset::LockerEvents)
+            .any(|agreement| {
+                agreement.terms.notifier == Some(who)
+                    && agreement.state_at(now) == AgreementState::InForce
+                    && parcel
+                        .marketplace
+                        .as_ref()
+                        .is_some_and(|m| agreement.terms.marketplaces.contains(m))
+            })
     }
 
     fn why_no_contact(&self, now: &ClockInterval, owner: &ParticipantId) -> &'static str {
-        let newest = self.state.book.between(owner, &self.state.me, Dataset::RecipientContact).next();
+        let newest = self
+            .state
+            .book
+            .between(owner, &self.state.me, Dataset::RecipientContact)
+            .next();
         match newest.map(|agreement| agreement.state_at(now)) {
             None => "no-agreement",
             Some(AgreementState::InForce | AgreementState::RunOff) => "transfer-not-started",
@@ -116,7 +144,10 @@ impl Node {
 /// The teller in words, for couriers.
 pub(super) fn teller_words(teller: Option<&Teller>) -> (&'static str, String) {
     match teller {
-        None => ("queued", "the owner is slow to answer; the recipient is told as soon as it does".into()),
+        None => (
+            "queued",
+            "the owner is slow to answer; the recipient is told as soon as it does".into(),
+        ),
         Some(Teller::Us) => ("operator", "the locker operator tells the recipient".into()),
         Some(Teller::Owner(owner)) => ("owner", format!("{owner} tells the recipient")),
         Some(Teller::Carrier(carrier)) => ("carrier", format!("{carrier} tells the recipient")),
@@ -131,7 +162,9 @@ pub(super) fn refusal_words(reason: &str) -> String {
         "ownership-contested" => "two participants claim this parcel",
         "owner-unknown" => "nobody knows whose parcel this is, so nobody can tell the recipient",
         "no-agreement" => "there is no agreement with the parcel's owner",
-        "term-ended" | "not-in-run-off" | "run-off-ended" => "the agreement with the parcel's owner has ended",
+        "term-ended" | "not-in-run-off" | "run-off-ended" => {
+            "the agreement with the parcel's owner has ended"
+        }
         "suspended" => "the agreement with the parcel's owner is suspended",
         "not-yet" | "not-in-force" => "the agreement with the parcel's owner is not in force yet",
         "quota-per-day" => "the owner's limit for today is used up",

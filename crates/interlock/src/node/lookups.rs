@@ -21,12 +21,14 @@ use super::agreements::Agreement;
 use super::io::{CallFailure, Effect, Guard, PeerAnswer, PeerRequest, Problem, ReplyId};
 use super::live::{self, Timer, backoff_ms};
 use super::problem::{self, field};
-use super::record::{AlertKind, ContactOutcome, LookupAsked, LookupDecision, LookupReleased, Record};
+use super::record::{
+    AlertKind, ContactOutcome, LookupAsked, LookupDecision, LookupReleased, Record,
+};
 use super::state::channel::{Answered, Asked};
 use super::turn::Turn;
 use crate::exchange::wire::{
-    ArrivalEvidence, ArrivalKind, Contact, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem, LookupOutcome,
-    LookupRequest,
+    ArrivalEvidence, ArrivalKind, Contact, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem,
+    LookupOutcome, LookupRequest,
 };
 
 /// How long an owner may take before the call is repeated, in milliseconds.
@@ -43,15 +45,28 @@ const EVIDENCE_SKEW_MS: i64 = 60_000;
 impl Node {
     /// Has a deposit's contact asked for as soon as the owner is free.
     pub(super) fn ask_soon(&mut self, turn: &mut Turn<'_>, id: DepositId) {
-        let owner = self.state.deposits.get(&id).and_then(|d| self.state.parcels.get(d.parcel)).and_then(|p| p.owner().cloned());
+        let owner = self
+            .state
+            .deposits
+            .get(&id)
+            .and_then(|d| self.state.parcels.get(d.parcel))
+            .and_then(|p| p.owner().cloned());
         let Some(owner) = owner else { return };
-        self.live.to_ask.entry(owner.clone()).or_default().push_back(id);
+        self.live
+            .to_ask
+            .entry(owner.clone())
+            .or_default()
+            .push_back(id);
         self.ask(turn, &owner);
     }
 
     /// Whether a lookup for the deposit is on record and unanswered.
     pub(super) fn is_asked(&self, id: DepositId) -> bool {
-        self.state.channels.values().any(|c| c.asked.values().any(|a| a.items.iter().any(|(d, _, _)| *d == id)))
+        self.state.channels.values().any(|c| {
+            c.asked
+                .values()
+                .any(|a| a.items.iter().any(|(d, _, _)| *d == id))
+        })
     }
 
     /// Sends what waits for `owner`, unless a lookup is under way.
@@ -59,11 +74,18 @@ impl Node {
         if self.live.asking.contains(owner) {
             return;
         }
-        let repeat = self.state.channels.get(owner).and_then(|c| c.asked.iter().next()).map(|(id, asked)| (*id, asked.clone()));
+        let repeat = self
+            .state
+            .channels
+            .get(owner)
+            .and_then(|c| c.asked.iter().next())
+            .map(|(id, asked)| (*id, asked.clone()));
         if let Some((request_id, asked)) = repeat {
             return self.send_lookup(turn, owner, request_id, &asked);
         }
-        let Some(queue) = self.live.to_ask.get_mut(owner) else { return };
+        let Some(queue) = self.live.to_ask.get_mut(owner) else {
+            return;
+        };
         let count = queue.len().min(LOOKUP_ITEMS_MAX);
         let ids: Vec<DepositId> = queue.drain(..count).collect();
         let mut items = Vec::new();
@@ -81,19 +103,39 @@ impl Node {
                 None => self.contact_settled(turn, id, Some("term-ended")),
             }
         }
-        let Some(agreement) = items.first().map(|(_, agreement)| agreement.clone()) else { return };
+        let Some(agreement) = items.first().map(|(_, agreement)| agreement.clone()) else {
+            return;
+        };
         let (now, later): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, a)| *a == agreement);
         for (id, _) in later {
-            self.live.to_ask.entry(owner.clone()).or_default().push_back(id);
+            self.live
+                .to_ask
+                .entry(owner.clone())
+                .or_default()
+                .push_back(id);
         }
-        let items: Vec<_> = now.into_iter().map(|(id, _)| (id, turn.random_id(), turn.at())).collect();
+        let items: Vec<_> = now
+            .into_iter()
+            .map(|(id, _)| (id, turn.random_id(), turn.at()))
+            .collect();
         self.record_lookup(turn, owner, agreement, items);
     }
 
-    fn record_lookup(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId, agreement: WireId, items: Vec<(DepositId, RequestId, interlock_core::time::Timestamp)>) {
+    fn record_lookup(
+        &mut self,
+        turn: &mut Turn<'_>,
+        owner: &ParticipantId,
+        agreement: WireId,
+        items: Vec<(DepositId, RequestId, interlock_core::time::Timestamp)>,
+    ) {
         self.receipt_leaf(turn, owner);
         let request_id = turn.random_id();
-        let asked = Asked { agreement: agreement.clone(), purpose: Purpose::PickupNotification.as_str().into(), items: items.clone(), at: turn.at() };
+        let asked = Asked {
+            agreement: agreement.clone(),
+            purpose: Purpose::PickupNotification.as_str().into(),
+            items: items.clone(),
+            at: turn.at(),
+        };
         let wire = self.lookup_items(&asked);
         let leaf = self.request_leaf(turn, request_id, &agreement, &asked.purpose, &wire);
         self.record(
@@ -117,47 +159,96 @@ impl Node {
             Some(LookupItem {
                 carrier: waybill.carrier().as_str().into(),
                 number: waybill.number().into(),
-                evidence: Some(ArrivalEvidence { kind: ArrivalKind::Arrival, station: deposit.station.clone(), at: *at }),
+                evidence: Some(ArrivalEvidence {
+                    kind: ArrivalKind::Arrival,
+                    station: deposit.station.clone(),
+                    at: *at,
+                }),
                 salt: *salt,
             })
         };
         asked.items.iter().filter_map(item).collect()
     }
 
-    fn send_lookup(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId, request_id: RequestId, asked: &Asked) {
+    fn send_lookup(
+        &mut self,
+        turn: &mut Turn<'_>,
+        owner: &ParticipantId,
+        request_id: RequestId,
+        asked: &Asked,
+    ) {
         let agreement = self.state.book.agreements.get(&asked.agreement);
-        let transfer = agreement.and_then(|a| self.transfer_of(a, Party::Consumer)).and_then(|t| t.peer_id.clone());
+        let transfer = agreement
+            .and_then(|a| self.transfer_of(a, Party::Consumer))
+            .and_then(|t| t.peer_id.clone());
         let Some(transfer) = transfer else {
             return self.lookup_over(turn, owner, request_id, "term-ended");
         };
-        let body = LookupRequest { request_id, purpose: asked.purpose.clone(), form: None, items: self.lookup_items(asked) };
+        let body = LookupRequest {
+            request_id,
+            purpose: asked.purpose.clone(),
+            form: None,
+            items: self.lookup_items(asked),
+        };
         let envelope = self.envelope(turn, owner, body);
-        let call = self.live.call(live::Purpose::Lookup { to: owner.clone(), request_id });
+        let call = self.live.call(live::Purpose::Lookup {
+            to: owner.clone(),
+            request_id,
+        });
         self.live.asking.insert(owner.clone());
         let request = PeerRequest::Lookup { transfer, envelope };
-        turn.push(Effect::Call { call, to: owner.clone(), request, timeout_ms: LOOKUP_TIMEOUT_MS });
+        turn.push(Effect::Call {
+            call,
+            to: owner.clone(),
+            request,
+            timeout_ms: LOOKUP_TIMEOUT_MS,
+        });
     }
 
     /// The answer to a lookup of ours.
-    pub(super) fn lookup_answered(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId, request_id: RequestId, outcome: Result<PeerAnswer, CallFailure>) {
+    pub(super) fn lookup_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        owner: &ParticipantId,
+        request_id: RequestId,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
         self.live.asking.remove(owner);
         match outcome {
-            Ok(PeerAnswer::Lookup(envelope)) => match self.take_contacts(turn, owner, request_id, &envelope) {
-                Ok(()) => {
-                    self.live.tries.remove(&Timer::Lookup(owner.clone()));
-                    self.live.timer(turn.at().plus_ms(RECEIPT_DELAY_MS), Timer::LookupReceipt(owner.clone()));
-                    self.ask(turn, owner);
+            Ok(PeerAnswer::Lookup(envelope)) => {
+                match self.take_contacts(turn, owner, request_id, &envelope) {
+                    Ok(()) => {
+                        self.live.tries.remove(&Timer::Lookup(owner.clone()));
+                        self.live.timer(
+                            turn.at().plus_ms(RECEIPT_DELAY_MS),
+                            Timer::LookupReceipt(owner.clone()),
+                        );
+                        self.ask(turn, owner);
+                    }
+                    Err(problem) => {
+                        self.alert(
+                            turn,
+                            AlertKind::EvidenceMismatch,
+                            None,
+                            Some(owner),
+                            problem.detail,
+                        );
+                        self.ask_later(turn, owner);
+                    }
                 }
-                Err(problem) => {
-                    self.alert(turn, AlertKind::EvidenceMismatch, None, Some(owner), problem.detail);
-                    self.ask_later(turn, owner);
-                }
-            },
+            }
             Ok(PeerAnswer::Problem(refused)) if refused.status == 403 => {
                 self.lookup_over(turn, owner, request_id, &refused.kind);
                 self.ask(turn, owner);
             }
-            Ok(PeerAnswer::Problem(_) | PeerAnswer::Dsp { .. } | PeerAnswer::Feed(_) | PeerAnswer::Evidence(_) | PeerAnswer::Cooperation(_)) | Err(_) => {
+            Ok(
+                PeerAnswer::Problem(_)
+                | PeerAnswer::Dsp { .. }
+                | PeerAnswer::Feed(_)
+                | PeerAnswer::Evidence(_)
+                | PeerAnswer::Cooperation(_),
+            )
+            | Err(_) => {
                 self.ask_later(turn, owner);
             }
         }
@@ -172,35 +263,82 @@ impl Node {
     }
 
     /// A lookup that was denied as a whole.
-    fn lookup_over(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId, request_id: RequestId, reason: &str) {
-        let Some(asked) = self.state.asked(owner, request_id).cloned() else { return };
-        let outcomes = asked.items.iter().map(|_| ContactOutcome::Denied { reason: reason.into() }).collect();
-        self.record(turn, Record::LookupAnswered { from: owner.clone(), request_id, outcomes });
+    fn lookup_over(
+        &mut self,
+        turn: &mut Turn<'_>,
+        owner: &ParticipantId,
+        request_id: RequestId,
+        reason: &str,
+    ) {
+        let Some(asked) = self.state.asked(owner, request_id).cloned() else {
+            return;
+        };
+        let outcomes = asked
+            .items
+            .iter()
+            .map(|_| ContactOutcome::Denied {
+                reason: reason.into(),
+            })
+            .collect();
+        self.record(
+            turn,
+            Record::LookupAnswered {
+                from: owner.clone(),
+                request_id,
+                outcomes,
+            },
+        );
         for (id, _, _) in asked.items {
             self.contact_settled(turn, id, Some(reason));
         }
     }
 
-    fn take_contacts(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId, request_id: RequestId, envelope: &Envelope<LookupAnswer>) -> Result<(), Problem> {
-        let asked = self.state.asked(owner, request_id).cloned().ok_or_else(|| problem::not_found("lookup"))?;
+    fn take_contacts(
+        &mut self,
+        turn: &mut Turn<'_>,
+        owner: &ParticipantId,
+        request_id: RequestId,
+        envelope: &Envelope<LookupAnswer>,
+    ) -> Result<(), Problem> {
+        let asked = self
+            .state
+            .asked(owner, request_id)
+            .cloned()
+            .ok_or_else(|| problem::not_found("lookup"))?;
         let answer = &envelope.body;
         if answer.request_id != request_id || answer.items.len() != asked.items.len() {
-            return Err(problem::problem("answer-mismatch", 502, "not an answer", "the answer is for another lookup; it was not taken in"));
+            return Err(problem::problem(
+                "answer-mismatch",
+                502,
+                "not an answer",
+                "the answer is for another lookup; it was not taken in",
+            ));
         }
         self.take_evidence(turn, owner, &envelope.evidence)?;
         let wire = self.lookup_items(&asked);
         if !self.shows_contacts(owner, request_id, &wire, &answer.items) {
-            return Err(problem::problem("evidence-mismatch", 502, "the answer is not on evidence",
-                "the contacts are not what the partner's log says was released; they were not taken in"));
+            return Err(problem::problem(
+                "evidence-mismatch",
+                502,
+                "the answer is not on evidence",
+                "the contacts are not what the partner's log says was released; they were not taken in",
+            ));
         }
         let mut outcomes = Vec::with_capacity(answer.items.len());
         for item in &answer.items {
             outcomes.push(match item {
                 LookupOutcome::Released(contact) => match turn.seal(contact) {
-                    Some(sealed) => ContactOutcome::Granted { form: contact.form(), contact: sealed },
-                    None => ContactOutcome::Denied { reason: "internal".into() },
+                    Some(sealed) => ContactOutcome::Granted {
+                        form: contact.form(),
+                        contact: sealed,
+                    },
+                    None => ContactOutcome::Denied {
+                        reason: "internal".into(),
+                    },
                 },
-                LookupOutcome::Denied { reason } => ContactOutcome::Denied { reason: reason.chars().take(64).collect() },
+                LookupOutcome::Denied { reason } => ContactOutcome::Denied {
+                    reason: reason.chars().take(64).collect(),
+                },
             });
         }
         let denials: Vec<Option<String>> = outcomes
@@ -211,7 +349,14 @@ impl Node {
                 ContactOutcome::Denied { reason } => Some(reason.clone()),
             })
             .collect();
-        self.record(turn, Record::LookupAnswered { from: owner.clone(), request_id, outcomes });
+        self.record(
+            turn,
+            Record::LookupAnswered {
+                from: owner.clone(),
+                request_id,
+                outcomes,
+            },
+        );
         for ((id, _, _), denied) in asked.items.iter().zip(denials) {
             self.contact_settled(turn, *id, denied.as_deref());
         }
@@ -228,17 +373,31 @@ impl Node {
             .book
             .transfers
             .values()
-            .find(|t| &t.peer == owner && t.party == Party::Consumer && self.is_lookup(&t.agreement))
+            .find(|t| {
+                &t.peer == owner && t.party == Party::Consumer && self.is_lookup(&t.agreement)
+            })
             .and_then(|t| t.peer_id.clone());
         let Some(transfer) = transfer else { return };
-        let body = crate::exchange::wire::FeedReceipt { lane: crate::exchange::wire::Lane::Live, next: 0 };
+        let body = crate::exchange::wire::FeedReceipt {
+            lane: crate::exchange::wire::Lane::Live,
+            next: 0,
+        };
         let envelope = self.envelope(turn, owner, body);
         let call = self.live.call(live::Purpose::LookupReceipt(owner.clone()));
-        turn.push(Effect::Call { call, to: owner.clone(), request: PeerRequest::Receipt { transfer, envelope }, timeout_ms: LOOKUP_TIMEOUT_MS });
+        turn.push(Effect::Call {
+            call,
+            to: owner.clone(),
+            request: PeerRequest::Receipt { transfer, envelope },
+            timeout_ms: LOOKUP_TIMEOUT_MS,
+        });
     }
 
     fn is_lookup(&self, agreement: &WireId) -> bool {
-        self.state.book.agreements.get(agreement).is_some_and(|a| a.terms.dataset.form() == DatasetForm::Lookup)
+        self.state
+            .book
+            .agreements
+            .get(agreement)
+            .is_some_and(|a| a.terms.dataset.form() == DatasetForm::Lookup)
     }
 
     /// After a restart: repeats what was asked and not answered.
@@ -250,20 +409,46 @@ impl Node {
     }
 
     /// A partner's lookup.
-    pub(super) fn lookup(&mut self, turn: &mut Turn<'_>, reply: ReplyId, from: &ParticipantId, transfer: &WireId, envelope: &Envelope<LookupRequest>) {
+    pub(super) fn lookup(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
+        from: &ParticipantId,
+        transfer: &WireId,
+        envelope: &Envelope<LookupRequest>,
+    ) {
         let (answer, guard) = match self.decide_lookup(turn, from, transfer, envelope) {
             Ok((answer, guard)) => (answer, Some(guard)),
             Err(refused) => (PeerAnswer::Problem(refused), None),
         };
-        turn.push(Effect::ReplyPeer { to: reply, answer, guard });
+        turn.push(Effect::ReplyPeer {
+            to: reply,
+            answer,
+            guard,
+        });
     }
 
-    fn decide_lookup(&mut self, turn: &mut Turn<'_>, from: &ParticipantId, transfer: &WireId, envelope: &Envelope<LookupRequest>) -> Result<(PeerAnswer, Guard), Problem> {
+    fn decide_lookup(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        transfer: &WireId,
+        envelope: &Envelope<LookupRequest>,
+    ) -> Result<(PeerAnswer, Guard), Problem> {
         let agreement = self.provided(from, transfer, DatasetForm::Lookup)?;
         let request = &envelope.body;
         check_lookup(request)?;
         self.take_evidence(turn, from, &envelope.evidence)?;
-        let known = self.state.channels.get(from).and_then(|c| c.answered.iter().find(|a| a.request_id == request.request_id)).cloned();
+        let known = self
+            .state
+            .channels
+            .get(from)
+            .and_then(|c| {
+                c.answered
+                    .iter()
+                    .find(|a| a.request_id == request.request_id)
+            })
+            .cloned();
         let answered = match known {
             Some(answered) => {
                 if let Some(reason) = self.closed(&turn.now, &agreement) {
@@ -273,16 +458,37 @@ impl Node {
             }
             None => self.release_lookup(turn, from, &agreement, request)?,
         };
-        let items = answered.outcomes.iter().map(|outcome| self.outcome(outcome)).collect();
-        let body = LookupAnswer { request_id: request.request_id, items };
+        let items = answered
+            .outcomes
+            .iter()
+            .map(|outcome| self.outcome(outcome))
+            .collect();
+        let body = LookupAnswer {
+            request_id: request.request_id,
+            items,
+        };
         let in_run_off = agreement.state == interlock_core::agreement::AgreementState::RunOff;
         let end = agreement.facts.end(&agreement.terms);
-        let until = if in_run_off { end.plus_ms(agreement.terms.run_off_ms.unwrap_or(0)) } else { end };
-        let guard = Guard { until, agreement: agreement.id, to: from.clone() };
+        let until = if in_run_off {
+            end.plus_ms(agreement.terms.run_off_ms.unwrap_or(0))
+        } else {
+            end
+        };
+        let guard = Guard {
+            until,
+            agreement: agreement.id,
+            to: from.clone(),
+        };
         Ok((PeerAnswer::Lookup(self.envelope(turn, from, body)), guard))
     }
 
-    fn release_lookup(&mut self, turn: &mut Turn<'_>, from: &ParticipantId, agreement: &Agreement, request: &LookupRequest) -> Result<Answered, Problem> {
+    fn release_lookup(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        agreement: &Agreement,
+        request: &LookupRequest,
+    ) -> Result<Answered, Problem> {
         let root = super::evidence::lookup_root(&request.items);
         if !self.shows_request(from, request.request_id, &root) {
             return Err(problem::problem(
@@ -292,14 +498,30 @@ impl Node {
                 "the body is not what your log says you asked for; append the request to your log first, then send it as it is there",
             ));
         }
-        let unreceipted = self.state.channels.get(from).map_or(0, |c| c.answered.len());
+        let unreceipted = self
+            .state
+            .channels
+            .get(from)
+            .map_or(0, |c| c.answered.len());
         if unreceipted >= UNRECEIPTED_MAX {
-            return Err(problem::problem("receipt-missing", 409, "receipts are missing",
-                format!("{UNRECEIPTED_MAX} answers are without receipt; send their receipts with the next call")));
+            return Err(problem::problem(
+                "receipt-missing",
+                409,
+                "receipts are missing",
+                format!(
+                    "{UNRECEIPTED_MAX} answers are without receipt; send their receipts with the next call"
+                ),
+            ));
         }
         let day = agreement.terms.zone.day_of(turn.at());
         let mut outcomes = Vec::with_capacity(request.items.len());
-        let mut usage = self.state.channels.get(from).and_then(|c| c.usage.get(&agreement.terms.dataset)).cloned().unwrap_or_default();
+        let mut usage = self
+            .state
+            .channels
+            .get(from)
+            .and_then(|c| c.usage.get(&agreement.terms.dataset))
+            .cloned()
+            .unwrap_or_default();
         for item in &request.items {
             let outcome = self.decide_contact(turn, from, agreement, request, item, day, &usage);
             if let LookupDecision::Released { parcel, .. } = &outcome {
@@ -307,7 +529,13 @@ impl Node {
             }
             outcomes.push(outcome);
         }
-        let leaves = self.lookup_leaves(turn, agreement, request.request_id, &request.items, &outcomes);
+        let leaves = self.lookup_leaves(
+            turn,
+            agreement,
+            request.request_id,
+            &request.items,
+            &outcomes,
+        );
         self.record(
             turn,
             Record::LookupReleased(Box::new(LookupReleased {
@@ -320,15 +548,44 @@ impl Node {
                 leaves,
             })),
         );
-        let answered = self.state.channels.get(from).and_then(|c| c.answered.back()).cloned();
-        answered.ok_or_else(|| problem::problem("internal", 500, "not released", "the release could not be put on record; try again"))
+        let answered = self
+            .state
+            .channels
+            .get(from)
+            .and_then(|c| c.answered.back())
+            .cloned();
+        answered.ok_or_else(|| {
+            problem::problem(
+                "internal",
+                500,
+                "not released",
+                "the release could not be put on record; try again",
+            )
+        })
     }
 
-    fn decide_contact(&self, turn: &mut Turn<'_>, from: &ParticipantId, agreement: &Agreement, request: &LookupRequest, item: &LookupItem, day: i64, usage: &super::state::channel::UsageState) -> LookupDecision {
-        let denied = |reason: &str| LookupDecision::Denied { reason: reason.into() };
-        let Some(purpose) = Purpose::parse(&request.purpose) else { return denied("purpose-not-granted") };
-        let parcel = Waybill::parse(&item.carrier, &item.number).ok().and_then(|w| self.state.parcels.find(&w));
-        let Some(parcel) = parcel.filter(|p| p.owner() == Some(&self.state.me) && p.recipient.is_some()) else {
+    fn decide_contact(
+        &self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        agreement: &Agreement,
+        request: &LookupRequest,
+        item: &LookupItem,
+        day: i64,
+        usage: &super::state::channel::UsageState,
+    ) -> LookupDecision {
+        let denied = |reason: &str| LookupDecision::Denied {
+            reason: reason.into(),
+        };
+        let Some(purpose) = Purpose::parse(&request.purpose) else {
+            return denied("purpose-not-granted");
+        };
+        let parcel = Waybill::parse(&item.carrier, &item.number)
+            .ok()
+            .and_then(|w| self.state.parcels.find(&w));
+        let Some(parcel) =
+            parcel.filter(|p| p.owner() == Some(&self.state.me) && p.recipient.is_some())
+        else {
             return denied("unknown-parcel");
         };
         let evidence = EvidenceSeen {
@@ -355,14 +612,26 @@ impl Node {
         match decision {
             Decision::Denial(reason) => denied(reason.as_str()),
             Decision::Release(_) if parcel.consent == Consent::Refused => denied("consent-refused"),
-            Decision::Release(Grant { form: Some(form), .. }) => {
+            Decision::Release(Grant {
+                form: Some(form), ..
+            }) => {
                 let id = parcel.id;
-                let held = parcel.lease.clone().filter(|(_, until, to)| to == from && *until > turn.at());
+                let held = parcel
+                    .lease
+                    .clone()
+                    .filter(|(_, until, to)| to == from && *until > turn.at());
                 let lease = (form == ContactForm::Virtual).then(|| match held {
                     Some((extension, until, _)) => (extension, until),
-                    None => (format!("{:06}", turn.random64() % 1_000_000), turn.at().plus_ms(LEASE_MS)),
+                    None => (
+                        format!("{:06}", turn.random64() % 1_000_000),
+                        turn.at().plus_ms(LEASE_MS),
+                    ),
                 });
-                LookupDecision::Released { parcel: id, form, lease }
+                LookupDecision::Released {
+                    parcel: id,
+                    form,
+                    lease,
+                }
             }
             Decision::Release(Grant { form: None, .. }) => denied("form-not-granted"),
         }
@@ -370,21 +639,40 @@ impl Node {
 
     /// An outcome with the contact itself, from the parcel as it is now.
     fn outcome(&self, decision: &LookupDecision) -> LookupOutcome {
-        let denied = |reason: &str| LookupOutcome::Denied { reason: reason.into() };
+        let denied = |reason: &str| LookupOutcome::Denied {
+            reason: reason.into(),
+        };
         let (parcel, form, lease) = match decision {
             LookupDecision::Denied { reason } => return denied(reason),
-            LookupDecision::Released { parcel, form, lease } => (parcel, form, lease),
+            LookupDecision::Released {
+                parcel,
+                form,
+                lease,
+            } => (parcel, form, lease),
         };
-        let recipient = self.state.parcels.get(*parcel).and_then(|p| p.recipient.as_ref()).and_then(|r| r.value.as_ref());
-        let Some(recipient) = recipient else { return denied("deleted") };
+        let recipient = self
+            .state
+            .parcels
+            .get(*parcel)
+            .and_then(|p| p.recipient.as_ref())
+            .and_then(|r| r.value.as_ref());
+        let Some(recipient) = recipient else {
+            return denied("deleted");
+        };
         match (form, lease, &self.config.virtual_number) {
-            (ContactForm::Masked, _, _) => LookupOutcome::Released(Contact::Masked { phone: recipient.phone.masked() }),
-            (ContactForm::Full, _, _) => LookupOutcome::Released(Contact::Full { phone: recipient.phone.reveal().into() }),
-            (ContactForm::Virtual, Some((extension, expires_at)), Some(number)) => LookupOutcome::Released(Contact::Virtual {
-                number: number.clone(),
-                extension: extension.clone(),
-                expires_at: *expires_at,
+            (ContactForm::Masked, _, _) => LookupOutcome::Released(Contact::Masked {
+                phone: recipient.phone.masked(),
             }),
+            (ContactForm::Full, _, _) => LookupOutcome::Released(Contact::Full {
+                phone: recipient.phone.reveal().into(),
+            }),
+            (ContactForm::Virtual, Some((extension, expires_at)), Some(number)) => {
+                LookupOutcome::Released(Contact::Virtual {
+                    number: number.clone(),
+                    extension: extension.clone(),
+                    expires_at: *expires_at,
+                })
+            }
             (ContactForm::Virtual, _, _) => denied("no-virtual-number"),
             (ContactForm::Sealed, _, _) => denied("no-messenger"),
         }
@@ -392,13 +680,23 @@ impl Node {
 }
 
 fn has(item: &LookupItem, kind: ArrivalKind, turn: &Turn<'_>) -> bool {
-    item.evidence.as_ref().is_some_and(|e| e.kind == kind && e.at <= turn.now.latest.plus_ms(EVIDENCE_SKEW_MS))
+    item.evidence
+        .as_ref()
+        .is_some_and(|e| e.kind == kind && e.at <= turn.now.latest.plus_ms(EVIDENCE_SKEW_MS))
 }
 
 fn check_lookup(request: &LookupRequest) -> Result<(), Problem> {
     if request.items.is_empty() || request.items.len() > LOOKUP_ITEMS_MAX {
-        return Err(field("lookup-size", 422, "not a lookup", "/body/items",
-            format!("{} items; send 1 to {LOOKUP_ITEMS_MAX}", request.items.len())));
+        return Err(field(
+            "lookup-size",
+            422,
+            "not a lookup",
+            "/body/items",
+            format!(
+                "{} items; send 1 to {LOOKUP_ITEMS_MAX}",
+                request.items.len()
+            ),
+        ));
     }
     Ok(())
 }

@@ -26,7 +26,12 @@ const MESSAGE_LIFE_MS: i64 = 48 * HOUR_MS;
 
 impl Node {
     /// Decides on a message about a parcel, unless one of the kind was decided on before.
-    pub(super) fn queue_message(&mut self, turn: &mut Turn<'_>, parcel: ParcelId, kind: MessageKind) {
+    pub(super) fn queue_message(
+        &mut self,
+        turn: &mut Turn<'_>,
+        parcel: ParcelId,
+        kind: MessageKind,
+    ) {
         let deposit = self.state.parcels.get(parcel).and_then(|p| p.deposit);
         if self.state.told.contains(&(parcel, deposit, kind)) {
             return;
@@ -38,7 +43,15 @@ impl Node {
 
     /// Parcels of a received batch that are deposited, where we are the one who tells the recipient.
     pub(super) fn to_tell(&self, batch: &BatchReceived) -> Vec<ParcelId> {
-        let us = if self.config.roles.contains(&crate::identity::partner::Role::Carrier) { Notifier::Carrier } else { Notifier::Owner };
+        let us = if self
+            .config
+            .roles
+            .contains(&crate::identity::partner::Role::Carrier)
+        {
+            Notifier::Carrier
+        } else {
+            Notifier::Owner
+        };
         let ours = self
             .state
             .book
@@ -51,24 +64,52 @@ impl Node {
             .items
             .iter()
             .filter_map(|item| match item {
-                ReceivedItem::Event { parcel, event, .. } if event.step == Step::Deposited => Some(*parcel),
-                ReceivedItem::Event { .. } | ReceivedItem::Advice(_) | ReceivedItem::Station(_) | ReceivedItem::Code { .. } | ReceivedItem::Skipped { .. } => None,
+                ReceivedItem::Event { parcel, event, .. } if event.step == Step::Deposited => {
+                    Some(*parcel)
+                }
+                ReceivedItem::Event { .. }
+                | ReceivedItem::Advice(_)
+                | ReceivedItem::Station(_)
+                | ReceivedItem::Code { .. }
+                | ReceivedItem::Skipped { .. } => None,
             })
-            .filter(|id| self.state.parcels.get(*id).is_some_and(|p| p.recipient.is_some()))
+            .filter(|id| {
+                self.state
+                    .parcels
+                    .get(*id)
+                    .is_some_and(|p| p.recipient.is_some())
+            })
             .collect()
     }
 
     fn deliver(&mut self, turn: &mut Turn<'_>, id: MessageId) {
-        let Some(state) = self.state.messages.get(&id) else { return };
-        if state.delivered_at.is_some() || state.refused.is_some() || self.live.delivering.contains_key(&id) {
+        let Some(state) = self.state.messages.get(&id) else {
+            return;
+        };
+        if state.delivered_at.is_some()
+            || state.refused.is_some()
+            || self.live.delivering.contains_key(&id)
+        {
             return;
         }
         let Some(to) = self.addressee(state) else {
             let reason = "the contact is gone".to_owned();
-            return self.record(turn, Record::MessageDone { id, outcome: MessageOutcome::Refused { reason } });
+            return self.record(
+                turn,
+                Record::MessageDone {
+                    id,
+                    outcome: MessageOutcome::Refused { reason },
+                },
+            );
         };
         let texts = self.texts(state);
-        let attempt = self.live.tries.get(&Timer::Message(id)).copied().unwrap_or(0) + 1;
+        let attempt = self
+            .live
+            .tries
+            .get(&Timer::Message(id))
+            .copied()
+            .unwrap_or(0)
+            + 1;
         self.live.delivering.insert(id, attempt);
         turn.push(Effect::Deliver(Message {
             id,
@@ -82,10 +123,26 @@ impl Node {
     /// Whom a message goes to: the contact granted to us, or the recipient that we know ourselves.
     fn addressee(&self, state: &MessageState) -> Option<Contact> {
         match state.deposit {
-            Some(id) => self.state.deposits.get(&id)?.contact.as_ref()?.value.clone(),
+            Some(id) => self
+                .state
+                .deposits
+                .get(&id)?
+                .contact
+                .as_ref()?
+                .value
+                .clone(),
             None => {
-                let recipient = self.state.parcels.get(state.parcel)?.recipient.as_ref()?.value.as_ref()?;
-                Some(Contact::Full { phone: recipient.phone.reveal().into() })
+                let recipient = self
+                    .state
+                    .parcels
+                    .get(state.parcel)?
+                    .recipient
+                    .as_ref()?
+                    .value
+                    .as_ref()?;
+                Some(Contact::Full {
+                    phone: recipient.phone.reveal().into(),
+                })
             }
         }
     }
@@ -94,12 +151,29 @@ impl Node {
     fn texts(&self, state: &MessageState) -> (String, String) {
         let parcel = self.state.parcels.get(state.parcel);
         let deposit = state.deposit.and_then(|id| self.state.deposits.get(&id));
-        let own = deposit.and_then(|d| self.state.stations.get(&d.station)).map(|s| s.station.name.as_str().to_owned());
-        let station = own.or_else(|| parcel.and_then(|p| self.station_seen_of(p))).unwrap_or_default();
-        let compartment = deposit.map(|d| d.compartment.number().to_string()).unwrap_or_default();
-        let code = deposit.and_then(|d| d.code.value.as_deref()).map(|code| CodeFacts { code, compartment: &compartment });
-        let until = deposit.and_then(|d| d.pickup_until).or_else(|| parcel.and_then(|p| p.pickup_until));
-        let link = format!("{}/p/{}", self.config.public_url, self.state.links.token(LinkKind::Pickup, state.parcel));
+        let own = deposit
+            .and_then(|d| self.state.stations.get(&d.station))
+            .map(|s| s.station.name.as_str().to_owned());
+        let station = own
+            .or_else(|| parcel.and_then(|p| self.station_seen_of(p)))
+            .unwrap_or_default();
+        let compartment = deposit
+            .map(|d| d.compartment.number().to_string())
+            .unwrap_or_default();
+        let code = deposit
+            .and_then(|d| d.code.value.as_deref())
+            .map(|code| CodeFacts {
+                code,
+                compartment: &compartment,
+            });
+        let until = deposit
+            .and_then(|d| d.pickup_until)
+            .or_else(|| parcel.and_then(|p| p.pickup_until));
+        let link = format!(
+            "{}/p/{}",
+            self.config.public_url,
+            self.state.links.token(LinkKind::Pickup, state.parcel)
+        );
         let carrier = parcel.map(|p| self.carrier_name(p)).unwrap_or_default();
         let facts = MessageFacts {
             sender: &self.config.name,
@@ -115,21 +189,38 @@ impl Node {
             MessageKind::Deposited => TextKind::Deposited,
             MessageKind::Overdue => TextKind::Overdue,
         };
-        (message(kind, &facts, Language::Chinese), message(kind, &facts, Language::English))
+        (
+            message(kind, &facts, Language::Chinese),
+            message(kind, &facts, Language::English),
+        )
     }
 
     /// The gateway's answer.
-    pub(super) fn delivered(&mut self, turn: &mut Turn<'_>, id: MessageId, outcome: Result<(), DeliveryFailure>) {
+    pub(super) fn delivered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: MessageId,
+        outcome: Result<(), DeliveryFailure>,
+    ) {
         let attempt = self.live.delivering.remove(&id).unwrap_or(0);
-        let Some(state) = self.state.messages.get(&id) else { return };
+        let Some(state) = self.state.messages.get(&id) else {
+            return;
+        };
         if state.delivered_at.is_some() || state.refused.is_some() {
             return;
         }
-        let (parcel, deposit, queued_at, kind) = (state.parcel, state.deposit, state.queued_at, state.kind);
+        let (parcel, deposit, queued_at, kind) =
+            (state.parcel, state.deposit, state.queued_at, state.kind);
         match outcome {
             Ok(()) => {
                 self.live.tries.remove(&Timer::Message(id));
-                self.record(turn, Record::MessageDone { id, outcome: MessageOutcome::Delivered });
+                self.record(
+                    turn,
+                    Record::MessageDone {
+                        id,
+                        outcome: MessageOutcome::Delivered,
+                    },
+                );
                 if let (Some(deposit), MessageKind::Deposited) = (deposit, kind)
                     && let Err(error) = self.apply_stay(turn, deposit, &StayInput::MessageSent)
                 {
@@ -143,8 +234,18 @@ impl Node {
                 self.live.timer(at, Timer::Message(id));
             }
             Err(DeliveryFailure::Retry(reason) | DeliveryFailure::Refused(reason)) => {
-                self.record(turn, Record::MessageDone { id, outcome: MessageOutcome::Refused { reason: reason.clone() } });
-                let detail = format!("the gateway will not take message {id}: {reason}; tell the recipient another way");
+                self.record(
+                    turn,
+                    Record::MessageDone {
+                        id,
+                        outcome: MessageOutcome::Refused {
+                            reason: reason.clone(),
+                        },
+                    },
+                );
+                let detail = format!(
+                    "the gateway will not take message {id}: {reason}; tell the recipient another way"
+                );
                 self.alert(turn, AlertKind::MessageRefused, Some(parcel), None, detail);
             }
         }

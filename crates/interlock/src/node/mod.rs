@@ -7,8 +7,8 @@
 
 pub mod access;
 pub mod agreements;
-pub mod content;
 mod consume;
+pub mod content;
 mod deposits;
 mod evidence;
 mod feed_items;
@@ -23,8 +23,8 @@ pub mod problem;
 mod provide;
 pub mod record;
 mod settle;
-mod stations;
 pub mod state;
+mod stations;
 mod turn;
 mod views;
 
@@ -119,14 +119,24 @@ impl Node {
     pub fn new(config: NodeConfig, key: SigningKey) -> Self {
         let links = Links::from_seed(&key.to_bytes());
         let state = State::new(config.id.clone(), links);
-        Self { config, key, state, live: Live::default() }
+        Self {
+            config,
+            key,
+            state,
+            live: Live::default(),
+        }
     }
 
     /// Applies one record of the journal, in order, before [`Node::start`].
     ///
     /// # Errors
     /// If the record does not fit the state: the journal is not this node's.
-    pub fn replay(&mut self, time: Timestamp, record: &Record, keys: &dyn ContentKeys) -> Result<(), ReplayError> {
+    pub fn replay(
+        &mut self,
+        time: Timestamp,
+        record: &Record,
+        keys: &dyn ContentKeys,
+    ) -> Result<(), ReplayError> {
         self.state.apply(time, record, keys)
     }
 
@@ -146,17 +156,30 @@ impl Node {
         self.settle(&mut turn);
         self.due_timers(&mut turn);
         match input {
-            Input::Local { reply, credential, idempotency, request } => {
+            Input::Local {
+                reply,
+                credential,
+                idempotency,
+                request,
+            } => {
                 self.local(&mut turn, reply, credential, idempotency, request);
             }
             Input::Page { reply, request } => {
                 let answer = self.page(&turn, &request);
                 turn.push(Effect::ReplyLocal { to: reply, answer });
             }
-            Input::Peer { reply, from, request } => self.peer(&mut turn, reply, &from, request),
+            Input::Peer {
+                reply,
+                from,
+                request,
+            } => self.peer(&mut turn, reply, &from, request),
             Input::Answered { call, outcome } => self.answered(&mut turn, call, outcome),
             Input::Delivered { message, outcome } => self.delivered(&mut turn, message, outcome),
-            Input::Voided { reply: _, to, agreement } => self.voided(&mut turn, &to, &agreement),
+            Input::Voided {
+                reply: _,
+                to,
+                agreement,
+            } => self.voided(&mut turn, &to, &agreement),
             Input::Tick => {}
         }
         self.finish(turn)

@@ -17,7 +17,10 @@ use super::parcels::place_words;
 use super::problem;
 use super::state::parcels::Parcel;
 use super::turn::Turn;
-use crate::pages::{Access, CodeView, PickupState, PickupView, Stale, StaleReason, StationView, TrackedEvent, TrackingView};
+use crate::pages::{
+    Access, CodeView, PickupState, PickupView, Stale, StaleReason, StationView, TrackedEvent,
+    TrackingView,
+};
 
 /// How long after the end of a parcel's life its links work, in milliseconds.
 const LINK_AFTER_END_MS: i64 = 7 * DAY_MS;
@@ -28,16 +31,28 @@ impl Node {
     pub(super) fn page(&self, turn: &Turn<'_>, request: &PageRequest) -> LocalAnswer {
         let (digest, kind) = match request {
             PageRequest::Tracking(digest) => (digest, LinkKind::Tracking),
-            PageRequest::Pickup(digest) | PageRequest::ShowCode(digest) => (digest, LinkKind::Pickup),
+            PageRequest::Pickup(digest) | PageRequest::ShowCode(digest) => {
+                (digest, LinkKind::Pickup)
+            }
         };
-        let found = self.state.parcels.by_link(digest, kind).filter(|parcel| link_works(parcel, turn.at()));
+        let found = self
+            .state
+            .parcels
+            .by_link(digest, kind)
+            .filter(|parcel| link_works(parcel, turn.at()));
         let Some(parcel) = found else {
             return LocalAnswer::Problem(problem::not_found("page"));
         };
         match request {
-            PageRequest::Tracking(_) => LocalAnswer::Tracking(Box::new(self.tracking_view(turn, parcel))),
-            PageRequest::Pickup(_) => LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, false))),
-            PageRequest::ShowCode(_) => LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, true))),
+            PageRequest::Tracking(_) => {
+                LocalAnswer::Tracking(Box::new(self.tracking_view(turn, parcel)))
+            }
+            PageRequest::Pickup(_) => {
+                LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, false)))
+            }
+            PageRequest::ShowCode(_) => {
+                LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, true)))
+            }
         }
     }
 
@@ -49,12 +64,19 @@ impl Node {
                 step: entry.event.step.clone(),
                 at: entry.event.at,
                 zone: entry.event.zone,
-                place: entry.event.place.as_ref().map(|place| match (place, &entry.from) {
-                    (Place::Station(station), Some(from)) => self.seen_name(from, station),
-                    (Place::Station(station), None) => self.own_name(station),
-                    (Place::Named(_), _) => place_words(place),
-                }),
-                source: entry.from.as_ref().map_or_else(|| self.config.name.clone(), |from| self.partner_name(from)),
+                place: entry
+                    .event
+                    .place
+                    .as_ref()
+                    .map(|place| match (place, &entry.from) {
+                        (Place::Station(station), Some(from)) => self.seen_name(from, station),
+                        (Place::Station(station), None) => self.own_name(station),
+                        (Place::Named(_), _) => place_words(place),
+                    }),
+                source: entry
+                    .from
+                    .as_ref()
+                    .map_or_else(|| self.config.name.clone(), |from| self.partner_name(from)),
             })
             .collect();
         events.sort_by_key(|event| std::cmp::Reverse(event.at));
@@ -85,7 +107,10 @@ impl Node {
                 sources.push((from.clone(), Dataset::LockerEvents));
             }
         }
-        sources.iter().filter_map(|(from, dataset)| self.stale(turn, from, *dataset)).collect()
+        sources
+            .iter()
+            .filter_map(|(from, dataset)| self.stale(turn, from, *dataset))
+            .collect()
     }
 
     fn stale(&self, turn: &Turn<'_>, from: &ParticipantId, dataset: Dataset) -> Option<Stale> {
@@ -101,27 +126,49 @@ impl Node {
                 AgreementState::RunOff | AgreementState::Ended => {
                     since = since.max(Some(agreement.facts.end(&agreement.terms)));
                 }
-                AgreementState::Finalized | AgreementState::Signed | AgreementState::Superseded => {}
+                AgreementState::Finalized | AgreementState::Signed | AgreementState::Superseded => {
+                }
             }
         }
-        let reason = if suspended { StaleReason::Suspended } else { StaleReason::NoAgreement };
-        Some(Stale { source: self.partner_name(from), since: since?, zone: self.config.zone, reason })
+        let reason = if suspended {
+            StaleReason::Suspended
+        } else {
+            StaleReason::NoAgreement
+        };
+        Some(Stale {
+            source: self.partner_name(from),
+            since: since?,
+            zone: self.config.zone,
+            reason,
+        })
     }
 
     fn pickup_view(&self, turn: &Turn<'_>, parcel: &Parcel, show: bool) -> PickupView {
         let deposit = parcel.deposit.and_then(|id| self.state.deposits.get(&id));
         let station = match deposit {
-            Some(deposit) => self.state.stations.get(&deposit.station).map(|own| StationView {
-                name: own.station.name.as_str().to_owned(),
-                address: own.station.id.as_str().to_owned(),
+            Some(deposit) => self
+                .state
+                .stations
+                .get(&deposit.station)
+                .map(|own| StationView {
+                    name: own.station.name.as_str().to_owned(),
+                    address: own.station.id.as_str().to_owned(),
+                }),
+            None => self.station_seen_of(parcel).map(|name| StationView {
+                name,
+                address: String::new(),
             }),
-            None => self.station_seen_of(parcel).map(|name| StationView { name, address: String::new() }),
         };
         let accesses = parcel
             .uses
             .iter()
             .rev()
-            .map(|u| Access { who: self.partner_name(&u.to), purpose: u.purpose.clone(), form: u.form, at: u.at })
+            .map(|u| Access {
+                who: self.partner_name(&u.to),
+                purpose: u.purpose.clone(),
+                form: u.form,
+                at: u.at,
+            })
             .collect();
         let token = self.state.links.token(LinkKind::Pickup, parcel.id);
         PickupView {
@@ -146,46 +193,87 @@ impl Node {
             .and_then(|id| self.state.deposits.get(&id))
             .and_then(|deposit| deposit.pickup_until)
             .or(parcel.pickup_until);
-        let last = parcel.events.iter().rev().find(|e| e.event.step.is_locker());
-        let Some(last) = last else { return PickupState::Expected };
+        let last = parcel
+            .events
+            .iter()
+            .rev()
+            .find(|e| e.event.step.is_locker());
+        let Some(last) = last else {
+            return PickupState::Expected;
+        };
         let at = last.event.at;
         match &last.event.step {
-            Step::Deposited | Step::Notified => PickupState::Deposited { until: until.unwrap_or(at.plus_ms(self.config.pickup_period_ms)) },
-            Step::Overdue => PickupState::Overdue { since: until.unwrap_or(at) },
+            Step::Deposited | Step::Notified => PickupState::Deposited {
+                until: until.unwrap_or(at.plus_ms(self.config.pickup_period_ms)),
+            },
+            Step::Overdue => PickupState::Overdue {
+                since: until.unwrap_or(at),
+            },
             Step::PickedUp => PickupState::PickedUp { at },
             Step::Recalled => PickupState::Recalled { at },
             Step::Redirected => PickupState::Redirected { at, to: None },
-            Step::Issued | Step::Accepted | Step::Arrived | Step::Departed | Step::OutForDelivery | Step::Delivered | Step::DeliveryFailed | Step::Other(_) => {
-                PickupState::Expected
-            }
+            Step::Issued
+            | Step::Accepted
+            | Step::Arrived
+            | Step::Departed
+            | Step::OutForDelivery
+            | Step::Delivered
+            | Step::DeliveryFailed
+            | Step::Other(_) => PickupState::Expected,
         }
     }
 
     /// The code: ours to show at the operator's page, withheld at an owner's unless it was released.
     fn code_view(&self, parcel: &Parcel, show: bool) -> CodeView {
-        let own = parcel.deposit.and_then(|id| self.state.deposits.get(&id)).filter(|d| d.deposited_at.is_some() && !d.stay.phase().is_over());
+        let own = parcel
+            .deposit
+            .and_then(|id| self.state.deposits.get(&id))
+            .filter(|d| d.deposited_at.is_some() && !d.stay.phase().is_over());
         if let Some(deposit) = own {
             return match (&deposit.code.value, show) {
                 (Some(_), false) => CodeView::Hidden,
-                (Some(code), true) => CodeView::Shown { code: code.clone(), compartment: deposit.compartment.number().to_string() },
+                (Some(code), true) => CodeView::Shown {
+                    code: code.clone(),
+                    compartment: deposit.compartment.number().to_string(),
+                },
                 (None, _) => CodeView::None,
             };
         }
         match (parcel.code.as_ref().and_then(|c| c.value.as_ref()), show) {
             (Some(_), false) => return CodeView::Hidden,
-            (Some((code, compartment)), true) => return CodeView::Shown { code: code.clone(), compartment: compartment.to_string() },
+            (Some((code, compartment)), true) => {
+                return CodeView::Shown {
+                    code: code.clone(),
+                    compartment: compartment.to_string(),
+                };
+            }
             (None, _) => {}
         }
-        let operator = parcel.events.iter().rev().find(|e| e.event.step.is_locker()).and_then(|e| e.from.as_ref());
-        let phone = parcel.recipient.as_ref().and_then(|r| r.value.as_ref()).map(|r| r.phone.masked());
+        let operator = parcel
+            .events
+            .iter()
+            .rev()
+            .find(|e| e.event.step.is_locker())
+            .and_then(|e| e.from.as_ref());
+        let phone = parcel
+            .recipient
+            .as_ref()
+            .and_then(|r| r.value.as_ref())
+            .map(|r| r.phone.masked());
         match (operator, phone) {
-            (Some(operator), Some(masked_phone)) => CodeView::Withheld { sender: self.partner_name(operator), masked_phone },
+            (Some(operator), Some(masked_phone)) => CodeView::Withheld {
+                sender: self.partner_name(operator),
+                masked_phone,
+            },
             (Some(_) | None, _) => CodeView::None,
         }
     }
 
     pub(super) fn partner_name(&self, id: &ParticipantId) -> String {
-        self.state.partners.get(id).map_or_else(|| id.as_str().to_owned(), |p| p.name.clone())
+        self.state
+            .partners
+            .get(id)
+            .map_or_else(|| id.as_str().to_owned(), |p| p.name.clone())
     }
 
     pub(super) fn carrier_name(&self, parcel: &Parcel) -> String {
@@ -196,12 +284,17 @@ impl Node {
     }
 
     fn own_name(&self, station: &interlock_core::ids::StationId) -> String {
-        self.state.stations.get(station).map_or_else(|| station.as_str().to_owned(), |own| own.station.name.as_str().to_owned())
+        self.state.stations.get(station).map_or_else(
+            || station.as_str().to_owned(),
+            |own| own.station.name.as_str().to_owned(),
+        )
     }
 }
 
 fn link_works(parcel: &Parcel, now: Timestamp) -> bool {
-    let ended = parcel.closed_at.is_some_and(|at| now >= at.plus_ms(LINK_AFTER_END_MS));
+    let ended = parcel
+        .closed_at
+        .is_some_and(|at| now >= at.plus_ms(LINK_AFTER_END_MS));
     !ended && now < parcel.registered_at.plus_ms(LINK_LIFE_MS)
 }
 

@@ -30,21 +30,34 @@ const WAITERS_MAX: usize = 256;
 
 impl Node {
     /// `PUT /parcels`.
-    pub(super) fn put_parcels(&mut self, turn: &mut Turn<'_>, parcels: Vec<ParcelPut>) -> Result<LocalAnswer, Problem> {
-        let errors: Vec<FieldError> = parcels.iter().enumerate().filter_map(|(at, put)| self.check_put(at, put)).collect();
+    pub(super) fn put_parcels(
+        &mut self,
+        turn: &mut Turn<'_>,
+        parcels: Vec<ParcelPut>,
+    ) -> Result<LocalAnswer, Problem> {
+        let errors: Vec<FieldError> = parcels
+            .iter()
+            .enumerate()
+            .filter_map(|(at, put)| self.check_put(at, put))
+            .collect();
         if !errors.is_empty() {
             return Err(Problem {
                 kind: "invalid".into(),
                 status: 422,
                 title: "some parcels cannot be taken".into(),
-                detail: "nothing was taken; correct the fields listed and send all of them again".into(),
+                detail: "nothing was taken; correct the fields listed and send all of them again"
+                    .into(),
                 errors,
             });
         }
         let mut items = Vec::with_capacity(parcels.len());
         for put in parcels {
             let id = self.put_parcel(turn, &put)?;
-            let own = self.state.parcels.get(id).is_some_and(|p| p.owner() == Some(&self.state.me));
+            let own = self
+                .state
+                .parcels
+                .get(id)
+                .is_some_and(|p| p.owner() == Some(&self.state.me));
             let links = &self.state.links;
             items.push(json!({
                 "carrier": put.waybill.carrier().as_str(),
@@ -53,20 +66,52 @@ impl Node {
                 "tracking": own.then(|| format!("{}/t/{}", self.config.public_url, links.token(LinkKind::Tracking, id))),
             }));
         }
-        Ok(LocalAnswer::Json { status: 200, body: json!({ "items": items }) })
+        Ok(LocalAnswer::Json {
+            status: 200,
+            body: json!({ "items": items }),
+        })
     }
 
     fn check_put(&self, at: usize, put: &ParcelPut) -> Option<FieldError> {
-        let error = |name: &str, detail: String| Some(FieldError { pointer: format!("/parcels/{at}/{name}"), detail });
+        let error = |name: &str, detail: String| {
+            Some(FieldError {
+                pointer: format!("/parcels/{at}/{name}"),
+                detail,
+            })
+        };
         let platform = self.config.roles.contains(&Role::Platform);
-        if platform && !self.config.marketplaces.is_empty() && !self.config.marketplaces.contains(&put.marketplace) {
-            return error("marketplace", format!("`{}` is not a marketplace of this node; `interlock.toml` lists them", put.marketplace));
+        if platform
+            && !self.config.marketplaces.is_empty()
+            && !self.config.marketplaces.contains(&put.marketplace)
+        {
+            return error(
+                "marketplace",
+                format!(
+                    "`{}` is not a marketplace of this node; `interlock.toml` lists them",
+                    put.marketplace
+                ),
+            );
         }
-        if platform && put.owner.as_ref().is_some_and(|owner| *owner != self.state.me) {
-            return error("owner", "a platform puts its own parcels; leave `owner` out".into());
+        if platform
+            && put
+                .owner
+                .as_ref()
+                .is_some_and(|owner| *owner != self.state.me)
+        {
+            return error(
+                "owner",
+                "a platform puts its own parcels; leave `owner` out".into(),
+            );
         }
-        if let Some(stranger) = put.lockers.iter().find(|locker| !self.state.partners.contains_key(*locker)) {
-            return error("lockers", format!("`{stranger}` is no partner; `interlock partner add` makes it one"));
+        if let Some(stranger) = put
+            .lockers
+            .iter()
+            .find(|locker| !self.state.partners.contains_key(*locker))
+        {
+            return error(
+                "lockers",
+                format!("`{stranger}` is no partner; `interlock partner add` makes it one"),
+            );
         }
         None
     }
@@ -80,7 +125,14 @@ impl Node {
             (None, false) => None,
         };
         let recipient = match &put.recipient {
-            Some(recipient) => Some(turn.seal(recipient).ok_or_else(|| problem::problem("internal", 500, "not taken", "the recipient could not be put on record; try again"))?),
+            Some(recipient) => Some(turn.seal(recipient).ok_or_else(|| {
+                problem::problem(
+                    "internal",
+                    500,
+                    "not taken",
+                    "the recipient could not be put on record; try again",
+                )
+            })?),
             None => None,
         };
         let record = ParcelRecord {
@@ -131,7 +183,11 @@ impl Node {
     }
 
     /// `POST /events`.
-    pub(super) fn post_events(&mut self, turn: &mut Turn<'_>, events: Vec<EventPut>) -> LocalAnswer {
+    pub(super) fn post_events(
+        &mut self,
+        turn: &mut Turn<'_>,
+        events: Vec<EventPut>,
+    ) -> LocalAnswer {
         let mut items = Vec::with_capacity(events.len());
         for put in events {
             let id = match self.state.parcels.find(&put.waybill) {
@@ -139,16 +195,30 @@ impl Node {
                 None => self.bare_parcel(turn, &put.waybill),
             };
             let known = self.state.parcels.get(id);
-            if known.is_some_and(|p| p.events.iter().any(|e| e.from.is_none() && e.digest == put.digest)) {
+            if known.is_some_and(|p| {
+                p.events
+                    .iter()
+                    .any(|e| e.from.is_none() && e.digest == put.digest)
+            }) {
                 items.push(json!({ "outcome": "duplicate" }));
                 continue;
             }
             let mut event = put.event;
             event.number = known.map_or(0, |p| p.last_number(None)) + 1;
             items.push(json!({ "outcome": "accepted", "number": event.number }));
-            self.record_event(turn, EventRecord { parcel: id, event, digest: put.digest });
+            self.record_event(
+                turn,
+                EventRecord {
+                    parcel: id,
+                    event,
+                    digest: put.digest,
+                },
+            );
         }
-        LocalAnswer::Json { status: 202, body: json!({ "items": items }) }
+        LocalAnswer::Json {
+            status: 202,
+            body: json!({ "items": items }),
+        }
     }
 
     /// Puts an event on record and wakes the feeds that it goes to.
@@ -160,19 +230,33 @@ impl Node {
 
     /// Feeds that may have something of the parcel now.
     pub(super) fn ready_for(&mut self, id: ParcelId) {
-        let Some(parcel) = self.state.parcels.get(id) else { return };
+        let Some(parcel) = self.state.parcels.get(id) else {
+            return;
+        };
         let carrier = self.state.carrier_of(parcel);
         let consumers: Vec<_> = parcel.owner().cloned().into_iter().chain(carrier).collect();
         for consumer in consumers {
-            for dataset in [Dataset::LockerEvents, Dataset::TrackingEvents, Dataset::PickupCode] {
+            for dataset in [
+                Dataset::LockerEvents,
+                Dataset::TrackingEvents,
+                Dataset::PickupCode,
+            ] {
                 self.live.ready.insert((consumer.clone(), dataset));
             }
         }
     }
 
     /// `GET /parcels/{carrier}/{number}`.
-    pub(super) fn parcel_answer(&self, turn: &Turn<'_>, waybill: &Waybill) -> Result<LocalAnswer, Problem> {
-        let parcel = self.state.parcels.find(waybill).ok_or_else(|| problem::not_found("parcel"))?;
+    pub(super) fn parcel_answer(
+        &self,
+        turn: &Turn<'_>,
+        waybill: &Waybill,
+    ) -> Result<LocalAnswer, Problem> {
+        let parcel = self
+            .state
+            .parcels
+            .find(waybill)
+            .ok_or_else(|| problem::not_found("parcel"))?;
         let zone = self.config.zone;
         let owner = match &parcel.ownership {
             Ownership::Owned { owner, .. } => json!({ "state": "owned", "owner": owner.as_str() }),
@@ -222,13 +306,18 @@ impl Node {
     /// `GET /events`, now or when something comes.
     pub(super) fn get_events(&mut self, turn: &mut Turn<'_>, waiter: EventWaiter) {
         let (items, next) = self.events_page(&waiter);
-        let waits = items.is_empty() && waiter.until > turn.at() && self.live.event_waiters.len() < WAITERS_MAX;
+        let waits = items.is_empty()
+            && waiter.until > turn.at()
+            && self.live.event_waiters.len() < WAITERS_MAX;
         if waits {
             self.live.timer(waiter.until, Timer::Poll);
             self.live.event_waiters.push(waiter);
             return;
         }
-        let answer = LocalAnswer::Json { status: 200, body: json!({ "events": items, "next": next }) };
+        let answer = LocalAnswer::Json {
+            status: 200,
+            body: json!({ "events": items, "next": next }),
+        };
         self.reply(turn, waiter.reply, answer);
     }
 
@@ -242,7 +331,7 @@ impl Node {
     }
 
     fn events_page(&self, waiter: &EventWaiter) -> (Vec<Value>, u64) {
-        let base = IdBase::new(&self.config.exchange_url);
+        let base = self.id_base();
         let mut next = waiter.after;
         let mut items = Vec::new();
         let from = usize::try_from(waiter.after).unwrap_or(usize::MAX);
@@ -261,7 +350,9 @@ impl Node {
                 "lane": entry.lane.as_str(),
                 "receivedAt": entry.at.to_rfc3339(self.config.zone),
             });
-            if let (Some(object), Some((key, value))) = (item.as_object_mut(), self.inbox_body(entry, &base)) {
+            if let (Some(object), Some((key, value))) =
+                (item.as_object_mut(), self.inbox_body(entry, base.as_ref()))
+            {
                 object.insert(key.into(), value);
             }
             items.push(item);
@@ -269,16 +360,42 @@ impl Node {
         (items, next)
     }
 
-    fn inbox_body(&self, entry: &super::state::InboxEntry, base: &IdBase) -> Option<(&'static str, Value)> {
+    /// The domain under which we name things: that of our DID.
+    fn id_base(&self) -> Option<IdBase> {
+        let domain = self
+            .config
+            .id
+            .as_str()
+            .strip_prefix("did:web:")?
+            .split(':')
+            .next()?;
+        IdBase::parse(&domain.replace("%3A", ":").to_ascii_lowercase())
+    }
+
+    fn inbox_body(
+        &self,
+        entry: &super::state::InboxEntry,
+        base: Option<&IdBase>,
+    ) -> Option<(&'static str, Value)> {
         if let Some((id, index)) = entry.event {
             let parcel: &Parcel = self.state.parcels.get(id)?;
             let event = &parcel.events.get(index as usize)?.event;
-            let waybill = crate::epcis::Waybill { carrier: parcel.waybill.carrier().as_str(), number: parcel.waybill.number() };
-            return Some(("epcis", render(&EventDraft::from(event), waybill, base)));
+            let carrier = parcel.waybill.carrier();
+            let waybill = crate::epcis::Waybill {
+                carrier: carrier.as_str(),
+                number: parcel.waybill.number(),
+            };
+            return Some(("epcis", render(&EventDraft::from(event), waybill, base?)));
         }
         let station = entry.station.as_ref()?;
-        let seen = self.state.stations_seen.get(&(entry.from.clone(), station.clone()))?;
-        Some(("station", json!({ "id": seen.station.as_str(), "name": seen.name, "state": seen.state, "availability": seen.availability })))
+        let seen = self
+            .state
+            .stations_seen
+            .get(&(entry.from.clone(), station.clone()))?;
+        Some((
+            "station",
+            json!({ "id": seen.station.as_str(), "name": seen.name, "state": seen.state, "availability": seen.availability }),
+        ))
     }
 }
 

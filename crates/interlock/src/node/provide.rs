@@ -7,7 +7,9 @@
 
 use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::{Dataset, DatasetForm};
-use interlock_core::decide::{self, Decision, DenialReason, EvidenceSeen, Grant, ReleaseRequest, Standing, Usage};
+use interlock_core::decide::{
+    self, Decision, DenialReason, EvidenceSeen, Grant, ReleaseRequest, Standing, Usage,
+};
 use interlock_core::ids::{ParticipantId, RequestId, WireId};
 use interlock_core::negotiation::Party;
 use interlock_core::terms::Purpose as TermPurpose;
@@ -22,7 +24,9 @@ use super::problem;
 use super::record::{BatchReleased, Record};
 use super::state::feed::{OUTSTANDING_MAX, Outstanding, Queued};
 use super::turn::Turn;
-use crate::exchange::wire::{BATCH_EVENTS_MAX, Envelope, FeedBatch, FeedEvent, FeedItem, FeedReceipt, Lane, POLL_WAIT_MS_MAX};
+use crate::exchange::wire::{
+    BATCH_EVENTS_MAX, Envelope, FeedBatch, FeedEvent, FeedItem, FeedReceipt, Lane, POLL_WAIT_MS_MAX,
+};
 
 /// Most polls that may wait at a node.
 const PARKED_MAX: usize = 10_000;
@@ -39,43 +43,94 @@ struct Scan {
 
 impl Node {
     /// A partner's request that its identity seam has let in.
-    pub(super) fn peer(&mut self, turn: &mut Turn<'_>, reply: ReplyId, from: &ParticipantId, request: PeerRequest) {
+    pub(super) fn peer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
+        from: &ParticipantId,
+        request: PeerRequest,
+    ) {
         let answer = match request {
             PeerRequest::Dsp { post, path, body } => Ok(self.dsp(turn, from, post, &path, &body)),
-            PeerRequest::Feed { transfer, lane, after, limit, wait_ms } => {
+            PeerRequest::Feed {
+                transfer,
+                lane,
+                after,
+                limit,
+                wait_ms,
+            } => {
                 let until = turn.at().plus_ms(i64::from(wait_ms.min(POLL_WAIT_MS_MAX)));
                 let limit = limit.clamp(1, BATCH_EVENTS_MAX);
-                let poll = Parked { reply, from: from.clone(), transfer, lane, after, limit, until };
+                let poll = Parked {
+                    reply,
+                    from: from.clone(),
+                    transfer,
+                    lane,
+                    after,
+                    limit,
+                    until,
+                };
                 return self.poll(turn, poll);
             }
-            PeerRequest::Receipt { transfer, envelope } => self.receipt(turn, from, &transfer, &envelope),
-            PeerRequest::Lookup { transfer, envelope } => return self.lookup(turn, reply, from, &transfer, &envelope),
+            PeerRequest::Receipt { transfer, envelope } => {
+                self.receipt(turn, from, &transfer, &envelope)
+            }
+            PeerRequest::Lookup { transfer, envelope } => {
+                return self.lookup(turn, reply, from, &transfer, &envelope);
+            }
             PeerRequest::Checkpoint => Ok(PeerAnswer::Evidence(self.evidence_for(turn, from))),
             PeerRequest::Entries { from: first } => self.entries(turn, from, first),
             PeerRequest::Cooperation(message) => self.cooperation(turn, from, &message),
             PeerRequest::Notice(envelope) => self.notice(turn, from, &envelope),
         };
         let answer = answer.unwrap_or_else(PeerAnswer::Problem);
-        turn.push(Effect::ReplyPeer { to: reply, answer, guard: None });
+        turn.push(Effect::ReplyPeer {
+            to: reply,
+            answer,
+            guard: None,
+        });
     }
 
     /// The agreement behind a started transfer of `from`, where we provide.
-    pub(super) fn provided(&self, from: &ParticipantId, transfer: &WireId, form: DatasetForm) -> Result<Agreement, Problem> {
+    pub(super) fn provided(
+        &self,
+        from: &ParticipantId,
+        transfer: &WireId,
+        form: DatasetForm,
+    ) -> Result<Agreement, Problem> {
         let unknown = || problem::not_found("transfer");
-        let transfer = self.state.book.transfers.get(transfer).ok_or_else(unknown)?;
-        let agreement = self.state.book.agreements.get(&transfer.agreement).ok_or_else(unknown)?;
-        if &transfer.peer != from || transfer.party != Party::Provider || agreement.terms.dataset.form() != form {
+        let transfer = self
+            .state
+            .book
+            .transfers
+            .get(transfer)
+            .ok_or_else(unknown)?;
+        let agreement = self
+            .state
+            .book
+            .agreements
+            .get(&transfer.agreement)
+            .ok_or_else(unknown)?;
+        if &transfer.peer != from
+            || transfer.party != Party::Provider
+            || agreement.terms.dataset.form() != form
+        {
             return Err(unknown());
         }
         match transfer.state {
             TransferState::Started => Ok(agreement.clone()),
             TransferState::Suspended => Err(problem::denial(DenialReason::Suspended)),
-            TransferState::Requested | TransferState::Completed | TransferState::Terminated => Err(problem::problem(
-                "transfer-not-started",
-                409,
-                "the transfer is not started",
-                format!("its state is `{}`; start a new transfer under an agreement in force", transfer.state.as_str()),
-            )),
+            TransferState::Requested | TransferState::Completed | TransferState::Terminated => {
+                Err(problem::problem(
+                    "transfer-not-started",
+                    409,
+                    "the transfer is not started",
+                    format!(
+                        "its state is `{}`; start a new transfer under an agreement in force",
+                        transfer.state.as_str()
+                    ),
+                ))
+            }
         }
     }
 
@@ -89,7 +144,11 @@ impl Node {
             Ok(None) => self.answer_empty(turn, &poll),
             Err(refused) => {
                 let answer = PeerAnswer::Problem(refused);
-                turn.push(Effect::ReplyPeer { to: poll.reply, answer, guard: None });
+                turn.push(Effect::ReplyPeer {
+                    to: poll.reply,
+                    answer,
+                    guard: None,
+                });
             }
         }
     }
@@ -113,22 +172,41 @@ impl Node {
 
     fn dataset_of(&self, transfer: &WireId) -> Option<Dataset> {
         let transfer = self.state.book.transfers.get(transfer)?;
-        Some(self.state.book.agreements.get(&transfer.agreement)?.terms.dataset)
+        Some(
+            self.state
+                .book
+                .agreements
+                .get(&transfer.agreement)?
+                .terms
+                .dataset,
+        )
     }
 
     /// The batch after a position, if there is one.
-    fn try_batch(&mut self, turn: &mut Turn<'_>, poll: &Parked) -> Result<Option<Outstanding>, Problem> {
+    fn try_batch(
+        &mut self,
+        turn: &mut Turn<'_>,
+        poll: &Parked,
+    ) -> Result<Option<Outstanding>, Problem> {
         let agreement = self.provided(&poll.from, &poll.transfer, DatasetForm::Feed)?;
         let dataset = agreement.terms.dataset;
         let channel = self.state.channel_mut(&poll.from);
         let lane = channel.outbound.entry(dataset).or_default().lane(poll.lane);
-        if let Some(batch) = lane.outstanding.iter().find(|batch| batch.first == poll.after + 1) {
+        if let Some(batch) = lane
+            .outstanding
+            .iter()
+            .find(|batch| batch.first == poll.after + 1)
+        {
             let batch = batch.clone();
             self.may_repeat(turn, &agreement, &batch)?;
             return Ok(Some(batch));
         }
         if poll.after != lane.released {
-            return Err(cursor_problem(poll.after, lane.released, lane.outstanding.front().map(|b| b.first)));
+            return Err(cursor_problem(
+                poll.after,
+                lane.released,
+                lane.outstanding.front().map(|b| b.first),
+            ));
         }
         if lane.outstanding.len() >= OUTSTANDING_MAX {
             return Err(problem::problem(
@@ -141,13 +219,25 @@ impl Node {
         self.form_batch(turn, poll, &agreement)
     }
 
-    fn form_batch(&mut self, turn: &mut Turn<'_>, poll: &Parked, agreement: &Agreement) -> Result<Option<Outstanding>, Problem> {
+    fn form_batch(
+        &mut self,
+        turn: &mut Turn<'_>,
+        poll: &Parked,
+        agreement: &Agreement,
+    ) -> Result<Option<Outstanding>, Problem> {
         let scan = self.scan(&turn.now, poll, agreement);
         if scan.taken > 0 {
             let salts: Vec<RequestId> = scan.granted.iter().map(|_| turn.random_id()).collect();
-            let items: Vec<FeedItem> =
-                scan.granted.iter().filter_map(|(queued, grant)| self.view(&queued.item, *grant)).collect();
-            let lane = self.state.channels.get(&poll.from).and_then(|c| c.outbound.get(&agreement.terms.dataset));
+            let items: Vec<FeedItem> = scan
+                .granted
+                .iter()
+                .filter_map(|(queued, grant)| self.view(&queued.item, *grant))
+                .collect();
+            let lane = self
+                .state
+                .channels
+                .get(&poll.from)
+                .and_then(|c| c.outbound.get(&agreement.terms.dataset));
             let first = lane.map_or(0, |feed| feed.lane(poll.lane).released) + 1;
             let leaf = self.release_leaf(turn, agreement, poll.lane, first, &items, &salts);
             self.record(
@@ -168,7 +258,9 @@ impl Node {
         if !scan.granted.is_empty() {
             let channel = self.state.channels.get(&poll.from);
             let feed = channel.and_then(|c| c.outbound.get(&agreement.terms.dataset));
-            return Ok(feed.and_then(|feed| feed.lane(poll.lane).outstanding.back()).cloned());
+            return Ok(feed
+                .and_then(|feed| feed.lane(poll.lane).outstanding.back())
+                .cloned());
         }
         match scan.whole {
             None => Ok(None),
@@ -179,12 +271,22 @@ impl Node {
     /// Looks at the front of a lane: what may leave now, what waits, and whether the agreement as a
     /// whole releases nothing.
     fn scan(&self, now: &ClockInterval, poll: &Parked, agreement: &Agreement) -> Scan {
-        let mut scan = Scan { taken: 0, withheld: Vec::new(), granted: Vec::new(), whole: self.closed(now, agreement) };
+        let mut scan = Scan {
+            taken: 0,
+            withheld: Vec::new(),
+            granted: Vec::new(),
+            whole: self.closed(now, agreement),
+        };
         if scan.whole.is_some() {
             return scan;
         }
         let dataset = agreement.terms.dataset;
-        let Some(feed) = self.state.channels.get(&poll.from).and_then(|c| c.outbound.get(&dataset)) else {
+        let Some(feed) = self
+            .state
+            .channels
+            .get(&poll.from)
+            .and_then(|c| c.outbound.get(&dataset))
+        else {
             return scan;
         };
         for queued in feed.lane(poll.lane).ready.iter().take(SCAN_MAX) {
@@ -203,10 +305,16 @@ impl Node {
     }
 
     /// Why an agreement releases nothing at all now, if so. In run-off single parcels are decided.
-    pub(super) fn closed(&self, now: &ClockInterval, agreement: &Agreement) -> Option<DenialReason> {
+    pub(super) fn closed(
+        &self,
+        now: &ClockInterval,
+        agreement: &Agreement,
+    ) -> Option<DenialReason> {
         let end = agreement.facts.end(&agreement.terms);
         match agreement.state_at(now) {
-            AgreementState::InForce if now.latest >= end.plus_ms(-self.config.closing_guard_ms) => Some(DenialReason::Closing),
+            AgreementState::InForce if now.latest >= end.plus_ms(-self.config.closing_guard_ms) => {
+                Some(DenialReason::Closing)
+            }
             AgreementState::InForce | AgreementState::RunOff => None,
             AgreementState::Finalized => Some(DenialReason::NotInForce),
             AgreementState::Signed => Some(DenialReason::NotYet),
@@ -230,22 +338,40 @@ impl Node {
             qualified_at,
         };
         let standing = self.standing(now, agreement, qualified_at);
-        decide::decide(&request, &agreement.terms, &standing, &Usage::default(), &EvidenceSeen::default(), now)
+        decide::decide(
+            &request,
+            &agreement.terms,
+            &standing,
+            &Usage::default(),
+            &EvidenceSeen::default(),
+            now,
+        )
     }
 
     /// Where the agreement stands for a parcel that qualified at the given time.
-    pub(super) fn standing(&self, now: &ClockInterval, agreement: &Agreement, qualified_at: Option<interlock_core::time::Timestamp>) -> Standing {
+    pub(super) fn standing(
+        &self,
+        now: &ClockInterval,
+        agreement: &Agreement,
+        qualified_at: Option<interlock_core::time::Timestamp>,
+    ) -> Standing {
         let end = agreement.facts.end(&agreement.terms);
         Standing {
             state: agreement.state_at(now),
             terminated_at: agreement.facts.terminated_at,
             closing_guard_ms: self.config.closing_guard_ms,
-            in_run_off_set: (agreement.state == AgreementState::RunOff).then(|| qualified_at.is_some_and(|at| at < end)),
+            in_run_off_set: (agreement.state == AgreementState::RunOff)
+                .then(|| qualified_at.is_some_and(|at| at < end)),
         }
     }
 
     /// A batch that left before may be shown again only while it could leave.
-    fn may_repeat(&self, turn: &Turn<'_>, agreement: &Agreement, batch: &Outstanding) -> Result<(), Problem> {
+    fn may_repeat(
+        &self,
+        turn: &Turn<'_>,
+        agreement: &Agreement,
+        batch: &Outstanding,
+    ) -> Result<(), Problem> {
         if let Some(reason) = self.closed(&turn.now, agreement) {
             return Err(problem::denial(reason));
         }
@@ -258,12 +384,28 @@ impl Node {
     }
 
     /// Puts a denial on record, once for each transfer and reason, and says it.
-    fn deny(&mut self, turn: &mut Turn<'_>, to: &ParticipantId, transfer: &WireId, agreement: &Agreement, reason: DenialReason) -> Problem {
-        if self.live.denied.insert((transfer.clone(), reason.as_str().into())) {
+    fn deny(
+        &mut self,
+        turn: &mut Turn<'_>,
+        to: &ParticipantId,
+        transfer: &WireId,
+        agreement: &Agreement,
+        reason: DenialReason,
+    ) -> Problem {
+        if self
+            .live
+            .denied
+            .insert((transfer.clone(), reason.as_str().into()))
+        {
             let leaf = self.denial_leaf(turn, Some(agreement), reason.as_str());
             self.record(
                 turn,
-                Record::Denied { to: to.clone(), dataset: agreement.terms.dataset, reason: reason.as_str().into(), leaf },
+                Record::Denied {
+                    to: to.clone(),
+                    dataset: agreement.terms.dataset,
+                    reason: reason.as_str().into(),
+                    leaf,
+                },
             );
         }
         problem::denial(reason)
@@ -276,35 +418,86 @@ impl Node {
         let next = batch.last();
         let mut events = Vec::with_capacity(batch.items.len());
         for (position, (queued, salt)) in (batch.first..).zip(batch.items) {
-            let Decision::Release(grant) = self.decide_item(&turn.now, &agreement, &queued) else { continue };
-            let Some(item) = self.view(&queued.item, grant) else { continue };
-            events.push(FeedEvent { position, salt, item });
+            let Decision::Release(grant) = self.decide_item(&turn.now, &agreement, &queued) else {
+                continue;
+            };
+            let Some(item) = self.view(&queued.item, grant) else {
+                continue;
+            };
+            events.push(FeedEvent {
+                position,
+                salt,
+                item,
+            });
         }
         let in_run_off = agreement.state == AgreementState::RunOff;
         let end = agreement.facts.end(&agreement.terms);
-        let until = if in_run_off { end.plus_ms(agreement.terms.run_off_ms.unwrap_or(0)) } else { end };
-        let body = FeedBatch { dataset: agreement.terms.dataset, lane: poll.lane, next, events };
+        let until = if in_run_off {
+            end.plus_ms(agreement.terms.run_off_ms.unwrap_or(0))
+        } else {
+            end
+        };
+        let body = FeedBatch {
+            dataset: agreement.terms.dataset,
+            lane: poll.lane,
+            next,
+            events,
+        };
         let answer = PeerAnswer::Feed(self.envelope(turn, &poll.from, body));
-        let guard = Some(Guard { until, agreement: agreement.id, to: poll.from.clone() });
-        turn.push(Effect::ReplyPeer { to: poll.reply, answer, guard });
+        let guard = Some(Guard {
+            until,
+            agreement: agreement.id,
+            to: poll.from.clone(),
+        });
+        turn.push(Effect::ReplyPeer {
+            to: poll.reply,
+            answer,
+            guard,
+        });
     }
 
     fn answer_empty(&self, turn: &mut Turn<'_>, poll: &Parked) {
-        let dataset = self.dataset_of(&poll.transfer).unwrap_or(Dataset::LockerStations);
-        let body = FeedBatch { dataset, lane: poll.lane, next: poll.after, events: Vec::new() };
+        let dataset = self
+            .dataset_of(&poll.transfer)
+            .unwrap_or(Dataset::LockerStations);
+        let body = FeedBatch {
+            dataset,
+            lane: poll.lane,
+            next: poll.after,
+            events: Vec::new(),
+        };
         let answer = PeerAnswer::Feed(self.envelope(turn, &poll.from, body));
-        turn.push(Effect::ReplyPeer { to: poll.reply, answer, guard: None });
+        turn.push(Effect::ReplyPeer {
+            to: poll.reply,
+            answer,
+            guard: None,
+        });
     }
 
-    fn receipt(&mut self, turn: &mut Turn<'_>, from: &ParticipantId, transfer: &WireId, envelope: &Envelope<FeedReceipt>) -> Result<PeerAnswer, Problem> {
+    fn receipt(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        transfer: &WireId,
+        envelope: &Envelope<FeedReceipt>,
+    ) -> Result<PeerAnswer, Problem> {
         let unknown = || problem::not_found("transfer");
-        let known = self.state.book.transfers.get(transfer).ok_or_else(unknown)?;
+        let known = self
+            .state
+            .book
+            .transfers
+            .get(transfer)
+            .ok_or_else(unknown)?;
         if &known.peer != from || known.party != Party::Provider {
             return Err(unknown());
         }
         let dataset = self.dataset_of(transfer).ok_or_else(unknown)?;
         let FeedReceipt { lane, next } = envelope.body;
-        let feed = self.state.channels.get(from).and_then(|c| c.outbound.get(&dataset));
+        let feed = self
+            .state
+            .channels
+            .get(from)
+            .and_then(|c| c.outbound.get(&dataset));
         let released = feed.map_or(0, |feed| feed.lane(lane).released);
         if next > released {
             return Err(problem::field(
@@ -312,19 +505,41 @@ impl Node {
                 422,
                 "a receipt for what was not released",
                 "/body/next",
-                format!("`{next}` is beyond the last released position {released}; receipt what you hold"),
+                format!(
+                    "`{next}` is beyond the last released position {released}; receipt what you hold"
+                ),
             ));
         }
         self.take_evidence(turn, from, &envelope.evidence)?;
-        if feed_has(self.state.channels.get(from).and_then(|c| c.outbound.get(&dataset)), lane, next) {
-            self.record(turn, Record::Receipted { from: from.clone(), dataset, lane, next });
+        if feed_has(
+            self.state
+                .channels
+                .get(from)
+                .and_then(|c| c.outbound.get(&dataset)),
+            lane,
+            next,
+        ) {
+            self.record(
+                turn,
+                Record::Receipted {
+                    from: from.clone(),
+                    dataset,
+                    lane,
+                    next,
+                },
+            );
         }
         Ok(PeerAnswer::Evidence(self.evidence_for(turn, from)))
     }
 }
 
 fn feed_has(feed: Option<&super::state::feed::Feed>, lane: Lane, next: u64) -> bool {
-    feed.is_some_and(|feed| feed.lane(lane).outstanding.front().is_some_and(|batch| batch.last() <= next))
+    feed.is_some_and(|feed| {
+        feed.lane(lane)
+            .outstanding
+            .front()
+            .is_some_and(|batch| batch.last() <= next)
+    })
 }
 
 fn cursor_problem(after: u64, released: u64, outstanding: Option<u64>) -> Problem {
@@ -334,7 +549,9 @@ fn cursor_problem(after: u64, released: u64, outstanding: Option<u64>) -> Proble
         409,
         "no batch begins there",
         "after",
-        format!("`{after}` is no boundary; go on after position {oldest} or {released}: what you receipted is not sent again"),
+        format!(
+            "`{after}` is no boundary; go on after position {oldest} or {released}: what you receipted is not sent again"
+        ),
     )
 }
 

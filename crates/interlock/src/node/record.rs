@@ -10,8 +10,8 @@ use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{
-    CourierId, DepositId, IdempotencyKey, Marketplace, MerchantId, MessageId, ParcelId,
-    ParticipantId, RequestId, StationId, WireId,
+    DepositId, IdempotencyKey, Marketplace, MerchantId, MessageId, ParcelId, ParticipantId,
+    RequestId, StationId, WireId,
 };
 use interlock_core::locker::Stay;
 use interlock_core::parcel::{Consent, Generation, Preference, SizeClass};

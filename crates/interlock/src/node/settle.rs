@@ -32,12 +32,22 @@ impl Node {
             .map(|(a, state)| (a.id.clone(), state))
             .collect();
         for (id, state) in changed {
-            self.record(turn, Record::AgreementState { agreement: id.clone(), state });
-            let Some(agreement) = self.state.book.agreements.get(&id).cloned() else { continue };
+            self.record(
+                turn,
+                Record::AgreementState {
+                    agreement: id.clone(),
+                    state,
+                },
+            );
+            let Some(agreement) = self.state.book.agreements.get(&id).cloned() else {
+                continue;
+            };
             tracing::info!(agreement = %id, dataset = %agreement.terms.dataset, state = state.as_str(), "an agreement changed its state");
             self.agreement_leaf(turn, &agreement, state.as_str());
             if agreement.provider == self.state.me {
-                self.live.ready.insert((agreement.consumer.clone(), agreement.terms.dataset));
+                self.live
+                    .ready
+                    .insert((agreement.consumer.clone(), agreement.terms.dataset));
             } else if state == AgreementState::InForce {
                 self.request_transfer(turn, &id);
             }
@@ -46,7 +56,8 @@ impl Node {
     }
 
     fn next_settle(&self, now: Timestamp) -> Option<Timestamp> {
-        let next = |a: &super::agreements::Agreement| agreement::next_change_at(&a.facts, &a.terms, now);
+        let next =
+            |a: &super::agreements::Agreement| agreement::next_change_at(&a.facts, &a.terms, now);
         self.state.book.agreements.values().filter_map(next).min()
     }
 
@@ -70,12 +81,21 @@ impl Node {
     }
 
     /// The answer to a call of ours.
-    pub(super) fn answered(&mut self, turn: &mut Turn<'_>, call: CallId, outcome: Result<PeerAnswer, CallFailure>) {
-        let Some(purpose) = self.live.calls.remove(&call) else { return };
+    pub(super) fn answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        call: CallId,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
+        let Some(purpose) = self.live.calls.remove(&call) else {
+            return;
+        };
         match purpose {
             Purpose::Pull(key) => self.pulled(turn, key, outcome),
             Purpose::Receipt(key) => self.receipt_answered(turn, &key, outcome),
-            Purpose::Lookup { to, request_id } => self.lookup_answered(turn, &to, request_id, outcome),
+            Purpose::Lookup { to, request_id } => {
+                self.lookup_answered(turn, &to, request_id, outcome)
+            }
             Purpose::LookupReceipt(to) => {
                 if let Ok(PeerAnswer::Evidence(evidence)) = outcome
                     && let Err(problem) = self.take_evidence(turn, &to, &evidence)

@@ -17,27 +17,55 @@ use crate::identity::partner::Role;
 
 impl Node {
     /// `PUT /stations`.
-    pub(super) fn put_stations(&mut self, turn: &mut Turn<'_>, stations: Vec<Station>) -> Result<LocalAnswer, Problem> {
+    pub(super) fn put_stations(
+        &mut self,
+        turn: &mut Turn<'_>,
+        stations: Vec<Station>,
+    ) -> Result<LocalAnswer, Problem> {
         if !self.config.roles.contains(&Role::LockerOperator) {
-            return Err(problem::problem("not-an-operator", 409, "no stations here",
-                "this node's participant is no locker operator; add the role `locker-operator` to `interlock.toml`"));
+            return Err(problem::problem(
+                "not-an-operator",
+                409,
+                "no stations here",
+                "this node's participant is no locker operator; add the role `locker-operator` to `interlock.toml`",
+            ));
         }
         for (at, station) in stations.iter().enumerate() {
-            let in_use = self.state.stations.get(&station.id).is_some_and(|own| own.is_in_use());
-            let same = self.state.stations.get(&station.id).is_none_or(|own| own.station.capacity == station.capacity);
+            let in_use = self
+                .state
+                .stations
+                .get(&station.id)
+                .is_some_and(|own| own.is_in_use());
+            let same = self
+                .state
+                .stations
+                .get(&station.id)
+                .is_none_or(|own| own.station.capacity == station.capacity);
             if in_use && !same {
-                return Err(field("station-in-use", 409, "the station is in use", &format!("/stations/{at}/capacity"),
-                    "parcels lie there; change its compartments when it is empty"));
+                return Err(field(
+                    "station-in-use",
+                    409,
+                    "the station is in use",
+                    &format!("/stations/{at}/capacity"),
+                    "parcels lie there; change its compartments when it is empty",
+                ));
             }
         }
         let count = stations.len();
         for station in stations {
-            let known = self.state.stations.get(&station.id).is_some_and(|own| own.station == station);
+            let known = self
+                .state
+                .stations
+                .get(&station.id)
+                .is_some_and(|own| own.station == station);
             if !known {
                 self.record(turn, Record::Station(Box::new(station)));
             }
         }
-        Ok(LocalAnswer::Json { status: 200, body: json!({ "stations": count }) })
+        Ok(LocalAnswer::Json {
+            status: 200,
+            body: json!({ "stations": count }),
+        })
     }
 
     /// `GET /stations`: ours, then partners'.
@@ -57,21 +85,38 @@ impl Node {
 
     /// `GET /stations/{id}`.
     pub(super) fn station_answer(&self, id: &StationId) -> Result<LocalAnswer, Problem> {
-        let own = self.state.stations.get(id).ok_or_else(|| problem::not_found("station"))?;
-        Ok(LocalAnswer::Json { status: 200, body: station_view(own) })
+        let own = self
+            .state
+            .stations
+            .get(id)
+            .ok_or_else(|| problem::not_found("station"))?;
+        Ok(LocalAnswer::Json {
+            status: 200,
+            body: station_view(own),
+        })
     }
 
     /// Name of the partner's station where a parcel lies, as the partner showed it.
     pub(super) fn station_seen_of(&self, parcel: &Parcel) -> Option<String> {
-        let entry = parcel.events.iter().rev().find(|e| e.event.step.is_locker())?;
-        let (Some(from), Some(Place::Station(station))) = (&entry.from, &entry.event.place) else { return None };
+        let entry = parcel
+            .events
+            .iter()
+            .rev()
+            .find(|e| e.event.step.is_locker())?;
+        let (Some(from), Some(Place::Station(station))) = (&entry.from, &entry.event.place) else {
+            return None;
+        };
         Some(self.seen_name(from, station))
     }
 
     /// Name of a partner's station; its id where no name was shown.
     pub(super) fn seen_name(&self, from: &ParticipantId, station: &StationId) -> String {
-        let seen = self.state.stations_seen.get(&(from.clone(), station.clone()));
-        seen.and_then(|s| s.name.clone()).unwrap_or_else(|| station.as_str().to_owned())
+        let seen = self
+            .state
+            .stations_seen
+            .get(&(from.clone(), station.clone()));
+        seen.and_then(|s| s.name.clone())
+            .unwrap_or_else(|| station.as_str().to_owned())
     }
 }
 

@@ -31,8 +31,17 @@ impl ContentKeys for BTreeMap<(u32, u32), [u8; 32]> {
 impl<'a> Turn<'a> {
     /// Begins a step at `now` over `state`.
     pub fn new(now: ClockInterval, rng: &'a mut dyn Rng, state: &State) -> Self {
-        let now = ClockInterval { earliest: now.earliest.max(state.high), latest: now.latest.max(state.high) };
-        Self { now, rng, effects: Vec::new(), keys: BTreeMap::new(), reserved: state.next_slot }
+        let now = ClockInterval {
+            earliest: now.earliest.max(state.high),
+            latest: now.latest.max(state.high),
+        };
+        Self {
+            now,
+            rng,
+            effects: Vec::new(),
+            keys: BTreeMap::new(),
+            reserved: state.next_slot,
+        }
     }
 
     /// The time that records of this step carry.
@@ -77,7 +86,11 @@ impl<'a> Turn<'a> {
     /// Seals personal data under a new key in the next free slot; the key is an effect of this step.
     pub fn seal<T: Serialize>(&mut self, value: &T) -> Option<Sealed> {
         let today = u32::try_from(self.at().as_millis().div_euclid(DAY_MS)).unwrap_or(0);
-        let (day, slot) = if self.reserved.0 >= today { self.reserved } else { (today, 0) };
+        let (day, slot) = if self.reserved.0 >= today {
+            self.reserved
+        } else {
+            (today, 0)
+        };
         let Fresh { sealed, key } = content::seal(value, day, slot, self.rng)?;
         self.reserved = (day, slot + 1);
         self.keys.insert((day, slot), key);

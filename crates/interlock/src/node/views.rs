@@ -25,7 +25,10 @@ impl Node {
                 break;
             }
             next = position;
-            let denied = matches!(entry.outcome, LedgerOutcome::Denied { .. } | LedgerOutcome::Voided);
+            let denied = matches!(
+                entry.outcome,
+                LedgerOutcome::Denied { .. } | LedgerOutcome::Voided
+            );
             if denied == denials {
                 items.push(self.ledger_item(position, entry));
             }
@@ -36,8 +39,12 @@ impl Node {
     fn ledger_item(&self, position: u64, entry: &LedgerEntry) -> Value {
         let waybill = |id| self.state.parcels.get(id).map(|p| p.waybill.to_text());
         let outcome = match &entry.outcome {
-            LedgerOutcome::Batch { lane, events } => json!({ "released": events, "lane": lane.as_str() }),
-            LedgerOutcome::Contact { parcel, form } => json!({ "released": 1, "parcel": waybill(*parcel), "contactForm": form.as_str() }),
+            LedgerOutcome::Batch { lane, events } => {
+                json!({ "released": events, "lane": lane.as_str() })
+            }
+            LedgerOutcome::Contact { parcel, form } => {
+                json!({ "released": 1, "parcel": waybill(*parcel), "contactForm": form.as_str() })
+            }
             LedgerOutcome::Denied { reason } => json!({ "denied": reason }),
             LedgerOutcome::Voided => json!({ "denied": "voided" }),
         };
@@ -157,7 +164,12 @@ impl Node {
                 })
             })
             .collect();
-        let under_way = self.state.deposits.values().filter(|d| !d.stay.phase().is_over()).count();
+        let under_way = self
+            .state
+            .deposits
+            .values()
+            .filter(|d| !d.stay.phase().is_over())
+            .count();
         json!({
             "id": self.config.id.as_str(),
             "name": self.config.name,

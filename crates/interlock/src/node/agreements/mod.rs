@@ -176,7 +176,9 @@ impl Book {
         let mut found: Vec<&Agreement> = self
             .agreements
             .values()
-            .filter(|a| &a.provider == provider && &a.consumer == consumer && a.terms.dataset == dataset)
+            .filter(|a| {
+                &a.provider == provider && &a.consumer == consumer && a.terms.dataset == dataset
+            })
             .collect();
         found.sort_by_key(|a| std::cmp::Reverse(a.terms.from));
         found.into_iter()

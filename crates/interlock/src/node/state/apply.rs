@@ -24,14 +24,22 @@ impl State {
     ///
     /// # Errors
     /// [`ReplayError`] if it refers to something that was never recorded.
-    pub fn apply(&mut self, at: Timestamp, record: &Record, keys: &dyn ContentKeys) -> Result<(), ReplayError> {
+    pub fn apply(
+        &mut self,
+        at: Timestamp,
+        record: &Record,
+        keys: &dyn ContentKeys,
+    ) -> Result<(), ReplayError> {
         self.high = self.high.max(at);
         for sealed in record.sealed() {
-            self.next_slot = self.next_slot.max((sealed.day, sealed.slot.saturating_add(1)));
+            self.next_slot = self
+                .next_slot
+                .max((sealed.day, sealed.slot.saturating_add(1)));
         }
         match record {
             Record::Partner(partner) => {
-                self.partners.insert(partner.id.clone(), (**partner).clone());
+                self.partners
+                    .insert(partner.id.clone(), (**partner).clone());
             }
             Record::PartnerRemoved(id) => {
                 self.partners.remove(id);
@@ -46,32 +54,59 @@ impl State {
                 self.book.offers.remove(id);
             }
             Record::Negotiation(negotiation) => {
-                self.book.negotiations.insert(negotiation.id.clone(), (**negotiation).clone());
+                self.book
+                    .negotiations
+                    .insert(negotiation.id.clone(), (**negotiation).clone());
             }
             Record::Agreement(agreement) => {
-                self.book.agreements.insert(agreement.id.clone(), (**agreement).clone());
+                self.book
+                    .agreements
+                    .insert(agreement.id.clone(), (**agreement).clone());
             }
-            Record::AgreementState { agreement, state } => self.agreement_entered(at, agreement, *state)?,
+            Record::AgreementState { agreement, state } => {
+                self.agreement_entered(at, agreement, *state)?
+            }
             Record::Transfer(transfer) => {
-                self.book.transfers.insert(transfer.id.clone(), (**transfer).clone());
+                self.book
+                    .transfers
+                    .insert(transfer.id.clone(), (**transfer).clone());
             }
             Record::Cooperation(cooperation) => {
-                self.book.cooperations.insert(cooperation.id.clone(), (**cooperation).clone());
+                self.book
+                    .cooperations
+                    .insert(cooperation.id.clone(), (**cooperation).clone());
             }
             Record::Parcel(parcel) => self.parcel(at, parcel, keys),
-            Record::Claimed { parcel, claimant, token } => self.claimed(*parcel, claimant, *token)?,
+            Record::Claimed {
+                parcel,
+                claimant,
+                token,
+            } => self.claimed(*parcel, claimant, *token)?,
             Record::Event(event) => self.own_event(at, event)?,
             Record::Station(station) => self.station(at, station),
             Record::Deposit(deposit) => self.deposit(at, deposit, keys)?,
-            Record::Stay { deposit, stay, compartment } => self.stay(at, *deposit, stay, *compartment)?,
+            Record::Stay {
+                deposit,
+                stay,
+                compartment,
+            } => self.stay(at, *deposit, stay, *compartment)?,
             Record::Notifier { deposit, teller } => self.teller(*deposit, teller)?,
             Record::LookupAsked(asked) => self.lookup_asked(at, asked)?,
-            Record::LookupAnswered { from, request_id, outcomes } => {
+            Record::LookupAnswered {
+                from,
+                request_id,
+                outcomes,
+            } => {
                 self.lookup_answered(from, *request_id, outcomes, keys)?;
             }
             Record::BatchReleased(batch) => self.batch_released(at, batch)?,
             Record::LookupReleased(lookup) => self.lookup_released(at, lookup)?,
-            Record::Denied { to, dataset, reason, leaf } => {
+            Record::Denied {
+                to,
+                dataset,
+                reason,
+                leaf,
+            } => {
                 self.append_leaf(to, leaf)?;
                 self.count_denial(reason);
                 self.ledger.push(LedgerEntry {
@@ -80,27 +115,58 @@ impl State {
                     dataset: *dataset,
                     agreement: None,
                     purpose: None,
-                    outcome: LedgerOutcome::Denied { reason: reason.clone() },
+                    outcome: LedgerOutcome::Denied {
+                        reason: reason.clone(),
+                    },
                 });
             }
-            Record::Mirrored { from, first, leaves, checkpoint } => {
-                self.mirrored(at, from, *first, leaves, checkpoint).map_err(|_| ReplayError("mirrored leaves do not fit"))?;
+            Record::Mirrored {
+                from,
+                first,
+                leaves,
+                checkpoint,
+            } => {
+                self.mirrored(at, from, *first, leaves, checkpoint)
+                    .map_err(|_| ReplayError("mirrored leaves do not fit"))?;
             }
             Record::Leaf { to, leaf } => {
                 self.append_leaf(to, leaf)?;
             }
-            Record::Receipted { from, dataset, lane, next } => {
+            Record::Receipted {
+                from,
+                dataset,
+                lane,
+                next,
+            } => {
                 let channel = self.channel_mut(from);
-                channel.outbound.entry(*dataset).or_default().receipted(*lane, *next);
+                channel
+                    .outbound
+                    .entry(*dataset)
+                    .or_default()
+                    .receipted(*lane, *next);
             }
             Record::BatchReceived(batch) => self.batch_received(at, batch, keys)?,
             Record::Message { id, parcel, kind } => self.message(at, *id, *parcel, *kind),
             Record::MessageDone { id, outcome } => self.message_done(at, *id, outcome)?,
-            Record::Keyed { caller, key, body, effect } => {
-                let entry = Keyed { body: *body, effect: effect.clone(), at };
+            Record::Keyed {
+                caller,
+                key,
+                body,
+                effect,
+            } => {
+                let entry = Keyed {
+                    body: *body,
+                    effect: effect.clone(),
+                    at,
+                };
                 self.keyed.insert((*caller, key.clone()), entry);
             }
-            Record::Alert { kind, parcel, partner, detail } => self.alerts.push(Alert {
+            Record::Alert {
+                kind,
+                parcel,
+                partner,
+                detail,
+            } => self.alerts.push(Alert {
                 at,
                 kind: *kind,
                 parcel: *parcel,
@@ -112,15 +178,28 @@ impl State {
         Ok(())
     }
 
-    fn agreement_entered(&mut self, at: Timestamp, id: &interlock_core::ids::WireId, state: AgreementState) -> Result<(), ReplayError> {
-        let agreement = self.book.agreements.get_mut(id).ok_or(ReplayError("an agreement is unknown"))?;
+    fn agreement_entered(
+        &mut self,
+        at: Timestamp,
+        id: &interlock_core::ids::WireId,
+        state: AgreementState,
+    ) -> Result<(), ReplayError> {
+        let agreement = self
+            .book
+            .agreements
+            .get_mut(id)
+            .ok_or(ReplayError("an agreement is unknown"))?;
         agreement.state = state;
         if agreement.provider != self.me {
             return Ok(());
         }
         let (consumer, dataset) = (agreement.consumer.clone(), agreement.terms.dataset);
         let covers_from = agreement.terms.coverage_start();
-        let feed = self.channel_mut(&consumer).outbound.entry(dataset).or_default();
+        let feed = self
+            .channel_mut(&consumer)
+            .outbound
+            .entry(dataset)
+            .or_default();
         match state {
             AgreementState::InForce => {
                 feed.cover(covers_from);
@@ -153,14 +232,26 @@ impl State {
     }
 
     fn batch_released(&mut self, at: Timestamp, batch: &BatchReleased) -> Result<(), ReplayError> {
-        let leaf = if batch.salts.is_empty() { 0 } else { self.append_leaf(&batch.to, &batch.leaf)? };
+        let leaf = if batch.salts.is_empty() {
+            0
+        } else {
+            self.append_leaf(&batch.to, &batch.leaf)?
+        };
         let channel = self.channel_mut(&batch.to);
         let feed = channel.outbound.entry(batch.dataset).or_default();
-        feed.release(batch.lane, batch.taken, &batch.withheld, &batch.salts, &batch.agreement, leaf);
+        feed.release(
+            batch.lane,
+            batch.taken,
+            &batch.withheld,
+            &batch.salts,
+            &batch.agreement,
+            leaf,
+        );
         if batch.salts.is_empty() {
             return Ok(());
         }
-        let events = u32::try_from(batch.salts.len()).map_err(|_| ReplayError("a batch is too large"))?;
+        let events =
+            u32::try_from(batch.salts.len()).map_err(|_| ReplayError("a batch is too large"))?;
         self.counters.releases += u64::from(events);
         self.ledger.push(LedgerEntry {
             at,
@@ -168,12 +259,19 @@ impl State {
             dataset: batch.dataset,
             agreement: Some(batch.agreement.clone()),
             purpose: None,
-            outcome: LedgerOutcome::Batch { lane: batch.lane, events },
+            outcome: LedgerOutcome::Batch {
+                lane: batch.lane,
+                events,
+            },
         });
         Ok(())
     }
 
-    fn lookup_released(&mut self, at: Timestamp, lookup: &LookupReleased) -> Result<(), ReplayError> {
+    fn lookup_released(
+        &mut self,
+        at: Timestamp,
+        lookup: &LookupReleased,
+    ) -> Result<(), ReplayError> {
         for leaf in &lookup.leaves {
             self.append_leaf(&lookup.to, leaf)?;
         }
@@ -188,15 +286,28 @@ impl State {
                 outcome,
             };
             match outcome {
-                LookupDecision::Released { parcel, form, lease } => {
+                LookupDecision::Released {
+                    parcel,
+                    form,
+                    lease,
+                } => {
                     self.counters.releases += 1;
                     let channel = self.channel_mut(&lookup.to);
-                    channel.usage.entry(dataset).or_default().debit(lookup.day, *parcel);
-                    self.ledger.push(entry(LedgerOutcome::Contact { parcel: *parcel, form: *form }));
+                    channel
+                        .usage
+                        .entry(dataset)
+                        .or_default()
+                        .debit(lookup.day, *parcel);
+                    self.ledger.push(entry(LedgerOutcome::Contact {
+                        parcel: *parcel,
+                        form: *form,
+                    }));
                     self.contact_used(at, *parcel, lookup, *form, lease.as_ref());
                 }
                 LookupDecision::Denied { reason } => {
-                    self.ledger.push(entry(LedgerOutcome::Denied { reason: reason.clone() }));
+                    self.ledger.push(entry(LedgerOutcome::Denied {
+                        reason: reason.clone(),
+                    }));
                     self.count_denial(reason);
                 }
             }
@@ -212,18 +323,39 @@ impl State {
         Ok(())
     }
 
-    fn message(&mut self, at: Timestamp, id: interlock_core::ids::MessageId, parcel: interlock_core::ids::ParcelId, kind: MessageKind) {
+    fn message(
+        &mut self,
+        at: Timestamp,
+        id: interlock_core::ids::MessageId,
+        parcel: interlock_core::ids::ParcelId,
+        kind: MessageKind,
+    ) {
         let deposit = self.parcels.get(parcel).and_then(|p| p.deposit);
         if let Some(state) = deposit.and_then(|d| self.deposits.get_mut(&d)) {
             state.message = Some(id);
         }
-        let state = MessageState { parcel, deposit, kind, queued_at: at, delivered_at: None, refused: None };
+        let state = MessageState {
+            parcel,
+            deposit,
+            kind,
+            queued_at: at,
+            delivered_at: None,
+            refused: None,
+        };
         self.messages.insert(id, state);
         self.told.insert((parcel, deposit, kind));
     }
 
-    fn message_done(&mut self, at: Timestamp, id: interlock_core::ids::MessageId, outcome: &MessageOutcome) -> Result<(), ReplayError> {
-        let message = self.messages.get_mut(&id).ok_or(ReplayError("a message is unknown"))?;
+    fn message_done(
+        &mut self,
+        at: Timestamp,
+        id: interlock_core::ids::MessageId,
+        outcome: &MessageOutcome,
+    ) -> Result<(), ReplayError> {
+        let message = self
+            .messages
+            .get_mut(&id)
+            .ok_or(ReplayError("a message is unknown"))?;
         match outcome {
             MessageOutcome::Delivered => {
                 message.delivered_at = Some(at);
@@ -235,14 +367,21 @@ impl State {
     }
 
     /// Appends an encoded leaf to our log toward `to` and returns its index.
-    pub(super) fn append_leaf(&mut self, to: &ParticipantId, leaf: &Blob) -> Result<u64, ReplayError> {
+    pub(super) fn append_leaf(
+        &mut self,
+        to: &ParticipantId,
+        leaf: &Blob,
+    ) -> Result<u64, ReplayError> {
         let leaf = Leaf::decode(&leaf.0).map_err(|_| ReplayError("a leaf cannot be read"))?;
         if let LeafBody::Receipt(receipt) = &leaf.body {
             let channel = self.channel_mut(to);
             channel.receipted = receipt.size;
             channel.owes_receipt = false;
         }
-        self.channel_mut(to).out.append(&leaf).map_err(|_| ReplayError("a leaf does not fit its log"))
+        self.channel_mut(to)
+            .out
+            .append(&leaf)
+            .map_err(|_| ReplayError("a leaf does not fit its log"))
     }
 
     pub(super) fn count_denial(&mut self, reason: &str) {

@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use interlock_core::dataset::Dataset;
 use ed25519_dalek::VerifyingKey;
+use interlock_core::dataset::Dataset;
 use interlock_core::ids::{DepositId, ParcelId, ParticipantId, RequestId, WireId};
 use interlock_core::time::Timestamp;
 use interlock_journal::bilateral::{Leaf, LeafBody, MirrorLog, OutLog};
@@ -76,7 +76,11 @@ impl Channel {
                 LeafBody::Receipt(receipt) => {
                     // A receipt that does not fit was refused when it came.
                     if self.out.receipted(receipt).is_ok() {
-                        while self.answered.front().is_some_and(|a| a.log_size <= receipt.size) {
+                        while self
+                            .answered
+                            .front()
+                            .is_some_and(|a| a.log_size <= receipt.size)
+                        {
                             self.answered.pop_front();
                         }
                     }
@@ -178,7 +182,11 @@ impl UsageState {
     pub fn seen(&self, day: i64, parcel: ParcelId) -> interlock_core::decide::Usage {
         let today = day == self.day;
         interlock_core::decide::Usage {
-            parcels_today: if today { u32::try_from(self.parcels.len()).unwrap_or(u32::MAX) } else { 0 },
+            parcels_today: if today {
+                u32::try_from(self.parcels.len()).unwrap_or(u32::MAX)
+            } else {
+                0
+            },
             parcel_counted_today: today && self.parcels.contains(&parcel),
             releases_of_parcel: self.releases.get(&parcel).copied().unwrap_or(0),
         }

@@ -142,23 +142,37 @@ impl Feed {
         let live = std::mem::take(&mut self.live.ready);
         let backlog = std::mem::take(&mut self.backlog.ready);
         let held = std::mem::take(&mut self.held);
-        let mut all: Vec<Queued> = backlog.into_iter().chain(live.into_iter().inspect(|item| {
-            if let Some(key) = item.key() {
-                *self.behind.entry(key).or_default() += 1;
-            }
-        })).chain(held).collect();
+        let mut all: Vec<Queued> = backlog
+            .into_iter()
+            .chain(live.into_iter().inspect(|item| {
+                if let Some(key) = item.key() {
+                    *self.behind.entry(key).or_default() += 1;
+                }
+            }))
+            .chain(held)
+            .collect();
         all.sort_by_key(|item| item.arose_at);
         self.held = all.into();
     }
 
     /// The first `taken` ready items of a lane left as one batch, but for those whose index is in
     /// `withheld`, which wait.
-    pub fn release(&mut self, lane: Lane, taken: u32, withheld: &[u32], salts: &[RequestId], agreement: &WireId, leaf: u64) {
+    pub fn release(
+        &mut self,
+        lane: Lane,
+        taken: u32,
+        withheld: &[u32],
+        salts: &[RequestId],
+        agreement: &WireId,
+        leaf: u64,
+    ) {
         let mut salts = salts.iter();
         let mut items = Vec::new();
         let mut waiting = Vec::new();
         for index in 0..taken {
-            let Some(item) = self.lane_mut(lane).ready.pop_front() else { break };
+            let Some(item) = self.lane_mut(lane).ready.pop_front() else {
+                break;
+            };
             if withheld.contains(&index) {
                 waiting.push(item);
                 continue;
@@ -171,7 +185,9 @@ impl Feed {
             }
         }
         for item in waiting {
-            if lane == Lane::Live && let Some(key) = item.key() {
+            if lane == Lane::Live
+                && let Some(key) = item.key()
+            {
                 self.note_behind(key);
             }
             self.held.push_back(item);
@@ -182,20 +198,33 @@ impl Feed {
         let state = self.lane_mut(lane);
         let first = state.released + 1;
         state.released += items.len() as u64;
-        state.outstanding.push_back(Outstanding { first, items, agreement: agreement.clone(), leaf });
+        state.outstanding.push_back(Outstanding {
+            first,
+            items,
+            agreement: agreement.clone(),
+            leaf,
+        });
     }
 
     /// The consumer holds everything up to `next`, by a receipt.
     pub fn receipted(&mut self, lane: Lane, next: u64) {
         let outstanding = &mut self.lane_mut(lane).outstanding;
-        while outstanding.front().is_some_and(|batch| batch.last() <= next) {
+        while outstanding
+            .front()
+            .is_some_and(|batch| batch.last() <= next)
+        {
             outstanding.pop_front();
         }
     }
 
     /// Whether the same item waits already: the newest state of a thing is shown once.
     pub fn holds(&self, item: &ItemRef) -> bool {
-        let mut all = self.live.ready.iter().chain(&self.backlog.ready).chain(&self.held);
+        let mut all = self
+            .live
+            .ready
+            .iter()
+            .chain(&self.backlog.ready)
+            .chain(&self.held);
         all.any(|queued| &queued.item == item)
     }
 
@@ -234,7 +263,10 @@ mod tests {
     use super::*;
 
     fn item(parcel: u8, index: u32, at: i64) -> Queued {
-        Queued { item: ItemRef::Event(ParcelId::from_bytes([parcel; 16]), index), arose_at: Timestamp::from_millis(at) }
+        Queued {
+            item: ItemRef::Event(ParcelId::from_bytes([parcel; 16]), index),
+            arose_at: Timestamp::from_millis(at),
+        }
     }
 
     fn agreement() -> WireId {
@@ -242,13 +274,19 @@ mod tests {
     }
 
     fn salts(n: usize) -> Vec<RequestId> {
-        (0..n).map(|i| RequestId::from_bytes([i as u8; 16])).collect()
+        (0..n)
+            .map(|i| RequestId::from_bytes([i as u8; 16]))
+            .collect()
     }
 
     fn drain(feed: &mut Feed, lane: Lane) -> Vec<Queued> {
         let n = feed.lane(lane).ready.len() as u32;
         feed.release(lane, n, &[], &salts(n as usize), &agreement(), 0);
-        let out = feed.lane(lane).outstanding.back().map(|b| b.items.iter().map(|(q, _)| q.clone()).collect());
+        let out = feed
+            .lane(lane)
+            .outstanding
+            .back()
+            .map(|b| b.items.iter().map(|(q, _)| q.clone()).collect());
         out.unwrap_or_default()
     }
 
@@ -264,7 +302,10 @@ mod tests {
         assert_eq!(drain(&mut feed, Lane::Live), [item(3, 0, 22)]);
         // Parcel 1's first event is not covered; its second must not overtake it in either lane, but
         // is itself covered and so goes by the backlog lane behind nothing of its own that flows.
-        assert_eq!(drain(&mut feed, Lane::Backlog), [item(2, 0, 11), item(1, 1, 20), item(2, 1, 21)]);
+        assert_eq!(
+            drain(&mut feed, Lane::Backlog),
+            [item(2, 0, 11), item(1, 1, 20), item(2, 1, 21)]
+        );
         assert_eq!(feed.held(), 1);
         assert_eq!(feed.oldest_held(), Some(Timestamp::from_millis(10)));
     }
@@ -281,11 +322,18 @@ mod tests {
         assert_eq!((batch.first, batch.last(), batch.leaf), (1, 2, 7));
         assert_eq!(feed.held(), 2);
         feed.receipted(Lane::Live, 1);
-        assert_eq!(feed.lane(Lane::Live).outstanding.len(), 1, "half a batch is no receipt");
+        assert_eq!(
+            feed.lane(Lane::Live).outstanding.len(),
+            1,
+            "half a batch is no receipt"
+        );
         feed.receipted(Lane::Live, 2);
         assert!(feed.lane(Lane::Live).outstanding.is_empty());
         feed.cover(Timestamp::from_millis(0));
-        assert_eq!(drain(&mut feed, Lane::Backlog), [item(1, 0, 1), item(2, 0, 2)]);
+        assert_eq!(
+            drain(&mut feed, Lane::Backlog),
+            [item(1, 0, 1), item(2, 0, 2)]
+        );
     }
 
     #[test]
@@ -298,6 +346,9 @@ mod tests {
         feed.withdraw();
         assert_eq!((feed.held(), feed.waiting()), (3, 3));
         feed.cover(Timestamp::from_millis(0));
-        assert_eq!(drain(&mut feed, Lane::Backlog), [item(1, 0, 1), item(2, 0, 2), item(3, 0, 3)]);
+        assert_eq!(
+            drain(&mut feed, Lane::Backlog),
+            [item(1, 0, 1), item(2, 0, 2), item(3, 0, 3)]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Applying records about stations, deposits and the contacts that go with them.
 
-use interlock_core::ids::{DepositId, ParticipantId, RequestId, StationId};
 use interlock_core::dataset::Dataset;
+use interlock_core::ids::{DepositId, ParticipantId, RequestId, StationId};
 use interlock_core::locker::Stay;
 use interlock_core::parcel::SizeClass;
 use interlock_core::station::{Compartments, Station, level};
@@ -43,8 +43,14 @@ impl State {
             .map(|a| a.consumer.clone())
             .collect();
         for consumer in consumers {
-            let item = Queued { item: ItemRef::Station(id.clone()), arose_at: at };
-            let known = self.channels.get(&consumer).and_then(|c| c.outbound.get(&Dataset::LockerStations));
+            let item = Queued {
+                item: ItemRef::Station(id.clone()),
+                arose_at: at,
+            };
+            let known = self
+                .channels
+                .get(&consumer)
+                .and_then(|c| c.outbound.get(&Dataset::LockerStations));
             if !known.is_some_and(|feed| feed.holds(&item.item)) {
                 self.enqueue(&consumer, Dataset::LockerStations, item, at);
             }
@@ -55,8 +61,14 @@ impl State {
     pub(super) fn show_all_stations(&mut self, at: Timestamp, consumer: &ParticipantId) {
         let ids: Vec<StationId> = self.stations.keys().cloned().collect();
         for id in ids {
-            let item = Queued { item: ItemRef::Station(id), arose_at: at };
-            let known = self.channels.get(consumer).and_then(|c| c.outbound.get(&Dataset::LockerStations));
+            let item = Queued {
+                item: ItemRef::Station(id),
+                arose_at: at,
+            };
+            let known = self
+                .channels
+                .get(consumer)
+                .and_then(|c| c.outbound.get(&Dataset::LockerStations));
             if !known.is_some_and(|feed| feed.holds(&item.item)) {
                 self.enqueue(consumer, Dataset::LockerStations, item, at);
             }
@@ -65,10 +77,16 @@ impl State {
 
     /// Recomputes the coarse levels of a station; true if one changed.
     fn refresh_levels(&mut self, id: &StationId) -> bool {
-        let Some(own) = self.stations.get_mut(id) else { return false };
+        let Some(own) = self.stations.get_mut(id) else {
+            return false;
+        };
         let before = own.shown;
         for (shown, size) in own.shown.iter_mut().zip(SizeClass::ALL) {
-            *shown = level(*shown, own.compartments.free(size), own.station.capacity.of(size));
+            *shown = level(
+                *shown,
+                own.compartments.free(size),
+                own.station.capacity.of(size),
+            );
         }
         own.shown != before
     }
@@ -79,12 +97,23 @@ impl State {
         }
     }
 
-    pub(super) fn deposit(&mut self, at: Timestamp, record: &DepositRecord, keys: &dyn ContentKeys) -> Result<(), ReplayError> {
-        let own = self.stations.get_mut(&record.station).ok_or(ReplayError("a deposit's station is unknown"))?;
+    pub(super) fn deposit(
+        &mut self,
+        at: Timestamp,
+        record: &DepositRecord,
+        keys: &dyn ContentKeys,
+    ) -> Result<(), ReplayError> {
+        let own = self
+            .stations
+            .get_mut(&record.station)
+            .ok_or(ReplayError("a deposit's station is unknown"))?;
         own.compartments
             .take(record.compartment)
             .map_err(|_| ReplayError("a deposit's compartment is not free"))?;
-        let parcel = self.parcels.get_mut(record.parcel).ok_or(ReplayError("a deposit's parcel is unknown"))?;
+        let parcel = self
+            .parcels
+            .get_mut(record.parcel)
+            .ok_or(ReplayError("a deposit's parcel is unknown"))?;
         parcel.deposit = Some(record.id);
         let deposit = Deposit {
             parcel: record.parcel,
@@ -94,8 +123,14 @@ impl State {
             stay: record.stay.clone(),
             courier: Content::open(&record.courier, keys),
             code: Content::open(&record.code, keys),
-            contact: record.contact.as_ref().map(|sealed| Content::open(sealed, keys)),
-            contact_form: record.contact.as_ref().map(|_| interlock_core::contact::ContactForm::Full),
+            contact: record
+                .contact
+                .as_ref()
+                .map(|sealed| Content::open(sealed, keys)),
+            contact_form: record
+                .contact
+                .as_ref()
+                .map(|_| interlock_core::contact::ContactForm::Full),
             teller: None,
             opened_at: at,
             deposited_at: None,
@@ -107,14 +142,26 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn stay(&mut self, at: Timestamp, id: DepositId, stay: &Stay, change: CompartmentChange) -> Result<(), ReplayError> {
-        let deposit = self.deposits.get_mut(&id).ok_or(ReplayError("a deposit is unknown"))?;
+    pub(super) fn stay(
+        &mut self,
+        at: Timestamp,
+        id: DepositId,
+        stay: &Stay,
+        change: CompartmentChange,
+    ) -> Result<(), ReplayError> {
+        let deposit = self
+            .deposits
+            .get_mut(&id)
+            .ok_or(ReplayError("a deposit is unknown"))?;
         deposit.stay = stay.clone();
         if let Some(deadline) = stay.deadline() {
             deposit.pickup_until = Some(deadline);
         }
         let station = deposit.station.clone();
-        let own = self.stations.get_mut(&station).ok_or(ReplayError("a deposit's station is unknown"))?;
+        let own = self
+            .stations
+            .get_mut(&station)
+            .ok_or(ReplayError("a deposit's station is unknown"))?;
         match change {
             CompartmentChange::None => return Ok(()),
             CompartmentChange::Occupied => {
@@ -135,7 +182,10 @@ impl State {
     }
 
     pub(super) fn teller(&mut self, id: DepositId, teller: &Teller) -> Result<(), ReplayError> {
-        let deposit = self.deposits.get_mut(&id).ok_or(ReplayError("a deposit is unknown"))?;
+        let deposit = self
+            .deposits
+            .get_mut(&id)
+            .ok_or(ReplayError("a deposit is unknown"))?;
         deposit.teller = Some(teller.clone());
         if let Teller::Nobody { reason } = teller {
             self.counters.deposits_refused += 1;
@@ -152,10 +202,19 @@ impl State {
         outcomes: &[ContactOutcome],
         keys: &dyn ContentKeys,
     ) -> Result<(), ReplayError> {
-        let channel = self.channels.get_mut(from).ok_or(ReplayError("an answer's channel is unknown"))?;
-        let asked = channel.asked.remove(&request_id).ok_or(ReplayError("an answer was not asked for"))?;
+        let channel = self
+            .channels
+            .get_mut(from)
+            .ok_or(ReplayError("an answer's channel is unknown"))?;
+        let asked = channel
+            .asked
+            .remove(&request_id)
+            .ok_or(ReplayError("an answer was not asked for"))?;
         for ((id, _, _), outcome) in asked.items.iter().zip(outcomes) {
-            let deposit = self.deposits.get_mut(id).ok_or(ReplayError("a deposit is unknown"))?;
+            let deposit = self
+                .deposits
+                .get_mut(id)
+                .ok_or(ReplayError("a deposit is unknown"))?;
             if let ContactOutcome::Granted { form, contact } = outcome {
                 deposit.contact = Some(Content::<Contact>::open(contact, keys));
                 deposit.contact_form = Some(*form);

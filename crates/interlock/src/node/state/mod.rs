@@ -281,9 +281,12 @@ impl State {
 
     /// The channel with `partner`, made on first use.
     pub fn channel_mut(&mut self, partner: &ParticipantId) -> &mut Channel {
-        let key = self.partners.get(partner).map(|p| p.key.verifying());
+        let key = self.partners.get(partner).map(|p| *p.key.verifying_key());
         let me = &self.me;
-        let channel = self.channels.entry(partner.clone()).or_insert_with(|| Channel::new(me, partner, key.as_ref()));
+        let channel = self
+            .channels
+            .entry(partner.clone())
+            .or_insert_with(|| Channel::new(me, partner, key.as_ref()));
         if channel.mirror.is_none() && key.is_some() {
             channel.mirror = Channel::new(me, partner, key.as_ref()).mirror;
         }

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use interlock_core::contact::{ContactForm, Recipient};
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{DepositId, Marketplace, MerchantId, ParcelId, ParticipantId};
-use interlock_core::parcel::{ClaimTokenHash, Consent, Generation, Ownership, Preference, SizeClass};
+use interlock_core::parcel::{
+    ClaimTokenHash, Consent, Generation, Ownership, Preference, SizeClass,
+};
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
 
@@ -103,7 +105,13 @@ pub struct ContactUse {
 impl Parcel {
     /// Highest number of the events of `from`, 0 for none.
     pub fn last_number(&self, from: Option<&ParticipantId>) -> u32 {
-        self.events.iter().rev().filter(|e| e.from.as_ref() == from).map(|e| e.event.number).max().unwrap_or(0)
+        self.events
+            .iter()
+            .rev()
+            .filter(|e| e.from.as_ref() == from)
+            .map(|e| e.event.number)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The newest event by its own time; the later accepted of two at one time.
@@ -129,7 +137,9 @@ pub struct Parcels {
 impl Parcels {
     /// The newest generation of a waybill.
     pub fn find(&self, waybill: &Waybill) -> Option<&Parcel> {
-        self.by_waybill.get(waybill).and_then(|at| self.all.get(*at))
+        self.by_waybill
+            .get(waybill)
+            .and_then(|at| self.all.get(*at))
     }
 
     /// The parcel with our id.

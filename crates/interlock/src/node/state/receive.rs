@@ -17,16 +17,31 @@ impl State {
     ///
     /// # Errors
     /// [`MirrorError`]; nothing is changed.
-    pub fn mirrored(&mut self, at: Timestamp, from: &ParticipantId, first: u64, leaves: &[Blob], checkpoint: &str) -> Result<(), MirrorError> {
+    pub fn mirrored(
+        &mut self,
+        at: Timestamp,
+        from: &ParticipantId,
+        first: u64,
+        leaves: &[Blob],
+        checkpoint: &str,
+    ) -> Result<(), MirrorError> {
         let channel = self.channel_mut(from);
-        let mirror = channel.mirror.as_mut().ok_or(MirrorError::Gap { expected: 0 })?;
+        let mirror = channel
+            .mirror
+            .as_mut()
+            .ok_or(MirrorError::Gap { expected: 0 })?;
         let leaves: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.0.as_slice()).collect();
         let accepted = mirror.accept(first, &leaves, checkpoint, at)?;
         channel.note_leaves(accepted.leaves);
         Ok(())
     }
 
-    pub(super) fn batch_received(&mut self, at: Timestamp, batch: &BatchReceived, keys: &dyn ContentKeys) -> Result<(), ReplayError> {
+    pub(super) fn batch_received(
+        &mut self,
+        at: Timestamp,
+        batch: &BatchReceived,
+        keys: &dyn ContentKeys,
+    ) -> Result<(), ReplayError> {
         for item in &batch.items {
             let mut entry = InboxEntry {
                 from: batch.from.clone(),
@@ -38,9 +53,17 @@ impl State {
             };
             match item {
                 ReceivedItem::Advice(_) => self.counters.advices_received += 1,
-                ReceivedItem::Event { parcel, event, pickup_until } => {
-                    let known = self.parcels.get_mut(*parcel).ok_or(ReplayError("a received event's parcel is unknown"))?;
-                    let index = u32::try_from(known.events.len()).map_err(|_| ReplayError("a parcel has too many events"))?;
+                ReceivedItem::Event {
+                    parcel,
+                    event,
+                    pickup_until,
+                } => {
+                    let known = self
+                        .parcels
+                        .get_mut(*parcel)
+                        .ok_or(ReplayError("a received event's parcel is unknown"))?;
+                    let index = u32::try_from(known.events.len())
+                        .map_err(|_| ReplayError("a parcel has too many events"))?;
                     if event.step.is_final() {
                         known.closed_at = Some(at);
                     }
@@ -59,27 +82,43 @@ impl State {
                 }
                 ReceivedItem::Station(seen) => {
                     entry.station = Some(seen.station.clone());
-                    self.stations_seen.insert((batch.from.clone(), seen.station.clone()), seen.clone());
+                    self.stations_seen
+                        .insert((batch.from.clone(), seen.station.clone()), seen.clone());
                     self.inbox.push(entry);
                 }
                 ReceivedItem::Code { parcel, code } => {
-                    let known = self.parcels.get_mut(*parcel).ok_or(ReplayError("a code's parcel is unknown"))?;
+                    let known = self
+                        .parcels
+                        .get_mut(*parcel)
+                        .ok_or(ReplayError("a code's parcel is unknown"))?;
                     known.code = Some(Content::open(code, keys));
                 }
-                ReceivedItem::Skipped { parcel, number } => self.count_skipped(*parcel, &batch.from, *number),
+                ReceivedItem::Skipped { parcel, number } => {
+                    self.count_skipped(*parcel, &batch.from, *number)
+                }
             }
         }
         let channel = self.channel_mut(&batch.from);
-        channel.inbound.entry(batch.dataset).or_default().advance(batch.lane, batch.next);
+        channel
+            .inbound
+            .entry(batch.dataset)
+            .or_default()
+            .advance(batch.lane, batch.next);
         Ok(())
     }
 
     /// Something that came again, or too late to be put in its place.
-    fn count_skipped(&mut self, parcel: interlock_core::ids::ParcelId, from: &ParticipantId, number: u32) {
-        let had = self
-            .parcels
-            .get(parcel)
-            .is_some_and(|p| p.events.iter().any(|e| e.from.as_ref() == Some(from) && e.event.number == number));
+    fn count_skipped(
+        &mut self,
+        parcel: interlock_core::ids::ParcelId,
+        from: &ParticipantId,
+        number: u32,
+    ) {
+        let had = self.parcels.get(parcel).is_some_and(|p| {
+            p.events
+                .iter()
+                .any(|e| e.from.as_ref() == Some(from) && e.event.number == number)
+        });
         if had {
             self.counters.events_duplicate += 1;
         } else {

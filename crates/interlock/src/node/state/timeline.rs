@@ -19,11 +19,14 @@ use interlock_core::contact::ContactForm;
 impl State {
     pub(super) fn parcel(&mut self, at: Timestamp, record: &ParcelRecord, keys: &dyn ContentKeys) {
         if self.parcels.get(record.id).is_none() {
-            let links = [LinkKind::Tracking, LinkKind::Pickup].map(|kind| (self.links.digest(kind, record.id), kind));
+            let links = [LinkKind::Tracking, LinkKind::Pickup]
+                .map(|kind| (self.links.digest(kind, record.id), kind));
             self.parcels.insert(new_parcel(at, record), links);
         }
         let carrier_says = self.speaks_for_carrier(record);
-        let Some(parcel) = self.parcels.get_mut(record.id) else { return };
+        let Some(parcel) = self.parcels.get_mut(record.id) else {
+            return;
+        };
         let owner_before = parcel.owner().cloned();
         if carrier_says {
             if let Some(owner) = &record.owner {
@@ -35,7 +38,11 @@ impl State {
         } else if let Some(claimant) = &record.source {
             parcel.ownership = parcel.ownership.claim(&Claim::Bare { claimant });
             let token = record.claim.map(ClaimTokenHash::from_bytes);
-            let claim = BareClaim { claimant: claimant.clone(), token, marketplace: record.marketplace.clone() };
+            let claim = BareClaim {
+                claimant: claimant.clone(),
+                token,
+                marketplace: record.marketplace.clone(),
+            };
             if !parcel.claims.contains(&claim) {
                 parcel.claims.push(claim);
             }
@@ -49,12 +56,24 @@ impl State {
                 parcel.recipient = Some(Content::open(sealed, keys));
             }
         }
-        let advised: Vec<ParticipantId> =
-            record.lockers.iter().filter(|locker| !parcel.lockers.contains(locker)).cloned().collect();
+        let advised: Vec<ParticipantId> = record
+            .lockers
+            .iter()
+            .filter(|locker| !parcel.lockers.contains(locker))
+            .cloned()
+            .collect();
         parcel.lockers.extend(advised.iter().cloned());
         let owner_after = parcel.owner().cloned();
         for locker in advised {
-            self.enqueue(&locker, Dataset::PreAdvice, Queued { item: ItemRef::Advice(record.id), arose_at: at }, at);
+            self.enqueue(
+                &locker,
+                Dataset::PreAdvice,
+                Queued {
+                    item: ItemRef::Advice(record.id),
+                    arose_at: at,
+                },
+                at,
+            );
         }
         if owner_before.is_none() && owner_after.is_some() {
             self.route_history(record.id);
@@ -68,12 +87,20 @@ impl State {
             Some(source) => self
                 .partners
                 .get(source)
-                .is_some_and(|p| p.carriers.iter().any(|c| c == record.waybill.carrier())),
+                .is_some_and(|p| p.carriers.iter().any(|c| *c == record.waybill.carrier())),
         }
     }
 
-    pub(super) fn claimed(&mut self, id: ParcelId, claimant: &ParticipantId, token: [u8; 16]) -> Result<(), ReplayError> {
-        let parcel = self.parcels.get_mut(id).ok_or(ReplayError("a claimed parcel is unknown"))?;
+    pub(super) fn claimed(
+        &mut self,
+        id: ParcelId,
+        claimant: &ParticipantId,
+        token: [u8; 16],
+    ) -> Result<(), ReplayError> {
+        let parcel = self
+            .parcels
+            .get_mut(id)
+            .ok_or(ReplayError("a claimed parcel is unknown"))?;
         let owner_before = parcel.owner().cloned();
         let token = ClaimToken::from_bytes(token);
         let claims = parcel.claims.clone();
@@ -93,15 +120,23 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn own_event(&mut self, at: Timestamp, record: &EventRecord) -> Result<(), ReplayError> {
-        let parcel = self.parcels.get_mut(record.parcel).ok_or(ReplayError("an event's parcel is unknown"))?;
+    pub(super) fn own_event(
+        &mut self,
+        at: Timestamp,
+        record: &EventRecord,
+    ) -> Result<(), ReplayError> {
+        let parcel = self
+            .parcels
+            .get_mut(record.parcel)
+            .ok_or(ReplayError("an event's parcel is unknown"))?;
         if record.event.number != parcel.last_number(None) + 1 {
             return Err(ReplayError("an event is numbered out of order"));
         }
         if record.event.step.is_final() {
             parcel.closed_at = Some(at);
         }
-        let index = u32::try_from(parcel.events.len()).map_err(|_| ReplayError("a parcel has too many events"))?;
+        let index = u32::try_from(parcel.events.len())
+            .map_err(|_| ReplayError("a parcel has too many events"))?;
         parcel.events.push(TimelineEvent {
             event: record.event.clone(),
             from: None,
@@ -115,9 +150,14 @@ impl State {
 
     /// Routes what was accepted before the owner was known.
     fn route_history(&mut self, id: ParcelId) {
-        let Some(parcel) = self.parcels.get(id) else { return };
-        let own: Vec<u32> =
-            (0u32..).zip(&parcel.events).filter(|(_, e)| e.from.is_none()).map(|(index, _)| index).collect();
+        let Some(parcel) = self.parcels.get(id) else {
+            return;
+        };
+        let own: Vec<u32> = (0u32..)
+            .zip(&parcel.events)
+            .filter(|(_, e)| e.from.is_none())
+            .map(|(index, _)| index)
+            .collect();
         for index in own {
             self.route(id, index);
         }
@@ -126,37 +166,71 @@ impl State {
     /// Puts an event of our own into the feeds of those who may have it: the owner, and the carrier
     /// where it is agreed that the carrier tells the recipient.
     fn route(&mut self, id: ParcelId, index: u32) {
-        let Some(parcel) = self.parcels.get(id) else { return };
-        let Some(entry) = parcel.events.get(index as usize) else { return };
+        let Some(parcel) = self.parcels.get(id) else {
+            return;
+        };
+        let Some(entry) = parcel.events.get(index as usize) else {
+            return;
+        };
         let (at, locker) = (entry.logged_at, entry.event.step.is_locker());
-        let dataset = if locker { Dataset::LockerEvents } else { Dataset::TrackingEvents };
-        let mut consumers: Vec<ParticipantId> = parcel.owner().filter(|owner| **owner != self.me).cloned().into_iter().collect();
+        let dataset = if locker {
+            Dataset::LockerEvents
+        } else {
+            Dataset::TrackingEvents
+        };
+        let mut consumers: Vec<ParticipantId> = parcel
+            .owner()
+            .filter(|owner| **owner != self.me)
+            .cloned()
+            .into_iter()
+            .collect();
         if locker {
-            consumers.extend(self.carrier_notified(parcel).filter(|carrier| !consumers.contains(carrier)));
+            consumers.extend(
+                self.carrier_notified(parcel)
+                    .filter(|carrier| !consumers.contains(carrier)),
+            );
         }
         for consumer in consumers {
-            self.enqueue(&consumer, dataset, Queued { item: ItemRef::Event(id, index), arose_at: at }, at);
+            self.enqueue(
+                &consumer,
+                dataset,
+                Queued {
+                    item: ItemRef::Event(id, index),
+                    arose_at: at,
+                },
+                at,
+            );
         }
     }
 
     /// The parcel's carrier, if it ever had an agreement with us by which it tells the recipient.
     fn carrier_notified(&self, parcel: &Parcel) -> Option<ParticipantId> {
         let carrier = self.carrier_of(parcel)?;
-        self.book
+        let agreed = self
+            .book
             .between(&self.me, &carrier, Dataset::LockerEvents)
-            .any(|a| a.terms.notifier == Some(Notifier::Carrier))
-            .then_some(carrier)
+            .any(|a| a.terms.notifier == Some(Notifier::Carrier));
+        agreed.then_some(carrier)
     }
 
     /// The partner that carries the parcel.
     pub fn carrier_of(&self, parcel: &Parcel) -> Option<ParticipantId> {
         let carrier = parcel.waybill.carrier();
-        self.partners.values().find(|p| p.carriers.iter().any(|c| c == carrier)).map(|p| p.id.clone())
+        self.partners
+            .values()
+            .find(|p| p.carriers.iter().any(|c| *c == carrier))
+            .map(|p| p.id.clone())
     }
 
     /// Queues an item toward a consumer: ready if an agreement is in force (or its run-off covers the
     /// parcel), held or dropped otherwise, by the last agreement's word.
-    pub(super) fn enqueue(&mut self, consumer: &ParticipantId, dataset: Dataset, item: Queued, at: Timestamp) {
+    pub(super) fn enqueue(
+        &mut self,
+        consumer: &ParticipantId,
+        dataset: Dataset,
+        item: Queued,
+        at: Timestamp,
+    ) {
         let mut flows = false;
         let mut drops = false;
         for (rank, agreement) in self.book.between(&self.me, consumer, dataset).enumerate() {
@@ -171,9 +245,15 @@ impl State {
                 | AgreementState::Ended
                 | AgreementState::Superseded => false,
             };
-            drops |= rank == 0 && agreement.terms.backlog == Some(Backlog::Drop) && agreement.terms.from <= at;
+            drops |= rank == 0
+                && agreement.terms.backlog == Some(Backlog::Drop)
+                && agreement.terms.from <= at;
         }
-        let feed = self.channel_mut(consumer).outbound.entry(dataset).or_default();
+        let feed = self
+            .channel_mut(consumer)
+            .outbound
+            .entry(dataset)
+            .or_default();
         match (flows, drops) {
             (true, _) => feed.push_live(item),
             (false, true) => feed.dropped += 1,
@@ -212,15 +292,24 @@ impl State {
         form: ContactForm,
         lease: Option<&(String, Timestamp)>,
     ) {
-        let Some(parcel) = self.parcels.get_mut(id) else { return };
-        parcel.uses.push(ContactUse { to: lookup.to.clone(), purpose: lookup.purpose.clone(), form, at });
+        let Some(parcel) = self.parcels.get_mut(id) else {
+            return;
+        };
+        parcel.uses.push(ContactUse {
+            to: lookup.to.clone(),
+            purpose: lookup.purpose.clone(),
+            form,
+            at,
+        });
         if let Some((extension, until)) = lease {
             parcel.lease = Some((extension.clone(), *until, lookup.to.clone()));
         }
     }
 
     pub(super) fn contact_deleted(&mut self, id: ParcelId) {
-        let Some(parcel) = self.parcels.get_mut(id) else { return };
+        let Some(parcel) = self.parcels.get_mut(id) else {
+            return;
+        };
         if let Some(recipient) = &mut parcel.recipient {
             recipient.value = None;
         }
