@@ -383,7 +383,8 @@ mod tests {
     fn golden_manifest() {
         let bytes = sample().canonical_bytes();
         expect![[r#"{"cooperation":"urn:uuid:c1","from":"2017-06-03T00:00:00+08:00","mediator":"did:web:post-bureau.example","parties":{"did:web:cainiao.example":{"key":"8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"},"did:web:fengchao.example":{"key":"8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394"}},"policies":{"urn:uuid:1":{"consumer":"did:web:fengchao.example","dataset":"recipient-contact","policy_hash":"abababababababababababababababababababababababababababababababab","provider":"did:web:cainiao.example"},"urn:uuid:2":{"consumer":"did:web:cainiao.example","dataset":"locker-events","policy_hash":"abababababababababababababababababababababababababababababababab","provider":"did:web:fengchao.example"}},"until":"2017-07-01T00:00:00+08:00","version":"1"}"#]].assert_eq(std::str::from_utf8(&bytes).unwrap());
-        expect!["afb4c5d19ad040f3347a7ab9a1afc46d0b788f28118651bb3d607cfb1f42e7ee"].assert_eq(&hex::encode(&sample().hash()));
+        expect!["afb4c5d19ad040f3347a7ab9a1afc46d0b788f28118651bb3d607cfb1f42e7ee"]
+            .assert_eq(&hex::encode(&sample().hash()));
     }
 
     #[test]
