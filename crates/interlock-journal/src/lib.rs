@@ -8,6 +8,7 @@ pub mod bilateral;
 mod bytes;
 pub mod checkpoint;
 pub mod disk;
+pub mod evidence;
 pub mod hex;
 pub mod journal;
 pub mod keyslots;

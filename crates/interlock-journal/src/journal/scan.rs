@@ -139,10 +139,10 @@ impl GroupReader {
                 }
                 Ok((Frame::Record(header, _), size)) => {
                     let wanted = previous.map_or(expected, |p| Some(p.position.next()));
-                    let in_sequence = wanted.is_none_or(|p| p == header.position)
-                        && previous.is_none_or(|p| p.epoch == header.epoch)
-                        && (records as usize) < GROUP_RECORDS_MAX;
-                    if !in_sequence {
+                    if wanted.is_some_and(|position| position != header.position)
+                        || previous.is_some_and(|record| record.epoch != header.epoch)
+                        || records as usize >= GROUP_RECORDS_MAX
+                    {
                         return Ok(Next::None(DamageKind::Sequence));
                     }
                     first.get_or_insert(header.position);
@@ -151,16 +151,14 @@ impl GroupReader {
                     at += size;
                 }
                 Ok((Frame::Commit(header, commit), size)) => {
-                    let (Some(first), Some(last)) = (first, previous) else {
-                        return Ok(Next::None(DamageKind::Sequence));
-                    };
                     let counted = commit.records == records
                         && commit.group_size_bytes as usize == at
-                        && header.position == last.position
-                        && header.epoch == last.epoch;
-                    if !counted {
+                        && previous.is_some_and(|last| {
+                            (last.position, last.epoch) == (header.position, header.epoch)
+                        });
+                    let Some(first) = first.filter(|_| counted) else {
                         return Ok(Next::None(DamageKind::Sequence));
-                    }
+                    };
                     let frames = self.group_bytes(at);
                     if chain.is_some_and(|chain| chain_over(chain, frames) != commit.chain) {
                         return Ok(Next::None(DamageKind::Chain));
@@ -170,9 +168,9 @@ impl GroupReader {
                         offset: self.offset + self.start as u64,
                         size_bytes: self.taken,
                         first,
-                        last: last.position,
+                        last: header.position,
                         chain: commit.chain,
-                        epoch: last.epoch,
+                        epoch: header.epoch,
                     }));
                 }
             }
