@@ -197,8 +197,7 @@ fn contradictions(captured: &[Captured<'_>], report: &mut Report) {
         };
         let same = first.event == event.event
             && first.issuer == event.issuer
-            && first.carrier == event.carrier
-            && first.number == event.number;
+            && first.waybill == event.waybill;
         if !same {
             report.push(
                 format!("/epcisBody/eventList/{}/eventID", event.index),

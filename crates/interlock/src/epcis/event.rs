@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use interlock_core::event::{Place, Step};
 use interlock_core::time::{Timestamp, Zone};
+use interlock_core::waybill::Waybill;
 use serde_json::value::RawValue;
 
 use super::document::unknown_fields;
@@ -72,12 +73,11 @@ pub(super) fn capture<'a>(
     let place = reader.place();
     let event_id = reader.event_id();
     let step = reader.step(place.as_ref());
-    let ((issuer, carrier, number), (at, zone), step) = (parcel?, time?, step?);
+    let ((issuer, waybill), (at, zone), step) = (parcel?, time?, step?);
     Some(Captured {
         index,
         issuer,
-        carrier,
-        number,
+        waybill,
         event: EventDraft {
             step,
             at,
@@ -155,7 +155,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    fn parcel(&mut self) -> Option<(String, String, String)> {
+    fn parcel(&mut self) -> Option<(String, Waybill)> {
         const REMEDY: &str =
             "name one parcel as `https://<issuer's domain>/waybill/<carrier>/<number>`";
         let Some(raw) = self.fields.get("epcList") else {
@@ -171,11 +171,16 @@ impl<'a> Reader<'_, '_, 'a> {
             .report
             .string(epc, &format!("{}/epcList/0", self.base))?;
         let Some((issuer, waybill)) = parse_waybill(&epc) else {
-            let problem = format!("`{}` is no waybill's URI", shown(&epc));
-            self.error("epcList/0", problem, REMEDY);
+            self.error("epcList/0", "is no waybill's URI", REMEDY);
             return None;
         };
-        Some((issuer.into(), waybill.carrier.into(), waybill.number.into()))
+        match waybill {
+            Ok(waybill) => Some((issuer.into(), waybill)),
+            Err(error) => {
+                self.error("epcList/0", error.to_string(), REMEDY);
+                None
+            }
+        }
     }
 
     fn time(&mut self) -> Option<(Timestamp, Zone)> {

@@ -41,10 +41,11 @@ mod tests;
 
 pub use document::parse_document;
 pub use render::{render, render_document};
-pub use uri::{IdBase, Waybill, waybill_uri};
+pub use uri::{IdBase, waybill_uri};
 
 use interlock_core::event::{ParcelEvent, Place, Step};
 use interlock_core::time::{Timestamp, Zone};
+use interlock_core::waybill::Waybill;
 
 /// Longest document, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -61,8 +62,7 @@ pub const ERRORS_MAX: usize = 1_000;
 /// Longest name of a place and longest unknown step, in bytes.
 pub const TEXT_BYTES_MAX: usize = 128;
 
-/// Where Interlock's own words live.
-pub const NAMESPACE: &str = "https://w3id.org/interlock/ns#";
+pub use interlock_core::terms::NAMESPACE;
 
 /// What rendered documents call [`NAMESPACE`].
 const PREFIX: &str = "il";
@@ -98,10 +98,8 @@ pub struct Captured<'a> {
     pub index: usize,
     /// The domain that issued the waybill's URI.
     pub issuer: String,
-    /// The carrier's code in the waybill's URI.
-    pub carrier: String,
-    /// The waybill number.
-    pub number: String,
+    /// The parcel's waybill.
+    pub waybill: Waybill,
     /// What happened.
     pub event: EventDraft,
     /// `eventID`, as given.

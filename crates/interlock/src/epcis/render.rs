@@ -5,10 +5,11 @@
 
 use interlock_core::event::{Place, Step};
 use interlock_core::time::{Timestamp, Zone};
+use interlock_core::waybill::Waybill;
 use serde_json::{Map, Value, json};
 
 use super::hash::Hashed;
-use super::uri::{IdBase, Waybill, parse_place, place_uri, waybill_uri};
+use super::uri::{IdBase, parse_place, place_uri, waybill_uri};
 use super::vocabulary::form;
 use super::{EventDraft, NAMESPACE, PREFIX};
 
@@ -17,7 +18,7 @@ const CONTEXT: &str = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.j
 
 /// One event as EPCIS 2.0 JSON; names are issued under `id_base`. It has an `eventID` unless its
 /// place is a foreign URI that may be a GS1 key: the hash would need its Digital Link form.
-pub fn render(event: &EventDraft, waybill: Waybill<'_>, id_base: &IdBase) -> Value {
+pub fn render(event: &EventDraft, waybill: &Waybill, id_base: &IdBase) -> Value {
     let form = form(&event.step);
     let epc = waybill_uri(id_base, waybill);
     let place = event.place.as_ref().map(|place| place_uri(id_base, place));

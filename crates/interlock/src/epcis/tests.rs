@@ -2,15 +2,15 @@ use expect_test::expect;
 use interlock_core::event::{Place, Step};
 use interlock_core::ids::StationId;
 use interlock_core::time::{Timestamp, Zone};
+use interlock_core::waybill::Waybill;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 
-const WAYBILL: Waybill<'_> = Waybill {
-    carrier: "sf",
-    number: "SF1234567890123",
-};
+fn waybill() -> Waybill {
+    Waybill::parse("sf", "SF1234567890123").unwrap()
+}
 
 fn base() -> IdBase {
     IdBase::parse("sf.example").unwrap()
@@ -79,7 +79,7 @@ fn pointers(change: Value) -> Vec<String> {
 /// The id is the one that the reference implementation of CBV's event hash gives for this document.
 #[test]
 fn a_deposit_is_rendered_with_its_id() {
-    let rendered = render(&event(Step::Deposited, station()), WAYBILL, &base());
+    let rendered = render(&event(Step::Deposited, station()), &waybill(), &base());
     let text = serde_json::to_string_pretty(&render_document(
         vec![rendered],
         Timestamp::from_millis(1_496_246_400_000),
@@ -222,11 +222,9 @@ fn the_original_bytes_and_the_place_of_an_event_are_kept() {
     }
     assert_eq!(captured[1].event.place, Some(Place::Named(sgln.into())));
     assert_eq!(captured[1].event_id.as_deref(), Some("urn:uuid:1"));
-    assert_eq!(
-        (captured[0].issuer.as_str(), captured[0].carrier.as_str()),
-        ("sf.example", "sf")
-    );
-    let rendered = render(&captured[1].event, WAYBILL, &base());
+    assert_eq!(captured[0].issuer, "sf.example");
+    assert_eq!(captured[0].waybill, waybill());
+    let rendered = render(&captured[1].event, &waybill(), &base());
     assert_eq!(rendered["readPoint"]["id"], sgln);
     assert_eq!(
         rendered.get("eventID"),
@@ -291,15 +289,18 @@ fn wrong_values_are_named() {
         "https://id.gs1.org/00/040123450000001112",
         "http://sf.example/waybill/sf/SF1234567890123",
         "https://sf.example/waybill/01/12345678901231",
-        "https://sf.example/waybill/sf/ABCDEFGHIJ",
-        "https://sf.example/waybill/sf/SF1/2",
-        "https://SF.example/waybill/sf/SF1",
-        "https://user@sf.example/waybill/sf/SF1",
+        "https://sf.example/waybill/sscc/12345678901231",
+        "https://sf.example/waybill/~sf/SF1234567890123",
+        "https://sf.example/waybill/sf/SF123456789012",
+        "https://sf.example/waybill/ems/RB123456784GB",
+        "https://sf.example/waybill/sf/SF1234567890123/2",
+        "https://SF.example/waybill/sf/SF1234567890123",
+        "https://user@sf.example/waybill/sf/SF1234567890123",
     ] {
         assert_eq!(epc(uri), ["…/epcList/0"], "{uri}");
     }
     assert_eq!(pointers(json!({"epcList": []})), ["…/epcList"]);
-    let two = "https://sf.example/waybill/sf/SF1";
+    let two = "https://sf.example/waybill/sf/SF1234567890123";
     assert_eq!(pointers(json!({"epcList": [two, two]})), ["…/epcList"]);
     for (change, pointer) in [
         (json!({"action": "ADD"}), "…/action"),
@@ -475,6 +476,31 @@ fn id_bases_are_domains() {
     }
 }
 
+#[test]
+fn a_waybill_never_looks_like_a_digital_link() {
+    let uri =
+        |carrier: &str| waybill_uri(&base(), &Waybill::parse(carrier, "12345678901231").unwrap());
+    assert_eq!(uri("01"), "https://sf.example/waybill/~01/12345678901231");
+    assert_eq!(
+        uri("sscc"),
+        "https://sf.example/waybill/~sscc/12345678901231"
+    );
+    assert_eq!(uri("zto"), "https://sf.example/waybill/zto/12345678901231");
+}
+
+#[test]
+fn an_error_repeats_no_waybill_number() {
+    let found = errors(&document(vec![
+        foreign(json!({"epcList": ["https://sf.example/waybill/sf/SF98765"]})),
+        foreign(json!({"epcList": ["urn:sf:98765"]})),
+    ]));
+    assert_eq!(found.len(), 2);
+    assert!(
+        found.iter().all(|error| !error.contains("98765")),
+        "{found:?}"
+    );
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         proptest::sample::select(vec![
@@ -528,21 +554,21 @@ proptest! {
         place in any_place(),
         ms in 0i64..4_000_000_000_000,
         minutes in -14 * 60..=14 * 60i32,
-        carrier in "[a-z][a-z0-9-]{0,10}",
-        number in "[A-Z]{0,3}[0-9]{1,15}[A-Z]{0,2}",
+        carrier in "x[a-z0-9]{1,8}|01|8004|sscc|party",
+        number in "[A-Z0-9]{8,32}",
     ) {
         let sign = if minutes < 0 { '-' } else { '+' };
         let zone = Zone::parse(&format!(
             "{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60
         )).unwrap();
         let draft = EventDraft { step, at: Timestamp::from_millis(ms), zone, place };
-        let waybill = Waybill { carrier: &carrier, number: &number };
-        let bytes = document(vec![render(&draft, waybill, &base())]);
+        let waybill = Waybill::parse(&carrier, &number).unwrap();
+        let bytes = document(vec![render(&draft, &waybill, &base())]);
         let captured = parse_document(&bytes);
         prop_assert!(captured.is_ok(), "{captured:?}");
         let captured = captured.unwrap().remove(0);
         prop_assert_eq!(captured.event, draft);
-        prop_assert_eq!((captured.carrier, captured.number), (carrier, number));
+        prop_assert_eq!(captured.waybill, waybill);
     }
 
     #[test]

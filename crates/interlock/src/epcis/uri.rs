@@ -2,22 +2,26 @@
 //!
 //! Waybills have no GS1 company prefix, so a parcel is `https://<issuer>/waybill/<carrier>/<number>`
 //! (CBV 2.0 section 8.1: HTTP URIs of a domain that the issuer controls). Invariant: such a URI cannot
-//! be taken for a GS1 Digital Link: no path segment is an application identifier or its short name,
-//! a carrier begins with a letter, a number has a digit (a compressed Digital Link ends in ten letters). A
-//! station is `https://<issuer>/station/<id>`, another place `https://<issuer>/place/<text>` with
-//! percent-encoding. This module knows no carrier's patterns.
+//! be taken for a GS1 Digital Link, whose path has an application identifier or its short name as a
+//! segment: a carrier's code that looks like one has a `~` before it. A station is
+//! `https://<issuer>/station/<id>`, another place `https://<issuer>/place/<text>` with
+//! percent-encoding.
 
 use interlock_core::event::Place;
 use interlock_core::ids::StationId;
+use interlock_core::waybill::{Waybill, WaybillError};
 
 use super::TEXT_BYTES_MAX;
 
-/// Longest carrier code in a waybill's URI.
-const CARRIER_BYTES_MAX: usize = 32;
-/// Longest waybill number.
-const NUMBER_BYTES_MAX: usize = 40;
 /// Longest domain (RFC 1035), with a port.
 const DOMAIN_BYTES_MAX: usize = 253 + 6;
+
+/// Short names of GS1 keys in Digital Links (GS1 Digital Link 1.2 section 4.3); the numeric ones are
+/// digits only.
+const DIGITAL_LINK_NAMES: [&str; 15] = [
+    "cpid", "gcn", "gdti", "giai", "ginc", "gln", "grai", "gsin", "gsrn", "gsrnp", "gtin", "itip",
+    "party", "sscc", "upui",
+];
 
 /// The domain under which a participant issues names, such as `sf.example`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,39 +39,33 @@ impl IdBase {
     }
 }
 
-/// A parcel's waybill, as its parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waybill<'a> {
-    /// The carrier's code: lower-case letters, digits and `-`, a letter first.
-    pub carrier: &'a str,
-    /// The number: letters and digits, at least one digit.
-    pub number: &'a str,
-}
-
 /// The URI of a waybill that `issuer` names.
-pub fn waybill_uri(issuer: &IdBase, waybill: Waybill<'_>) -> String {
+pub fn waybill_uri(issuer: &IdBase, waybill: &Waybill) -> String {
+    let carrier = waybill.carrier();
+    let mark = if is_digital_link_key(carrier.as_str()) {
+        "~"
+    } else {
+        ""
+    };
     format!(
-        "https://{}/waybill/{}/{}",
+        "https://{}/waybill/{mark}{carrier}/{}",
         issuer.0,
-        encode(waybill.carrier),
-        encode(waybill.number)
+        waybill.number()
     )
 }
 
-/// Issuer and waybill of a URI made by [`waybill_uri`].
-pub(super) fn parse_waybill(uri: &str) -> Option<(&str, Waybill<'_>)> {
+fn is_digital_link_key(segment: &str) -> bool {
+    segment.bytes().all(|b| b.is_ascii_digit()) || DIGITAL_LINK_NAMES.contains(&segment)
+}
+
+/// Issuer and waybill of a URI made by [`waybill_uri`]; `None` if it is none.
+pub(super) fn parse_waybill(uri: &str) -> Option<(&str, Result<Waybill, WaybillError>)> {
     let (issuer, path) = uri.strip_prefix("https://")?.split_once('/')?;
-    let (carrier, number) = path.strip_prefix("waybill/")?.split_once('/')?;
-    let carrier_fits = carrier.len() <= CARRIER_BYTES_MAX
-        && carrier.starts_with(|c: char| c.is_ascii_lowercase())
-        && carrier
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let number_fits = number.len() <= NUMBER_BYTES_MAX
-        && number.bytes().all(|b| b.is_ascii_alphanumeric())
-        && number.bytes().any(|b| b.is_ascii_digit());
-    (is_domain(issuer) && carrier_fits && number_fits)
-        .then_some((issuer, Waybill { carrier, number }))
+    let (segment, number) = path.strip_prefix("waybill/")?.split_once('/')?;
+    let carrier = segment.strip_prefix('~').unwrap_or(segment);
+    let marked = segment.starts_with('~');
+    (is_domain(issuer) && marked == is_digital_link_key(carrier))
+        .then(|| (issuer, Waybill::parse(carrier, number)))
 }
 
 /// The URI of a place; a name that already is a URI stays as it is.
