@@ -1,0 +1,527 @@
+//! The world: nodes, what is under way between them, and the clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ed25519_dalek::SigningKey;
+use interlock::exchange::http::{encode_answer, encode_request, parse_answer, parse_request};
+use interlock::exchange::wire::Contact;
+use interlock::identity::keys::PublicKey;
+use interlock::identity::partner::{Partner, Role as ParticipantRole};
+use interlock::identity::url::BaseUrl;
+use interlock::node::io::{
+    CallFailure, CallId, Digest, Effect, Input, LocalAnswer, LocalRequest, Message, PageRequest, PeerAnswer, PeerRequest, ReplyId, Role,
+};
+use interlock::node::record::Record;
+use interlock::node::{ContentKeys, Node, NodeConfig};
+use interlock_core::ids::{IdempotencyKey, Marketplace, MessageId, ParticipantId};
+use interlock_core::time::{ClockInterval, Timestamp};
+use interlock_core::waybill::CarrierCode;
+use sha2::{Digest as _, Sha256};
+
+use crate::SeededRng;
+
+/// One way through the simulated network, in milliseconds.
+const LATENCY_MS: i64 = 3;
+/// Most steps of one run, so that a loop between nodes ends a test.
+const STEPS_MAX: usize = 5_000_000;
+
+/// Index of a node in its world.
+pub type NodeIx = usize;
+
+/// What a node is made from.
+#[derive(Clone, Debug)]
+pub struct NodeSpec {
+    /// The last part of its DID: `did:web:NAME.example`.
+    pub name: &'static str,
+    /// Its role.
+    pub role: ParticipantRole,
+    /// Marketplaces whose parcels it owns.
+    pub marketplaces: &'static [&'static str],
+    /// Carriers for which it speaks.
+    pub carriers: &'static [&'static str],
+}
+
+/// A call that passed between two nodes, in encoded bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchanged {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Who asked.
+    pub from: NodeIx,
+    /// Who answered.
+    pub to: NodeIx,
+    /// Method, target and body of the request.
+    pub request: (bool, String, Vec<u8>),
+    /// Status and body of the answer.
+    pub answer: (u16, Vec<u8>),
+}
+
+/// A message that a gateway took.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Whose gateway.
+    pub by: NodeIx,
+    /// Its id.
+    pub id: MessageId,
+    /// To whom.
+    pub to: Contact,
+    /// Text in Chinese.
+    pub text_zh: String,
+    /// Text in English.
+    pub text_en: String,
+}
+
+struct SimNode {
+    node: Node,
+    config: NodeConfig,
+    key: SigningKey,
+    journal: Vec<(Timestamp, Vec<u8>)>,
+    keys: Keys,
+    rng: SeededRng,
+    up: bool,
+    epoch: u32,
+    wake: Option<Timestamp>,
+}
+
+#[derive(Clone, Default)]
+struct Keys(BTreeMap<(u32, u32), [u8; 32]>);
+
+impl ContentKeys for Keys {
+    fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]> {
+        self.0.get(&(day, slot)).copied()
+    }
+}
+
+enum Due {
+    Request { from: NodeIx, to: NodeIx, epoch: u32, call: CallId, request: PeerRequest },
+    Answer { to: NodeIx, epoch: u32, call: CallId, outcome: Result<PeerAnswer, CallFailure> },
+    Gateway { node: NodeIx, epoch: u32, message: Box<Message> },
+    Wake { node: NodeIx },
+}
+
+/// A call that waits for its answer at the asked node.
+struct Waiting {
+    from: NodeIx,
+    epoch: u32,
+    call: CallId,
+    request: PeerRequest,
+    asked_at: Timestamp,
+}
+
+/// Nodes over a simulated network.
+pub struct World {
+    now: Timestamp,
+    nodes: Vec<SimNode>,
+    due: BTreeMap<(Timestamp, u64), Due>,
+    sequence: u64,
+    next_reply: u64,
+    waiting: BTreeMap<(NodeIx, ReplyId), Waiting>,
+    answers: BTreeMap<ReplyId, LocalAnswer>,
+    cut: BTreeSet<(NodeIx, NodeIx)>,
+    seen_messages: BTreeSet<(NodeIx, MessageId)>,
+    /// Everything that passed between nodes.
+    pub exchanged: Vec<Exchanged>,
+    /// Everything that gateways took, once each.
+    pub sent: Vec<Sent>,
+    /// Deliveries that gateways had taken before.
+    pub repeated_messages: u64,
+}
+
+impl World {
+    /// A world at `now`, all of whose nodes know each other.
+    pub fn new(seed: u64, now: Timestamp, specs: &[NodeSpec]) -> Self {
+        let mut world = Self {
+            now,
+            nodes: Vec::new(),
+            due: BTreeMap::new(),
+            sequence: 0,
+            next_reply: 0,
+            waiting: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            seen_messages: BTreeSet::new(),
+            exchanged: Vec::new(),
+            sent: Vec::new(),
+            repeated_messages: 0,
+        };
+        for spec in specs {
+            let mut rng = SeededRng::new(seed, spec.name);
+            let mut secret = [0; 32];
+            interlock::node::Rng::fill(&mut rng, &mut secret);
+            let key = SigningKey::from_bytes(&secret);
+            let Ok(id) = ParticipantId::parse(&format!("did:web:{}.example", spec.name)) else { continue };
+            let mut config = NodeConfig::new(id, spec.name, vec![spec.role]);
+            config.marketplaces = spec.marketplaces.iter().filter_map(|m| Marketplace::parse(m).ok()).collect();
+            config.public_url = format!("https://{}.example", spec.name);
+            config.exchange_url = format!("https://node.{}.example", spec.name);
+            config.virtual_number = Some("+8618877771111".into());
+            let node = Node::new(config.clone(), key.clone());
+            world.nodes.push(SimNode {
+                node,
+                config,
+                key,
+                journal: Vec::new(),
+                keys: Keys::default(),
+                rng,
+                up: true,
+                epoch: 0,
+                wake: None,
+            });
+        }
+        world.introduce(specs);
+        world
+    }
+
+    fn introduce(&mut self, specs: &[NodeSpec]) {
+        for ix in 0..self.nodes.len() {
+            let admin = Record::ApiKey { name: "admin".into(), role: Role::Admin, digest: admin() };
+            let mut records = vec![admin];
+            for (other, spec) in specs.iter().enumerate().filter(|(other, _)| *other != ix) {
+                records.extend(self.partner(other, spec).map(|p| Record::Partner(Box::new(p))));
+            }
+            for record in records {
+                self.preset(ix, record);
+            }
+        }
+    }
+
+    fn partner(&self, ix: NodeIx, spec: &NodeSpec) -> Option<Partner> {
+        let node = self.nodes.get(ix)?;
+        Some(Partner {
+            id: node.config.id.clone(),
+            name: spec.name.into(),
+            roles: vec![spec.role],
+            exchange_url: BaseUrl::parse(&node.config.exchange_url).ok()?,
+            key: PublicKey::from_bytes(node.key.verifying_key().as_bytes()).ok()?,
+            marketplaces: node.config.marketplaces.clone(),
+            carriers: spec.carriers.iter().filter_map(|c| CarrierCode::parse(c).ok()).collect(),
+            certificate_pin: None,
+        })
+    }
+
+    /// Writes a record into a node's journal as if it had been there before.
+    pub fn preset(&mut self, ix: NodeIx, record: Record) {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(ix) else { return };
+        let keys = node.keys.clone();
+        if node.node.replay(now, &record, &keys).is_ok()
+            && let Ok(bytes) = postcard::to_stdvec(&record)
+        {
+            node.journal.push((now, bytes));
+        }
+    }
+
+    /// Starts what was preset: transfers, timers.
+    pub fn start(&mut self) {
+        for ix in 0..self.nodes.len() {
+            self.start_node(ix);
+        }
+        self.settle();
+    }
+
+    fn start_node(&mut self, ix: NodeIx) {
+        let clock = ClockInterval::exact(self.now);
+        let Some(node) = self.nodes.get_mut(ix) else { return };
+        let effects = node.node.start(clock, &mut node.rng);
+        self.carry_out(ix, effects);
+    }
+
+    /// The time.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// A node's DID.
+    pub fn id(&self, ix: NodeIx) -> Option<&ParticipantId> {
+        self.nodes.get(ix).map(|n| &n.config.id)
+    }
+
+    /// A node.
+    pub fn node(&self, ix: NodeIx) -> Option<&Node> {
+        self.nodes.get(ix).map(|n| &n.node)
+    }
+
+    /// Bytes of a node's journal, one entry a record.
+    pub fn journal(&self, ix: NodeIx) -> &[(Timestamp, Vec<u8>)] {
+        self.nodes.get(ix).map_or(&[], |n| n.journal.as_slice())
+    }
+
+    /// Cuts or restores the network between two nodes.
+    pub fn cut(&mut self, a: NodeIx, b: NodeIx, cut: bool) {
+        for pair in [(a, b), (b, a)] {
+            if cut {
+                self.cut.insert(pair);
+            } else {
+                self.cut.remove(&pair);
+            }
+        }
+    }
+
+    /// Kills a node: what was under way is lost, what was durable is not.
+    pub fn kill(&mut self, ix: NodeIx) {
+        if let Some(node) = self.nodes.get_mut(ix) {
+            node.up = false;
+            node.epoch += 1;
+            node.wake = None;
+        }
+        let lost: Vec<(NodeIx, ReplyId)> = self.waiting.keys().filter(|(at, _)| *at == ix).copied().collect();
+        for key in lost {
+            if let Some(waiting) = self.waiting.remove(&key) {
+                self.answer_later(&waiting, Err(CallFailure::Unreachable("the connection broke".into())));
+            }
+        }
+    }
+
+    /// Starts a killed node from its journal. False if the journal does not give a node.
+    pub fn restart(&mut self, ix: NodeIx) -> bool {
+        let Some(node) = self.nodes.get_mut(ix) else { return false };
+        let mut fresh = Node::new(node.config.clone(), node.key.clone());
+        for (at, bytes) in &node.journal {
+            let replayed = postcard::from_bytes::<Record>(bytes).map(|record| fresh.replay(*at, &record, &node.keys));
+            if !matches!(replayed, Ok(Ok(()))) {
+                return false;
+            }
+        }
+        node.node = fresh;
+        node.up = true;
+        self.start_node(ix);
+        true
+    }
+
+    /// Makes a request of a node's local API and runs until it is answered.
+    pub fn local(&mut self, ix: NodeIx, request: LocalRequest) -> Option<LocalAnswer> {
+        self.local_keyed(ix, request, None)
+    }
+
+    /// The same with an idempotency key; the digest of the body is that of `body`.
+    pub fn local_keyed(&mut self, ix: NodeIx, request: LocalRequest, key: Option<(&str, &str)>) -> Option<LocalAnswer> {
+        let reply = self.reply();
+        let idempotency = key.and_then(|(key, body)| {
+            Some((IdempotencyKey::parse(key).ok()?, Sha256::digest(body.as_bytes()).into()))
+        });
+        self.step(ix, Input::Local { reply, credential: Some(admin()), idempotency, request });
+        self.until_answered(reply)
+    }
+
+    /// A request with a credential of the caller's choice.
+    pub fn local_as(&mut self, ix: NodeIx, credential: Option<Digest>, request: LocalRequest) -> Option<LocalAnswer> {
+        let reply = self.reply();
+        self.step(ix, Input::Local { reply, credential, idempotency: None, request });
+        self.until_answered(reply)
+    }
+
+    /// Opens a page.
+    pub fn page(&mut self, ix: NodeIx, request: PageRequest) -> Option<LocalAnswer> {
+        let reply = self.reply();
+        self.step(ix, Input::Page { reply, request });
+        self.until_answered(reply)
+    }
+
+    /// A partner's request that did not come from its node; the answer is what it would see.
+    pub fn peer(&mut self, ix: NodeIx, from: &ParticipantId, request: PeerRequest) -> Option<PeerAnswer> {
+        let reply = self.reply();
+        let clock = ClockInterval::exact(self.now);
+        let node = self.nodes.get_mut(ix)?;
+        let effects = node.node.step(Input::Peer { reply, from: from.clone(), request }, clock, &mut node.rng);
+        let mut found = None;
+        let mut rest = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::ReplyPeer { to, answer, .. } if to == reply => found = Some(answer),
+                other => rest.push(other),
+            }
+        }
+        self.carry_out(ix, rest);
+        found
+    }
+
+    const fn reply(&mut self) -> ReplyId {
+        self.next_reply += 1;
+        ReplyId(self.next_reply)
+    }
+
+    fn until_answered(&mut self, reply: ReplyId) -> Option<LocalAnswer> {
+        for _ in 0..STEPS_MAX {
+            if let Some(answer) = self.answers.remove(&reply) {
+                return Some(answer);
+            }
+            if !self.next(None) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Runs until `until`; the clock stands there then.
+    pub fn run_until(&mut self, until: Timestamp) {
+        for _ in 0..STEPS_MAX {
+            if !self.next(Some(until)) {
+                break;
+            }
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Runs until nothing is under way but polls that wait.
+    pub fn settle(&mut self) {
+        self.run_until(self.now.plus_ms(500));
+    }
+
+    /// Does the next thing that is due; false if there is none, or none before `until`.
+    fn next(&mut self, until: Option<Timestamp>) -> bool {
+        let Some((&(at, _), _)) = self.due.first_key_value() else { return false };
+        if until.is_some_and(|until| at > until) {
+            return false;
+        }
+        let Some((_, due)) = self.due.pop_first() else { return false };
+        self.now = self.now.max(at);
+        match due {
+            Due::Wake { node } => {
+                if self.nodes.get(node).is_some_and(|n| n.up && n.wake.is_some_and(|wake| wake <= self.now)) {
+                    self.step(node, Input::Tick);
+                }
+            }
+            Due::Request { from, to, epoch, call, request } => self.arrive(from, to, epoch, call, request),
+            Due::Answer { to, epoch, call, outcome } => {
+                if self.nodes.get(to).is_some_and(|n| n.up && n.epoch == epoch) {
+                    self.step(to, Input::Answered { call, outcome });
+                }
+            }
+            Due::Gateway { node, epoch, message } => self.gateway(node, epoch, *message),
+        }
+        true
+    }
+
+    fn gateway(&mut self, ix: NodeIx, epoch: u32, message: Message) {
+        let id = message.id;
+        if self.seen_messages.insert((ix, id)) {
+            let Message { to, text_zh, text_en, .. } = message;
+            self.sent.push(Sent { by: ix, id, to, text_zh, text_en });
+        } else {
+            self.repeated_messages += 1;
+        }
+        if self.nodes.get(ix).is_some_and(|n| n.up && n.epoch == epoch) {
+            self.step(ix, Input::Delivered { message: id, outcome: Ok(()) });
+        }
+    }
+
+    fn arrive(&mut self, from: NodeIx, to: NodeIx, epoch: u32, call: CallId, request: PeerRequest) {
+        let waiting = Waiting { from, epoch, call, request: request.clone(), asked_at: self.now };
+        let up = self.nodes.get(to).is_some_and(|n| n.up);
+        let (Some(sender), true) = (self.nodes.get(from).map(|n| n.config.id.clone()), up && !self.cut.contains(&(from, to))) else {
+            return self.answer_later(&waiting, Err(CallFailure::Unreachable("no route".into())));
+        };
+        let wire = encode_request(&request);
+        let parsed = parse_request(wire.post, &wire.target, &wire.body);
+        let reply = self.reply();
+        match parsed {
+            Ok(request) => {
+                self.waiting.insert((to, reply), waiting);
+                self.step(to, Input::Peer { reply, from: sender, request });
+            }
+            Err(problem) => self.answered(to, &waiting, &PeerAnswer::Problem(problem)),
+        }
+    }
+
+    /// An answer goes back over the wire.
+    fn answered(&mut self, at: NodeIx, waiting: &Waiting, answer: &PeerAnswer) {
+        let wire = encode_request(&waiting.request);
+        let (status, body) = encode_answer(answer);
+        let outcome = parse_answer(&waiting.request, status, &body).map_err(CallFailure::Rubbish);
+        self.exchanged.push(Exchanged {
+            at: waiting.asked_at,
+            from: waiting.from,
+            to: at,
+            request: (wire.post, wire.target, wire.body),
+            answer: (status, body),
+        });
+        let outcome = if self.cut.contains(&(at, waiting.from)) { Err(CallFailure::TimedOut) } else { outcome };
+        self.answer_later(waiting, outcome);
+    }
+
+    fn answer_later(&mut self, waiting: &Waiting, outcome: Result<PeerAnswer, CallFailure>) {
+        let due = Due::Answer { to: waiting.from, epoch: waiting.epoch, call: waiting.call, outcome };
+        self.at(self.now.plus_ms(LATENCY_MS), due);
+    }
+
+    fn at(&mut self, at: Timestamp, due: Due) {
+        self.sequence += 1;
+        self.due.insert((at, self.sequence), due);
+    }
+
+    fn step(&mut self, ix: NodeIx, input: Input) {
+        let clock = ClockInterval::exact(self.now);
+        let Some(node) = self.nodes.get_mut(ix) else { return };
+        let effects = node.node.step(input, clock, &mut node.rng);
+        self.carry_out(ix, effects);
+    }
+
+    /// Carries out effects in the driver's order: keys, records, then everything that others see.
+    fn carry_out(&mut self, ix: NodeIx, effects: Vec<Effect>) {
+        let now = self.now;
+        let mut outside = Vec::new();
+        if let Some(node) = self.nodes.get_mut(ix) {
+            for effect in effects {
+                match effect {
+                    Effect::PutKey { day, slot, key } => {
+                        node.keys.0.insert((day, slot), key);
+                    }
+                    Effect::DestroyKey { day, slot } => {
+                        node.keys.0.remove(&(day, slot));
+                    }
+                    Effect::Append(record) => {
+                        if let Ok(bytes) = postcard::to_stdvec(&*record) {
+                            node.journal.push((now.max(node.node.state().high), bytes));
+                        }
+                    }
+                    other => outside.push(other),
+                }
+            }
+        }
+        for effect in outside {
+            self.show(ix, effect);
+        }
+        let wake = self.nodes.get(ix).and_then(|n| n.node.next_wake()).map(|at| at.max(now.plus_ms(1)));
+        let changed = self.nodes.get(ix).is_some_and(|n| n.wake != wake);
+        if let Some(node) = self.nodes.get_mut(ix) {
+            node.wake = wake;
+        }
+        if let Some(at) = wake.filter(|_| changed) {
+            self.at(at, Due::Wake { node: ix });
+        }
+    }
+
+    fn show(&mut self, ix: NodeIx, effect: Effect) {
+        let epoch = self.nodes.get(ix).map_or(0, |n| n.epoch);
+        match effect {
+            Effect::ReplyLocal { to, answer } => {
+                self.answers.insert(to, answer);
+            }
+            Effect::ReplyPeer { to, answer, guard } => {
+                let Some(waiting) = self.waiting.remove(&(ix, to)) else { return };
+                match guard.filter(|guard| self.now >= guard.until) {
+                    None => self.answered(ix, &waiting, &answer),
+                    Some(guard) => {
+                        let refused = interlock::node::problem::denial(interlock_core::decide::DenialReason::TermEnded);
+                        self.answered(ix, &waiting, &PeerAnswer::Problem(refused));
+                        self.step(ix, Input::Voided { reply: to, to: guard.to, agreement: guard.agreement });
+                    }
+                }
+            }
+            Effect::Call { call, to, request, .. } => {
+                let target = self.nodes.iter().position(|n| n.config.id == to);
+                let Some(to) = target else { return };
+                self.at(self.now.plus_ms(LATENCY_MS), Due::Request { from: ix, to, epoch, call, request });
+            }
+            Effect::Deliver(message) => {
+                let due = Due::Gateway { node: ix, epoch, message: Box::new(message) };
+                self.at(self.now.plus_ms(LATENCY_MS), due);
+            }
+            Effect::PutKey { .. } | Effect::DestroyKey { .. } | Effect::Append(_) => {}
+        }
+    }
+}
+
+fn admin() -> Digest {
+    Sha256::digest(b"il_admin").into()
+}
