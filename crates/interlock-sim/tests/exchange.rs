@@ -1,0 +1,208 @@
+//! The exchange between whole nodes: one parcel through an agreement, and what can go wrong.
+
+mod support;
+
+use interlock::node::io::{DepositAction, LocalRequest};
+use interlock_core::time::HOUR_MS;
+use support::*;
+
+#[test]
+fn one_parcel_from_the_scan_to_the_tracking_page() {
+    let mut net = Network::of_june_2017(1);
+    net.put_station(FENGCHAO, "FC0001", 20);
+    let parcel = net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+
+    let deposit = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").expect("deposited");
+    assert_eq!(deposit["state"], "reserved");
+    assert_eq!(deposit["notifier"], "operator");
+    assert_eq!(deposit["contactForm"], "virtual");
+    net.advance(FENGCHAO, &deposit, DepositAction::Confirm).expect("confirmed");
+    net.world.settle();
+
+    assert_eq!(net.world.sent.len(), 1, "one message");
+    let text = &net.world.sent[0].text_en;
+    let code = text.split("ode ").nth(1).expect("a code in the text").get(..6).unwrap().to_owned();
+    let wrong = net.advance(FENGCHAO, &deposit, DepositAction::Open { code: "000000".into() });
+    assert_eq!(wrong.unwrap_err().kind, "wrong-code");
+    let opened = net.advance(FENGCHAO, &deposit, DepositAction::Open { code }).expect("opens");
+    assert_eq!(opened["opens"], true);
+    net.advance(FENGCHAO, &deposit, DepositAction::PickUp).expect("picked up");
+    net.world.settle();
+
+    let seen = net.parcel(CAINIAO, "SF1000000000001");
+    let steps: Vec<&str> = seen["events"].as_array().unwrap().iter().map(|e| e["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["deposited", "notified", "picked-up"]);
+    assert_eq!(seen["contactReleases"][0]["form"], "virtual");
+    let page = net.tracking(CAINIAO, &parcel);
+    assert_eq!(page.events.first().unwrap().step.as_str(), "picked-up");
+    net.assert_all_evidence_is_mirrored();
+    net.assert_replay_gives_the_same();
+}
+
+#[test]
+fn a_phone_never_reaches_a_courier_or_a_rival() {
+    let mut net = Network::of_june_2017(2);
+    net.put_station(FENGCHAO, "FC0001", 20);
+    net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800004711");
+    net.world.settle();
+    let deposit = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
+    net.advance(FENGCHAO, &deposit, DepositAction::Confirm).unwrap();
+    net.world.settle();
+    assert!(!deposit.to_string().contains("4711"));
+    for exchanged in &net.world.exchanged {
+        let text = String::from_utf8_lossy(&exchanged.answer.1).into_owned() + &String::from_utf8_lossy(&exchanged.request.2);
+        assert!(!text.contains("13800004711"), "{text}");
+    }
+    for node in ALL {
+        for (_, record) in net.world.journal(node) {
+            let hex: Vec<u8> = record.clone();
+            assert!(!hex.windows(11).any(|w| w == b"13800004711"), "node {node} wrote the phone");
+        }
+    }
+}
+
+#[test]
+fn a_repeated_deposit_is_the_same_deposit() {
+    let mut net = Network::of_june_2017(3);
+    net.put_station(FENGCHAO, "FC0001", 20);
+    net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+    let first = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
+    let again = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
+    assert_eq!(first["id"], again["id"]);
+    let other = net.deposit_of_size(FENGCHAO, "SF1000000000001", "FC0001", "k1", "large");
+    assert_eq!(other.unwrap_err().kind, "idempotency-key-reused");
+    let second = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k2");
+    assert_eq!(second.unwrap_err().kind, "already-deposited");
+}
+
+#[test]
+fn nobody_can_tell_then_no_door_opens() {
+    let mut net = Network::of_june_2017(4);
+    net.put_station(FENGCHAO, "FC0001", 20);
+    net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+    for (waybill, reason) in [("SF1000000000009", "owner-unknown")] {
+        let refused = net.deposit(FENGCHAO, waybill, "FC0001", waybill).unwrap_err();
+        assert_eq!(refused.kind, "nobody-can-tell");
+        assert!(refused.detail.contains(reason), "{}", refused.detail);
+    }
+    net.world.run_until(MIDNIGHT.plus_ms(1));
+    net.put_parcel("SF1000000000002", "taobao", CAINIAO, "13800000002");
+    net.world.settle();
+    let late = net.deposit(FENGCHAO, "SF1000000000002", "FC0001", "late").unwrap_err();
+    assert!(late.detail.contains("deliver to the address"), "{}", late.detail);
+    let run_off = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "early").expect("in run-off");
+    assert_eq!(run_off["notifier"], "operator");
+    net.world.run_until(MIDNIGHT.plus_ms(7 * 24 * HOUR_MS));
+    net.put_parcel("SF1000000000003", "taobao", CAINIAO, "13800000003");
+    net.world.settle();
+    assert!(net.deposit(FENGCHAO, "SF1000000000003", "FC0001", "x").is_err());
+}
+
+#[test]
+fn a_slow_owner_does_not_stop_the_deposit() {
+    let mut net = Network::of_june_2017(5);
+    net.put_station(FENGCHAO, "FC0001", 20);
+    net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+    net.world.cut(FENGCHAO, CAINIAO, true);
+    let deposit = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
+    assert_eq!(deposit["notifier"], "queued");
+    net.advance(FENGCHAO, &deposit, DepositAction::Confirm).unwrap();
+    net.world.run_until(net.world.now().plus_ms(HOUR_MS));
+    assert!(net.world.sent.is_empty());
+    net.world.cut(FENGCHAO, CAINIAO, false);
+    net.world.run_until(net.world.now().plus_ms(HOUR_MS));
+    assert_eq!(net.world.sent.len(), 1);
+    let seen = net.parcel(CAINIAO, "SF1000000000001");
+    assert_eq!(seen["events"][0]["step"], "deposited");
+    net.assert_all_evidence_is_mirrored();
+}
+
+#[test]
+fn a_killed_node_loses_nothing_and_repeats_no_message() {
+    for victim in [FENGCHAO, CAINIAO, SF] {
+        for after_ms in [0, 2, 4, 7, 11, 16, 30] {
+            let mut net = Network::of_june_2017(6);
+            net.put_station(FENGCHAO, "FC0001", 20);
+            net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+            net.world.settle();
+            let deposit = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
+            net.advance(FENGCHAO, &deposit, DepositAction::Confirm).unwrap();
+            net.world.run_until(net.world.now().plus_ms(after_ms));
+            net.world.kill(victim);
+            net.world.run_until(net.world.now().plus_ms(5_000));
+            assert!(net.world.restart(victim), "the journal gives the node again");
+            net.world.run_until(net.world.now().plus_ms(2 * HOUR_MS));
+            assert_eq!(net.world.sent.len(), 1, "victim {victim} after {after_ms} ms");
+            let seen = net.parcel(CAINIAO, "SF1000000000001");
+            let steps: Vec<&str> = seen["events"].as_array().unwrap().iter().map(|e| e["step"].as_str().unwrap()).collect();
+            assert_eq!(steps, ["deposited", "notified"], "victim {victim} after {after_ms} ms");
+            net.assert_all_evidence_is_mirrored();
+            net.assert_replay_gives_the_same();
+        }
+    }
+}
+
+#[test]
+fn tracking_waits_for_an_agreement_and_arrives_once_in_order() {
+    let mut net = Network::of_june_2017(7);
+    net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+    net.track(SF, "SF1000000000001", "accepted");
+    net.world.run_until(MIDNIGHT.plus_ms(HOUR_MS));
+    net.put_parcel("SF1000000000002", "taobao", CAINIAO, "13800000002");
+    net.track(SF, "SF1000000000001", "arrived");
+    net.track(SF, "SF1000000000002", "accepted");
+    net.track(SF, "SF1000000000002", "arrived");
+    net.world.run_until(net.world.now().plus_ms(HOUR_MS));
+    assert_eq!(net.steps(CAINIAO, "SF1000000000001"), ["accepted", "arrived"], "run-off");
+    assert!(net.steps(CAINIAO, "SF1000000000002").is_empty(), "held at its owner");
+    assert_eq!(net.held(SF, "tracking-events"), 2);
+    net.agree_anew(3);
+    net.world.run_until(net.world.now().plus_ms(HOUR_MS));
+    net.track(SF, "SF1000000000002", "out-for-delivery");
+    net.world.run_until(net.world.now().plus_ms(HOUR_MS));
+    assert_eq!(net.steps(CAINIAO, "SF1000000000002"), ["accepted", "arrived", "out-for-delivery"]);
+    assert_eq!(net.held(SF, "tracking-events"), 0);
+    net.assert_all_evidence_is_mirrored();
+    net.assert_replay_gives_the_same();
+}
+
+#[test]
+fn a_rival_that_differs_changes_nothing_that_a_platform_sees() {
+    let world = |rivals: &[(&str, &str)]| {
+        let mut net = Network::of_june_2017(8);
+        net.put_station(FENGCHAO, "FC0001", 40);
+        net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+        for (waybill, phone) in rivals {
+            net.put_parcel(waybill, "jd", JD, phone);
+        }
+        net.world.settle();
+        let first = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
+        for (waybill, _) in rivals {
+            let other = net.deposit(FENGCHAO, waybill, "FC0001", waybill).unwrap();
+            net.advance(FENGCHAO, &other, DepositAction::Confirm).unwrap();
+        }
+        net.advance(FENGCHAO, &first, DepositAction::Confirm).unwrap();
+        net.world.settle();
+        net.shape_between(CAINIAO)
+    };
+    let alone = world(&[]);
+    let crowded = world(&[("SF2000000000001", "13900000001"), ("SF2000000000002", "13900000002"), ("SF2000000000003", "13900000003")]);
+    assert_eq!(alone, crowded);
+}
+
+#[test]
+fn local_requests_need_a_key_with_the_role() {
+    let mut net = Network::of_june_2017(9);
+    let none = net.world.local_as(CAINIAO, None, LocalRequest::GetStatus);
+    assert_eq!(problem_of(none).status, 401);
+    let unknown = net.world.local_as(CAINIAO, Some([9; 32]), LocalRequest::GetStatus);
+    assert_eq!(problem_of(unknown).status, 401);
+    net.world.local(CAINIAO, LocalRequest::AddKey { name: "h1".into(), role: interlock::node::io::Role::Handheld, digest: [9; 32] });
+    let wrong = net.world.local_as(CAINIAO, Some([9; 32]), LocalRequest::GetStatus);
+    assert_eq!(problem_of(wrong).status, 403);
+}

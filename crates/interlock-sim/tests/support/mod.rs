@@ -1,0 +1,321 @@
+//! The network of June 2017 with its agreements in place, and short ways to act on it.
+
+#![expect(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::BTreeSet;
+
+use interlock::identity::partner::Role as ParticipantRole;
+use interlock::node::agreements::{Agreement, Transfer};
+use interlock::node::io::{
+    DepositAction, DepositRequest, EventPut, LocalAnswer, LocalRequest, PageRequest, ParcelPut, Problem,
+};
+use interlock::node::record::Record;
+use interlock::pages::TrackingView;
+use interlock_core::agreement::{Assurance, AgreementFacts, AgreementState};
+use interlock_core::contact::{ContactForm, Phone, Recipient};
+use interlock_core::dataset::Dataset;
+use interlock_core::event::{ParcelEvent, Place, Step};
+use interlock_core::ids::{CourierId, DepositId, Marketplace, MerchantId, StationId, WireId};
+use interlock_core::negotiation::Party;
+use interlock_core::parcel::{Consent, Preference, SizeClass};
+use interlock_core::station::{Capacity, Position, Station, StationName, StationState};
+use interlock_core::terms::{Backlog, EvidenceKind, Field, Notifier, Purpose, Terms, purposes_of};
+use interlock_core::time::{DAY_MS, Timestamp, Zone};
+use interlock_core::transfer::TransferState;
+use interlock_core::waybill::Waybill;
+use interlock_sim::{NodeIx, NodeSpec, World};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+pub const CAINIAO: NodeIx = 0;
+pub const FENGCHAO: NodeIx = 1;
+pub const SF: NodeIx = 2;
+pub const JD: NodeIx = 3;
+pub const ALL: [NodeIx; 4] = [CAINIAO, FENGCHAO, SF, JD];
+
+/// 2017-06-01 00:00 in Shanghai.
+pub const MIDNIGHT: Timestamp = Timestamp::from_millis(1_496_246_400_000);
+
+pub struct Network {
+    pub world: World,
+}
+
+impl Network {
+    /// Two days before the first midnight, everything signed.
+    pub fn of_june_2017(seed: u64) -> Self {
+        let spec = |name, role, marketplaces, carriers| NodeSpec { name, role, marketplaces, carriers };
+        let specs = [
+            spec("cainiao", ParticipantRole::Platform, &["taobao"][..], &[][..]),
+            spec("fengchao", ParticipantRole::LockerOperator, &[], &[]),
+            spec("sf", ParticipantRole::Carrier, &[], &["sf"]),
+            spec("jd", ParticipantRole::Platform, &["jd"], &[]),
+        ];
+        let world = World::new(seed, MIDNIGHT.plus_ms(-2 * DAY_MS), &specs);
+        let mut network = Self { world };
+        for (owner, market) in [(CAINIAO, "taobao"), (JD, "jd")] {
+            let until = if owner == CAINIAO { MIDNIGHT } else { MIDNIGHT.plus_ms(365 * DAY_MS) };
+            let from = MIDNIGHT.plus_ms(-60 * DAY_MS);
+            for (provider, consumer, dataset) in [
+                (owner, FENGCHAO, Dataset::RecipientContact),
+                (FENGCHAO, owner, Dataset::LockerEvents),
+                (SF, owner, Dataset::TrackingEvents),
+            ] {
+                network.agree(provider, consumer, terms(dataset, from, until, &[market]), "old");
+            }
+        }
+        let long = MIDNIGHT.plus_ms(365 * DAY_MS);
+        let advice = terms(Dataset::PreAdvice, MIDNIGHT.plus_ms(-60 * DAY_MS), long, &["taobao", "jd"]);
+        network.agree(SF, FENGCHAO, advice, "old");
+        network.world.start();
+        network
+    }
+
+    /// Puts an agreement with both signatures and a started transfer on record at both sides.
+    pub fn agree(&mut self, provider: NodeIx, consumer: NodeIx, terms: Terms, name: &str) {
+        let id = wire(&format!("urn:agreement:{name}:{provider}:{consumer}:{}", terms.dataset));
+        let clock = interlock_core::time::ClockInterval::exact(self.world.now());
+        let mut facts = AgreementFacts::finalized(Assurance::Signed);
+        facts.manifest_complete_at = Some(self.world.now());
+        let agreement = Agreement {
+            id: id.clone(),
+            provider: self.world.id(provider).unwrap().clone(),
+            consumer: self.world.id(consumer).unwrap().clone(),
+            policy_hash: terms.policy_hash(),
+            terms,
+            cooperation: wire("urn:cooperation"),
+            finalized_at: self.world.now(),
+            facts,
+            suspended_by: None,
+            superseded_by: None,
+            state: AgreementState::Signed,
+            history: Vec::new(),
+        };
+        let state = agreement.state_at(&clock);
+        for (ix, party, peer) in [(provider, Party::Provider, consumer), (consumer, Party::Consumer, provider)] {
+            let [ours, theirs] = match party {
+                Party::Provider => ["p", "c"],
+                Party::Consumer => ["c", "p"],
+            };
+            let transfer = Transfer {
+                id: wire(&format!("{id}:{ours}")),
+                peer_id: Some(wire(&format!("{id}:{theirs}"))),
+                peer: self.world.id(peer).unwrap().clone(),
+                party,
+                agreement: id.clone(),
+                state: TransferState::Started,
+                unsent: None,
+            };
+            self.world.preset(ix, Record::Agreement(Box::new(agreement.clone())));
+            self.world.preset(ix, Record::Transfer(Box::new(transfer)));
+            self.world.preset(ix, Record::AgreementState { agreement: id.clone(), state });
+        }
+    }
+
+    /// New agreements for Cainiao that cover the cut.
+    pub fn agree_anew(&mut self, days: i64) {
+        let now = self.world.now();
+        for (provider, consumer, dataset) in [
+            (CAINIAO, FENGCHAO, Dataset::RecipientContact),
+            (FENGCHAO, CAINIAO, Dataset::LockerEvents),
+            (SF, CAINIAO, Dataset::TrackingEvents),
+        ] {
+            let mut new = terms(dataset, now, now.plus_ms(days * DAY_MS), &["taobao"]);
+            new.covers_from = (dataset != Dataset::RecipientContact).then_some(MIDNIGHT);
+            self.agree(provider, consumer, new, "new");
+        }
+        for ix in ALL {
+            self.world.kill(ix);
+            assert!(self.world.restart(ix));
+        }
+    }
+
+    pub fn put_station(&mut self, ix: NodeIx, id: &str, each: u16) {
+        let station = Station {
+            id: StationId::parse(id).unwrap(),
+            name: StationName::parse("Gate 1").unwrap(),
+            position: Position::new(120_000_000, 30_000_000).unwrap(),
+            state: StationState::Operating,
+            capacity: Capacity::new(each, each, each).unwrap(),
+        };
+        ok(self.world.local(ix, LocalRequest::PutStations(vec![station])));
+    }
+
+    /// Puts a parcel at its carrier and its owner; returns the tracking link.
+    pub fn put_parcel(&mut self, number: &str, market: &str, owner: NodeIx, phone: &str) -> String {
+        let base = ParcelPut {
+            waybill: Waybill::parse("sf", number).unwrap(),
+            issued_at: None,
+            marketplace: Marketplace::parse(market).unwrap(),
+            merchant: Some(MerchantId::parse("m1").unwrap()),
+            owner: None,
+            recipient: Some(Recipient {
+                name: "Li".into(),
+                phone: Phone::parse(phone).unwrap(),
+                address: "Wensan Road 90".into(),
+            }),
+            size_class: Some(SizeClass::Small),
+            consent: Consent::Given,
+            preference: Preference::default(),
+            lockers: Vec::new(),
+        };
+        let carried = ParcelPut {
+            owner: self.world.id(owner).cloned(),
+            recipient: None,
+            lockers: vec![self.world.id(FENGCHAO).unwrap().clone()],
+            ..base.clone()
+        };
+        ok(self.world.local(SF, LocalRequest::PutParcels(vec![carried])));
+        let body = ok(self.world.local(owner, LocalRequest::PutParcels(vec![base])));
+        body["items"][0]["tracking"].as_str().unwrap().to_owned()
+    }
+
+    pub fn deposit(&mut self, ix: NodeIx, number: &str, station: &str, key: &str) -> Result<Value, Problem> {
+        self.deposit_of_size(ix, number, station, key, "small")
+    }
+
+    pub fn deposit_of_size(&mut self, ix: NodeIx, number: &str, station: &str, key: &str, size: &str) -> Result<Value, Problem> {
+        let request = DepositRequest {
+            waybill: Waybill::parse("sf", number).unwrap(),
+            station: StationId::parse(station).unwrap(),
+            size_class: SizeClass::parse(size).unwrap(),
+            courier: CourierId::parse("c7").unwrap(),
+            claim: None,
+            contact: None,
+        };
+        let body = format!("{number}{station}{size}");
+        result(self.world.local_keyed(ix, LocalRequest::OpenDeposit(request), Some((key, &body))))
+    }
+
+    pub fn advance(&mut self, ix: NodeIx, deposit: &Value, action: DepositAction) -> Result<Value, Problem> {
+        let deposit = DepositId::parse(deposit["id"].as_str().unwrap()).unwrap();
+        result(self.world.local(ix, LocalRequest::AdvanceDeposit { deposit, action }))
+    }
+
+    pub fn track(&mut self, ix: NodeIx, number: &str, step: &str) {
+        let step = match step {
+            "accepted" => Step::Accepted,
+            "arrived" => Step::Arrived,
+            "out-for-delivery" => Step::OutForDelivery,
+            other => Step::Other(other.into()),
+        };
+        let at = self.world.now();
+        let event = ParcelEvent { number: 0, step, at, zone: Zone::CHINA, place: Some(Place::Named("Hangzhou".into())) };
+        let digest = Sha256::digest(format!("{number}{event:?}")).into();
+        let put = EventPut { waybill: Waybill::parse("sf", number).unwrap(), event, digest };
+        ok(self.world.local(ix, LocalRequest::PostEvents(vec![put])));
+        self.world.settle();
+    }
+
+    pub fn parcel(&mut self, ix: NodeIx, number: &str) -> Value {
+        ok(self.world.local(ix, LocalRequest::GetParcel(Waybill::parse("sf", number).unwrap())))
+    }
+
+    pub fn steps(&mut self, ix: NodeIx, number: &str) -> Vec<String> {
+        let parcel = self.parcel(ix, number);
+        let events = parcel["events"].as_array().unwrap().clone();
+        events.iter().map(|e| e["step"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub fn held(&mut self, ix: NodeIx, dataset: &str) -> u64 {
+        let status = ok(self.world.local(ix, LocalRequest::GetStatus));
+        let feeds = status["feeds"].as_array().unwrap().clone();
+        feeds.iter().filter(|f| f["dataset"] == dataset).map(|f| f["held"].as_u64().unwrap()).sum()
+    }
+
+    pub fn tracking(&mut self, ix: NodeIx, link: &str) -> TrackingView {
+        let token = link.rsplit('/').next().unwrap();
+        match self.world.page(ix, PageRequest::Tracking(Sha256::digest(token.as_bytes()).into())) {
+            Some(LocalAnswer::Tracking(view)) => *view,
+            other => panic!("no page: {other:?}"),
+        }
+    }
+
+    /// What each node has of each other's log is what that other wrote.
+    pub fn assert_all_evidence_is_mirrored(&self) {
+        for a in ALL {
+            for b in ALL.into_iter().filter(|b| *b != a) {
+                let (Some(ours), Some(theirs)) = (self.world.node(a), self.world.node(b)) else { continue };
+                let out = ours.state().channel(self.world.id(b).unwrap()).map(|c| (c.out.size(), c.out.root()));
+                let mirror = theirs.state().channel(self.world.id(a).unwrap()).and_then(|c| c.mirror.as_ref());
+                let Some((size, root)) = out else { continue };
+                let held = mirror.map_or(0, |m| m.size());
+                assert!(held <= size, "{b} holds more of {a}'s log than {a} wrote");
+                if held == size && size > 0 {
+                    assert_eq!(mirror.unwrap().receipt().root, root);
+                }
+            }
+        }
+    }
+
+    /// A node made anew from its journal has the same state.
+    pub fn assert_replay_gives_the_same(&mut self) {
+        for ix in ALL {
+            let before = format!("{:?}", self.world.node(ix).unwrap().state());
+            self.world.kill(ix);
+            assert!(self.world.restart(ix));
+            let after = format!("{:?}", self.world.node(ix).unwrap().state());
+            assert!(before == after, "node {ix} differs after replay");
+        }
+    }
+
+    /// Everything that passed to and from a node, with what is random put aside: who, what, sizes.
+    pub fn shape_between(&self, ix: NodeIx) -> Vec<(NodeIx, NodeIx, String, usize, usize)> {
+        let seen: BTreeSet<NodeIx> = BTreeSet::from([ix]);
+        self.world
+            .exchanged
+            .iter()
+            .filter(|e| seen.contains(&e.from) || seen.contains(&e.to))
+            .map(|e| (e.from, e.to, e.request.1.clone(), e.request.2.len(), e.answer.1.len()))
+            .collect()
+    }
+}
+
+/// Terms as the participants of 2017 would have had them.
+pub fn terms(dataset: Dataset, from: Timestamp, until: Timestamp, markets: &[&str]) -> Terms {
+    let lookup = dataset == Dataset::RecipientContact;
+    let purposes = match dataset {
+        Dataset::RecipientContact => [Purpose::PickupNotification].into(),
+        Dataset::LockerEvents | Dataset::TrackingEvents => [Purpose::DeliveryTracking].into(),
+        other => purposes_of(other).iter().copied().collect(),
+    };
+    Terms {
+        dataset,
+        from,
+        until,
+        zone: Zone::CHINA,
+        purposes,
+        marketplaces: markets.iter().map(|m| Marketplace::parse(m).unwrap()).collect(),
+        fields: Field::of(dataset).iter().copied().collect(),
+        contact_forms: if lookup { [ContactForm::Masked, ContactForm::Virtual].into() } else { BTreeSet::new() },
+        quota_per_day: None,
+        quota_per_parcel: lookup.then_some(3),
+        evidence: if lookup { [EvidenceKind::Arrival].into() } else { BTreeSet::new() },
+        notifier: lookup.then_some(Notifier::Operator),
+        run_off_ms: Some(7 * DAY_MS),
+        backlog: (!lookup).then_some(Backlog::Hold),
+        covers_from: None,
+        delete_after_ms: None,
+        reciprocate: false,
+        no_redisclosure: true,
+    }
+}
+
+pub fn wire(text: &str) -> WireId {
+    WireId::parse(text).unwrap()
+}
+
+pub fn result(answer: Option<LocalAnswer>) -> Result<Value, Problem> {
+    match answer {
+        Some(LocalAnswer::Json { body, .. }) => Ok(body),
+        Some(LocalAnswer::Problem(problem)) => Err(problem),
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+pub fn ok(answer: Option<LocalAnswer>) -> Value {
+    result(answer).expect("an answer")
+}
+
+pub fn problem_of(answer: Option<LocalAnswer>) -> Problem {
+    result(answer).expect_err("a refusal")
+}
