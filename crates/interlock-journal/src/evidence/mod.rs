@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use interlock_core::ids::ParticipantId;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::SignedManifest;
+use crate::manifest::{ManifestError, SignedManifest};
 
 /// Version of the file's form.
 pub const EVIDENCE_VERSION: u32 = 1;
@@ -58,6 +58,26 @@ pub struct LogEvidence {
 
 /// The Ed25519 keys that whoever checks believes, by participant, with those of old.
 pub type TrustedKeys = BTreeMap<ParticipantId, Vec<[u8; 32]>>;
+
+/// The keys that these manifests name. Both parties have signed each of them, so whoever believes
+/// one party's key, or has the manifest from a party, may believe the other's.
+///
+/// # Errors
+/// [`ManifestError`] of the first manifest that does not carry both signatures.
+pub fn keys_of(manifests: &[SignedManifest]) -> Result<TrustedKeys, ManifestError> {
+    let mut keys = TrustedKeys::new();
+    for signed in manifests {
+        signed.verify()?;
+        for party in signed.manifest.parties.keys() {
+            let key = signed.manifest.key(party)?.to_bytes();
+            let known = keys.entry(party.clone()).or_default();
+            if !known.contains(&key) {
+                known.push(key);
+            }
+        }
+    }
+    Ok(keys)
+}
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

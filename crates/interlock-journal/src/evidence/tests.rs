@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
+use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, RequestId, WireId};
 use interlock_core::time::Timestamp;
 
 use super::*;
 use crate::bilateral::{KeyRotation, Leaf, LeafBody, OutLog, Receipt, Rollback, Voided};
 use crate::hex;
+use crate::manifest::{MANIFEST_VERSION, Manifest, Party, PolicyRef};
 
 fn a() -> ParticipantId {
     ParticipantId::parse("did:web:a.example").unwrap()
@@ -440,4 +442,36 @@ fn changed_notes_and_other_versions_are_malformed() {
     at_a.logs = vec![other_log];
     let found = found(&[at_a]);
     assert_eq!(found, [(FindingKind::Malformed, a(), (0, 0), None, None)]);
+}
+
+#[test]
+fn keys_come_from_manifests_that_both_have_signed() {
+    let party = |n| Party {
+        key: hex::encode(&public(n)),
+    };
+    let policy = PolicyRef {
+        provider: a(),
+        consumer: b(),
+        dataset: Dataset::LockerEvents,
+        policy_hash: hex::encode(&[3; 32]),
+    };
+    let manifest = Manifest {
+        version: MANIFEST_VERSION.into(),
+        cooperation: WireId::parse("urn:c").unwrap(),
+        parties: BTreeMap::from([(a(), party(1)), (b(), party(2))]),
+        policies: BTreeMap::from([(WireId::parse("urn:a").unwrap(), policy)]),
+        from: "2017-06-03T00:00:00+08:00".into(),
+        until: "2017-07-01T00:00:00+08:00".into(),
+        mediator: None,
+        supersedes: None,
+    };
+    let mut signed = SignedManifest {
+        signatures: BTreeMap::from([(a(), manifest.sign(&a(), &key(1)).unwrap())]),
+        manifest,
+    };
+    let half = keys_of(std::slice::from_ref(&signed));
+    assert_eq!(half, Err(ManifestError::Unsigned(b().as_str().into())));
+    let by_b = signed.manifest.sign(&b(), &key(2)).unwrap();
+    signed.signatures.insert(b(), by_b);
+    assert_eq!(keys_of(&[signed.clone(), signed]), Ok(trusted()));
 }
