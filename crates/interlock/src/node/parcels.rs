@@ -380,12 +380,7 @@ impl Node {
         if let Some((id, index)) = entry.event {
             let parcel: &Parcel = self.state.parcels.get(id)?;
             let event = &parcel.events.get(index as usize)?.event;
-            let carrier = parcel.waybill.carrier();
-            let waybill = crate::epcis::Waybill {
-                carrier: carrier.as_str(),
-                number: parcel.waybill.number(),
-            };
-            return Some(("epcis", render(&EventDraft::from(event), waybill, base?)));
+            return Some(("epcis", render(&EventDraft::from(event), &parcel.waybill, base?)));
         }
         let station = entry.station.as_ref()?;
         let seen = self
