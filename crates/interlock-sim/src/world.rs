@@ -9,7 +9,8 @@ use interlock::identity::keys::PublicKey;
 use interlock::identity::partner::{Partner, Role as ParticipantRole};
 use interlock::identity::url::BaseUrl;
 use interlock::node::io::{
-    CallFailure, CallId, Digest, Effect, Input, LocalAnswer, LocalRequest, Message, PageRequest, PeerAnswer, PeerRequest, ReplyId, Role,
+    CallFailure, CallId, Digest, Effect, Input, LocalAnswer, LocalRequest, Message, PageRequest,
+    PeerAnswer, PeerRequest, ReplyId, Role,
 };
 use interlock::node::record::Record;
 use interlock::node::{ContentKeys, Node, NodeConfig};
@@ -22,6 +23,8 @@ use crate::SeededRng;
 
 /// One way through the simulated network, in milliseconds.
 const LATENCY_MS: i64 = 3;
+/// How long nodes poll, in milliseconds: long, so that idle weeks are cheap.
+const POLL_WAIT_MS: u32 = 6 * 3_600_000;
 /// Most steps of one run, so that a loop between nodes ends a test.
 const STEPS_MAX: usize = 5_000_000;
 
@@ -78,9 +81,23 @@ struct SimNode {
     journal: Vec<(Timestamp, Vec<u8>)>,
     keys: Keys,
     rng: SeededRng,
+    steps: (Timestamp, u64),
     up: bool,
     epoch: u32,
     wake: Option<Timestamp>,
+}
+
+impl SimNode {
+    /// Random bytes for the next step.
+    fn rng_at(&mut self, now: Timestamp) -> SeededRng {
+        let nth = if self.steps.0 == now {
+            self.steps.1 + 1
+        } else {
+            0
+        };
+        self.steps = (now, nth);
+        self.rng.at(now.as_millis(), nth)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -93,10 +110,27 @@ impl ContentKeys for Keys {
 }
 
 enum Due {
-    Request { from: NodeIx, to: NodeIx, epoch: u32, call: CallId, request: PeerRequest },
-    Answer { to: NodeIx, epoch: u32, call: CallId, outcome: Result<PeerAnswer, CallFailure> },
-    Gateway { node: NodeIx, epoch: u32, message: Box<Message> },
-    Wake { node: NodeIx },
+    Request {
+        from: NodeIx,
+        to: NodeIx,
+        epoch: u32,
+        call: CallId,
+        request: PeerRequest,
+    },
+    Answer {
+        to: NodeIx,
+        epoch: u32,
+        call: CallId,
+        outcome: Result<PeerAnswer, CallFailure>,
+    },
+    Gateway {
+        node: NodeIx,
+        epoch: u32,
+        message: Box<Message>,
+    },
+    Wake {
+        node: NodeIx,
+    },
 }
 
 /// A call that waits for its answer at the asked node.
@@ -149,11 +183,18 @@ impl World {
             let mut secret = [0; 32];
             interlock::node::Rng::fill(&mut rng, &mut secret);
             let key = SigningKey::from_bytes(&secret);
-            let Ok(id) = ParticipantId::parse(&format!("did:web:{}.example", spec.name)) else { continue };
+            let Ok(id) = ParticipantId::parse(&format!("did:web:{}.example", spec.name)) else {
+                continue;
+            };
             let mut config = NodeConfig::new(id, spec.name, vec![spec.role]);
-            config.marketplaces = spec.marketplaces.iter().filter_map(|m| Marketplace::parse(m).ok()).collect();
+            config.marketplaces = spec
+                .marketplaces
+                .iter()
+                .filter_map(|m| Marketplace::parse(m).ok())
+                .collect();
             config.public_url = format!("https://{}.example", spec.name);
             config.exchange_url = format!("https://node.{}.example", spec.name);
+            config.poll_wait_ms = POLL_WAIT_MS;
             config.virtual_number = Some("+8618877771111".into());
             let node = Node::new(config.clone(), key.clone());
             world.nodes.push(SimNode {
@@ -163,6 +204,7 @@ impl World {
                 journal: Vec::new(),
                 keys: Keys::default(),
                 rng,
+                steps: (now, 0),
                 up: true,
                 epoch: 0,
                 wake: None,
@@ -174,10 +216,17 @@ impl World {
 
     fn introduce(&mut self, specs: &[NodeSpec]) {
         for ix in 0..self.nodes.len() {
-            let admin = Record::ApiKey { name: "admin".into(), role: Role::Admin, digest: admin() };
+            let admin = Record::ApiKey {
+                name: "admin".into(),
+                role: Role::Admin,
+                digest: admin(),
+            };
             let mut records = vec![admin];
             for (other, spec) in specs.iter().enumerate().filter(|(other, _)| *other != ix) {
-                records.extend(self.partner(other, spec).map(|p| Record::Partner(Box::new(p))));
+                records.extend(
+                    self.partner(other, spec)
+                        .map(|p| Record::Partner(Box::new(p))),
+                );
             }
             for record in records {
                 self.preset(ix, record);
@@ -194,7 +243,11 @@ impl World {
             exchange_url: BaseUrl::parse(&node.config.exchange_url).ok()?,
             key: PublicKey::from_bytes(node.key.verifying_key().as_bytes()).ok()?,
             marketplaces: node.config.marketplaces.clone(),
-            carriers: spec.carriers.iter().filter_map(|c| CarrierCode::parse(c).ok()).collect(),
+            carriers: spec
+                .carriers
+                .iter()
+                .filter_map(|c| CarrierCode::parse(c).ok())
+                .collect(),
             certificate_pin: None,
         })
     }
@@ -202,10 +255,12 @@ impl World {
     /// Writes a record into a node's journal as if it had been there before.
     pub fn preset(&mut self, ix: NodeIx, record: Record) {
         let now = self.now;
-        let Some(node) = self.nodes.get_mut(ix) else { return };
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return;
+        };
         let keys = node.keys.clone();
         if node.node.replay(now, &record, &keys).is_ok()
-            && let Ok(bytes) = postcard::to_stdvec(&record)
+            && let Ok(bytes) = postcard::to_allocvec(&record)
         {
             node.journal.push((now, bytes));
         }
@@ -221,8 +276,11 @@ impl World {
 
     fn start_node(&mut self, ix: NodeIx) {
         let clock = ClockInterval::exact(self.now);
-        let Some(node) = self.nodes.get_mut(ix) else { return };
-        let effects = node.node.start(clock, &mut node.rng);
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return;
+        };
+        let mut rng = node.rng_at(self.now);
+        let effects = node.node.start(clock, &mut rng);
         self.carry_out(ix, effects);
     }
 
@@ -264,20 +322,31 @@ impl World {
             node.epoch += 1;
             node.wake = None;
         }
-        let lost: Vec<(NodeIx, ReplyId)> = self.waiting.keys().filter(|(at, _)| *at == ix).copied().collect();
+        let lost: Vec<(NodeIx, ReplyId)> = self
+            .waiting
+            .keys()
+            .filter(|(at, _)| *at == ix)
+            .copied()
+            .collect();
         for key in lost {
             if let Some(waiting) = self.waiting.remove(&key) {
-                self.answer_later(&waiting, Err(CallFailure::Unreachable("the connection broke".into())));
+                self.answer_later(
+                    &waiting,
+                    Err(CallFailure::Unreachable("the connection broke".into())),
+                );
             }
         }
     }
 
     /// Starts a killed node from its journal. False if the journal does not give a node.
     pub fn restart(&mut self, ix: NodeIx) -> bool {
-        let Some(node) = self.nodes.get_mut(ix) else { return false };
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return false;
+        };
         let mut fresh = Node::new(node.config.clone(), node.key.clone());
         for (at, bytes) in &node.journal {
-            let replayed = postcard::from_bytes::<Record>(bytes).map(|record| fresh.replay(*at, &record, &node.keys));
+            let replayed = postcard::from_bytes::<Record>(bytes)
+                .map(|record| fresh.replay(*at, &record, &node.keys));
             if !matches!(replayed, Ok(Ok(()))) {
                 return false;
             }
@@ -294,19 +363,48 @@ impl World {
     }
 
     /// The same with an idempotency key; the digest of the body is that of `body`.
-    pub fn local_keyed(&mut self, ix: NodeIx, request: LocalRequest, key: Option<(&str, &str)>) -> Option<LocalAnswer> {
+    pub fn local_keyed(
+        &mut self,
+        ix: NodeIx,
+        request: LocalRequest,
+        key: Option<(&str, &str)>,
+    ) -> Option<LocalAnswer> {
         let reply = self.reply();
         let idempotency = key.and_then(|(key, body)| {
-            Some((IdempotencyKey::parse(key).ok()?, Sha256::digest(body.as_bytes()).into()))
+            Some((
+                IdempotencyKey::parse(key).ok()?,
+                Sha256::digest(body.as_bytes()).into(),
+            ))
         });
-        self.step(ix, Input::Local { reply, credential: Some(admin()), idempotency, request });
+        self.step(
+            ix,
+            Input::Local {
+                reply,
+                credential: Some(admin()),
+                idempotency,
+                request,
+            },
+        );
         self.until_answered(reply)
     }
 
     /// A request with a credential of the caller's choice.
-    pub fn local_as(&mut self, ix: NodeIx, credential: Option<Digest>, request: LocalRequest) -> Option<LocalAnswer> {
+    pub fn local_as(
+        &mut self,
+        ix: NodeIx,
+        credential: Option<Digest>,
+        request: LocalRequest,
+    ) -> Option<LocalAnswer> {
         let reply = self.reply();
-        self.step(ix, Input::Local { reply, credential, idempotency: None, request });
+        self.step(
+            ix,
+            Input::Local {
+                reply,
+                credential,
+                idempotency: None,
+                request,
+            },
+        );
         self.until_answered(reply)
     }
 
@@ -318,11 +416,22 @@ impl World {
     }
 
     /// A partner's request that did not come from its node; the answer is what it would see.
-    pub fn peer(&mut self, ix: NodeIx, from: &ParticipantId, request: PeerRequest) -> Option<PeerAnswer> {
+    pub fn peer(
+        &mut self,
+        ix: NodeIx,
+        from: &ParticipantId,
+        request: PeerRequest,
+    ) -> Option<PeerAnswer> {
         let reply = self.reply();
         let clock = ClockInterval::exact(self.now);
         let node = self.nodes.get_mut(ix)?;
-        let effects = node.node.step(Input::Peer { reply, from: from.clone(), request }, clock, &mut node.rng);
+        let mut rng = node.rng_at(self.now);
+        let input = Input::Peer {
+            reply,
+            from: from.clone(),
+            request,
+        };
+        let effects = node.node.step(input, clock, &mut rng);
         let mut found = None;
         let mut rest = Vec::new();
         for effect in effects {
@@ -369,25 +478,48 @@ impl World {
 
     /// Does the next thing that is due; false if there is none, or none before `until`.
     fn next(&mut self, until: Option<Timestamp>) -> bool {
-        let Some((&(at, _), _)) = self.due.first_key_value() else { return false };
+        let Some((&(at, _), _)) = self.due.first_key_value() else {
+            return false;
+        };
         if until.is_some_and(|until| at > until) {
             return false;
         }
-        let Some((_, due)) = self.due.pop_first() else { return false };
+        let Some((_, due)) = self.due.pop_first() else {
+            return false;
+        };
         self.now = self.now.max(at);
         match due {
             Due::Wake { node } => {
-                if self.nodes.get(node).is_some_and(|n| n.up && n.wake.is_some_and(|wake| wake <= self.now)) {
+                if self
+                    .nodes
+                    .get(node)
+                    .is_some_and(|n| n.up && n.wake.is_some_and(|wake| wake <= self.now))
+                {
                     self.step(node, Input::Tick);
                 }
             }
-            Due::Request { from, to, epoch, call, request } => self.arrive(from, to, epoch, call, request),
-            Due::Answer { to, epoch, call, outcome } => {
+            Due::Request {
+                from,
+                to,
+                epoch,
+                call,
+                request,
+            } => self.arrive(from, to, epoch, call, request),
+            Due::Answer {
+                to,
+                epoch,
+                call,
+                outcome,
+            } => {
                 if self.nodes.get(to).is_some_and(|n| n.up && n.epoch == epoch) {
                     self.step(to, Input::Answered { call, outcome });
                 }
             }
-            Due::Gateway { node, epoch, message } => self.gateway(node, epoch, *message),
+            Due::Gateway {
+                node,
+                epoch,
+                message,
+            } => self.gateway(node, epoch, *message),
         }
         true
     }
@@ -395,20 +527,46 @@ impl World {
     fn gateway(&mut self, ix: NodeIx, epoch: u32, message: Message) {
         let id = message.id;
         if self.seen_messages.insert((ix, id)) {
-            let Message { to, text_zh, text_en, .. } = message;
-            self.sent.push(Sent { by: ix, id, to, text_zh, text_en });
+            let Message {
+                to,
+                text_zh,
+                text_en,
+                ..
+            } = message;
+            self.sent.push(Sent {
+                by: ix,
+                id,
+                to,
+                text_zh,
+                text_en,
+            });
         } else {
             self.repeated_messages += 1;
         }
         if self.nodes.get(ix).is_some_and(|n| n.up && n.epoch == epoch) {
-            self.step(ix, Input::Delivered { message: id, outcome: Ok(()) });
+            self.step(
+                ix,
+                Input::Delivered {
+                    message: id,
+                    outcome: Ok(()),
+                },
+            );
         }
     }
 
     fn arrive(&mut self, from: NodeIx, to: NodeIx, epoch: u32, call: CallId, request: PeerRequest) {
-        let waiting = Waiting { from, epoch, call, request: request.clone(), asked_at: self.now };
+        let waiting = Waiting {
+            from,
+            epoch,
+            call,
+            request: request.clone(),
+            asked_at: self.now,
+        };
         let up = self.nodes.get(to).is_some_and(|n| n.up);
-        let (Some(sender), true) = (self.nodes.get(from).map(|n| n.config.id.clone()), up && !self.cut.contains(&(from, to))) else {
+        let (Some(sender), true) = (
+            self.nodes.get(from).map(|n| n.config.id.clone()),
+            up && !self.cut.contains(&(from, to)),
+        ) else {
             return self.answer_later(&waiting, Err(CallFailure::Unreachable("no route".into())));
         };
         let wire = encode_request(&request);
@@ -417,7 +575,14 @@ impl World {
         match parsed {
             Ok(request) => {
                 self.waiting.insert((to, reply), waiting);
-                self.step(to, Input::Peer { reply, from: sender, request });
+                self.step(
+                    to,
+                    Input::Peer {
+                        reply,
+                        from: sender,
+                        request,
+                    },
+                );
             }
             Err(problem) => self.answered(to, &waiting, &PeerAnswer::Problem(problem)),
         }
@@ -435,12 +600,21 @@ impl World {
             request: (wire.post, wire.target, wire.body),
             answer: (status, body),
         });
-        let outcome = if self.cut.contains(&(at, waiting.from)) { Err(CallFailure::TimedOut) } else { outcome };
+        let outcome = if self.cut.contains(&(at, waiting.from)) {
+            Err(CallFailure::TimedOut)
+        } else {
+            outcome
+        };
         self.answer_later(waiting, outcome);
     }
 
     fn answer_later(&mut self, waiting: &Waiting, outcome: Result<PeerAnswer, CallFailure>) {
-        let due = Due::Answer { to: waiting.from, epoch: waiting.epoch, call: waiting.call, outcome };
+        let due = Due::Answer {
+            to: waiting.from,
+            epoch: waiting.epoch,
+            call: waiting.call,
+            outcome,
+        };
         self.at(self.now.plus_ms(LATENCY_MS), due);
     }
 
@@ -451,8 +625,11 @@ impl World {
 
     fn step(&mut self, ix: NodeIx, input: Input) {
         let clock = ClockInterval::exact(self.now);
-        let Some(node) = self.nodes.get_mut(ix) else { return };
-        let effects = node.node.step(input, clock, &mut node.rng);
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return;
+        };
+        let mut rng = node.rng_at(self.now);
+        let effects = node.node.step(input, clock, &mut rng);
         self.carry_out(ix, effects);
     }
 
@@ -470,7 +647,7 @@ impl World {
                         node.keys.0.remove(&(day, slot));
                     }
                     Effect::Append(record) => {
-                        if let Ok(bytes) = postcard::to_stdvec(&*record) {
+                        if let Ok(bytes) = postcard::to_allocvec(&*record) {
                             node.journal.push((now.max(node.node.state().high), bytes));
                         }
                     }
@@ -481,7 +658,11 @@ impl World {
         for effect in outside {
             self.show(ix, effect);
         }
-        let wake = self.nodes.get(ix).and_then(|n| n.node.next_wake()).map(|at| at.max(now.plus_ms(1)));
+        let wake = self
+            .nodes
+            .get(ix)
+            .and_then(|n| n.node.next_wake())
+            .map(|at| at.max(now.plus_ms(1)));
         let changed = self.nodes.get(ix).is_some_and(|n| n.wake != wake);
         if let Some(node) = self.nodes.get_mut(ix) {
             node.wake = wake;
@@ -498,23 +679,49 @@ impl World {
                 self.answers.insert(to, answer);
             }
             Effect::ReplyPeer { to, answer, guard } => {
-                let Some(waiting) = self.waiting.remove(&(ix, to)) else { return };
+                let Some(waiting) = self.waiting.remove(&(ix, to)) else {
+                    return;
+                };
                 match guard.filter(|guard| self.now >= guard.until) {
                     None => self.answered(ix, &waiting, &answer),
                     Some(guard) => {
-                        let refused = interlock::node::problem::denial(interlock_core::decide::DenialReason::TermEnded);
+                        let refused = interlock::node::problem::denial(
+                            interlock_core::decide::DenialReason::TermEnded,
+                        );
                         self.answered(ix, &waiting, &PeerAnswer::Problem(refused));
-                        self.step(ix, Input::Voided { reply: to, to: guard.to, agreement: guard.agreement });
+                        self.step(
+                            ix,
+                            Input::Voided {
+                                reply: to,
+                                to: guard.to,
+                                agreement: guard.agreement,
+                            },
+                        );
                     }
                 }
             }
-            Effect::Call { call, to, request, .. } => {
+            Effect::Call {
+                call, to, request, ..
+            } => {
                 let target = self.nodes.iter().position(|n| n.config.id == to);
                 let Some(to) = target else { return };
-                self.at(self.now.plus_ms(LATENCY_MS), Due::Request { from: ix, to, epoch, call, request });
+                self.at(
+                    self.now.plus_ms(LATENCY_MS),
+                    Due::Request {
+                        from: ix,
+                        to,
+                        epoch,
+                        call,
+                        request,
+                    },
+                );
             }
             Effect::Deliver(message) => {
-                let due = Due::Gateway { node: ix, epoch, message: Box::new(message) };
+                let due = Due::Gateway {
+                    node: ix,
+                    epoch,
+                    message: Box::new(message),
+                };
                 self.at(self.now.plus_ms(LATENCY_MS), due);
             }
             Effect::PutKey { .. } | Effect::DestroyKey { .. } | Effect::Append(_) => {}

@@ -13,25 +13,48 @@ fn one_parcel_from_the_scan_to_the_tracking_page() {
     let parcel = net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
     net.world.settle();
 
-    let deposit = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").expect("deposited");
+    let deposit = net
+        .deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
+        .expect("deposited");
     assert_eq!(deposit["state"], "reserved");
     assert_eq!(deposit["notifier"], "operator");
     assert_eq!(deposit["contactForm"], "virtual");
-    net.advance(FENGCHAO, &deposit, DepositAction::Confirm).expect("confirmed");
+    net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+        .expect("confirmed");
     net.world.settle();
 
     assert_eq!(net.world.sent.len(), 1, "one message");
     let text = &net.world.sent[0].text_en;
-    let code = text.split("ode ").nth(1).expect("a code in the text").get(..6).unwrap().to_owned();
-    let wrong = net.advance(FENGCHAO, &deposit, DepositAction::Open { code: "000000".into() });
+    let code = text
+        .split("ode ")
+        .nth(1)
+        .expect("a code in the text")
+        .get(..6)
+        .unwrap()
+        .to_owned();
+    let wrong = net.advance(
+        FENGCHAO,
+        &deposit,
+        DepositAction::Open {
+            code: "000000".into(),
+        },
+    );
     assert_eq!(wrong.unwrap_err().kind, "wrong-code");
-    let opened = net.advance(FENGCHAO, &deposit, DepositAction::Open { code }).expect("opens");
+    let opened = net
+        .advance(FENGCHAO, &deposit, DepositAction::Open { code })
+        .expect("opens");
     assert_eq!(opened["opens"], true);
-    net.advance(FENGCHAO, &deposit, DepositAction::PickUp).expect("picked up");
+    net.advance(FENGCHAO, &deposit, DepositAction::PickUp)
+        .expect("picked up");
     net.world.settle();
 
     let seen = net.parcel(CAINIAO, "SF1000000000001");
-    let steps: Vec<&str> = seen["events"].as_array().unwrap().iter().map(|e| e["step"].as_str().unwrap()).collect();
+    let steps: Vec<&str> = seen["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["step"].as_str().unwrap())
+        .collect();
     assert_eq!(steps, ["deposited", "notified", "picked-up"]);
     assert_eq!(seen["contactReleases"][0]["form"], "virtual");
     let page = net.tracking(CAINIAO, &parcel);
@@ -46,18 +69,25 @@ fn a_phone_never_reaches_a_courier_or_a_rival() {
     net.put_station(FENGCHAO, "FC0001", 20);
     net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800004711");
     net.world.settle();
-    let deposit = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
-    net.advance(FENGCHAO, &deposit, DepositAction::Confirm).unwrap();
+    let deposit = net
+        .deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
+        .unwrap();
+    net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+        .unwrap();
     net.world.settle();
     assert!(!deposit.to_string().contains("4711"));
     for exchanged in &net.world.exchanged {
-        let text = String::from_utf8_lossy(&exchanged.answer.1).into_owned() + &String::from_utf8_lossy(&exchanged.request.2);
+        let text = String::from_utf8_lossy(&exchanged.answer.1).into_owned()
+            + &String::from_utf8_lossy(&exchanged.request.2);
         assert!(!text.contains("13800004711"), "{text}");
     }
     for node in ALL {
         for (_, record) in net.world.journal(node) {
             let hex: Vec<u8> = record.clone();
-            assert!(!hex.windows(11).any(|w| w == b"13800004711"), "node {node} wrote the phone");
+            assert!(
+                !hex.windows(11).any(|w| w == b"13800004711"),
+                "node {node} wrote the phone"
+            );
         }
     }
 }
@@ -68,8 +98,12 @@ fn a_repeated_deposit_is_the_same_deposit() {
     net.put_station(FENGCHAO, "FC0001", 20);
     net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
     net.world.settle();
-    let first = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
-    let again = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
+    let first = net
+        .deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
+        .unwrap();
+    let again = net
+        .deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
+        .unwrap();
     assert_eq!(first["id"], again["id"]);
     let other = net.deposit_of_size(FENGCHAO, "SF1000000000001", "FC0001", "k1", "large");
     assert_eq!(other.unwrap_err().kind, "idempotency-key-reused");
@@ -84,21 +118,34 @@ fn nobody_can_tell_then_no_door_opens() {
     net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
     net.world.settle();
     for (waybill, reason) in [("SF1000000000009", "owner-unknown")] {
-        let refused = net.deposit(FENGCHAO, waybill, "FC0001", waybill).unwrap_err();
+        let refused = net
+            .deposit(FENGCHAO, waybill, "FC0001", waybill)
+            .unwrap_err();
         assert_eq!(refused.kind, "nobody-can-tell");
         assert!(refused.detail.contains(reason), "{}", refused.detail);
     }
     net.world.run_until(MIDNIGHT.plus_ms(1));
     net.put_parcel("SF1000000000002", "taobao", CAINIAO, "13800000002");
     net.world.settle();
-    let late = net.deposit(FENGCHAO, "SF1000000000002", "FC0001", "late").unwrap_err();
-    assert!(late.detail.contains("deliver to the address"), "{}", late.detail);
-    let run_off = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "early").expect("in run-off");
+    let late = net
+        .deposit(FENGCHAO, "SF1000000000002", "FC0001", "late")
+        .unwrap_err();
+    assert!(
+        late.detail.contains("deliver to the address"),
+        "{}",
+        late.detail
+    );
+    let run_off = net
+        .deposit(FENGCHAO, "SF1000000000001", "FC0001", "early")
+        .expect("in run-off");
     assert_eq!(run_off["notifier"], "operator");
     net.world.run_until(MIDNIGHT.plus_ms(7 * 24 * HOUR_MS));
     net.put_parcel("SF1000000000003", "taobao", CAINIAO, "13800000003");
     net.world.settle();
-    assert!(net.deposit(FENGCHAO, "SF1000000000003", "FC0001", "x").is_err());
+    assert!(
+        net.deposit(FENGCHAO, "SF1000000000003", "FC0001", "x")
+            .is_err()
+    );
 }
 
 #[test]
@@ -108,9 +155,12 @@ fn a_slow_owner_does_not_stop_the_deposit() {
     net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
     net.world.settle();
     net.world.cut(FENGCHAO, CAINIAO, true);
-    let deposit = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
+    let deposit = net
+        .deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
+        .unwrap();
     assert_eq!(deposit["notifier"], "queued");
-    net.advance(FENGCHAO, &deposit, DepositAction::Confirm).unwrap();
+    net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+        .unwrap();
     net.world.run_until(net.world.now().plus_ms(HOUR_MS));
     assert!(net.world.sent.is_empty());
     net.world.cut(FENGCHAO, CAINIAO, false);
@@ -129,17 +179,36 @@ fn a_killed_node_loses_nothing_and_repeats_no_message() {
             net.put_station(FENGCHAO, "FC0001", 20);
             net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
             net.world.settle();
-            let deposit = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
-            net.advance(FENGCHAO, &deposit, DepositAction::Confirm).unwrap();
+            let deposit = net
+                .deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
+                .unwrap();
+            net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+                .unwrap();
             net.world.run_until(net.world.now().plus_ms(after_ms));
             net.world.kill(victim);
             net.world.run_until(net.world.now().plus_ms(5_000));
-            assert!(net.world.restart(victim), "the journal gives the node again");
+            assert!(
+                net.world.restart(victim),
+                "the journal gives the node again"
+            );
             net.world.run_until(net.world.now().plus_ms(2 * HOUR_MS));
-            assert_eq!(net.world.sent.len(), 1, "victim {victim} after {after_ms} ms");
+            assert_eq!(
+                net.world.sent.len(),
+                1,
+                "victim {victim} after {after_ms} ms"
+            );
             let seen = net.parcel(CAINIAO, "SF1000000000001");
-            let steps: Vec<&str> = seen["events"].as_array().unwrap().iter().map(|e| e["step"].as_str().unwrap()).collect();
-            assert_eq!(steps, ["deposited", "notified"], "victim {victim} after {after_ms} ms");
+            let steps: Vec<&str> = seen["events"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|e| e["step"].as_str().unwrap())
+                .collect();
+            assert_eq!(
+                steps,
+                ["deposited", "notified"],
+                "victim {victim} after {after_ms} ms"
+            );
             net.assert_all_evidence_is_mirrored();
             net.assert_replay_gives_the_same();
         }
@@ -158,41 +227,111 @@ fn tracking_waits_for_an_agreement_and_arrives_once_in_order() {
     net.track(SF, "SF1000000000002", "accepted");
     net.track(SF, "SF1000000000002", "arrived");
     net.world.run_until(net.world.now().plus_ms(HOUR_MS));
-    assert_eq!(net.steps(CAINIAO, "SF1000000000001"), ["accepted", "arrived"], "run-off");
-    assert!(net.steps(CAINIAO, "SF1000000000002").is_empty(), "held at its owner");
+    assert_eq!(
+        net.steps(CAINIAO, "SF1000000000001"),
+        ["accepted", "arrived"],
+        "run-off"
+    );
+    assert!(
+        net.steps(CAINIAO, "SF1000000000002").is_empty(),
+        "held at its owner"
+    );
     assert_eq!(net.held(SF, "tracking-events"), 2);
     net.agree_anew(3);
     net.world.run_until(net.world.now().plus_ms(HOUR_MS));
     net.track(SF, "SF1000000000002", "out-for-delivery");
     net.world.run_until(net.world.now().plus_ms(HOUR_MS));
-    assert_eq!(net.steps(CAINIAO, "SF1000000000002"), ["accepted", "arrived", "out-for-delivery"]);
+    assert_eq!(
+        net.steps(CAINIAO, "SF1000000000002"),
+        ["accepted", "arrived", "out-for-delivery"]
+    );
     assert_eq!(net.held(SF, "tracking-events"), 0);
     net.assert_all_evidence_is_mirrored();
     net.assert_replay_gives_the_same();
 }
 
+/// One world: Cainiao's parcel at fixed times, and the rivals' parcels between them.
+fn world_with(rivals: &[(&str, &str)]) -> Network {
+    let mut net = Network::of_june_2017(8);
+    let start = net.world.now();
+    let at = |net: &mut Network, ms: i64| net.world.run_until(start.plus_ms(ms));
+    net.put_station(FENGCHAO, "FC0001", 40);
+    at(&mut net, 1_000);
+    net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+    for (ms, (waybill, phone)) in (2_001..).step_by(37).zip(rivals) {
+        at(&mut net, ms);
+        net.put_parcel(waybill, "jd", JD, phone);
+    }
+    at(&mut net, 10_000);
+    let first = net
+        .deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
+        .unwrap();
+    for (ms, (waybill, _)) in (12_001..).step_by(1_037).zip(rivals) {
+        at(&mut net, ms);
+        let other = net.deposit(FENGCHAO, waybill, "FC0001", waybill).unwrap();
+        net.advance(FENGCHAO, &other, DepositAction::Confirm)
+            .unwrap();
+        net.track(SF, waybill, "arrived");
+    }
+    at(&mut net, 60_000);
+    net.advance(FENGCHAO, &first, DepositAction::Confirm)
+        .unwrap();
+    at(&mut net, 90_000);
+    net.track(SF, "SF1000000000001", "arrived");
+    at(&mut net, 120_000);
+    net.advance(FENGCHAO, &first, DepositAction::Recall)
+        .unwrap();
+    at(&mut net, 12 * HOUR_MS);
+    net
+}
+
 #[test]
-fn a_rival_that_differs_changes_nothing_that_a_platform_sees() {
-    let world = |rivals: &[(&str, &str)]| {
-        let mut net = Network::of_june_2017(8);
-        net.put_station(FENGCHAO, "FC0001", 40);
-        net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
-        for (waybill, phone) in rivals {
-            net.put_parcel(waybill, "jd", JD, phone);
-        }
-        net.world.settle();
-        let first = net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1").unwrap();
-        for (waybill, _) in rivals {
-            let other = net.deposit(FENGCHAO, waybill, "FC0001", waybill).unwrap();
-            net.advance(FENGCHAO, &other, DepositAction::Confirm).unwrap();
-        }
-        net.advance(FENGCHAO, &first, DepositAction::Confirm).unwrap();
-        net.world.settle();
-        net.shape_between(CAINIAO)
-    };
-    let alone = world(&[]);
-    let crowded = world(&[("SF2000000000001", "13900000001"), ("SF2000000000002", "13900000002"), ("SF2000000000003", "13900000003")]);
-    assert_eq!(alone, crowded);
+fn a_rival_that_differs_changes_no_byte_that_a_platform_sees() {
+    let mut alone = world_with(&[]);
+    let rivals: Vec<(String, String)> = (1..8)
+        .map(|n| (format!("SF200000000000{n}"), format!("1390000000{n}")))
+        .collect();
+    let rivals: Vec<(&str, &str)> = rivals
+        .iter()
+        .map(|(w, p)| (w.as_str(), p.as_str()))
+        .collect();
+    let mut crowded = world_with(&rivals);
+    assert!(
+        crowded.world.sent.len() > alone.world.sent.len(),
+        "the rivals are there"
+    );
+    assert_eq!(
+        crowded
+            .world
+            .node(JD)
+            .unwrap()
+            .state()
+            .counters
+            .events_received, 7 * 3
+    );
+    let seen = alone.seen_by(CAINIAO);
+    assert!(seen.len() > 10, "there is something to compare");
+    assert_eq!(
+        seen,
+        crowded.seen_by(CAINIAO),
+        "bodies, cursors, sizes, evidence"
+    );
+    assert_eq!(
+        alone.world.journal(CAINIAO),
+        crowded.world.journal(CAINIAO),
+        "log entries"
+    );
+    for request in [LocalRequest::GetStatus, LocalRequest::GetEvidence] {
+        let again = match request {
+            LocalRequest::GetStatus => LocalRequest::GetStatus,
+            _ => LocalRequest::GetEvidence,
+        };
+        let (a, b) = (
+            alone.world.local(CAINIAO, request),
+            crowded.world.local(CAINIAO, again),
+        );
+        assert_eq!(result(a).unwrap(), result(b).unwrap(), "counts");
+    }
 }
 
 #[test]
@@ -200,9 +339,20 @@ fn local_requests_need_a_key_with_the_role() {
     let mut net = Network::of_june_2017(9);
     let none = net.world.local_as(CAINIAO, None, LocalRequest::GetStatus);
     assert_eq!(problem_of(none).status, 401);
-    let unknown = net.world.local_as(CAINIAO, Some([9; 32]), LocalRequest::GetStatus);
+    let unknown = net
+        .world
+        .local_as(CAINIAO, Some([9; 32]), LocalRequest::GetStatus);
     assert_eq!(problem_of(unknown).status, 401);
-    net.world.local(CAINIAO, LocalRequest::AddKey { name: "h1".into(), role: interlock::node::io::Role::Handheld, digest: [9; 32] });
-    let wrong = net.world.local_as(CAINIAO, Some([9; 32]), LocalRequest::GetStatus);
+    net.world.local(
+        CAINIAO,
+        LocalRequest::AddKey {
+            name: "h1".into(),
+            role: interlock::node::io::Role::Handheld,
+            digest: [9; 32],
+        },
+    );
+    let wrong = net
+        .world
+        .local_as(CAINIAO, Some([9; 32]), LocalRequest::GetStatus);
     assert_eq!(problem_of(wrong).status, 403);
 }

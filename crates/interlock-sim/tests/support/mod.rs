@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use interlock::identity::partner::Role as ParticipantRole;
 use interlock::node::agreements::{Agreement, Transfer};
 use interlock::node::io::{
-    DepositAction, DepositRequest, EventPut, LocalAnswer, LocalRequest, PageRequest, ParcelPut, Problem,
+    DepositAction, DepositRequest, EventPut, LocalAnswer, LocalRequest, PageRequest, ParcelPut,
+    Problem,
 };
 use interlock::node::record::Record;
 use interlock::pages::TrackingView;
-use interlock_core::agreement::{Assurance, AgreementFacts, AgreementState};
+use interlock_core::agreement::{AgreementFacts, AgreementState, Assurance};
 use interlock_core::contact::{ContactForm, Phone, Recipient};
 use interlock_core::dataset::Dataset;
 use interlock_core::event::{ParcelEvent, Place, Step};
@@ -23,7 +24,7 @@ use interlock_core::terms::{Backlog, EvidenceKind, Field, Notifier, Purpose, Ter
 use interlock_core::time::{DAY_MS, Timestamp, Zone};
 use interlock_core::transfer::TransferState;
 use interlock_core::waybill::Waybill;
-use interlock_sim::{NodeIx, NodeSpec, World};
+use interlock_sim::{Exchanged, NodeIx, NodeSpec, World};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -43,9 +44,19 @@ pub struct Network {
 impl Network {
     /// Two days before the first midnight, everything signed.
     pub fn of_june_2017(seed: u64) -> Self {
-        let spec = |name, role, marketplaces, carriers| NodeSpec { name, role, marketplaces, carriers };
+        let spec = |name, role, marketplaces, carriers| NodeSpec {
+            name,
+            role,
+            marketplaces,
+            carriers,
+        };
         let specs = [
-            spec("cainiao", ParticipantRole::Platform, &["taobao"][..], &[][..]),
+            spec(
+                "cainiao",
+                ParticipantRole::Platform,
+                &["taobao"][..],
+                &[][..],
+            ),
             spec("fengchao", ParticipantRole::LockerOperator, &[], &[]),
             spec("sf", ParticipantRole::Carrier, &[], &["sf"]),
             spec("jd", ParticipantRole::Platform, &["jd"], &[]),
@@ -53,18 +64,32 @@ impl Network {
         let world = World::new(seed, MIDNIGHT.plus_ms(-2 * DAY_MS), &specs);
         let mut network = Self { world };
         for (owner, market) in [(CAINIAO, "taobao"), (JD, "jd")] {
-            let until = if owner == CAINIAO { MIDNIGHT } else { MIDNIGHT.plus_ms(365 * DAY_MS) };
+            let until = if owner == CAINIAO {
+                MIDNIGHT
+            } else {
+                MIDNIGHT.plus_ms(365 * DAY_MS)
+            };
             let from = MIDNIGHT.plus_ms(-60 * DAY_MS);
             for (provider, consumer, dataset) in [
                 (owner, FENGCHAO, Dataset::RecipientContact),
                 (FENGCHAO, owner, Dataset::LockerEvents),
                 (SF, owner, Dataset::TrackingEvents),
             ] {
-                network.agree(provider, consumer, terms(dataset, from, until, &[market]), "old");
+                network.agree(
+                    provider,
+                    consumer,
+                    terms(dataset, from, until, &[market]),
+                    "old",
+                );
             }
         }
         let long = MIDNIGHT.plus_ms(365 * DAY_MS);
-        let advice = terms(Dataset::PreAdvice, MIDNIGHT.plus_ms(-60 * DAY_MS), long, &["taobao", "jd"]);
+        let advice = terms(
+            Dataset::PreAdvice,
+            MIDNIGHT.plus_ms(-60 * DAY_MS),
+            long,
+            &["taobao", "jd"],
+        );
         network.agree(SF, FENGCHAO, advice, "old");
         network.world.start();
         network
@@ -72,7 +97,10 @@ impl Network {
 
     /// Puts an agreement with both signatures and a started transfer on record at both sides.
     pub fn agree(&mut self, provider: NodeIx, consumer: NodeIx, terms: Terms, name: &str) {
-        let id = wire(&format!("urn:agreement:{name}:{provider}:{consumer}:{}", terms.dataset));
+        let id = wire(&format!(
+            "urn:agreement:{name}:{provider}:{consumer}:{}",
+            terms.dataset
+        ));
         let clock = interlock_core::time::ClockInterval::exact(self.world.now());
         let mut facts = AgreementFacts::finalized(Assurance::Signed);
         facts.manifest_complete_at = Some(self.world.now());
@@ -91,7 +119,10 @@ impl Network {
             history: Vec::new(),
         };
         let state = agreement.state_at(&clock);
-        for (ix, party, peer) in [(provider, Party::Provider, consumer), (consumer, Party::Consumer, provider)] {
+        for (ix, party, peer) in [
+            (provider, Party::Provider, consumer),
+            (consumer, Party::Consumer, provider),
+        ] {
             let [ours, theirs] = match party {
                 Party::Provider => ["p", "c"],
                 Party::Consumer => ["c", "p"],
@@ -105,9 +136,16 @@ impl Network {
                 state: TransferState::Started,
                 unsent: None,
             };
-            self.world.preset(ix, Record::Agreement(Box::new(agreement.clone())));
+            self.world
+                .preset(ix, Record::Agreement(Box::new(agreement.clone())));
             self.world.preset(ix, Record::Transfer(Box::new(transfer)));
-            self.world.preset(ix, Record::AgreementState { agreement: id.clone(), state });
+            self.world.preset(
+                ix,
+                Record::AgreementState {
+                    agreement: id.clone(),
+                    state,
+                },
+            );
         }
     }
 
@@ -137,7 +175,9 @@ impl Network {
             state: StationState::Operating,
             capacity: Capacity::new(each, each, each).unwrap(),
         };
-        ok(self.world.local(ix, LocalRequest::PutStations(vec![station])));
+        ok(self
+            .world
+            .local(ix, LocalRequest::PutStations(vec![station])));
     }
 
     /// Puts a parcel at its carrier and its owner; returns the tracking link.
@@ -164,16 +204,33 @@ impl Network {
             lockers: vec![self.world.id(FENGCHAO).unwrap().clone()],
             ..base.clone()
         };
-        ok(self.world.local(SF, LocalRequest::PutParcels(vec![carried])));
-        let body = ok(self.world.local(owner, LocalRequest::PutParcels(vec![base])));
+        ok(self
+            .world
+            .local(SF, LocalRequest::PutParcels(vec![carried])));
+        let body = ok(self
+            .world
+            .local(owner, LocalRequest::PutParcels(vec![base])));
         body["items"][0]["tracking"].as_str().unwrap().to_owned()
     }
 
-    pub fn deposit(&mut self, ix: NodeIx, number: &str, station: &str, key: &str) -> Result<Value, Problem> {
+    pub fn deposit(
+        &mut self,
+        ix: NodeIx,
+        number: &str,
+        station: &str,
+        key: &str,
+    ) -> Result<Value, Problem> {
         self.deposit_of_size(ix, number, station, key, "small")
     }
 
-    pub fn deposit_of_size(&mut self, ix: NodeIx, number: &str, station: &str, key: &str, size: &str) -> Result<Value, Problem> {
+    pub fn deposit_of_size(
+        &mut self,
+        ix: NodeIx,
+        number: &str,
+        station: &str,
+        key: &str,
+        size: &str,
+    ) -> Result<Value, Problem> {
         let request = DepositRequest {
             waybill: Waybill::parse("sf", number).unwrap(),
             station: StationId::parse(station).unwrap(),
@@ -183,12 +240,23 @@ impl Network {
             contact: None,
         };
         let body = format!("{number}{station}{size}");
-        result(self.world.local_keyed(ix, LocalRequest::OpenDeposit(request), Some((key, &body))))
+        result(
+            self.world
+                .local_keyed(ix, LocalRequest::OpenDeposit(request), Some((key, &body))),
+        )
     }
 
-    pub fn advance(&mut self, ix: NodeIx, deposit: &Value, action: DepositAction) -> Result<Value, Problem> {
+    pub fn advance(
+        &mut self,
+        ix: NodeIx,
+        deposit: &Value,
+        action: DepositAction,
+    ) -> Result<Value, Problem> {
         let deposit = DepositId::parse(deposit["id"].as_str().unwrap()).unwrap();
-        result(self.world.local(ix, LocalRequest::AdvanceDeposit { deposit, action }))
+        result(
+            self.world
+                .local(ix, LocalRequest::AdvanceDeposit { deposit, action }),
+        )
     }
 
     pub fn track(&mut self, ix: NodeIx, number: &str, step: &str) {
@@ -199,32 +267,55 @@ impl Network {
             other => Step::Other(other.into()),
         };
         let at = self.world.now();
-        let event = ParcelEvent { number: 0, step, at, zone: Zone::CHINA, place: Some(Place::Named("Hangzhou".into())) };
+        let event = ParcelEvent {
+            number: 0,
+            step,
+            at,
+            zone: Zone::CHINA,
+            place: Some(Place::Named("Hangzhou".into())),
+        };
         let digest = Sha256::digest(format!("{number}{event:?}")).into();
-        let put = EventPut { waybill: Waybill::parse("sf", number).unwrap(), event, digest };
+        let put = EventPut {
+            waybill: Waybill::parse("sf", number).unwrap(),
+            event,
+            digest,
+        };
         ok(self.world.local(ix, LocalRequest::PostEvents(vec![put])));
         self.world.settle();
     }
 
     pub fn parcel(&mut self, ix: NodeIx, number: &str) -> Value {
-        ok(self.world.local(ix, LocalRequest::GetParcel(Waybill::parse("sf", number).unwrap())))
+        ok(self.world.local(
+            ix,
+            LocalRequest::GetParcel(Waybill::parse("sf", number).unwrap()),
+        ))
     }
 
     pub fn steps(&mut self, ix: NodeIx, number: &str) -> Vec<String> {
         let parcel = self.parcel(ix, number);
         let events = parcel["events"].as_array().unwrap().clone();
-        events.iter().map(|e| e["step"].as_str().unwrap().to_owned()).collect()
+        events
+            .iter()
+            .map(|e| e["step"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub fn held(&mut self, ix: NodeIx, dataset: &str) -> u64 {
         let status = ok(self.world.local(ix, LocalRequest::GetStatus));
         let feeds = status["feeds"].as_array().unwrap().clone();
-        feeds.iter().filter(|f| f["dataset"] == dataset).map(|f| f["held"].as_u64().unwrap()).sum()
+        feeds
+            .iter()
+            .filter(|f| f["dataset"] == dataset)
+            .map(|f| f["held"].as_u64().unwrap())
+            .sum()
     }
 
     pub fn tracking(&mut self, ix: NodeIx, link: &str) -> TrackingView {
         let token = link.rsplit('/').next().unwrap();
-        match self.world.page(ix, PageRequest::Tracking(Sha256::digest(token.as_bytes()).into())) {
+        match self.world.page(
+            ix,
+            PageRequest::Tracking(Sha256::digest(token.as_bytes()).into()),
+        ) {
             Some(LocalAnswer::Tracking(view)) => *view,
             other => panic!("no page: {other:?}"),
         }
@@ -234,9 +325,17 @@ impl Network {
     pub fn assert_all_evidence_is_mirrored(&self) {
         for a in ALL {
             for b in ALL.into_iter().filter(|b| *b != a) {
-                let (Some(ours), Some(theirs)) = (self.world.node(a), self.world.node(b)) else { continue };
-                let out = ours.state().channel(self.world.id(b).unwrap()).map(|c| (c.out.size(), c.out.root()));
-                let mirror = theirs.state().channel(self.world.id(a).unwrap()).and_then(|c| c.mirror.as_ref());
+                let (Some(ours), Some(theirs)) = (self.world.node(a), self.world.node(b)) else {
+                    continue;
+                };
+                let out = ours
+                    .state()
+                    .channel(self.world.id(b).unwrap())
+                    .map(|c| (c.out.size(), c.out.root()));
+                let mirror = theirs
+                    .state()
+                    .channel(self.world.id(a).unwrap())
+                    .and_then(|c| c.mirror.as_ref());
                 let Some((size, root)) = out else { continue };
                 let held = mirror.map_or(0, |m| m.size());
                 assert!(held <= size, "{b} holds more of {a}'s log than {a} wrote");
@@ -258,14 +357,13 @@ impl Network {
         }
     }
 
-    /// Everything that passed to and from a node, with what is random put aside: who, what, sizes.
-    pub fn shape_between(&self, ix: NodeIx) -> Vec<(NodeIx, NodeIx, String, usize, usize)> {
-        let seen: BTreeSet<NodeIx> = BTreeSet::from([ix]);
+    /// Everything that passed to and from a node, byte by byte.
+    pub fn seen_by(&self, ix: NodeIx) -> Vec<Exchanged> {
         self.world
             .exchanged
             .iter()
-            .filter(|e| seen.contains(&e.from) || seen.contains(&e.to))
-            .map(|e| (e.from, e.to, e.request.1.clone(), e.request.2.len(), e.answer.1.len()))
+            .filter(|e| e.from == ix || e.to == ix)
+            .cloned()
             .collect()
     }
 }
@@ -284,12 +382,23 @@ pub fn terms(dataset: Dataset, from: Timestamp, until: Timestamp, markets: &[&st
         until,
         zone: Zone::CHINA,
         purposes,
-        marketplaces: markets.iter().map(|m| Marketplace::parse(m).unwrap()).collect(),
+        marketplaces: markets
+            .iter()
+            .map(|m| Marketplace::parse(m).unwrap())
+            .collect(),
         fields: Field::of(dataset).iter().copied().collect(),
-        contact_forms: if lookup { [ContactForm::Masked, ContactForm::Virtual].into() } else { BTreeSet::new() },
+        contact_forms: if lookup {
+            [ContactForm::Masked, ContactForm::Virtual].into()
+        } else {
+            BTreeSet::new()
+        },
         quota_per_day: None,
         quota_per_parcel: lookup.then_some(3),
-        evidence: if lookup { [EvidenceKind::Arrival].into() } else { BTreeSet::new() },
+        evidence: if lookup {
+            [EvidenceKind::Arrival].into()
+        } else {
+            BTreeSet::new()
+        },
         notifier: lookup.then_some(Notifier::Operator),
         run_off_ms: Some(7 * DAY_MS),
         backlog: (!lookup).then_some(Backlog::Hold),

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub const LOOKUP_ITEMS_MAX: usize = 500;
 /// Most events in one batch of a feed.
 pub const BATCH_EVENTS_MAX: u32 = 500;
-/// Longest wait of a long poll, in milliseconds.
-pub const POLL_WAIT_MS_MAX: u32 = 60_000;
+/// Longest wait of a long poll, in milliseconds: a day. Whoever polls chooses less.
+pub const POLL_WAIT_MS_MAX: u32 = 86_400_000;
 /// Most leaves in one envelope.
 pub const ENVELOPE_LEAVES_MAX: usize = 5_000;
 /// Largest body at the exchange door, in bytes.

@@ -80,7 +80,7 @@ impl Node {
                 "send the header `Idempotency-Key` with a value that is new for each deposit",
             )
         })?;
-        let Some(own) = self.state.stations.get(&request.station) else {
+        if !self.state.stations.contains_key(&request.station) {
             return Err(field(
                 "unknown-station",
                 422,

@@ -380,7 +380,10 @@ impl Node {
         if let Some((id, index)) = entry.event {
             let parcel: &Parcel = self.state.parcels.get(id)?;
             let event = &parcel.events.get(index as usize)?.event;
-            return Some(("epcis", render(&EventDraft::from(event), &parcel.waybill, base?)));
+            return Some((
+                "epcis",
+                render(&EventDraft::from(event), &parcel.waybill, base?),
+            ));
         }
         let station = entry.station.as_ref()?;
         let seen = self

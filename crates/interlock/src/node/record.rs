@@ -45,7 +45,7 @@ pub struct Sealed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
     /// A partner was added or changed.
-    Partner(Box<Partner>),
+    Partner(#[serde(with = "json_text")] Box<Partner>),
     /// A partner was removed.
     PartnerRemoved(ParticipantId),
     /// An API key was added.
@@ -209,6 +209,28 @@ pub enum Record {
         /// The parcel.
         parcel: ParcelId,
     },
+}
+
+/// Stores a value whose own form is JSON, with optional fields, as JSON text.
+mod json_text {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = serde_json::to_string(value).map_err(S::Error::custom)?;
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        serde_json::from_str(&text).map_err(D::Error::custom)
+    }
 }
 
 impl Record {
