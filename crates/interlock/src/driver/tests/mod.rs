@@ -2,5 +2,6 @@
 
 mod doors;
 mod outside;
+mod public;
 mod world;
 mod writing;
