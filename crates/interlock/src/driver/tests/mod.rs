@@ -3,5 +3,6 @@
 mod doors;
 mod outside;
 mod public;
+mod real;
 mod world;
 mod writing;

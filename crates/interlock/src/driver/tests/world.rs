@@ -235,20 +235,25 @@ impl Setup {
     }
 
     pub(super) async fn start(
-        self,
+        mut self,
         react: impl FnMut(Input, ClockInterval) -> Vec<Effect> + Send + 'static,
     ) -> Server {
-        let partners: BTreeMap<_, _> = self
-            .partners
+        let partners: BTreeMap<_, _> = std::mem::take(&mut self.partners)
             .into_iter()
             .map(|partner| (partner.id.clone(), partner))
             .collect();
         let machine = Fake {
             react: Box::new(react),
             partners,
-            wake: self.wake,
-            parked: self.parked,
+            wake: self.wake.clone(),
+            parked: self.parked.clone(),
         };
+        let store = self.store.clone();
+        self.start_with(machine, store).await
+    }
+
+    /// Starts another machine and store than the fake ones.
+    pub(super) async fn start_with(self, machine: impl Machine, store: impl Store) -> Server {
         let local = Door {
             listener: listener(),
             routes: Box::new(|handle| {
@@ -265,7 +270,7 @@ impl Setup {
         };
         Server::start(Parts {
             machine,
-            store: self.store,
+            store,
             journal_time: None,
             clock: self.clock,
             rng: Box::new(SystemRng),
