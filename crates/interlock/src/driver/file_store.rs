@@ -161,6 +161,14 @@ fn encode(record: &Record) -> io::Result<(u16, Vec<u8>)> {
     Ok((u16::from_be_bytes([RECORD_VERSION, variant]), body))
 }
 
+/// A defect that is found before the record is written: afterwards the journal could not be opened.
+fn unreadable(kind: u16) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("a record of kind {kind} could not be read again"),
+    )
+}
+
 /// The record of a kind and body, or `None` if they are not of this version, or not a record.
 fn decode(kind: u16, body: &[u8]) -> Option<Record> {
     let [version, variant] = kind.to_be_bytes();
@@ -241,6 +249,9 @@ impl Store for FileStore {
             let mut bodies = Vec::with_capacity(step.len());
             for (time, record) in step {
                 let (kind, body) = encode(record)?;
+                if decode(kind, &body).is_none() {
+                    return Err(unreadable(kind));
+                }
                 self.journal_bytes += (body.len() + RECORD_HEADER_SIZE_BYTES) as u64;
                 bodies.push((kind, *time, body));
             }
@@ -362,6 +373,7 @@ mod tests {
         let (kind, mut body) = encode(&record("a")).unwrap();
         assert_eq!(decode(kind, &body), Some(*record("a")));
         assert!(decode(kind ^ 1, &body).is_none());
+        assert!(unreadable(kind).to_string().contains(&kind.to_string()));
         body.push(0);
         assert!(decode(kind, &body).is_none());
 
