@@ -8,6 +8,7 @@ use std::io;
 
 use interlock_core::ids::ParticipantId;
 use interlock_core::time::{ClockInterval, Timestamp};
+use interlock_journal::keyslots::SlotKey;
 
 use crate::identity::partner::Partner;
 use crate::node::Rng;
@@ -38,16 +39,6 @@ pub trait Machine: Send + 'static {
 
 /// A record and the time that its header carries.
 pub type TimedRecord = (Timestamp, Box<Record>);
-
-/// A content key for its slot.
-pub struct SlotKey {
-    /// Day file (days since 1970-01-01 UTC).
-    pub day: u32,
-    /// Slot in it.
-    pub slot: u32,
-    /// The key.
-    pub key: zeroize::Zeroizing<[u8; 32]>,
-}
 
 /// Where records and content keys become durable.
 pub trait Store: Send + 'static {

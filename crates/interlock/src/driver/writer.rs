@@ -14,12 +14,13 @@ use std::sync::Arc;
 
 use interlock_core::ids::ParticipantId;
 use interlock_core::time::{ClockInterval, Timestamp};
+use interlock_journal::keyslots::SlotKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::activity::{Activity, UnderWay};
 use super::clock::Clock;
 use super::handle::{Handle, Job, PeerReply, QUEUE_LENGTH_MAX, Queued};
-use super::seams::{Machine, Outside, Partners, SlotKey, Store, TimedRecord};
+use super::seams::{Machine, Outside, Partners, Store, TimedRecord};
 use crate::node::Rng;
 use crate::node::io::{
     CallId, Effect, Guard, Input, LocalAnswer, Message, PeerAnswer, PeerRequest, ReplyId,

@@ -2,5 +2,7 @@
 
 mod doors;
 mod outside;
+mod public;
+mod real;
 mod world;
 mod writing;

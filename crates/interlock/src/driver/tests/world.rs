@@ -9,6 +9,7 @@ use axum::response::IntoResponse as _;
 use hyper::body::Bytes;
 use interlock_core::ids::{ParticipantId, RequestId, WireId};
 use interlock_core::time::{ClockInterval, Timestamp};
+use interlock_journal::keyslots::SlotKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -18,7 +19,7 @@ use crate::driver::entropy::SystemRng;
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::listen::Listener;
 use crate::driver::outlet::{Calling, Gateway};
-use crate::driver::seams::{Machine, Partners, SlotKey, Store, TimedRecord};
+use crate::driver::seams::{Machine, Partners, Store, TimedRecord};
 use crate::driver::server::{Door, Parts, Server};
 use crate::exchange::wire::Evidence;
 use crate::identity::keys::NodeKey;
@@ -144,14 +145,12 @@ pub(super) fn evidence() -> PeerAnswer {
 pub(super) struct Cast {
     pub(super) id: ParticipantId,
     pub(super) key: NodeKey,
-    pub(super) seed: u8,
 }
 
 pub(super) fn cast(name: &str, seed: u8) -> Cast {
     Cast {
         id: ParticipantId::parse(&format!("did:web:{name}.example")).unwrap(),
         key: NodeKey::from_seed(&[seed; 32]),
-        seed,
     }
 }
 
@@ -203,6 +202,7 @@ pub(super) struct Setup {
     pub(super) parked: Arc<AtomicUsize>,
     pub(super) listener: Listener,
     pub(super) gateway: Option<Gateway>,
+    pub(super) public: Option<Door>,
 }
 
 pub(super) fn listener() -> Listener {
@@ -221,6 +221,7 @@ impl Setup {
             parked: Arc::default(),
             listener: listener(),
             gateway: None,
+            public: None,
         }
     }
 
@@ -234,20 +235,25 @@ impl Setup {
     }
 
     pub(super) async fn start(
-        self,
+        mut self,
         react: impl FnMut(Input, ClockInterval) -> Vec<Effect> + Send + 'static,
     ) -> Server {
-        let partners: BTreeMap<_, _> = self
-            .partners
+        let partners: BTreeMap<_, _> = std::mem::take(&mut self.partners)
             .into_iter()
             .map(|partner| (partner.id.clone(), partner))
             .collect();
         let machine = Fake {
             react: Box::new(react),
             partners,
-            wake: self.wake,
-            parked: self.parked,
+            wake: self.wake.clone(),
+            parked: self.parked.clone(),
         };
+        let store = self.store.clone();
+        self.start_with(machine, store).await
+    }
+
+    /// Starts another machine and store than the fake ones.
+    pub(super) async fn start_with(self, machine: impl Machine, store: impl Store) -> Server {
         let local = Door {
             listener: listener(),
             routes: Box::new(|handle| {
@@ -264,7 +270,7 @@ impl Setup {
         };
         Server::start(Parts {
             machine,
-            store: self.store,
+            store,
             journal_time: None,
             clock: self.clock,
             rng: Box::new(SystemRng),
@@ -288,7 +294,7 @@ impl Setup {
             },
             exchange: self.listener,
             local: Some(local),
-            public: None,
+            public: self.public,
             metrics: Some(listener()),
         })
         .await

@@ -1,0 +1,237 @@
+//! The door for people who hold a link: recipients and buyers.
+//!
+//! INVARIANT: a link's token becomes its SHA-256 before anything else sees it, and is never logged;
+//! every answer has the headers of [`security_headers`]; an unknown link and one that has ended get the
+//! same answer. A `GET` spends nothing and shows no code: previews fetch links. It does not know what
+//! a page says.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use super::answer::{read_body, respond};
+use super::entropy::SystemRng;
+use super::handle::Handle;
+use crate::node::Rng as _;
+use crate::node::io::{Digest, LocalAnswer, PageRequest, Problem};
+use crate::pages::{
+    Language, PickupView, TroubleView, error_page, link_ended_page, not_found_page, pickup_page,
+    security_headers, stylesheet, tracking_page,
+};
+
+/// Largest form, in bytes: it holds one hidden field.
+const FORM_SIZE_BYTES_MAX: usize = 1_024;
+/// Characters of a link's token, at most; what is longer is no link of ours.
+const TOKEN_LENGTH_MAX: usize = 64;
+const HTML: &str = "text/html; charset=utf-8";
+
+struct Door {
+    handle: Handle,
+    publisher: String,
+    /// Ties forms to pages; new at every start.
+    form_key: Zeroizing<[u8; 32]>,
+}
+
+/// The routes of the door; `publisher` is the participant's name on pages that show no parcel.
+pub fn router(handle: &Handle, publisher: &str) -> Router {
+    let mut form_key = Zeroizing::new([0; 32]);
+    SystemRng.fill(form_key.as_mut());
+    let door = Arc::new(Door {
+        handle: handle.clone(),
+        publisher: publisher.into(),
+        form_key,
+    });
+    Router::new()
+        .route("/t/{token}", get(tracking))
+        .route("/p/{token}", get(pickup))
+        .route("/p/{token}/code", post(code))
+        .route(stylesheet().path.as_str(), get(style))
+        .fallback(nothing)
+        .method_not_allowed_fallback(nothing)
+        .with_state(door)
+}
+
+async fn tracking(
+    State(door): State<Arc<Door>>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
+    let language = language_of(&request);
+    let Some(digest) = digest_of(&token) else {
+        return door.ended(language);
+    };
+    let answer = door.handle.page(PageRequest::Tracking(digest)).await;
+    door.render(answer, &token, language)
+}
+
+async fn pickup(
+    State(door): State<Arc<Door>>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
+    let language = language_of(&request);
+    let Some(digest) = digest_of(&token) else {
+        return door.ended(language);
+    };
+    let answer = door.handle.page(PageRequest::Pickup(digest)).await;
+    door.render(answer, &token, language)
+}
+
+async fn code(
+    State(door): State<Arc<Door>>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
+    let language = language_of(&request);
+    let Some(digest) = digest_of(&token) else {
+        return door.ended(language);
+    };
+    let (head, body) = request.into_parts();
+    let form = match read_body(&head.headers, body, FORM_SIZE_BYTES_MAX).await {
+        Ok(form) => form,
+        Err(problem) => return door.failed(&problem, language),
+    };
+    if from_elsewhere(&head.headers) || !door.is_our_form(&token, &form) {
+        // The page again, with a new form: nothing was shown or spent.
+        let mut answer = door.handle.page(PageRequest::Pickup(digest)).await;
+        if let LocalAnswer::Pickup(view) = &mut answer {
+            view.trouble = Some(TroubleView::FormExpired);
+        }
+        return door.render(answer, &token, language);
+    }
+    let answer = door.handle.page(PageRequest::ShowCode(digest)).await;
+    door.render(answer, &token, language)
+}
+
+async fn style(State(door): State<Arc<Door>>) -> Response {
+    let mut response = door.finish(
+        respond(200, "text/css; charset=utf-8", stylesheet().bytes),
+        None,
+    );
+    // Its name changes with its bytes.
+    let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
+    response.headers_mut().insert(CACHE_CONTROL, for_ever);
+    response
+}
+
+async fn nothing(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let language = language_of(&request);
+    let page = not_found_page(&door.publisher, language).into_string();
+    door.html(404, page, language)
+}
+
+impl Door {
+    fn render(&self, answer: LocalAnswer, token: &str, language: Language) -> Response {
+        match answer {
+            LocalAnswer::Tracking(view) => {
+                self.html(200, tracking_page(&view, language).into_string(), language)
+            }
+            LocalAnswer::Pickup(view) => {
+                let view = PickupView {
+                    token: token.into(),
+                    csrf: self.form_mark(token),
+                    ..*view
+                };
+                self.html(200, pickup_page(&view, language).into_string(), language)
+            }
+            LocalAnswer::Problem(problem) if problem.status == 404 => self.ended(language),
+            LocalAnswer::Problem(problem) => self.failed(&problem, language),
+            LocalAnswer::Json { .. } => self.ended(language),
+        }
+    }
+
+    fn ended(&self, language: Language) -> Response {
+        let page = link_ended_page(&self.publisher, language).into_string();
+        self.html(404, page, language)
+    }
+
+    fn failed(&self, problem: &Problem, language: Language) -> Response {
+        let page = error_page(
+            &self.publisher,
+            &problem.title,
+            &problem.detail,
+            &problem.kind,
+            language,
+        );
+        self.html(problem.status, page.into_string(), language)
+    }
+
+    fn html(&self, status: u16, page: String, language: Language) -> Response {
+        self.finish(respond(status, HTML, Body::from(page)), Some(language))
+    }
+
+    fn finish(&self, mut response: Response, language: Option<Language>) -> Response {
+        self.handle.metrics().answered(response.status().as_u16());
+        let headers = response.headers_mut();
+        for (name, value) in security_headers() {
+            let name = HeaderName::from_static(name);
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Some(language) = language {
+            let tag = HeaderValue::from_static(language.tag());
+            headers.insert(CONTENT_LANGUAGE, tag);
+        }
+        response
+    }
+
+    /// What the hidden field of a form holds: only who has seen the page knows it.
+    fn form_mark(&self, token: &str) -> String {
+        use std::fmt::Write as _;
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.form_key.as_ref()) else {
+            return String::new();
+        };
+        mac.update(token.as_bytes());
+        let mark = mac.finalize().into_bytes();
+        mark.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    fn is_our_form(&self, token: &str, form: &[u8]) -> bool {
+        let mark = self.form_mark(token);
+        let shown = form
+            .split(|byte| *byte == b'&')
+            .find_map(|pair| pair.strip_prefix(b"csrf="))
+            .unwrap_or_default();
+        !mark.is_empty() && bool::from(shown.ct_eq(mark.as_bytes()))
+    }
+}
+
+/// Whether a browser says that another site made it post (`Sec-Fetch-Site`). `Origin` decides nothing:
+/// our pages send no referrer, and browsers then post `Origin: null`.
+fn from_elsewhere(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+fn digest_of(token: &str) -> Option<Digest> {
+    let good = !token.is_empty()
+        && token.len() <= TOKEN_LENGTH_MAX
+        && token
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    good.then(|| Sha256::digest(token.as_bytes()).into())
+}
+
+fn language_of(request: &Request) -> Language {
+    let query = request.uri().query().unwrap_or_default();
+    let chosen = query.split('&').find_map(|pair| pair.strip_prefix("lang="));
+    let accepted = request
+        .headers()
+        .get(ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok());
+    Language::choose(chosen, accepted)
+}

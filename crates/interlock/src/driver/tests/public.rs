@@ -1,0 +1,144 @@
+//! Pages behind links: the token does not travel, posts need the page's own form.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a fake node answers only what its test is about"
+)]
+
+use interlock_core::time::Zone;
+use sha2::{Digest as _, Sha256};
+
+use super::world::*;
+use crate::driver::public_door;
+use crate::driver::server::{Door, Server};
+use crate::node::io::{Effect, Input, LocalAnswer, PageRequest, Problem};
+use crate::pages::{CodeView, PickupState, PickupView, StationView, stylesheet};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn view(code: CodeView) -> PickupView {
+    PickupView {
+        publisher: "Fengchao".into(),
+        token: String::new(),
+        csrf: String::new(),
+        carrier: "SF".into(),
+        merchant: None,
+        station: Some(StationView {
+            name: "0412".into(),
+            address: "east gate".into(),
+        }),
+        state: PickupState::Deposited {
+            until: NOW.plus_ms(86_400_000),
+        },
+        code,
+        trouble: None,
+        accesses: vec![],
+        now: NOW,
+        zone: Zone::CHINA,
+    }
+}
+
+/// A node that knows one link and shows its code on request.
+async fn node() -> (Server, Log) {
+    let digest: [u8; 32] = Sha256::digest(TOKEN.as_bytes()).into();
+    let mut setup = Setup::new(cast("a", 1));
+    setup.public = Some(Door {
+        listener: listener(),
+        routes: Box::new(|handle| public_door::router(handle, "Fengchao")),
+    });
+    let log = setup.store.log.clone();
+    let seen = log.clone();
+    let server = setup
+        .start(move |input, _| match input {
+            Input::Page { reply, request } => {
+                let answer = match request {
+                    PageRequest::Pickup(shown) if shown == digest => {
+                        LocalAnswer::Pickup(Box::new(view(CodeView::Hidden)))
+                    }
+                    PageRequest::ShowCode(shown) if shown == digest => {
+                        seen.add("shown");
+                        LocalAnswer::Pickup(Box::new(view(CodeView::Shown {
+                            code: "735182".into(),
+                            compartment: "17".into(),
+                        })))
+                    }
+                    _ => LocalAnswer::Problem(Problem {
+                        kind: "not-found".into(),
+                        status: 404,
+                        title: "not found".into(),
+                        detail: "gone".into(),
+                        errors: vec![],
+                    }),
+                };
+                vec![Effect::ReplyLocal { to: reply, answer }]
+            }
+            _ => vec![],
+        })
+        .await;
+    (server, log)
+}
+
+fn mark_in(page: &str) -> String {
+    let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
+    rest.split_once('"').unwrap().0.into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_shown_to_the_pages_own_form_only() {
+    let (server, log) = node().await;
+    let to = server.addresses.public.unwrap();
+    let path = format!("/p/{TOKEN}");
+    let page = send(to, "GET", &path, &[("Accept-Language", "en")], b"").await;
+    assert_eq!(page.status, 200);
+    assert!(page.head.contains("content-language: en"));
+    assert!(
+        page.head
+            .contains("content-security-policy: default-src 'none'")
+    );
+    assert!(page.head.contains("cache-control: no-store"));
+    let form = format!("csrf={}", mark_in(&page.body));
+    let post = format!("{path}/code?lang=en");
+    for (body, headers) in [
+        ("csrf=0000", &[][..]),
+        ("", &[]),
+        (form.as_str(), &[("Sec-Fetch-Site", "cross-site")]),
+    ] {
+        let reply = send(to, "POST", &post, headers, body.as_bytes()).await;
+        assert_eq!(reply.status, 200);
+        assert!(!reply.body.contains("735182"));
+    }
+    // A link that a preview fetches shows nothing either.
+    assert_eq!(send(to, "GET", &post, &[], b"").await.status, 404);
+    assert!(log.lines().is_empty());
+    let same = [("Sec-Fetch-Site", "same-origin"), ("Origin", "null")];
+    let reply = send(to, "POST", &post, &same, form.as_bytes()).await;
+    assert!(reply.body.contains("735182"));
+    assert_eq!(log.lines(), ["shown"]);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_link_gets_one_answer_with_all_headers() {
+    let (server, _) = node().await;
+    let to = server.addresses.public.unwrap();
+    let unknown = format!("/p/{}", "f".repeat(32));
+    let first = send(to, "GET", &unknown, &[], b"").await;
+    let long = format!("/p/{}", "f".repeat(500));
+    for path in [&unknown, &long, "/p/%2e%2e", "/t/nothing"] {
+        let reply = send(to, "GET", path, &[], b"").await;
+        assert_eq!((reply.status, &reply.body), (404, &first.body), "{path}");
+    }
+    for path in ["/", "/p", "/console"] {
+        let reply = send(to, "GET", path, &[], b"").await;
+        assert_eq!(reply.status, 404);
+        assert!(reply.head.contains("x-content-type-options: nosniff"));
+        assert!(reply.head.contains("x-robots-tag: noindex"));
+    }
+    let too_much = vec![b'a'; 2_000];
+    let path = format!("/p/{TOKEN}/code");
+    assert_eq!(send(to, "POST", &path, &[], &too_much).await.status, 413);
+    let style = send(to, "GET", &stylesheet().path, &[], b"").await;
+    assert_eq!(style.status, 200);
+    assert!(style.head.contains("content-type: text/css"));
+    assert!(style.head.contains("immutable"));
+    server.stop().await.unwrap();
+}
