@@ -307,7 +307,8 @@ fn a_rival_that_differs_changes_no_byte_that_a_platform_sees() {
             .unwrap()
             .state()
             .counters
-            .events_received, 7 * 3
+            .events_received,
+        7 * 3
     );
     let seen = alone.seen_by(CAINIAO);
     assert!(seen.len() > 10, "there is something to compare");

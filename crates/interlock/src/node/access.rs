@@ -58,6 +58,18 @@ const fn allowed(request: &LocalRequest) -> &'static [Role] {
     }
 }
 
+/// Whether a request changes nothing when it is carried out again. Its answer is not kept: it may
+/// hold links, tokens and contacts.
+const fn repeatable(request: &LocalRequest) -> bool {
+    matches!(
+        request,
+        LocalRequest::PutParcels(_)
+            | LocalRequest::PutStations(_)
+            | LocalRequest::PostEvents(_)
+            | LocalRequest::AdvanceDeposit { .. }
+    )
+}
+
 impl Node {
     /// Answers a request of the local API.
     pub(super) fn local(
@@ -101,22 +113,46 @@ impl Node {
                 );
             }
             LocalRequest::GetCatalog(partner) => self.get_catalog(turn, reply, &partner),
-            LocalRequest::Propose {
-                partner,
-                offers,
-                policies,
-            } => {
-                let answer = self.propose(turn, &partner, &offers, &policies, &caller.1);
-                self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
-            }
-            request => {
+            request @ (LocalRequest::PutParcels(_)
+            | LocalRequest::CheckRound { .. }
+            | LocalRequest::GetDeposit(_)
+            | LocalRequest::AdvanceDeposit { .. }
+            | LocalRequest::PostEvents(_)
+            | LocalRequest::GetParcel(_)
+            | LocalRequest::PutStations(_)
+            | LocalRequest::GetStations
+            | LocalRequest::GetStation(_)
+            | LocalRequest::GetOffers
+            | LocalRequest::PublishOffer(_)
+            | LocalRequest::WithdrawOffer(_)
+            | LocalRequest::Propose { .. }
+            | LocalRequest::GetNegotiations
+            | LocalRequest::GetProposals
+            | LocalRequest::Decide { .. }
+            | LocalRequest::GetAgreements
+            | LocalRequest::GetAgreement(_)
+            | LocalRequest::ChangeAgreement { .. }
+            | LocalRequest::GetLedger { .. }
+            | LocalRequest::GetAlerts
+            | LocalRequest::GetMessages { .. }
+            | LocalRequest::GetEvidence
+            | LocalRequest::Explain(_)
+            | LocalRequest::GetPartners
+            | LocalRequest::AddPartner(_)
+            | LocalRequest::RemovePartner(_)
+            | LocalRequest::AddKey { .. }
+            | LocalRequest::GetStatus) => {
+                let again = repeatable(&request);
                 let answer = self.answer(turn, request, &caller.1);
                 if let (Some((key, body)), Ok(LocalAnswer::Json { status, body: done })) =
                     (idempotency, &answer)
                 {
-                    let effect = KeyedEffect::Done {
-                        status: *status,
-                        body: Blob(done.to_string().into_bytes()),
+                    let effect = match again {
+                        true => KeyedEffect::Repeatable,
+                        false => KeyedEffect::Done {
+                            status: *status,
+                            body: Blob(done.to_string().into_bytes()),
+                        },
                     };
                     self.record(
                         turn,
@@ -167,17 +203,13 @@ impl Node {
         }
         Some(match &keyed.effect {
             KeyedEffect::Deposit(id) => self.deposit_answer(*id),
-            KeyedEffect::Refused {
-                kind,
-                status,
-                detail,
-                ..
-            } => LocalAnswer::Problem(problem(
-                kind,
-                *status,
+            KeyedEffect::Refused { detail, .. } => LocalAnswer::Problem(problem(
+                "nobody-can-tell",
+                409,
                 "deliver to the address",
                 detail.clone(),
             )),
+            KeyedEffect::Repeatable => return None,
             KeyedEffect::Done { status, body } => {
                 let body = serde_json::from_slice(&body.0).unwrap_or(serde_json::Value::Null);
                 LocalAnswer::Json {
@@ -188,6 +220,7 @@ impl Node {
         })
     }
 
+    // tidy: long, one arm a request
     fn answer(
         &mut self,
         turn: &mut Turn<'_>,
@@ -251,10 +284,14 @@ impl Node {
                 })
             }
             LocalRequest::GetStatus => json(self.status_view(turn)),
+            LocalRequest::Propose {
+                partner,
+                offers,
+                policies,
+            } => self.propose(turn, &partner, &offers, &policies, by),
             LocalRequest::OpenDeposit(_)
             | LocalRequest::GetEvents { .. }
-            | LocalRequest::GetCatalog(_)
-            | LocalRequest::Propose { .. } => Err(problem(
+            | LocalRequest::GetCatalog(_) => Err(problem(
                 "internal",
                 500,
                 "not answered",

@@ -143,12 +143,6 @@ impl Links {
         Sha256::digest(self.token(kind, parcel).as_bytes()).into()
     }
 
-    /// Ties a form to the page behind a link.
-    pub fn form_token(&self, link: &str) -> String {
-        let full = mac(&self.secret, &[b"form", link.as_bytes()]);
-        full.iter().take(16).map(|b| format!("{b:02x}")).collect()
-    }
-
     /// The claim token that the owner prints on the label.
     pub fn claim(&self, parcel: ParcelId) -> ClaimToken {
         let full = mac(&self.secret, &[b"claim", parcel.as_bytes()]);

@@ -1,6 +1,5 @@
 //! What a feed shows of an item: the granted fields and no others.
 
-use interlock_core::dataset::Dataset;
 use interlock_core::decide::Grant;
 use interlock_core::event::Place;
 use interlock_core::ids::Marketplace;
@@ -108,13 +107,4 @@ impl Node {
 /// Lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// The dataset that a step's event belongs to.
-pub(super) const fn dataset_of_step(locker: bool) -> Dataset {
-    if locker {
-        Dataset::LockerEvents
-    } else {
-        Dataset::TrackingEvents
-    }
 }

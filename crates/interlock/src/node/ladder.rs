@@ -41,8 +41,8 @@ impl Node {
             Ownership::Contested { .. } => return nobody("ownership-contested"),
             Ownership::Unclaimed { .. } => None,
         };
-        if refused == Some("consent-refused") {
-            return nobody("consent-refused");
+        if let Some(reason) = refused.filter(|reason| reason.starts_with("consent-")) {
+            return nobody(reason);
         }
         if let Some(owner) = owner
             && refused.is_none()
@@ -158,7 +158,10 @@ pub(super) fn teller_words(teller: Option<&Teller>) -> (&'static str, String) {
 /// Why a parcel must not go into a locker, and what to do instead.
 pub(super) fn refusal_words(reason: &str) -> String {
     let why = match reason {
-        "consent-refused" => "the recipient has not agreed to a locker",
+        "consent-refused" | "consent-unknown" => "the recipient has not agreed to a locker",
+        "consent-no-locker" => "the recipient wants no locker for this parcel",
+        "consent-other-station" => "the recipient wants another station",
+        "consent-not-before" => "the recipient wants it later in the day",
         "ownership-contested" => "two participants claim this parcel",
         "owner-unknown" => "nobody knows whose parcel this is, so nobody can tell the recipient",
         "no-agreement" => "there is no agreement with the parcel's owner",

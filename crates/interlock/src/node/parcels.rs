@@ -124,6 +124,9 @@ impl Node {
             (None, true) => Some(self.state.me.clone()),
             (None, false) => None,
         };
+        if self.is_known(id, put) {
+            return Ok(id);
+        }
         let recipient = match &put.recipient {
             Some(recipient) => Some(turn.seal(recipient).ok_or_else(|| {
                 problem::problem(
@@ -157,6 +160,38 @@ impl Node {
         }
         self.ready_for(id);
         Ok(id)
+    }
+
+    /// Whether a put says nothing new.
+    fn is_known(&self, id: ParcelId, put: &ParcelPut) -> bool {
+        let Some(parcel) = self.state.parcels.get(id) else {
+            return false;
+        };
+        let owner = put
+            .owner
+            .as_ref()
+            .is_none_or(|owner| parcel.owner() == Some(owner));
+        let recipient = put.recipient.as_ref().is_none_or(|new| {
+            parcel
+                .recipient
+                .as_ref()
+                .and_then(|held| held.value.as_ref())
+                == Some(new)
+        });
+        owner
+            && recipient
+            && parcel.marketplace.as_ref() == Some(&put.marketplace)
+            && put
+                .merchant
+                .as_ref()
+                .is_none_or(|m| parcel.merchant.as_ref() == Some(m))
+            && put.size_class.is_none_or(|s| parcel.size_class == Some(s))
+            && (put.consent == Consent::Unknown || put.consent == parcel.consent)
+            && put.preference == parcel.preference
+            && put
+                .lockers
+                .iter()
+                .all(|locker| parcel.lockers.contains(locker))
     }
 
     /// A parcel of which nobody has spoken, scanned with a typed contact.

@@ -430,13 +430,7 @@ impl Node {
                 item,
             });
         }
-        let in_run_off = agreement.state == AgreementState::RunOff;
-        let end = agreement.facts.end(&agreement.terms);
-        let until = if in_run_off {
-            end.plus_ms(agreement.terms.run_off_ms.unwrap_or(0))
-        } else {
-            end
-        };
+        let until = agreement.flows_until();
         let body = FeedBatch {
             dataset: agreement.terms.dataset,
             lane: poll.lane,

@@ -110,6 +110,21 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// Until when anything can be released under it: the end of the term, or of its run-off once the
+    /// term has ended.
+    pub fn flows_until(&self) -> Timestamp {
+        let end = self.facts.end(&self.terms);
+        match self.state {
+            AgreementState::RunOff => end.plus_ms(self.terms.run_off_ms.unwrap_or(0)),
+            AgreementState::Finalized
+            | AgreementState::Signed
+            | AgreementState::InForce
+            | AgreementState::Suspended
+            | AgreementState::Ended
+            | AgreementState::Superseded => end,
+        }
+    }
+
     /// Its state at `clock`.
     pub fn state_at(&self, clock: &ClockInterval) -> AgreementState {
         agreement::state(&self.facts, &self.terms, clock)

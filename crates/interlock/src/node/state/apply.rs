@@ -24,6 +24,7 @@ impl State {
     ///
     /// # Errors
     /// [`ReplayError`] if it refers to something that was never recorded.
+    // tidy: long, one arm a record
     pub fn apply(
         &mut self,
         at: Timestamp,

@@ -1,50 +1,30 @@
-//! Lookups of recipients' contacts, at both sides.
-//!
-//! Purpose: asking an owner for the contacts of parcels that lie at our stations, and answering such
-//! questions. Invariants: at most one lookup to an owner is under way, so that what queues meanwhile
-//! is the next one; a request keeps its id until it is answered, and a repeat gets the same answer and
-//! debits nothing; the form that leaves is the most restrictive that serves. The evidence in a request
-//! is the asker's word, put on record at both sides: invented deposits are detected, not prevented.
+//! Asking owners for the contacts of parcels at our stations.
 
-use interlock_core::contact::ContactForm;
 use interlock_core::dataset::DatasetForm;
-use interlock_core::decide::{self, Decision, EvidenceSeen, Grant, ReleaseRequest};
 use interlock_core::ids::{DepositId, ParticipantId, RequestId, WireId};
 use interlock_core::negotiation::Party;
-use interlock_core::parcel::Consent;
-use interlock_core::terms::{Field, Purpose};
-use interlock_core::time::DAY_MS;
-use interlock_core::waybill::Waybill;
+use interlock_core::terms::Purpose;
 
-use super::Node;
-use super::agreements::Agreement;
-use super::io::{CallFailure, Effect, Guard, PeerAnswer, PeerRequest, Problem, ReplyId};
-use super::live::{self, Timer, backoff_ms};
-use super::problem::{self, field};
-use super::record::{
-    AlertKind, ContactOutcome, LookupAsked, LookupDecision, LookupReleased, Record,
-};
-use super::state::channel::{Answered, Asked};
-use super::turn::Turn;
 use crate::exchange::wire::{
-    ArrivalEvidence, ArrivalKind, Contact, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem,
+    ArrivalEvidence, ArrivalKind, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem,
     LookupOutcome, LookupRequest,
 };
+use crate::node::Node;
+use crate::node::io::{CallFailure, Effect, PeerAnswer, PeerRequest, Problem};
+use crate::node::live::{self, Timer, backoff_ms};
+use crate::node::problem::{self};
+use crate::node::record::{AlertKind, ContactOutcome, LookupAsked, Record};
+use crate::node::state::channel::Asked;
+use crate::node::turn::Turn;
 
 /// How long an owner may take before the call is repeated, in milliseconds.
 const LOOKUP_TIMEOUT_MS: u32 = 5_000;
 /// How long after the last answer its receipt is given on its own, in milliseconds.
 const RECEIPT_DELAY_MS: i64 = 1_000;
-/// Most lookups that may be without receipt.
-const UNRECEIPTED_MAX: usize = 2;
-/// How long a leased number works, in milliseconds.
-const LEASE_MS: i64 = 7 * DAY_MS;
-/// Longest skew of evidence against our clock, in milliseconds.
-const EVIDENCE_SKEW_MS: i64 = 60_000;
 
 impl Node {
     /// Has a deposit's contact asked for as soon as the owner is free.
-    pub(super) fn ask_soon(&mut self, turn: &mut Turn<'_>, id: DepositId) {
+    pub(in crate::node) fn ask_soon(&mut self, turn: &mut Turn<'_>, id: DepositId) {
         let owner = self
             .state
             .deposits
@@ -61,7 +41,7 @@ impl Node {
     }
 
     /// Whether a lookup for the deposit is on record and unanswered.
-    pub(super) fn is_asked(&self, id: DepositId) -> bool {
+    pub(in crate::node) fn is_asked(&self, id: DepositId) -> bool {
         self.state.channels.values().any(|c| {
             c.asked
                 .values()
@@ -70,7 +50,7 @@ impl Node {
     }
 
     /// Sends what waits for `owner`, unless a lookup is under way.
-    pub(super) fn ask(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId) {
+    pub(in crate::node) fn ask(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId) {
         if self.live.asking.contains(owner) {
             return;
         }
@@ -206,7 +186,7 @@ impl Node {
     }
 
     /// The answer to a lookup of ours.
-    pub(super) fn lookup_answered(
+    pub(in crate::node) fn lookup_answered(
         &mut self,
         turn: &mut Turn<'_>,
         owner: &ParticipantId,
@@ -364,7 +344,11 @@ impl Node {
     }
 
     /// Gives the receipt for lookups on its own when no next lookup carries it.
-    pub(super) fn lookup_receipt_due(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId) {
+    pub(in crate::node) fn lookup_receipt_due(
+        &mut self,
+        turn: &mut Turn<'_>,
+        owner: &ParticipantId,
+    ) {
         if self.live.asking.contains(owner) || !self.receipt_leaf(turn, owner) {
             return;
         }
@@ -401,302 +385,10 @@ impl Node {
     }
 
     /// After a restart: repeats what was asked and not answered.
-    pub(super) fn resume_lookups(&mut self, turn: &mut Turn<'_>) {
+    pub(in crate::node) fn resume_lookups(&mut self, turn: &mut Turn<'_>) {
         let owners: Vec<ParticipantId> = self.state.channels.keys().cloned().collect();
         for owner in owners {
             self.ask(turn, &owner);
         }
     }
-
-    /// A partner's lookup.
-    pub(super) fn lookup(
-        &mut self,
-        turn: &mut Turn<'_>,
-        reply: ReplyId,
-        from: &ParticipantId,
-        transfer: &WireId,
-        envelope: &Envelope<LookupRequest>,
-    ) {
-        let (answer, guard) = match self.decide_lookup(turn, from, transfer, envelope) {
-            Ok((answer, guard)) => (answer, Some(guard)),
-            Err(refused) => (PeerAnswer::Problem(refused), None),
-        };
-        turn.push(Effect::ReplyPeer {
-            to: reply,
-            answer,
-            guard,
-        });
-    }
-
-    fn decide_lookup(
-        &mut self,
-        turn: &mut Turn<'_>,
-        from: &ParticipantId,
-        transfer: &WireId,
-        envelope: &Envelope<LookupRequest>,
-    ) -> Result<(PeerAnswer, Guard), Problem> {
-        let agreement = self.provided(from, transfer, DatasetForm::Lookup)?;
-        let request = &envelope.body;
-        check_lookup(request)?;
-        self.take_evidence(turn, from, &envelope.evidence)?;
-        let known = self
-            .state
-            .channels
-            .get(from)
-            .and_then(|c| {
-                c.answered
-                    .iter()
-                    .find(|a| a.request_id == request.request_id)
-            })
-            .cloned();
-        let answered = match known {
-            Some(answered) => {
-                if let Some(reason) = self.closed(&turn.now, &agreement) {
-                    return Err(problem::denial(reason));
-                }
-                answered
-            }
-            None => self.release_lookup(turn, from, &agreement, request)?,
-        };
-        let items = answered
-            .outcomes
-            .iter()
-            .map(|outcome| self.outcome(outcome))
-            .collect();
-        let body = LookupAnswer {
-            request_id: request.request_id,
-            items,
-        };
-        let in_run_off = agreement.state == interlock_core::agreement::AgreementState::RunOff;
-        let end = agreement.facts.end(&agreement.terms);
-        let until = if in_run_off {
-            end.plus_ms(agreement.terms.run_off_ms.unwrap_or(0))
-        } else {
-            end
-        };
-        let guard = Guard {
-            until,
-            agreement: agreement.id,
-            to: from.clone(),
-        };
-        Ok((PeerAnswer::Lookup(self.envelope(turn, from, body)), guard))
-    }
-
-    fn release_lookup(
-        &mut self,
-        turn: &mut Turn<'_>,
-        from: &ParticipantId,
-        agreement: &Agreement,
-        request: &LookupRequest,
-    ) -> Result<Answered, Problem> {
-        let root = super::evidence::lookup_root(&request.items);
-        if !self.shows_request(from, request.request_id, &root) {
-            return Err(problem::problem(
-                "evidence-mismatch",
-                422,
-                "the request is not on evidence",
-                "the body is not what your log says you asked for; append the request to your log first, then send it as it is there",
-            ));
-        }
-        let unreceipted = self
-            .state
-            .channels
-            .get(from)
-            .map_or(0, |c| c.answered.len());
-        if unreceipted >= UNRECEIPTED_MAX {
-            return Err(problem::problem(
-                "receipt-missing",
-                409,
-                "receipts are missing",
-                format!(
-                    "{UNRECEIPTED_MAX} answers are without receipt; send their receipts with the next call"
-                ),
-            ));
-        }
-        let day = agreement.terms.zone.day_of(turn.at());
-        let mut outcomes = Vec::with_capacity(request.items.len());
-        let mut usage = self
-            .state
-            .channels
-            .get(from)
-            .and_then(|c| c.usage.get(&agreement.terms.dataset))
-            .cloned()
-            .unwrap_or_default();
-        for item in &request.items {
-            let outcome = self.decide_contact(turn, from, agreement, request, item, day, &usage);
-            if let LookupDecision::Released { parcel, .. } = &outcome {
-                usage.debit(day, *parcel);
-            }
-            outcomes.push(outcome);
-        }
-        let leaves = self.lookup_leaves(
-            turn,
-            agreement,
-            request.request_id,
-            &request.items,
-            &outcomes,
-        );
-        self.record(
-            turn,
-            Record::LookupReleased(Box::new(LookupReleased {
-                to: from.clone(),
-                agreement: agreement.id.clone(),
-                request_id: request.request_id,
-                purpose: request.purpose.clone(),
-                day,
-                outcomes,
-                leaves,
-            })),
-        );
-        let answered = self
-            .state
-            .channels
-            .get(from)
-            .and_then(|c| c.answered.back())
-            .cloned();
-        answered.ok_or_else(|| {
-            problem::problem(
-                "internal",
-                500,
-                "not released",
-                "the release could not be put on record; try again",
-            )
-        })
-    }
-
-    fn decide_contact(
-        &self,
-        turn: &mut Turn<'_>,
-        from: &ParticipantId,
-        agreement: &Agreement,
-        request: &LookupRequest,
-        item: &LookupItem,
-        day: i64,
-        usage: &super::state::channel::UsageState,
-    ) -> LookupDecision {
-        let denied = |reason: &str| LookupDecision::Denied {
-            reason: reason.into(),
-        };
-        let Some(purpose) = Purpose::parse(&request.purpose) else {
-            return denied("purpose-not-granted");
-        };
-        let parcel = Waybill::parse(&item.carrier, &item.number)
-            .ok()
-            .and_then(|w| self.state.parcels.find(&w));
-        let Some(parcel) =
-            parcel.filter(|p| p.owner() == Some(&self.state.me) && p.recipient.is_some())
-        else {
-            return denied("unknown-parcel");
-        };
-        let evidence = EvidenceSeen {
-            arrival: has(item, ArrivalKind::Arrival, turn),
-            deposit: has(item, ArrivalKind::Deposit, turn),
-            open_elsewhere: false,
-        };
-        let fields = [Field::Contact];
-        let decision = decide::decide(
-            &ReleaseRequest {
-                purpose,
-                marketplace: parcel.marketplace.as_ref(),
-                fields: &fields,
-                form: request.form,
-                arose_at: parcel.registered_at,
-                qualified_at: Some(parcel.registered_at),
-            },
-            &agreement.terms,
-            &self.standing(&turn.now, agreement, Some(parcel.registered_at)),
-            &usage.seen(day, parcel.id),
-            &evidence,
-            &turn.now,
-        );
-        match decision {
-            Decision::Denial(reason) => denied(reason.as_str()),
-            Decision::Release(_) if parcel.consent == Consent::Refused => denied("consent-refused"),
-            Decision::Release(Grant {
-                form: Some(form), ..
-            }) => {
-                let id = parcel.id;
-                let held = parcel
-                    .lease
-                    .clone()
-                    .filter(|(_, until, to)| to == from && *until > turn.at());
-                let lease = (form == ContactForm::Virtual).then(|| match held {
-                    Some((extension, until, _)) => (extension, until),
-                    None => (
-                        format!("{:06}", turn.random64() % 1_000_000),
-                        turn.at().plus_ms(LEASE_MS),
-                    ),
-                });
-                LookupDecision::Released {
-                    parcel: id,
-                    form,
-                    lease,
-                }
-            }
-            Decision::Release(Grant { form: None, .. }) => denied("form-not-granted"),
-        }
-    }
-
-    /// An outcome with the contact itself, from the parcel as it is now.
-    fn outcome(&self, decision: &LookupDecision) -> LookupOutcome {
-        let denied = |reason: &str| LookupOutcome::Denied {
-            reason: reason.into(),
-        };
-        let (parcel, form, lease) = match decision {
-            LookupDecision::Denied { reason } => return denied(reason),
-            LookupDecision::Released {
-                parcel,
-                form,
-                lease,
-            } => (parcel, form, lease),
-        };
-        let recipient = self
-            .state
-            .parcels
-            .get(*parcel)
-            .and_then(|p| p.recipient.as_ref())
-            .and_then(|r| r.value.as_ref());
-        let Some(recipient) = recipient else {
-            return denied("deleted");
-        };
-        match (form, lease, &self.config.virtual_number) {
-            (ContactForm::Masked, _, _) => LookupOutcome::Released(Contact::Masked {
-                phone: recipient.phone.masked(),
-            }),
-            (ContactForm::Full, _, _) => LookupOutcome::Released(Contact::Full {
-                phone: recipient.phone.reveal().into(),
-            }),
-            (ContactForm::Virtual, Some((extension, expires_at)), Some(number)) => {
-                LookupOutcome::Released(Contact::Virtual {
-                    number: number.clone(),
-                    extension: extension.clone(),
-                    expires_at: *expires_at,
-                })
-            }
-            (ContactForm::Virtual, _, _) => denied("no-virtual-number"),
-            (ContactForm::Sealed, _, _) => denied("no-messenger"),
-        }
-    }
-}
-
-fn has(item: &LookupItem, kind: ArrivalKind, turn: &Turn<'_>) -> bool {
-    item.evidence
-        .as_ref()
-        .is_some_and(|e| e.kind == kind && e.at <= turn.now.latest.plus_ms(EVIDENCE_SKEW_MS))
-}
-
-fn check_lookup(request: &LookupRequest) -> Result<(), Problem> {
-    if request.items.is_empty() || request.items.len() > LOOKUP_ITEMS_MAX {
-        return Err(field(
-            "lookup-size",
-            422,
-            "not a lookup",
-            "/body/items",
-            format!(
-                "{} items; send 1 to {LOOKUP_ITEMS_MAX}",
-                request.items.len()
-            ),
-        ));
-    }
-    Ok(())
 }

@@ -1,0 +1,296 @@
+//! What goes into a node and what comes out of it.
+//!
+//! Purpose: the one seam between the deterministic node and its drivers (the real one, the demo's,
+//! the simulator's). Invariant: everything a node learns is an [`Input`], everything it does is an
+//! [`Effect`]; effects that others can see are carried out only once the records of the same step are
+//! durable. It does not know HTTP.
+
+mod local;
+
+pub use local::{
+    AgreementChange, Decision, DepositAction, DepositRequest, EventPut, ExplainRequest,
+    LocalAnswer, LocalRequest, OfferPut, PageRequest, ParcelPut, Role,
+};
+
+use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};
+use interlock_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::exchange::wire::{
+    CooperationMessage, Envelope, Evidence, FeedBatch, FeedReceipt, Lane, LookupAnswer,
+    LookupRequest, Notice,
+};
+
+/// Where an answer goes; drawn by the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyId(pub u64);
+
+/// An outgoing call that is under way; drawn by the node, new at every start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// SHA-256 of what a caller showed: an API key or a link's token.
+pub type Digest = [u8; 32];
+
+/// Something that happened to a node.
+#[derive(Debug)]
+pub enum Input {
+    /// A request at the local API.
+    Local {
+        /// Where the answer goes.
+        reply: ReplyId,
+        /// Digest of the API key shown, if any.
+        credential: Option<Digest>,
+        /// The `Idempotency-Key` and the digest of the body, if given.
+        idempotency: Option<(IdempotencyKey, Digest)>,
+        /// The request.
+        request: LocalRequest,
+    },
+    /// Somebody opened a page by its link.
+    Page {
+        /// Where the answer goes.
+        reply: ReplyId,
+        /// The page.
+        request: PageRequest,
+    },
+    /// A partner's request; the identity seam has already verified who it is.
+    Peer {
+        /// Where the answer goes.
+        reply: ReplyId,
+        /// Who asks.
+        from: ParticipantId,
+        /// What.
+        request: PeerRequest,
+    },
+    /// The answer to an [`Effect::Call`].
+    Answered {
+        /// The call.
+        call: CallId,
+        /// What came back.
+        outcome: Result<PeerAnswer, CallFailure>,
+    },
+    /// The gateway took a message, or did not.
+    Delivered {
+        /// The message.
+        message: MessageId,
+        /// What the gateway said.
+        outcome: Result<(), DeliveryFailure>,
+    },
+    /// The driver held back an answer because its guard had run out when it came to the socket.
+    Voided {
+        /// The answer that did not leave.
+        reply: ReplyId,
+        /// Whose it would have been.
+        to: ParticipantId,
+        /// The agreement whose term had ended.
+        agreement: WireId,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// Why a call got no usable answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallFailure {
+    /// No connection, or it broke.
+    Unreachable(String),
+    /// No answer in time.
+    TimedOut,
+    /// An answer that is none: wrong status, wrong shape, too large.
+    Rubbish(String),
+}
+
+/// Why a gateway did not take a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryFailure {
+    /// Worth another try.
+    Retry(String),
+    /// The gateway refused it for good (a 4xx other than 408 and 429).
+    Refused(String),
+}
+
+/// Something that a node wants done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Make a content key durable, before the records of this group.
+    PutKey {
+        /// Day file (days since 1970-01-01 UTC).
+        day: u32,
+        /// Slot in it.
+        slot: u32,
+        /// The key.
+        key: [u8; 32],
+    },
+    /// Overwrite a content key, after the records of this group.
+    DestroyKey {
+        /// Day file.
+        day: u32,
+        /// Slot in it.
+        slot: u32,
+    },
+    /// Append a record to the journal.
+    Append(Box<crate::node::record::Record>),
+    /// Answer a local caller or a page.
+    ReplyLocal {
+        /// Whom.
+        to: ReplyId,
+        /// With what.
+        answer: LocalAnswer,
+    },
+    /// Answer a partner.
+    ReplyPeer {
+        /// Whom.
+        to: ReplyId,
+        /// With what.
+        answer: PeerAnswer,
+        /// Until when it may leave.
+        guard: Option<Guard>,
+    },
+    /// Call a partner; answered by [`Input::Answered`].
+    Call {
+        /// Its id.
+        call: CallId,
+        /// Whom.
+        to: ParticipantId,
+        /// What.
+        request: PeerRequest,
+        /// Give up after so many milliseconds.
+        timeout_ms: u32,
+    },
+    /// Hand a message to the gateway; answered by [`Input::Delivered`].
+    Deliver(Message),
+}
+
+/// An answer may leave only while `latest < until`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// End of the term.
+    pub until: Timestamp,
+    /// Whose term.
+    pub agreement: WireId,
+    /// To whom the answer goes.
+    pub to: ParticipantId,
+}
+
+/// A message to a recipient, for the participant's SMS gateway. Holds personal data: not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Idempotency key at the gateway.
+    pub id: MessageId,
+    /// The contact in the form that the agreement grants.
+    pub to: crate::exchange::wire::Contact,
+    /// Text in Chinese.
+    pub text_zh: String,
+    /// Text in English.
+    pub text_en: String,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Message({}, attempt {}, redacted)",
+            self.id, self.attempt
+        )
+    }
+}
+
+/// Between nodes. Dataspace Protocol messages stay JSON: they are of low rate and parsed in the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerRequest {
+    /// A Dataspace Protocol request: method, path below the DSP base, body (`null` for GET).
+    Dsp {
+        /// `GET` or `POST`.
+        post: bool,
+        /// Path below the base, with a leading slash.
+        path: String,
+        /// JSON body.
+        body: serde_json::Value,
+    },
+    /// `GET feeds/{transfer}`.
+    Feed {
+        /// The provider's id of the transfer.
+        transfer: WireId,
+        /// Lane.
+        lane: Lane,
+        /// Position after which to start.
+        after: u64,
+        /// Most events wanted.
+        limit: u32,
+        /// How long to wait for one, in milliseconds.
+        wait_ms: u32,
+    },
+    /// `POST feeds/{transfer}/receipts`.
+    Receipt {
+        /// The provider's id of the transfer.
+        transfer: WireId,
+        /// The receipt.
+        envelope: Envelope<FeedReceipt>,
+    },
+    /// `POST lookups/{transfer}`.
+    Lookup {
+        /// The provider's id of the transfer.
+        transfer: WireId,
+        /// The request.
+        envelope: Envelope<LookupRequest>,
+    },
+    /// `GET evidence/checkpoint`.
+    Checkpoint,
+    /// `GET evidence/entries?from=`.
+    Entries {
+        /// First leaf wanted.
+        from: u64,
+    },
+    /// `POST cooperations`.
+    Cooperation(CooperationMessage),
+    /// `POST notices`.
+    Notice(Envelope<Notice>),
+}
+
+/// Answers between nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerAnswer {
+    /// A Dataspace Protocol answer: HTTP status and JSON body.
+    Dsp {
+        /// HTTP status.
+        status: u16,
+        /// JSON body; `null` for none.
+        body: serde_json::Value,
+    },
+    /// A batch.
+    Feed(Envelope<FeedBatch>),
+    /// Contacts and denials.
+    Lookup(Envelope<LookupAnswer>),
+    /// Evidence alone: answers a receipt, a checkpoint, entries, a notice.
+    Evidence(Evidence),
+    /// The manifest with the signatures that it has now.
+    Cooperation(CooperationMessage),
+    /// Refused.
+    Problem(Problem),
+}
+
+/// A refusal (RFC 9457), for local callers and partners alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Stable name of the kind; the last part of `type`.
+    pub kind: String,
+    /// HTTP status.
+    pub status: u16,
+    /// One line for people.
+    pub title: String,
+    /// What happened and what to do about it.
+    pub detail: String,
+    /// Which parts of the input, if any.
+    pub errors: Vec<FieldError>,
+}
+
+/// One wrong field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) into the body.
+    pub pointer: String,
+    /// What is wrong and what to write instead.
+    pub detail: String,
+}

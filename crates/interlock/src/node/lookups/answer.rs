@@ -1,0 +1,384 @@
+//! Answering partners that ask for the contacts of our parcels.
+
+use interlock_core::contact::ContactForm;
+use interlock_core::dataset::DatasetForm;
+use interlock_core::decide::{self, Decision, EvidenceSeen, Grant, ReleaseRequest};
+use interlock_core::ids::{ParticipantId, WireId};
+use interlock_core::parcel::{ConsentDenial, admits};
+use interlock_core::terms::{Field, Purpose, Terms};
+use interlock_core::time::{DAY_MS, Timestamp};
+use interlock_core::waybill::Waybill;
+
+use crate::exchange::wire::{
+    ArrivalKind, Contact, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem, LookupOutcome,
+    LookupRequest,
+};
+use crate::node::Node;
+use crate::node::agreements::Agreement;
+use crate::node::io::{Effect, Guard, PeerAnswer, Problem, ReplyId};
+use crate::node::problem::{self, field};
+use crate::node::record::{LookupDecision, LookupReleased, Record};
+use crate::node::state::channel::{Answered, UsageState};
+use crate::node::state::parcels::Parcel;
+use crate::node::turn::Turn;
+
+/// Most lookups that may be without receipt.
+const UNRECEIPTED_MAX: usize = 2;
+/// How long a leased number works, in milliseconds.
+const LEASE_MS: i64 = 7 * DAY_MS;
+/// Longest skew of evidence against our clock, in milliseconds.
+const EVIDENCE_SKEW_MS: i64 = 60_000;
+
+/// One lookup while it is decided, item by item.
+struct Asking<'a> {
+    from: &'a ParticipantId,
+    request: &'a LookupRequest,
+    standing_of: &'a Agreement,
+    terms: Terms,
+    day: i64,
+    usage: UsageState,
+}
+
+impl Node {
+    /// A partner's lookup.
+    pub(in crate::node) fn lookup(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
+        from: &ParticipantId,
+        transfer: &WireId,
+        envelope: &Envelope<LookupRequest>,
+    ) {
+        let (answer, guard) = match self.decide_lookup(turn, from, transfer, envelope) {
+            Ok((answer, guard)) => (answer, Some(guard)),
+            Err(refused) => (PeerAnswer::Problem(refused), None),
+        };
+        turn.push(Effect::ReplyPeer {
+            to: reply,
+            answer,
+            guard,
+        });
+    }
+
+    fn decide_lookup(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        transfer: &WireId,
+        envelope: &Envelope<LookupRequest>,
+    ) -> Result<(PeerAnswer, Guard), Problem> {
+        let agreement = self.provided(from, transfer, DatasetForm::Lookup)?;
+        let request = &envelope.body;
+        check_lookup(request)?;
+        self.take_evidence(turn, from, &envelope.evidence)?;
+        let known = self
+            .state
+            .channels
+            .get(from)
+            .and_then(|c| {
+                c.answered
+                    .iter()
+                    .find(|a| a.request_id == request.request_id)
+            })
+            .cloned();
+        let answered = match known {
+            Some(answered) => {
+                if let Some(reason) = self.closed(&turn.now, &agreement) {
+                    return Err(problem::denial(reason));
+                }
+                answered
+            }
+            None => self.release_lookup(turn, from, &agreement, request)?,
+        };
+        let items = answered
+            .outcomes
+            .iter()
+            .map(|outcome| self.outcome(outcome))
+            .collect();
+        let body = LookupAnswer {
+            request_id: request.request_id,
+            items,
+        };
+        let guard = Guard {
+            until: agreement.flows_until(),
+            agreement: agreement.id,
+            to: from.clone(),
+        };
+        Ok((PeerAnswer::Lookup(self.envelope(turn, from, body)), guard))
+    }
+
+    fn release_lookup(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        agreement: &Agreement,
+        request: &LookupRequest,
+    ) -> Result<Answered, Problem> {
+        self.may_answer(from, request)?;
+        let day = agreement.terms.zone.day_of(turn.at());
+        let usage = self
+            .state
+            .channels
+            .get(from)
+            .and_then(|c| c.usage.get(&agreement.terms.dataset));
+        let mut asking = Asking {
+            from,
+            request,
+            standing_of: agreement,
+            terms: self.producible(&agreement.terms),
+            day,
+            usage: usage.cloned().unwrap_or_default(),
+        };
+        let mut outcomes = Vec::with_capacity(request.items.len());
+        for item in &request.items {
+            let outcome = self.decide_contact(turn, &asking, item);
+            if let LookupDecision::Released { parcel, .. } = &outcome {
+                asking.usage.debit(day, *parcel);
+            }
+            outcomes.push(outcome);
+        }
+        let leaves = self.lookup_leaves(
+            turn,
+            agreement,
+            request.request_id,
+            &request.items,
+            &outcomes,
+        );
+        self.record(
+            turn,
+            Record::LookupReleased(Box::new(LookupReleased {
+                to: from.clone(),
+                agreement: agreement.id.clone(),
+                request_id: request.request_id,
+                purpose: request.purpose.clone(),
+                day,
+                outcomes,
+                leaves,
+            })),
+        );
+        let answered = self
+            .state
+            .channels
+            .get(from)
+            .and_then(|c| c.answered.back())
+            .cloned();
+        answered.ok_or_else(|| {
+            problem::problem(
+                "internal",
+                500,
+                "not released",
+                "the release could not be put on record; try again",
+            )
+        })
+    }
+
+    /// Whether the request is on evidence and earlier answers are receipted.
+    fn may_answer(&self, from: &ParticipantId, request: &LookupRequest) -> Result<(), Problem> {
+        let root = crate::node::evidence::lookup_root(&request.items);
+        if !self.shows_request(from, request.request_id, &root) {
+            return Err(problem::problem(
+                "evidence-mismatch",
+                422,
+                "the request is not on evidence",
+                "the body is not what your log says you asked for; append the request to your log first, \
+                 then send it as it is there",
+            ));
+        }
+        let unreceipted = self
+            .state
+            .channels
+            .get(from)
+            .map_or(0, |c| c.answered.len());
+        if unreceipted >= UNRECEIPTED_MAX {
+            return Err(problem::problem(
+                "receipt-missing",
+                409,
+                "receipts are missing",
+                format!(
+                    "{UNRECEIPTED_MAX} answers are without receipt; send their receipts with the next call"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The terms with those forms of contact only that this node can make.
+    fn producible(&self, terms: &Terms) -> Terms {
+        let mut terms = terms.clone();
+        terms.contact_forms.retain(|form| match form {
+            ContactForm::Masked | ContactForm::Full => true,
+            ContactForm::Virtual => self.config.virtual_number.is_some(),
+            ContactForm::Sealed => false,
+        });
+        terms
+    }
+
+    fn decide_contact(
+        &self,
+        turn: &mut Turn<'_>,
+        asking: &Asking<'_>,
+        item: &LookupItem,
+    ) -> LookupDecision {
+        let denied = |reason: &str| LookupDecision::Denied {
+            reason: reason.into(),
+        };
+        let Some(purpose) = Purpose::parse(&asking.request.purpose) else {
+            return denied("purpose-not-granted");
+        };
+        let waybill = Waybill::parse(&item.carrier, &item.number).ok();
+        let parcel = waybill.and_then(|w| self.state.parcels.find(&w));
+        let ours = |p: &&Parcel| p.owner() == Some(&self.state.me) && p.recipient.is_some();
+        let Some(parcel) = parcel.filter(ours) else {
+            return denied("unknown-parcel");
+        };
+        let request = ReleaseRequest {
+            purpose,
+            marketplace: parcel.marketplace.as_ref(),
+            fields: &[Field::Contact],
+            form: asking.request.form,
+            arose_at: parcel.registered_at,
+            qualified_at: Some(parcel.registered_at),
+        };
+        let evidence = EvidenceSeen {
+            arrival: has(item, ArrivalKind::Arrival, turn),
+            deposit: has(item, ArrivalKind::Deposit, turn),
+            open_elsewhere: false,
+        };
+        let standing = self.standing(&turn.now, asking.standing_of, Some(parcel.registered_at));
+        let usage = asking.usage.seen(asking.day, parcel.id);
+        match decide::decide(
+            &request,
+            &asking.terms,
+            &standing,
+            &usage,
+            &evidence,
+            &turn.now,
+        ) {
+            Decision::Denial(reason) => denied(reason.as_str()),
+            Decision::Release(Grant { form: None, .. }) => denied("form-not-granted"),
+            Decision::Release(Grant {
+                form: Some(form), ..
+            }) => match self.consent(turn, parcel, item) {
+                Err(reason) => denied(reason),
+                Ok(()) => LookupDecision::Released {
+                    parcel: parcel.id,
+                    form,
+                    lease: self.lease(turn, parcel, asking.from, form),
+                },
+            },
+        }
+    }
+
+    /// Whether the recipient agreed to this station now; else why not.
+    fn consent(
+        &self,
+        turn: &Turn<'_>,
+        parcel: &Parcel,
+        item: &LookupItem,
+    ) -> Result<(), &'static str> {
+        let Some(evidence) = &item.evidence else {
+            return Ok(());
+        };
+        let admitted = admits(
+            parcel.consent,
+            &parcel.preference,
+            &evidence.station,
+            turn.at(),
+            self.config.zone,
+        );
+        admitted.map_err(|denial| match denial {
+            ConsentDenial::Refused => "consent-refused",
+            ConsentDenial::Unknown => "consent-unknown",
+            ConsentDenial::NoLocker => "consent-no-locker",
+            ConsentDenial::OtherStation(_) => "consent-other-station",
+            ConsentDenial::NotBefore(_) => "consent-not-before",
+        })
+    }
+
+    /// The leased number for a parcel: the one that the consumer has, while it works.
+    fn lease(
+        &self,
+        turn: &mut Turn<'_>,
+        parcel: &Parcel,
+        to: &ParticipantId,
+        form: ContactForm,
+    ) -> Option<(String, Timestamp)> {
+        if form != ContactForm::Virtual {
+            return None;
+        }
+        let held = parcel
+            .lease
+            .as_ref()
+            .filter(|(_, until, holder)| holder == to && *until > turn.at());
+        Some(match held {
+            Some((extension, until, _)) => (extension.clone(), *until),
+            None => (
+                format!("{:06}", turn.random64() % 1_000_000),
+                turn.at().plus_ms(LEASE_MS),
+            ),
+        })
+    }
+
+    /// An outcome with the contact itself, from the parcel as it is now.
+    fn outcome(&self, decision: &LookupDecision) -> LookupOutcome {
+        let denied = |reason: &str| LookupOutcome::Denied {
+            reason: reason.into(),
+        };
+        let (parcel, form, lease) = match decision {
+            LookupDecision::Denied { reason } => return denied(reason),
+            LookupDecision::Released {
+                parcel,
+                form,
+                lease,
+            } => (parcel, form, lease),
+        };
+        let recipient = self
+            .state
+            .parcels
+            .get(*parcel)
+            .and_then(|p| p.recipient.as_ref())
+            .and_then(|r| r.value.as_ref());
+        let Some(recipient) = recipient else {
+            return denied("deleted");
+        };
+        match (form, lease, &self.config.virtual_number) {
+            (ContactForm::Masked, _, _) => LookupOutcome::Released(Contact::Masked {
+                phone: recipient.phone.masked(),
+            }),
+            (ContactForm::Full, _, _) => LookupOutcome::Released(Contact::Full {
+                phone: recipient.phone.reveal().into(),
+            }),
+            (ContactForm::Virtual, Some((extension, expires_at)), Some(number)) => {
+                LookupOutcome::Released(Contact::Virtual {
+                    number: number.clone(),
+                    extension: extension.clone(),
+                    expires_at: *expires_at,
+                })
+            }
+            (ContactForm::Virtual, _, _) => denied("no-virtual-number"),
+            (ContactForm::Sealed, _, _) => denied("no-messenger"),
+        }
+    }
+}
+
+fn has(item: &LookupItem, kind: ArrivalKind, turn: &Turn<'_>) -> bool {
+    item.evidence
+        .as_ref()
+        .is_some_and(|e| e.kind == kind && e.at <= turn.now.latest.plus_ms(EVIDENCE_SKEW_MS))
+}
+
+fn check_lookup(request: &LookupRequest) -> Result<(), Problem> {
+    if request.items.is_empty() || request.items.len() > LOOKUP_ITEMS_MAX {
+        return Err(field(
+            "lookup-size",
+            422,
+            "not a lookup",
+            "/body/items",
+            format!(
+                "{} items; send 1 to {LOOKUP_ITEMS_MAX}",
+                request.items.len()
+            ),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! What a node writes to its journal: the whole of its state, as a sequence of records.
+//!
+//! Purpose: one type for everything durable. Invariants: a record carries everything that applying it
+//! needs, so that replay draws no randomness and asks nobody; personal data is in [`Sealed`] parts
+//! only, whose keys are destroyed one by one; variants are only ever added at the end. It does not know
+//! framing, checksums and the chain (`interlock-journal`).
+
+mod parts;
+
+pub use parts::{
+    AlertKind, BatchReceived, BatchReleased, CompartmentChange, ContactOutcome, DepositRecord,
+    EventRecord, ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased, MessageKind,
+    MessageOutcome, ParcelRecord, ReceivedItem, Sealed, StationSeen, Teller,
+};
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::{
+    DepositId, IdempotencyKey, MessageId, ParcelId, ParticipantId, RequestId, WireId,
+};
+use interlock_core::locker::Stay;
+use interlock_core::station::Station;
+use serde::{Deserialize, Serialize};
+
+use crate::exchange::wire::{Blob, Lane};
+use crate::identity::partner::Partner;
+use crate::node::agreements::{Agreement, Cooperation, Negotiation, Offer, Transfer};
+use crate::node::io::{Digest, Role};
+
+/// Version of the record formats; stored in every frame's kind.
+pub const RECORD_VERSION: u8 = 1;
+
+/// A value that leaves out what it has not, as JSON: the journal's format has no field names by which
+/// a reader could tell what is missing.
+mod as_json {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(value)
+            .map_err(S::Error::custom)?
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        serde_json::from_str(&text).map_err(D::Error::custom)
+    }
+}
+
+/// One record. The order of the variants is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// A partner was added or changed.
+    Partner(#[serde(with = "as_json")] Box<Partner>),
+    /// A partner was removed.
+    PartnerRemoved(ParticipantId),
+    /// An API key was added.
+    ApiKey {
+        /// Holder.
+        name: String,
+        /// Role.
+        role: Role,
+        /// SHA-256 of the key.
+        digest: Digest,
+    },
+    /// An offer was published or changed.
+    Offer(Box<Offer>),
+    /// An offer was withdrawn.
+    OfferWithdrawn(WireId),
+    /// A negotiation reached a state.
+    Negotiation(Box<Negotiation>),
+    /// An agreement was concluded or changed by somebody.
+    Agreement(Box<Agreement>),
+    /// Time, or the end of another agreement, changed an agreement's state.
+    AgreementState {
+        /// The agreement.
+        agreement: WireId,
+        /// Its state from here on.
+        state: AgreementState,
+    },
+    /// A transfer reached a state.
+    Transfer(Box<Transfer>),
+    /// A cooperation got a manifest or a signature.
+    Cooperation(Box<Cooperation>),
+    /// A parcel became known, or more became known of it.
+    Parcel(Box<ParcelRecord>),
+    /// A claim token scanned from a label proved who the owner is.
+    Claimed {
+        /// The parcel.
+        parcel: ParcelId,
+        /// Who had announced that token.
+        claimant: ParticipantId,
+        /// The token.
+        token: [u8; 16],
+    },
+    /// An event of a parcel was accepted.
+    Event(EventRecord),
+    /// A station was put up or changed.
+    Station(Box<Station>),
+    /// A deposit was opened.
+    Deposit(Box<DepositRecord>),
+    /// Something happened to a deposit.
+    Stay {
+        /// The deposit.
+        deposit: DepositId,
+        /// Where its stay stands now.
+        stay: Stay,
+        /// What became of its compartment.
+        compartment: CompartmentChange,
+    },
+    /// Who tells the recipient of a deposit was settled.
+    Notifier {
+        /// The deposit.
+        deposit: DepositId,
+        /// Who.
+        teller: Teller,
+    },
+    /// Contacts were asked for.
+    LookupAsked(Box<LookupAsked>),
+    /// Contacts were answered.
+    LookupAnswered {
+        /// Who answered.
+        from: ParticipantId,
+        /// The request.
+        request_id: RequestId,
+        /// By item.
+        outcomes: Vec<ContactOutcome>,
+    },
+    /// A batch of a feed left.
+    BatchReleased(Box<BatchReleased>),
+    /// A lookup was decided.
+    LookupReleased(Box<LookupReleased>),
+    /// Something was denied as a whole.
+    Denied {
+        /// To whom.
+        to: ParticipantId,
+        /// What they asked for.
+        dataset: Dataset,
+        /// Why not.
+        reason: String,
+        /// The leaf in our log toward them.
+        leaf: Blob,
+    },
+    /// Leaves of a partner's log were verified and mirrored.
+    Mirrored {
+        /// Whose log.
+        from: ParticipantId,
+        /// Index of the first leaf.
+        first: u64,
+        /// The leaves.
+        leaves: Vec<Blob>,
+        /// Their signed checkpoint.
+        checkpoint: String,
+    },
+    /// We wrote a leaf that goes with no other record: receipts, states of agreements.
+    Leaf {
+        /// Toward whom.
+        to: ParticipantId,
+        /// The leaf.
+        leaf: Blob,
+    },
+    /// A consumer holds a feed up to a position, by its receipt.
+    Receipted {
+        /// The consumer.
+        from: ParticipantId,
+        /// Dataset.
+        dataset: Dataset,
+        /// Lane.
+        lane: Lane,
+        /// Last position that it holds.
+        next: u64,
+    },
+    /// A batch of a partner's feed came in.
+    BatchReceived(Box<BatchReceived>),
+    /// A message to a recipient was decided on.
+    Message {
+        /// Its id.
+        id: MessageId,
+        /// The parcel.
+        parcel: ParcelId,
+        /// What it says.
+        kind: MessageKind,
+    },
+    /// The gateway took a message, or will never.
+    MessageDone {
+        /// The message.
+        id: MessageId,
+        /// Whether it was taken.
+        outcome: MessageOutcome,
+    },
+    /// A request with an idempotency key was carried out.
+    Keyed {
+        /// Digest of the API key of the caller.
+        caller: Digest,
+        /// The key.
+        key: IdempotencyKey,
+        /// Digest of the body.
+        body: Digest,
+        /// What it led to.
+        effect: KeyedEffect,
+    },
+    /// Something that people should look at.
+    Alert {
+        /// Kind.
+        kind: AlertKind,
+        /// Which parcel, if any.
+        parcel: Option<ParcelId>,
+        /// Which partner, if any.
+        partner: Option<ParticipantId>,
+        /// In words, without personal data.
+        detail: String,
+    },
+    /// A contact that we hold was due for deletion; its key is destroyed.
+    ContactDeleted {
+        /// The parcel.
+        parcel: ParcelId,
+    },
+}
+
+impl Record {
+    /// The sealed parts, whose keys must be durable before the record.
+    pub fn sealed(&self) -> Vec<&Sealed> {
+        match self {
+            Self::Parcel(parcel) => parcel.recipient.iter().collect(),
+            Self::Deposit(deposit) => {
+                let fixed = [&deposit.courier, &deposit.code];
+                fixed.into_iter().chain(&deposit.contact).collect()
+            }
+            Self::LookupAnswered { outcomes, .. } => outcomes
+                .iter()
+                .filter_map(|outcome| match outcome {
+                    ContactOutcome::Granted { contact, .. } => Some(contact),
+                    ContactOutcome::Denied { .. } => None,
+                })
+                .collect(),
+            Self::BatchReceived(batch) => batch
+                .items
+                .iter()
+                .filter_map(|item| match item {
+                    ReceivedItem::Code { code, .. } => Some(code),
+                    ReceivedItem::Advice(_)
+                    | ReceivedItem::Event { .. }
+                    | ReceivedItem::Station(_)
+                    | ReceivedItem::Skipped { .. } => None,
+                })
+                .collect(),
+            Self::Partner(_)
+            | Self::PartnerRemoved(_)
+            | Self::ApiKey { .. }
+            | Self::Offer(_)
+            | Self::OfferWithdrawn(_)
+            | Self::Negotiation(_)
+            | Self::Agreement(_)
+            | Self::AgreementState { .. }
+            | Self::Transfer(_)
+            | Self::Cooperation(_)
+            | Self::Claimed { .. }
+            | Self::Event(_)
+            | Self::Station(_)
+            | Self::Stay { .. }
+            | Self::Notifier { .. }
+            | Self::LookupAsked(_)
+            | Self::BatchReleased(_)
+            | Self::LookupReleased(_)
+            | Self::Denied { .. }
+            | Self::Mirrored { .. }
+            | Self::Leaf { .. }
+            | Self::Receipted { .. }
+            | Self::Message { .. }
+            | Self::MessageDone { .. }
+            | Self::Keyed { .. }
+            | Self::Alert { .. }
+            | Self::ContactDeleted { .. } => Vec::new(),
+        }
+    }
+}
