@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http::Uri;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Body as _, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -92,6 +92,9 @@ impl HttpClient {
                 .await
                 .map_err(|error| HttpFailure::Unreachable(innermost(&error)))?;
             let status = response.status().as_u16();
+            if response.body().size_hint().lower() > answer_size_bytes_max as u64 {
+                return Err(HttpFailure::TooLarge);
+            }
             let body = Limited::new(response.into_body(), answer_size_bytes_max)
                 .collect()
                 .await

@@ -193,7 +193,8 @@ impl Outside for Outlet {
             let outcome = match gateway {
                 Some(gateway) => post(&gateway, &handle, &message).await,
                 None => Err(DeliveryFailure::Retry(
-                    "no gateway is configured; set `notify.url` and `notify.secret_file`".into(),
+                    "no gateway is configured; set `notify.gateway_url` and `notify.secret_file`"
+                        .into(),
                 )),
             };
             handle.metrics.deliveries.add(1);

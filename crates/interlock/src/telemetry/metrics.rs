@@ -85,27 +85,31 @@ impl Metrics {
 
     /// The text form; `queue_length` is the number of inputs that wait now.
     pub fn render(&self, queue_length: usize) -> String {
+        let gauges = [
+            (
+                "queue_length",
+                "Inputs that wait for the writer.",
+                queue_length as u64,
+            ),
+            (
+                "journal_bytes",
+                "Bytes that the journal holds.",
+                self.journal_bytes.get(),
+            ),
+        ];
         let mut text = String::new();
-        let mut line = |kind: &str, name: &str, help: &str, value: u64| {
-            // Writing to a String cannot fail.
-            let _ = write!(
-                text,
-                "# HELP interlock_{name} {help}\n# TYPE interlock_{name} {kind}\ninterlock_{name} {value}\n"
-            );
-        };
-        line(
-            "gauge",
-            "queue_length",
-            "Inputs that wait for the writer.",
-            queue_length as u64,
-        );
-        line(
-            "gauge",
-            "journal_bytes",
-            "Bytes that the journal holds.",
-            self.journal_bytes.get(),
-        );
-        let counters = [
+        for (name, help, value) in gauges {
+            line(&mut text, "gauge", name, help, value);
+        }
+        for (name, help, counter) in self.counters() {
+            line(&mut text, "counter", name, help, counter.get());
+        }
+        text
+    }
+
+    /// Name, help and number of every counter.
+    const fn counters(&self) -> [(&'static str, &'static str, &Counter); 13] {
+        [
             ("inputs_total", "Inputs taken.", &self.inputs),
             ("groups_total", "Groups made durable.", &self.groups),
             ("records_total", "Records made durable.", &self.records),
@@ -155,12 +159,16 @@ impl Metrics {
                 "Requests answered with 5xx.",
                 &self.requests_failed,
             ),
-        ];
-        for (name, help, counter) in counters {
-            line("counter", name, help, counter.get());
-        }
-        text
+        ]
     }
+}
+
+fn line(text: &mut String, kind: &str, name: &str, help: &str, value: u64) {
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "# HELP interlock_{name} {help}\n# TYPE interlock_{name} {kind}\ninterlock_{name} {value}\n"
+    );
 }
 
 #[cfg(test)]

@@ -213,8 +213,9 @@ async fn a_body_without_announced_size_is_cut_off_too() {
             b"\r\n".to_vec(),
         ]
         .concat();
-        // The door may close before it has taken everything.
         while write.write_all(&chunk).await.is_ok() {}
+        // The door has closed; what it said is there to be read.
+        std::future::pending::<()>().await;
     };
     let answer = async {
         let mut bytes = vec![0; 4_096];
@@ -222,7 +223,7 @@ async fn a_body_without_announced_size_is_cut_off_too() {
         parse_reply(&bytes[..length])
     };
     tokio::select! {
-        () = flood => panic!("the door took everything"),
+        () = flood => {}
         reply = answer => assert_eq!((reply.status, reply.kind().as_str()), (413, "too-large")),
     }
     assert_eq!(reached.load(Ordering::SeqCst), 0);

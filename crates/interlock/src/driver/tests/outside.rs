@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::world::*;
 use crate::driver::listen::Listener;
 use crate::driver::outlet::Gateway;
+use crate::driver::server::Server;
 use crate::exchange::wire::Contact;
 use crate::identity::tls::{self, CertificatePin, SelfSigned};
 use crate::node::io::{
@@ -105,31 +106,9 @@ async fn call_all(partners: Vec<crate::identity::partner::Partner>) -> Vec<Outco
 
 type Outcome = Result<PeerAnswer, CallFailure>;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_partner_may_answer_anything_and_others_are_unaffected() {
-    let (html, mut requests) =
-        canned(Some(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")).await;
-    let (no_http, _keep) = canned(Some(b"SSH-2.0-nonsense\r\n")).await;
-    let (endless, _keep) = canned(Some(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n{",
-    ))
-    .await;
-    let (silent, _keep) = canned(None).await;
-    let (error, _keep) = canned(Some(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")).await;
-    let (problem, _keep) = canned(Some(
-        b"HTTP/1.1 403 No\r\nContent-Length: 60\r\n\r\n\
-          {\"type\":\"urn:interlock:problem:suspended\",\"title\":\"stopped\"}",
-    ))
-    .await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-
-    let good =
-        Setup::new(cast("good", 9)).with(cast("a", 1).as_partner("http://127.0.0.1:1", None));
-    let good_url = good.url();
-    let good = good
+/// A node that answers every partner with evidence.
+async fn answering(setup: Setup) -> Server {
+    setup
         .start(|input, _| match input {
             Input::Peer { reply, .. } => vec![Effect::ReplyPeer {
                 to: reply,
@@ -138,58 +117,64 @@ async fn a_partner_may_answer_anything_and_others_are_unaffected() {
             }],
             _ => vec![],
         })
-        .await;
+        .await
+}
 
-    let partner = |name: &str, seed, address: SocketAddr| {
-        cast(name, seed).as_partner(&format!("http://{address}/base"), None)
-    };
-    let outcomes = call_all(vec![
-        partner("html", 11, html),
-        partner("nohttp", 12, no_http),
-        partner("endless", 13, endless),
-        partner("silent", 14, silent),
-        partner("error", 15, error),
-        partner("problem", 16, problem),
-        partner("closed", 17, closed),
-        cast("good", 9).as_partner(&good_url, None),
-    ])
-    .await;
-    assert!(
-        matches!(&outcomes[0], Err(CallFailure::Rubbish(_))),
-        "{:?}",
-        outcomes[0]
-    );
-    assert!(
-        matches!(&outcomes[1], Err(CallFailure::Unreachable(_))),
-        "{:?}",
-        outcomes[1]
-    );
-    assert!(
-        matches!(
-            &outcomes[2],
-            Err(CallFailure::Rubbish(_) | CallFailure::Unreachable(_))
+type Check = fn(&Outcome) -> bool;
+
+/// What a partner answers, if anything, and what the node must hear of it.
+const MOODS: [(Option<&[u8]>, Check); 6] = [
+    (
+        Some(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"),
+        |heard| matches!(heard, Err(CallFailure::Rubbish(_))),
+    ),
+    (Some(b"SSH-2.0-nonsense\r\n"), |heard| {
+        matches!(heard, Err(CallFailure::Unreachable(_)))
+    }),
+    (
+        Some(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n{"),
+        |heard| matches!(heard, Err(CallFailure::Rubbish(_))),
+    ),
+    (None, |heard| *heard == Err(CallFailure::TimedOut)),
+    (
+        Some(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
+        |heard| matches!(heard, Err(CallFailure::Rubbish(_))),
+    ),
+    (
+        Some(
+            b"HTTP/1.1 403 No\r\nContent-Length: 60\r\n\r\n\
+              {\"type\":\"urn:interlock:problem:suspended\",\"title\":\"stopped\"}",
         ),
-        "{:?}",
-        outcomes[2]
-    );
-    assert_eq!(outcomes[3], Err(CallFailure::TimedOut));
-    assert!(
-        matches!(&outcomes[4], Err(CallFailure::Rubbish(_))),
-        "{:?}",
-        outcomes[4]
-    );
-    assert!(
-        matches!(&outcomes[5], Ok(PeerAnswer::Problem(p)) if p.kind == "suspended" && p.status == 403),
-        "{:?}",
-        outcomes[5]
-    );
-    assert!(
-        matches!(&outcomes[6], Err(CallFailure::Unreachable(_))),
-        "{:?}",
-        outcomes[6]
-    );
-    assert_eq!(outcomes[7], Ok(evidence()));
-    let request = requests.recv().await.unwrap();
+        |heard| {
+            matches!(heard, Ok(PeerAnswer::Problem(problem))
+                if problem.kind == "suspended" && problem.status == 403)
+        },
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_may_answer_anything_and_others_are_unaffected() {
+    let good =
+        Setup::new(cast("good", 9)).with(cast("a", 1).as_partner("http://127.0.0.1:1", None));
+    let mut partners = vec![cast("good", 9).as_partner(&good.url(), None)];
+    let good = answering(good).await;
+    // Nothing listens there.
+    partners.push(cast("closed", 10).as_partner("http://127.0.0.1:1", None));
+    let mut requests = Vec::new();
+    for (mood, seed) in MOODS.iter().zip(11..) {
+        let (address, heard) = canned(mood.0).await;
+        requests.push(heard);
+        let url = format!("http://{address}/base");
+        partners.push(cast(&format!("p{seed}"), seed).as_partner(&url, None));
+    }
+    let outcomes = call_all(partners).await;
+    assert_eq!(outcomes[0], Ok(evidence()));
+    assert!(matches!(&outcomes[1], Err(CallFailure::Unreachable(_))));
+    for (outcome, (mood, check)) in outcomes[2..].iter().zip(MOODS) {
+        let mood = mood.map(String::from_utf8_lossy);
+        assert!(check(outcome), "{mood:?}: {outcome:?}");
+    }
+    let request = requests[0].recv().await.unwrap();
     assert!(request.starts_with("GET /base/exchange/v1/evidence/checkpoint HTTP/1.1"));
     good.stop().await.unwrap();
 }
@@ -209,16 +194,7 @@ async fn tls_is_spoken_with_the_pinned_certificate_only() {
         Setup::new(cast("b", 2)).with(cast("a", 1).as_partner("http://127.0.0.1:1", None));
     node.listener = Listener::bind(([127, 0, 0, 1], 0).into(), Some(config)).unwrap();
     let port = node.listener.address().unwrap().port();
-    let node = node
-        .start(|input, _| match input {
-            Input::Peer { reply, .. } => vec![Effect::ReplyPeer {
-                to: reply,
-                answer: evidence(),
-                guard: None,
-            }],
-            _ => vec![],
-        })
-        .await;
+    let node = answering(node).await;
     let url = format!("https://localhost:{port}");
     let pin = CertificatePin::of_pem(&made.certificate_pem).unwrap();
     let other = SelfSigned::make(&["localhost".into()]).unwrap();

@@ -234,17 +234,15 @@ async fn a_guard_is_checked_again_at_the_socket() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ticks_follow_the_clock_and_a_due_node_is_busy() {
     let setup = Setup::new(cast("a", 1));
-    let (clock, wake, log) = (
-        setup.clock.clone(),
-        setup.wake.clone(),
-        setup.store.log.clone(),
-    );
+    let (clock, wake, store) = (setup.clock.clone(), setup.wake.clone(), setup.store.clone());
+    let log = store.log.clone();
     *wake.lock().unwrap() = Some(NOW.plus_ms(60_000));
     let seen = log.clone();
     let server = setup
         .start(move |input, now| {
             if matches!(input, Input::Tick) {
                 seen.add(format!("tick {}", now.latest.since_ms(NOW)));
+                return vec![record()];
             }
             vec![]
         })
@@ -252,10 +250,14 @@ async fn ticks_follow_the_clock_and_a_due_node_is_busy() {
     until(|| !server.handle.busy()).await;
     clock.advance(59_999);
     assert!(!server.handle.busy());
+    store.hold(true);
     clock.advance(1);
-    assert!(server.handle.busy());
+    assert!(server.handle.busy(), "due");
+    until(|| !log.lines().is_empty()).await;
+    assert!(server.handle.busy(), "being made durable");
+    store.hold(false);
     until(|| !server.handle.busy()).await;
-    assert_eq!(log.lines(), ["tick 60000"]);
+    assert_eq!(log.lines(), ["tick 60000", "append 1"]);
     server.stop().await.unwrap();
 }
 

@@ -183,23 +183,27 @@ fn the_wire_is_frozen() {
                 http.target,
                 String::from_utf8(http.body).unwrap()
             )
+            .trim_end()
+            .to_owned()
         })
         .collect();
     expect_test::expect![[r#"
         POST /dsp/negotiations/request {"a":[1,"b"]}
-        GET /dsp/negotiations/urn:uuid:1 
-        GET /exchange/v1/feeds/a%2Fb%3Fc%23d%2520?lane=backlog&after=18446744073709551615&limit=500&wait=60000 
+        GET /dsp/negotiations/urn:uuid:1
+        GET /exchange/v1/feeds/a%2Fb%3Fc%23d%2520?lane=backlog&after=18446744073709551615&limit=500&wait=60000
         POST /exchange/v1/feeds/t/receipts {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"lane":"live","next":9}}
         POST /exchange/v1/lookups/urn:uuid:7%2F%25 {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"request_id":"01010101010101010101010101010101","purpose":"pickup-notification","items":[{"carrier":"sf","number":"SF1","salt":"02020202020202020202020202020202"}]}}
-        GET /exchange/v1/evidence/checkpoint 
-        GET /exchange/v1/evidence/entries?from=12 
+        GET /exchange/v1/evidence/checkpoint
+        GET /exchange/v1/evidence/entries?from=12
         POST /exchange/v1/cooperations {"manifest":{"v":1},"signatures":[]}
         POST /exchange/v1/notices {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"termination":{"agreement":"a","at":5,"reason":"moved"}}}"#]].assert_eq(&lines.join("\n"));
 }
 
 #[test]
 fn what_is_no_endpoint_is_refused() {
+    let too_long = format!("/exchange/v1/feeds/t?wait={}", POLL_WAIT_MS_MAX + 1);
     for (post, target, status) in [
+        (false, too_long.as_str(), 400),
         (false, "/", 404),
         (false, "/exchange/v1", 404),
         (false, "/exchange/v11/evidence/checkpoint", 404),
@@ -210,7 +214,6 @@ fn what_is_no_endpoint_is_refused() {
         (false, "/exchange/v1/feeds/%zz", 404),
         (false, "/exchange/v1/feeds/t?lane=dead", 400),
         (false, "/exchange/v1/feeds/t?limit=501", 400),
-        (false, "/exchange/v1/feeds/t?wait=60001", 400),
         (false, "/exchange/v1/feeds/t?after=-1", 400),
         (false, "/exchange/v1/feeds/t?after=+1", 400),
         (false, "/exchange/v1/feeds/t?after=1&after=2", 400),
