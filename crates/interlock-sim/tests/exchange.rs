@@ -118,7 +118,8 @@ fn nobody_can_tell_then_no_door_opens() {
     net.put_station(FENGCHAO, "FC0001", 20);
     net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
     net.world.settle();
-    for (waybill, reason) in [("SF1000000000009", "owner-unknown")] {
+    {
+        let (waybill, reason) = ("SF1000000000009", "owner-unknown");
         let refused = net
             .deposit(FENGCHAO, waybill, "FC0001", waybill)
             .unwrap_err();
