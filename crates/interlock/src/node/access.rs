@@ -106,8 +106,7 @@ impl Node {
                 offers,
                 policies,
             } => {
-                let answer = self.propose(turn, &partner, &offers, &policies, &caller.1);
-                self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
+                self.propose(turn, reply, &partner, offers, policies, &caller.1);
             }
             request => {
                 let answer = self.answer(turn, request, &caller.1);
