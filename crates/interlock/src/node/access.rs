@@ -117,32 +117,50 @@ impl Node {
                 );
             }
             LocalRequest::GetCatalog(partner) => self.get_catalog(turn, reply, &partner),
+            LocalRequest::Propose {
+                partner,
+                offers,
+                policies,
+            } => {
+                self.propose(turn, reply, &partner, offers, policies, &caller.1);
+            }
             request => {
                 let again = repeatable(&request);
                 let answer = self.answer(turn, request, &caller.1);
-                if let (Some((key, body)), Ok(LocalAnswer::Json { status, body: done })) =
-                    (idempotency, &answer)
-                {
-                    let effect = match again {
-                        true => KeyedEffect::Repeatable,
-                        false => KeyedEffect::Done {
-                            status: *status,
-                            body: Blob(done.to_string().into_bytes()),
-                        },
-                    };
-                    self.record(
-                        turn,
-                        Record::Keyed {
-                            caller: caller.0,
-                            key,
-                            body,
-                            effect,
-                        },
-                    );
-                }
+                self.remember(turn, caller.0, idempotency, again, answer.as_ref().ok());
                 self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
             }
         }
+    }
+
+    /// Puts what a request with an idempotency key led to on record.
+    fn remember(
+        &mut self,
+        turn: &mut Turn<'_>,
+        caller: Digest,
+        idempotency: Option<(IdempotencyKey, Digest)>,
+        again: bool,
+        answer: Option<&LocalAnswer>,
+    ) {
+        let (Some((key, body)), Some(LocalAnswer::Json { status, body: done })) =
+            (idempotency, answer)
+        else {
+            return;
+        };
+        let effect = match again {
+            true => KeyedEffect::Repeatable,
+            false => KeyedEffect::Done {
+                status: *status,
+                body: Blob(done.to_string().into_bytes()),
+            },
+        };
+        let record = Record::Keyed {
+            caller,
+            key,
+            body,
+            effect,
+        };
+        self.record(turn, record);
     }
 
     fn caller(
@@ -260,14 +278,10 @@ impl Node {
                 })
             }
             LocalRequest::GetStatus => json(self.status_view(turn)),
-            LocalRequest::Propose {
-                partner,
-                offers,
-                policies,
-            } => self.propose(turn, &partner, &offers, &policies, by),
             LocalRequest::OpenDeposit(_)
             | LocalRequest::GetEvents { .. }
-            | LocalRequest::GetCatalog(_) => Err(problem(
+            | LocalRequest::GetCatalog(_)
+            | LocalRequest::Propose { .. } => Err(problem(
                 "internal",
                 500,
                 "not answered",
