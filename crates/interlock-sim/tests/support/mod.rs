@@ -113,6 +113,7 @@ impl Network {
             facts,
             suspended_by: None,
             superseded_by: None,
+            unsent_notice: None,
             state: AgreementState::Signed,
             history: Vec::new(),
         };
@@ -133,6 +134,7 @@ impl Network {
                 agreement: id.clone(),
                 state: TransferState::Started,
                 unsent: None,
+                taken: None,
             };
             self.world
                 .preset(ix, Record::Agreement(Box::new(agreement.clone())));

@@ -13,7 +13,7 @@ use super::call::Call;
 use super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, write};
 use super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SMALL_BODY_SIZE_BYTES_MAX};
 use crate::epcis::DOCUMENT_BYTES_MAX;
-use crate::exchange::wire::POLL_WAIT_MS_MAX;
+use crate::node::io::EVENTS_WAIT_MS_MAX;
 use crate::node::io::{AgreementChange, Decision, DepositAction, LocalRequest, Problem};
 
 /// All routes; in groups, each in the order of the design's table.
@@ -439,7 +439,7 @@ const LIMIT: Parameter = Parameter {
 const WAIT: Parameter = Parameter {
     name: "wait",
     kind: ParameterKind::Whole {
-        range: || 0..=u64::from(POLL_WAIT_MS_MAX),
+        range: || 0..=u64::from(EVENTS_WAIT_MS_MAX),
         default: 0,
     },
     description: "How long to wait for an entry if there is none, in milliseconds.",

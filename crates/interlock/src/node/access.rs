@@ -8,13 +8,13 @@ use interlock_core::ids::IdempotencyKey;
 use serde_json::json;
 
 use super::Node;
-use super::io::{Digest, LocalAnswer, LocalRequest, Problem, ReplyId, Role};
+use super::io::{Digest, EVENTS_WAIT_MS_MAX, LocalAnswer, LocalRequest, Problem, ReplyId, Role};
 use super::live::EventWaiter;
 use super::parcels::{EVENTS_PAGE_MAX, wait_until};
 use super::problem::{self, problem};
 use super::record::{KeyedEffect, Record};
 use super::turn::Turn;
-use crate::exchange::wire::{Blob, POLL_WAIT_MS_MAX};
+use crate::exchange::wire::Blob;
 
 /// Who may make a request.
 const fn allowed(request: &LocalRequest) -> &'static [Role] {
@@ -103,7 +103,7 @@ impl Node {
                 limit,
                 wait_ms,
             } => {
-                let until = wait_until(turn.at(), wait_ms.min(POLL_WAIT_MS_MAX));
+                let until = wait_until(turn.at(), wait_ms.min(EVENTS_WAIT_MS_MAX));
                 let limit = limit.clamp(1, EVENTS_PAGE_MAX);
                 self.get_events(
                     turn,

@@ -21,6 +21,9 @@ use crate::exchange::wire::{
     LookupRequest, Notice,
 };
 
+/// Longest wait of our own systems for an event, in milliseconds.
+pub const EVENTS_WAIT_MS_MAX: u32 = 60_000;
+
 /// Where an answer goes; drawn by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplyId(pub u64);
