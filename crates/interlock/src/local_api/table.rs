@@ -45,7 +45,7 @@ const PARCELS: &[Route] = &[
         "/events",
         "postEvents",
         "Reports events as an EPCIS 2.0 document. All or none are taken; repeats are answered as such.",
-        (200, "What was taken, durable."),
+        (202, "What became of each event, in their order: accepted, durable, or a duplicate."),
         Target::Node(events::post),
     )
     .takes("EpcisDocument", DOCUMENT_BYTES_MAX),
@@ -184,7 +184,7 @@ const AGREEMENTS: &[Route] = &[
         "/offers/{id}",
         "withdrawOffer",
         "Withdraws an offer. Agreements made from it stay.",
-        (200, "The offer as it was."),
+        (200, "An empty object."),
         Target::Node(|call| {
             Ok(LocalRequest::WithdrawOffer(
                 call.segment("id", WireId::parse)?,
@@ -386,7 +386,7 @@ const ADMINISTRATION: &[Route] = &[
         "/partners/{id}",
         "removePartner",
         "Takes a partner off the list.",
-        (200, "The partner as it was."),
+        (200, "An empty object."),
         Target::Node(|call| {
             Ok(LocalRequest::RemovePartner(
                 call.segment("id", ParticipantId::parse)?,
