@@ -12,4 +12,5 @@ pub mod local_api;
 pub mod node;
 pub mod notify;
 pub mod pages;
+pub mod run;
 pub mod telemetry;

@@ -31,30 +31,12 @@ macro_rules! limits {
 }
 
 limits! {
-    body_bytes_max = 4_194_304 in 65_536..=67_108_864,
-        "Largest body of a request, in bytes.";
-    parcels_per_request_max = 1_000 in 1..=1_000,
-        "Most parcels in one PUT /parcels.";
-    events_per_request_max = 500 in 1..=500,
-        "Most events in one POST /events.";
-    lookups_per_request_max = 500 in 1..=500,
-        "Most parcels in one lookup of a partner.";
-    feed_events_per_batch_max = 500 in 1..=5_000,
-        "Most events in one answer of a feed.";
-    group_records_max = 5_000 in 1..=5_000,
-        "Most records that are made durable with one sync.";
-    queued_requests_max = 10_000 in 100..=100_000,
-        "Most requests that wait for the writer; more are answered with 503.";
-    requests_per_second_per_caller_max = 500 in 1..=100_000,
-        "Most requests a second of one caller; more are answered with 429.";
-    long_poll_ms_max = 30_000 in 0..=60_000,
-        "Longest wait of a feed for new events, in milliseconds.";
+    poll_wait_ms = 30_000 in 1_000..=86_400_000,
+        "How long we wait at a partner for new events, in milliseconds.";
     partner_answer_ms_max = 2_000 in 100..=30_000,
         "How long a deposit waits for a partner's answer before its message is queued, in milliseconds.";
     closing_ms = 1_000 in 0..=60_000,
         "Last part of a term in which requests are denied as closing, in milliseconds.";
     clock_leeway_ms = 2_000 in 0..=5_000,
         "How far a partner's clock may differ from ours, in milliseconds. It lengthens no term.";
-    retry_ms_max = 60_000 in 1_000..=3_600_000,
-        "Longest pause between two tries to reach a partner or gateway, in milliseconds.";
 }

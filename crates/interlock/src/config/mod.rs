@@ -16,6 +16,7 @@ mod template;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use interlock_core::contact::Phone;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{Marketplace, ParticipantId, WireId};
 use interlock_core::time::Zone;
@@ -131,6 +132,8 @@ pub struct StoreConfig {
 pub struct NotifyConfig {
     /// Our gateway and the secret that signs what we send to it; without it messages wait.
     pub gateway: Option<GatewayConfig>,
+    /// The number behind which recipients' own are hidden.
+    pub virtual_number: Option<Phone>,
     /// Language where a recipient has chosen none.
     pub language: Language,
 }
@@ -158,10 +161,6 @@ pub enum Language {
 pub struct LockerConfig {
     /// Hours until a parcel is overdue.
     pub pickup_hours: u32,
-    /// Wrong codes after which a compartment locks out.
-    pub code_tries_max: u32,
-    /// Minutes for which it locks out.
-    pub lockout_minutes: u32,
     /// Minutes for which a compartment is held for a courier.
     pub reservation_minutes: u32,
 }

@@ -176,6 +176,11 @@ pub(super) const NOTIFY: Table = Table {
             "Or the environment variable that holds it.",
         ),
         key(
+            "virtual_number",
+            "\"+8695000000\"",
+            "The number behind which recipients' own are hidden, with an extension each. Default: none.",
+        ),
+        key(
             "language",
             "\"zh\"",
             "Language of messages and pages where a recipient has chosen none: zh, en.",
@@ -194,14 +199,8 @@ pub(super) const LOCKER: Table = Table {
             "How long a parcel waits before it is overdue.",
         ),
         key(
-            "code_tries_max",
-            "5",
-            "Wrong codes after which a compartment locks out.",
-        ),
-        key("lockout_minutes", "15", "How long it locks out."),
-        key(
             "reservation_minutes",
-            "15",
+            "5",
             "How long a compartment is held for a courier who has not closed its door.",
         ),
     ],

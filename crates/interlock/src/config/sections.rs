@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use interlock_core::contact::Phone;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{Marketplace, ParticipantId, WireId};
 use interlock_core::time::Zone;
@@ -435,16 +436,15 @@ fn notify(reader: &Reader<'_>, allowed: Allowed) -> NotifyConfig {
         gateway: url
             .zip(secret)
             .map(|(url, secret)| GatewayConfig { url, secret }),
+        virtual_number: reader.parsed("virtual_number", Phone::parse),
         language: language.unwrap_or(Language::Zh),
     }
 }
 
 fn locker(reader: &Reader<'_>) -> LockerConfig {
     LockerConfig {
-        pickup_hours: reader.number("pickup_hours", 1..=720, 24),
-        code_tries_max: reader.number("code_tries_max", 1..=20, 5),
-        lockout_minutes: reader.number("lockout_minutes", 1..=1_440, 15),
-        reservation_minutes: reader.number("reservation_minutes", 1..=120, 15),
+        pickup_hours: reader.number("pickup_hours", 1..=168, 24),
+        reservation_minutes: reader.number("reservation_minutes", 1..=15, 5),
     }
 }
 

@@ -46,6 +46,17 @@ pub struct Auth {
 }
 
 impl Versions {
+    /// What a node of ours answers: one release, its endpoints below `path`, did:web.
+    pub fn of_node(path: &str) -> Self {
+        Self(vec![Version {
+            version: VERSION.into(),
+            path: path.into(),
+            service_id: None,
+            identifier_type: Some("did:web".into()),
+            auth: None,
+        }])
+    }
+
     /// Reads an answer.
     ///
     /// # Errors

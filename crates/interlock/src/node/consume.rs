@@ -526,7 +526,8 @@ const fn kind_fits(dataset: Dataset, item: &FeedItem) -> bool {
     }
 }
 
-pub(super) fn parse_hex32(text: &str) -> Option<[u8; 32]> {
+/// 32 bytes from 64 lower-case hexadecimal digits.
+pub(crate) fn parse_hex32(text: &str) -> Option<[u8; 32]> {
     let (high, low) = (text.get(..32)?, text.get(32..)?);
     let mut out = [0; 32];
     for (half, part) in out.chunks_exact_mut(16).zip([high, low]) {

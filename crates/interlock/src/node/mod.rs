@@ -32,6 +32,7 @@ use ed25519_dalek::SigningKey;
 use interlock_core::ids::{Marketplace, ParticipantId};
 use interlock_core::time::{ClockInterval, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Zone};
 
+pub(crate) use self::consume::parse_hex32;
 pub use self::state::ReplayError;
 
 use self::content::Links;

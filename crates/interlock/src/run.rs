@@ -1,0 +1,330 @@
+//! `interlock run`: one node from its configuration, until it is told to stop.
+//!
+//! Purpose: put together what the driver needs from files, and nothing else. Invariants: what the
+//! configuration says of partners and offers is on record before the node starts; the process ends
+//! with a failure if the writer does. It does not know what a node does.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hyper::body::Bytes;
+use interlock_core::terms::{check_combination, parse_policy};
+use interlock_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
+use zeroize::Zeroizing;
+
+use crate::config::{Config, OfferConfig, PolicySource};
+use crate::driver::activity::Activity;
+use crate::driver::clock::{Clock as _, SystemClock};
+use crate::driver::entropy::SystemRng;
+use crate::driver::exchange_door::{Gate, WellKnown};
+use crate::driver::file_store::FileStore;
+use crate::driver::listen::Listener;
+use crate::driver::node::{Opened, open};
+use crate::driver::outlet::{Calling, Gateway};
+use crate::driver::public_door;
+use crate::driver::seams::Store as _;
+use crate::driver::server::{Addresses, Door, Parts, Server};
+use crate::dsp::version::Versions;
+use crate::exchange::http::DSP_BASE;
+use crate::identity::did::DidDocument;
+use crate::identity::keys::NodeKey;
+use crate::identity::private_file;
+use crate::identity::tls::{self, Trust};
+use crate::identity::token::scheme::Scheme;
+use crate::local_api;
+use crate::node::agreements::Offer;
+use crate::node::io::{Digest, Role};
+use crate::node::record::Record;
+use crate::node::{ContentKeys, Node, NodeConfig};
+
+/// How far the machine's own clock may be off, in milliseconds: the width of every instant.
+const CLOCK_UNCERTAINTY_MS: u32 = 5;
+
+/// Why a node does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file is missing or wrong.
+    #[error("{0}")]
+    Configuration(String),
+    /// The node could not be opened or started, or its writer ended.
+    #[error("{0}")]
+    Failed(String),
+}
+
+fn configuration(what: &str, error: impl std::fmt::Display) -> RunError {
+    RunError::Configuration(format!("{what}: {error}"))
+}
+
+fn failed(error: impl std::fmt::Display) -> RunError {
+    RunError::Failed(error.to_string())
+}
+
+/// Runs the node until SIGINT or SIGTERM. Its doors' addresses go to `started`.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(config: &Config, started: impl FnOnce(&Addresses)) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    runtime.block_on(async {
+        let mut server = Server::start(parts(config)?).await.map_err(failed)?;
+        started(&server.addresses);
+        tokio::select! {
+            error = server.ended() => Err(failed(error)),
+            () = told_to_stop() => server.stop().await.map_err(failed),
+        }
+    })
+}
+
+/// Resolves at SIGINT or SIGTERM.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be waited for; stop the node with SIGINT");
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+fn parts(config: &Config) -> Result<Parts<Node, FileStore>, RunError> {
+    let key = NodeKey::read(&config.participant.key_file)
+        .map_err(|error| configuration("failed to read the signing key", error))?;
+    let master = hex_file(&config.participant.key_file.with_file_name("master.key"))?;
+    let clock = SystemClock::new(CLOCK_UNCERTAINTY_MS);
+    let mut opened = open(&config.store.dir, node_config(config), &key, master).map_err(failed)?;
+    let now = clock
+        .now()
+        .latest
+        .max(opened.journal_time.unwrap_or_default());
+    enter(&mut opened, config, now)?;
+    let id = config.participant.id.clone();
+    let name = config.participant.name.clone();
+    let did = DidDocument::of_node(&id, key.public(), &config.listen.exchange_url).to_json();
+    let version = Versions::of_node(DSP_BASE).to_json();
+    Ok(Parts {
+        machine: opened.node,
+        store: opened.store,
+        journal_time: opened.journal_time,
+        clock: Arc::new(clock),
+        rng: Box::new(SystemRng),
+        activity: Activity::new(),
+        calling: Calling {
+            id: id.clone(),
+            key,
+            trust: authorities(config)?,
+            plain_anywhere: config.listen.allow_plain_http_beyond_loopback,
+        },
+        gateway: gateway(config)?,
+        gate: Gate {
+            id,
+            scheme: Scheme::Signed,
+            leeway_ms: i64::from(config.limits.clock_leeway_ms),
+            base_path: String::new(),
+            well_known: WellKnown {
+                dspace_version: Bytes::from(version.to_string()),
+                did: Bytes::from(did.to_string()),
+            },
+        },
+        exchange: listener(config, config.listen.exchange)?,
+        local: Some(Door {
+            listener: listener(config, config.listen.local)?,
+            routes: Box::new(|handle| local_api::router(Arc::new(handle.clone()))),
+        }),
+        public: Some(Door {
+            listener: listener(config, config.listen.public)?,
+            routes: Box::new(move |handle| public_door::router(handle, &name)),
+        }),
+        metrics: Some(listener(config, config.listen.metrics)?),
+    })
+}
+
+fn node_config(config: &Config) -> NodeConfig {
+    let participant = &config.participant;
+    NodeConfig {
+        marketplaces: participant.marketplaces.clone(),
+        zone: participant.zone,
+        public_url: config
+            .listen
+            .public_url
+            .as_str()
+            .trim_end_matches('/')
+            .into(),
+        exchange_url: config
+            .listen
+            .exchange_url
+            .as_str()
+            .trim_end_matches('/')
+            .into(),
+        virtual_number: config
+            .notify
+            .virtual_number
+            .as_ref()
+            .map(|p| p.reveal().into()),
+        pickup_period_ms: i64::from(config.locker.pickup_hours) * HOUR_MS,
+        reservation_ms: i64::from(config.locker.reservation_minutes) * MINUTE_MS,
+        slow_partner_ms: i64::from(config.limits.partner_answer_ms_max),
+        closing_guard_ms: i64::from(config.limits.closing_ms),
+        poll_wait_ms: config.limits.poll_wait_ms,
+        ..NodeConfig::new(
+            participant.id.clone(),
+            &participant.name,
+            participant.roles.clone(),
+        )
+    }
+}
+
+fn listener(config: &Config, door: crate::config::Door) -> Result<Listener, RunError> {
+    let tls = match (&config.tls.server, door.tls) {
+        (Some(files), true) => Some(
+            tls::server_config(&files.certificate_file, &files.key_file)
+                .map_err(|error| configuration("failed to use the certificate", error))?,
+        ),
+        (Some(_) | None, _) => None,
+    };
+    Listener::bind(door.address, tls).map_err(|error| {
+        RunError::Failed(format!(
+            "failed to listen on `{}`: {error}; is another node running there?",
+            door.address
+        ))
+    })
+}
+
+fn authorities(config: &Config) -> Result<Trust, RunError> {
+    let read = config
+        .tls
+        .ca_file
+        .as_ref()
+        .map(|file| tls::read_certificates(file));
+    let authorities = read
+        .transpose()
+        .map_err(|error| configuration("failed to read the authorities", error))?;
+    Ok(Trust {
+        pins: Vec::new(),
+        authorities: authorities.unwrap_or_default(),
+    })
+}
+
+fn gateway(config: &Config) -> Result<Option<Gateway>, RunError> {
+    let Some(gateway) = &config.notify.gateway else {
+        return Ok(None);
+    };
+    let text = gateway
+        .secret
+        .read(|name| std::env::var(name).ok())
+        .map_err(|error| configuration("failed to read the gateway's secret", error))?;
+    let secret = crate::notify::WebhookSecret::parse(&text)
+        .map_err(|error| configuration("failed to use the gateway's secret", error))?;
+    let url = gateway
+        .url
+        .as_str()
+        .parse()
+        .map_err(|error| configuration("the gateway's address", error))?;
+    let tls = match gateway.url.is_https() {
+        true => Some(
+            tls::client_config(&authorities(config)?)
+                .map_err(|error| configuration("failed to set up TLS for the gateway", error))?,
+        ),
+        false => None,
+    };
+    Ok(Some(Gateway {
+        url,
+        secret,
+        allow_loopback: gateway.url.is_loopback(),
+        tls,
+    }))
+}
+
+/// Puts the first admin key, partners and offers on record where they are new.
+fn enter(opened: &mut Opened, config: &Config, now: Timestamp) -> Result<(), RunError> {
+    struct NoKeys;
+    impl ContentKeys for NoKeys {
+        fn get(&self, _: u32, _: u32) -> Option<[u8; 32]> {
+            None
+        }
+    }
+    let mut records = Vec::new();
+    let state = opened.node.state();
+    if state.api_keys.is_empty() {
+        let digest: Digest =
+            *hex_file(&config.participant.key_file.with_file_name("admin.sha256"))?;
+        records.push(Record::ApiKey {
+            name: "admin".into(),
+            role: Role::Admin,
+            digest,
+        });
+    }
+    for listed in config.partners.iter().map(|listed| &listed.partner) {
+        match state.partners.get(&listed.id) {
+            Some(known) if known.key != listed.key => {
+                return Err(RunError::Configuration(format!(
+                    "`{}` is pinned with another key than in the configuration; remove the partner first \
+                     if its key was lost",
+                    listed.id
+                )));
+            }
+            Some(known) if known == listed => {}
+            Some(_) | None => records.push(Record::Partner(Box::new(listed.clone()))),
+        }
+    }
+    for listed in &config.offers {
+        let offer = offer(listed)?;
+        if state.book.offers.get(&offer.id) != Some(&offer) {
+            records.push(Record::Offer(Box::new(offer)));
+        }
+    }
+    for record in records {
+        opened.node.replay(now, &record, &NoKeys).map_err(failed)?;
+        let steps = [vec![(now, Box::new(record))]];
+        opened.store.append(&steps).map_err(failed)?;
+        opened.journal_time = Some(now);
+    }
+    Ok(())
+}
+
+fn offer(listed: &OfferConfig) -> Result<Offer, RunError> {
+    let what = format!("offer `{}`", listed.id);
+    let policy = match &listed.policy {
+        PolicySource::Inline(policy) => policy.clone(),
+        PolicySource::File(path) => {
+            let text =
+                std::fs::read_to_string(path).map_err(|error| configuration(&what, error))?;
+            serde_json::from_str(&text).map_err(|error| configuration(&what, error))?
+        }
+    };
+    let join = |errors: Vec<String>| configuration(&what, errors.join("; "));
+    let terms = parse_policy(&policy, listed.dataset)
+        .map_err(|errors| join(errors.iter().map(ToString::to_string).collect()))?;
+    check_combination(&terms)
+        .map_err(|errors| join(errors.iter().map(ToString::to_string).collect()))?;
+    Ok(Offer {
+        id: listed.id.clone(),
+        terms,
+        audience: listed.audience.clone(),
+        auto_accept: listed.auto_accept,
+    })
+}
+
+/// 32 bytes in hexadecimal digits, from a file that only we may read.
+fn hex_file(path: &Path) -> Result<Zeroizing<[u8; 32]>, RunError> {
+    let shown = path.display();
+    let text = private_file::read(path)
+        .map_err(|error| RunError::Configuration(format!("{error}; `interlock init` makes it")))?;
+    let bytes = crate::node::parse_hex32(text.trim()).ok_or_else(|| {
+        RunError::Configuration(format!(
+            "`{shown}` does not hold 64 hexadecimal digits; restore it"
+        ))
+    })?;
+    Ok(Zeroizing::new(bytes))
+}
