@@ -298,6 +298,28 @@ pub(super) fn without_phone(message: &str, input: &str) -> String {
     echo.map_or_else(|| message.into(), |echo| message.replace(&echo, "..."))
 }
 
+/// The text with every run of digits that may be a telephone number left out.
+pub(super) fn without_long_numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(start);
+        let length = from
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(from.len());
+        let (digits, after) = from.split_at(length);
+        out.push_str(before);
+        out.push_str(if length < PHONE_DIGITS_MIN {
+            digits
+        } else {
+            "..."
+        });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Whether a member's name may be repeated.
 fn is_name(name: &str) -> bool {
     let few_digits = name.bytes().filter(u8::is_ascii_digit).count() < PHONE_DIGITS_MIN;

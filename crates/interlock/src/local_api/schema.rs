@@ -86,6 +86,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         deposits(),
         stations(),
         agreements(),
+        decisions(),
         administration(),
         documents(),
     ];
@@ -285,9 +286,12 @@ fn example_policy() -> Value {
     ] }] })
 }
 
+fn dataset() -> Value {
+    one_of("The dataset.", &Dataset::ALL, Dataset::as_str)
+}
+
 fn agreements() -> Named {
     let id = |description: &str| text(description, 256);
-    let dataset = || one_of("The dataset.", &Dataset::ALL, Dataset::as_str);
     let offer = object(
         "What is offered to partners, under which terms.",
         &["id", "dataset", "policy"],
@@ -316,6 +320,13 @@ fn agreements() -> Named {
     );
     let proposal_example = json!({ "partner": "did:web:sf.example", "offers": ["tracking-2017"],
         "policies": { "tracking-2017": example_policy() } });
+    vec![
+        ("Offer", with_example(offer, offer_example)),
+        ("Proposal", with_example(proposal, proposal_example)),
+    ]
+}
+
+fn decisions() -> Named {
     let reason = || {
         text(
             "Why, for people at the other side, in bytes.",
@@ -348,9 +359,11 @@ fn agreements() -> Named {
         json!({ "policy": named("Policy") }),
     );
     let reasons = object("A reason.", &["reason"], json!({ "reason": reason() }));
+    let termination = with_example(
+        termination,
+        json!({ "at": "2017-07-01T00:00:00+08:00", "reason": "the mediation failed" }),
+    );
     vec![
-        ("Offer", with_example(offer, offer_example)),
-        ("Proposal", with_example(proposal, proposal_example)),
         (
             "Counter",
             with_example(counter, json!({ "policy": example_policy() })),
@@ -359,14 +372,7 @@ fn agreements() -> Named {
             "Reason",
             with_example(reasons, json!({ "reason": "the term is too long" })),
         ),
-        (
-            "Termination",
-            with_example(
-                termination,
-                json!({
-            "at": "2017-07-01T00:00:00+08:00", "reason": "the mediation failed" }),
-            ),
-        ),
+        ("Termination", termination),
         ("Explain", with_example(explain, explain_example)),
     ]
 }

@@ -4,7 +4,7 @@ use interlock_core::event::ParcelEvent;
 use sha2::{Digest as _, Sha256};
 
 use super::super::call::Call;
-use super::super::input::Errors;
+use super::super::input::{Errors, without_long_numbers};
 use crate::epcis::{Captured, parse_document};
 use crate::node::io::{EventPut, LocalRequest, Problem};
 
@@ -15,10 +15,8 @@ pub(in super::super) fn post(call: &Call<'_>) -> Result<LocalRequest, Problem> {
         Ok(captured) => captured,
         Err(wrong) => {
             for error in wrong {
-                errors.push(
-                    &error.pointer,
-                    format!("{}; {}", error.problem, error.remedy),
-                );
+                let problem = without_long_numbers(&error.problem);
+                errors.push(&error.pointer, format!("{problem}; {}", error.remedy));
             }
             return errors.finish(None);
         }

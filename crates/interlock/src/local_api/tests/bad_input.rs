@@ -253,7 +253,7 @@ fn events_are_refused_as_a_whole() {
         &body,
         &["/epcisBody/eventList/1/epcList/0"],
     );
-    body["epcisBody"]["eventList"][0]["eventTime"] = "yesterday".into();
+    body["epcisBody"]["eventList"][0]["eventTime"] = "13812341234".into();
     let answer = door.ask("POST", "/events", Some(&body));
     assert_eq!(answer.status, 400);
     assert!(
@@ -263,6 +263,7 @@ fn events_are_refused_as_a_whole() {
         "{}",
         answer.body
     );
+    assert!(!answer.body.to_string().contains("1381234"));
 }
 
 fn request(method: &str, path: &str) -> http::request::Builder {
