@@ -2,7 +2,7 @@
 
 use interlock_core::agreement::{self, AgreementState};
 use interlock_core::ids::WireId;
-use interlock_core::time::Timestamp;
+use interlock_core::time::{ClockInterval, Timestamp};
 
 use super::Node;
 use super::io::{CallFailure, CallId, PeerAnswer};
@@ -52,12 +52,19 @@ impl Node {
                 self.request_transfer(turn, &id);
             }
         }
-        self.live.settle_at = self.next_settle(turn.at());
+        self.live.settle_at = self.next_settle(&turn.now);
     }
 
-    fn next_settle(&self, now: Timestamp) -> Option<Timestamp> {
-        let next =
-            |a: &super::agreements::Agreement| agreement::next_change_at(&a.facts, &a.terms, now);
+    /// When an agreement changes its state next. An end counts once the clock may have reached it, a
+    /// beginning only once the clock must have: that much later by the width of the clock.
+    fn next_settle(&self, now: &ClockInterval) -> Option<Timestamp> {
+        let width_ms = now.latest.since_ms(now.earliest);
+        let next = |a: &super::agreements::Agreement| {
+            let end = agreement::next_change_at(&a.facts, &a.terms, now.latest);
+            let begin = agreement::next_change_at(&a.facts, &a.terms, now.earliest);
+            let begin = begin.map(|at| at.plus_ms(width_ms));
+            [end, begin].into_iter().flatten().min()
+        };
         self.state.book.agreements.values().filter_map(next).min()
     }
 

@@ -44,6 +44,7 @@ impl Node {
             let pointer = "/offer/@id".into();
             return Err(Refusal::Contradiction { pointer }.into());
         }
+        self.may_open(message.from)?;
         let dataset = Dataset::parse(body.target().as_str()).ok_or_else(|| {
             Refusal::Policy(format!(
                 "the dataset `{}` is not known; offer one of the profile's",

@@ -19,7 +19,7 @@ use super::super::problem::{field, problem};
 use super::super::record::{AlertKind, Record};
 use super::super::turn::Turn;
 use super::negotiate::{ANSWER_TIMEOUT_MS, is_final, shorten};
-use super::{Agreement, Cooperation, HistoryEntry, Outgoing};
+use super::{Agreement, Cooperation, Outgoing};
 use crate::exchange::wire::{CooperationMessage, ManifestSignature};
 
 impl Cooperation {
@@ -226,11 +226,7 @@ impl Node {
             // It is complete now; the earliest that now can be is never before the record.
             agreement.facts.manifest_complete_at = Some(turn.now.earliest);
             agreement.cooperation = manifest.cooperation.clone();
-            agreement.history.push(HistoryEntry {
-                at: turn.at(),
-                by: self.state.me.to_string(),
-                what: "both parties have signed".into(),
-            });
+            agreement.note(turn, self.state.me.as_str(), "both parties have signed");
             self.supersede(turn, &agreement);
             self.record(turn, Record::Agreement(Box::new(agreement)));
         }
@@ -260,11 +256,11 @@ impl Node {
         for mut agreement in predecessors {
             agreement.facts.superseded_at = Some(begins);
             agreement.superseded_by = Some(successor.id.clone());
-            agreement.history.push(HistoryEntry {
-                at: turn.at(),
-                by: self.state.me.to_string(),
-                what: format!("superseded by {}", successor.id),
-            });
+            agreement.note(
+                turn,
+                self.state.me.as_str(),
+                format!("superseded by {}", successor.id),
+            );
             self.record(turn, Record::Agreement(Box::new(agreement)));
         }
     }

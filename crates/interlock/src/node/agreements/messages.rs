@@ -43,8 +43,7 @@ impl Negotiation {
 
     /// Adds a line to the history.
     pub(super) fn note(&mut self, at: Timestamp, by: &str, what: impl Into<String>) {
-        let (by, what) = (by.into(), what.into());
-        self.history.push(super::HistoryEntry { at, by, what });
+        super::note(&mut self.history, at, by, what.into());
     }
 
     /// Its dataset as the wire names it.

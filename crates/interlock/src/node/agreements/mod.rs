@@ -35,6 +35,13 @@ use super::turn::Turn;
 
 pub(super) use self::catalog::CatalogWanted;
 
+/// Most negotiations of one partner that may be open at once; more of them is a fault or an attack.
+const OPEN_NEGOTIATIONS_MAX: usize = 1_000;
+/// Most transfers under one agreement that may be open at once.
+const OPEN_TRANSFERS_MAX: usize = 100;
+/// Most lines of a history that are kept at hand, the newest; the journal has all of them.
+const HISTORY_MAX: usize = 1_000;
+
 /// What we offer to partners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
@@ -245,6 +252,15 @@ pub struct UnderWay {
     pub(super) sending: BTreeMap<WireId, Outgoing>,
     /// Callers of ours that wait for a partner's catalog.
     pub(super) catalogs: BTreeMap<ReplyId, CatalogWanted>,
+}
+
+/// Adds a line to a history.
+fn note(history: &mut Vec<HistoryEntry>, at: Timestamp, by: &str, what: String) {
+    if history.len() >= HISTORY_MAX {
+        history.remove(0);
+    }
+    let by = by.into();
+    history.push(HistoryEntry { at, by, what });
 }
 
 /// A new identifier for the wire. Random, because a counter would tell partners how much others do.

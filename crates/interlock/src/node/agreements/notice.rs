@@ -14,8 +14,8 @@ use super::super::live::Timer;
 use super::super::problem::{field, not_found};
 use super::super::record::Record;
 use super::super::turn::Turn;
+use super::Agreement;
 use super::negotiate::{is_final, shorten};
-use super::{Agreement, HistoryEntry};
 use crate::exchange::wire::{Envelope, Notice};
 
 impl Node {
@@ -162,10 +162,6 @@ impl Agreement {
 
     /// Adds a line to the history.
     pub(super) fn note(&mut self, turn: &Turn<'_>, by: &str, what: impl Into<String>) {
-        self.history.push(HistoryEntry {
-            at: turn.at(),
-            by: by.into(),
-            what: what.into(),
-        });
+        super::note(&mut self.history, turn.at(), by, what.into());
     }
 }

@@ -15,7 +15,7 @@ use super::super::record::Record;
 use super::super::turn::Turn;
 use super::door::{Incoming, Refused};
 use super::negotiate::check_frame;
-use super::{Agreement, HistoryEntry, Negotiation, Offer, new_id};
+use super::{Agreement, HistoryEntry, Negotiation, OPEN_NEGOTIATIONS_MAX, Offer, new_id};
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{
     ContractAgreementVerificationMessage, ContractNegotiationEventMessage, ContractRequestMessage,
@@ -47,6 +47,7 @@ impl Node {
             let pointer = "/offer/@id".into();
             return Err(Refusal::Contradiction { pointer }.into());
         }
+        self.may_open(message.from)?;
         let offer = self.offer_to(message.from, &body.offer.id);
         let offer = offer.cloned().ok_or(Refusal::NotFound)?;
         let dataset = offer.terms.dataset;
@@ -82,6 +83,16 @@ impl Node {
         let answer = negotiation.to_wire(NegotiationState::Requested);
         self.consider(turn, negotiation);
         Ok(answer)
+    }
+
+    /// Refuses a partner that has too many negotiations open.
+    pub(super) fn may_open(&self, from: &ParticipantId) -> Result<(), Refused> {
+        let all = self.state.book.negotiations.values();
+        let open = all.filter(|n| &n.peer == from && !n.state.is_terminal());
+        if open.count() < OPEN_NEGOTIATIONS_MAX {
+            return Ok(());
+        }
+        Err(Refusal::Throttled.into())
     }
 
     /// The consumer answers an offer of ours with other terms.

@@ -21,7 +21,7 @@ use super::super::turn::Turn;
 use super::door::{Incoming, Refused};
 use super::messages::cause;
 use super::negotiate::{Verdict, shorten, verdict};
-use super::{Agreement, Outgoing, Transfer, new_id};
+use super::{Agreement, OPEN_TRANSFERS_MAX, Outgoing, Transfer, new_id};
 use crate::dsp::Limits;
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{
@@ -114,6 +114,11 @@ impl Node {
                 let reason = "the agreement is over; negotiate a new one";
                 return Err(Refusal::Policy(reason.into()).into());
             }
+        }
+        let all = self.state.book.transfers.values();
+        let open = all.filter(|t| t.agreement == agreement.id && !t.state.is_terminal());
+        if open.count() >= OPEN_TRANSFERS_MAX {
+            return Err(Refusal::Throttled.into());
         }
         let form = agreement.terms.dataset.form();
         let mut transfer = Transfer {

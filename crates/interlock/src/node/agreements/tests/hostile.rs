@@ -537,3 +537,28 @@ fn a_transfer_needs_an_agreement_in_force_of_its_own() {
     let (status, answer) = world.post(&name(C), P, path, &request("urn:uuid:5", id.as_str(), pull));
     assert_eq!((status, &answer["code"]), (400, &"policy-refused".into()));
 }
+
+#[test]
+fn one_partner_cannot_fill_the_book() {
+    let mut world = World::new();
+    world.publish("o", &stations(), false);
+    let offer = with_id("o", &stations());
+    for n in 0..1_000 {
+        let request = opening(&format!("urn:uuid:{n}"), &offer);
+        assert_eq!(
+            world.post(&name(2), P, "/negotiations/request", &request).0,
+            201
+        );
+    }
+    let more = opening("urn:uuid:more", &offer);
+    assert_eq!(
+        world.post(&name(2), P, "/negotiations/request", &more).0,
+        429
+    );
+    assert_eq!(world.book(P).negotiations.len(), 1_000);
+    assert_eq!(
+        world.post(&name(C), P, "/negotiations/request", &more).0,
+        201,
+        "others may"
+    );
+}

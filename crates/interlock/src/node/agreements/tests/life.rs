@@ -492,3 +492,39 @@ fn an_offer_that_cannot_be_kept_is_not_published() {
         404
     );
 }
+
+#[test]
+fn an_uncertain_clock_begins_late_and_still_begins() {
+    let mut world = World::new();
+    world.clock_width_ms = 50;
+    world.publish("o", &stations(), true);
+    world.propose(&["o"], &[]);
+    world.run_until(JUNE.plus_ms(49));
+    let clock = |world: &World| ClockInterval {
+        earliest: world.now.plus_ms(-50),
+        latest: world.now,
+    };
+    assert_eq!(
+        world.agreement(P).state_at(&clock(&world)),
+        AgreementState::Signed
+    );
+    world.run_until(JUNE.plus_ms(HOUR_MS));
+    world.assert_in_force();
+    let entered = |record: &Record| {
+        matches!(
+            record,
+            Record::AgreementState {
+                state: AgreementState::InForce,
+                ..
+            }
+        )
+    };
+    let begun = world.journals[C].iter().find(|(_, record)| entered(record));
+    assert_eq!(
+        begun.unwrap().0,
+        JUNE.plus_ms(50),
+        "by a timer, not by chance"
+    );
+    world.run_until(JULY);
+    assert_eq!(world.agreement(P).state, AgreementState::Ended);
+}

@@ -130,6 +130,8 @@ struct Flight {
 /// Two nodes that list one another.
 pub(super) struct World {
     pub(super) now: Timestamp,
+    /// How uncertain the clock of both nodes is.
+    pub(super) clock_width_ms: i64,
     pub(super) nodes: Vec<Node>,
     pub(super) journals: Vec<Vec<(Timestamp, Record)>>,
     flights: VecDeque<Flight>,
@@ -148,6 +150,7 @@ impl World {
     pub(super) fn new() -> Self {
         let mut world = Self {
             now: MAY,
+            clock_width_ms: 0,
             nodes: vec![node(P), node(C)],
             journals: vec![Vec::new(), Vec::new()],
             flights: VecDeque::new(),
@@ -223,7 +226,10 @@ impl World {
     }
 
     fn step(&mut self, at: usize, input: Input) -> Vec<(ReplyId, PeerAnswer)> {
-        let clock = ClockInterval::exact(self.now);
+        let clock = ClockInterval {
+            earliest: self.now.plus_ms(-self.clock_width_ms),
+            latest: self.now,
+        };
         let effects = self.nodes[at].step(input, clock, &mut self.rng);
         self.carry_out(at, effects)
     }
