@@ -370,7 +370,8 @@ impl Node {
         let mut next = waiter.after;
         let mut items = Vec::new();
         let from = usize::try_from(waiter.after).unwrap_or(usize::MAX);
-        for (position, entry) in (waiter.after + 1..).zip(self.state.inbox.iter().skip(from)) {
+        let entries = self.state.inbox.iter().skip(from);
+        for (entry, position) in entries.zip(waiter.after.saturating_add(1)..) {
             if items.len() >= waiter.limit as usize {
                 break;
             }

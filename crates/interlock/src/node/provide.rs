@@ -195,7 +195,7 @@ impl Node {
         if let Some(batch) = lane
             .outstanding
             .iter()
-            .find(|batch| batch.first == poll.after + 1)
+            .find(|batch| Some(batch.first) == poll.after.checked_add(1))
         {
             let batch = batch.clone();
             self.may_repeat(turn, &agreement, &batch)?;

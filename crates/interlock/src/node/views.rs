@@ -20,7 +20,8 @@ impl Node {
         let from = usize::try_from(after).unwrap_or(usize::MAX);
         let mut next = after;
         let mut items = Vec::new();
-        for (position, entry) in (after + 1..).zip(self.state.ledger.iter().skip(from)) {
+        let entries = self.state.ledger.iter().skip(from);
+        for (entry, position) in entries.zip(after.saturating_add(1)..) {
             if items.len() >= limit {
                 break;
             }
@@ -85,9 +86,10 @@ impl Node {
         let limit = limit.clamp(1, PAGE_MAX) as usize;
         let from = usize::try_from(after).unwrap_or(usize::MAX);
         let zone = self.config.zone;
-        let items: Vec<Value> = (after + 1..)
-            .zip(self.state.messages.iter().skip(from).take(limit))
-            .map(|(position, (id, message))| {
+        let messages = self.state.messages.iter().skip(from).take(limit);
+        let items: Vec<Value> = messages
+            .zip(after.saturating_add(1)..)
+            .map(|((id, message), position)| {
                 json!({
                     "cursor": position,
                     "id": id.to_string(),
