@@ -113,6 +113,13 @@ impl Node {
                 );
             }
             LocalRequest::GetCatalog(partner) => self.get_catalog(turn, reply, &partner),
+            LocalRequest::Propose {
+                partner,
+                offers,
+                policies,
+            } => {
+                self.propose(turn, reply, &partner, offers, policies, &caller.1);
+            }
             request @ (LocalRequest::PutParcels(_)
             | LocalRequest::CheckRound { .. }
             | LocalRequest::GetDeposit(_)
@@ -125,7 +132,6 @@ impl Node {
             | LocalRequest::GetOffers
             | LocalRequest::PublishOffer(_)
             | LocalRequest::WithdrawOffer(_)
-            | LocalRequest::Propose { .. }
             | LocalRequest::GetNegotiations
             | LocalRequest::GetProposals
             | LocalRequest::Decide { .. }
@@ -284,12 +290,8 @@ impl Node {
                 })
             }
             LocalRequest::GetStatus => json(self.status_view(turn)),
-            LocalRequest::Propose {
-                partner,
-                offers,
-                policies,
-            } => self.propose(turn, &partner, &offers, &policies, by),
             LocalRequest::OpenDeposit(_)
+            | LocalRequest::Propose { .. }
             | LocalRequest::GetEvents { .. }
             | LocalRequest::GetCatalog(_) => Err(problem(
                 "internal",

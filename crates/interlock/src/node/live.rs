@@ -148,6 +148,8 @@ pub struct Live {
     /// Deliveries under way, with their tries.
     pub delivering: BTreeMap<MessageId, u32>,
     timers: BTreeSet<(Timestamp, Timer)>,
+    /// Calls about agreements.
+    pub agreements: super::agreements::UnderWay,
     /// When an agreement changes its state next.
     pub settle_at: Option<Timestamp>,
     /// Highest numbers seen so far in the batch that is being taken in.

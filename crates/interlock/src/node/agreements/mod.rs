@@ -5,6 +5,18 @@
 //! agreement is in force before its manifest carries both signatures; at most one agreement is in
 //! force for a provider, consumer and dataset. It does not know what is released under an agreement.
 
+mod catalog;
+mod consumer;
+mod door;
+mod local;
+mod manifest;
+mod messages;
+mod negotiate;
+mod notice;
+mod provider;
+mod transfer;
+mod views;
+
 use std::collections::BTreeMap;
 
 use interlock_core::agreement::{self, AgreementFacts, AgreementState};
@@ -15,6 +27,11 @@ use interlock_core::terms::Terms;
 use interlock_core::time::{ClockInterval, Timestamp};
 use interlock_core::transfer::TransferState;
 use serde::{Deserialize, Serialize};
+
+use super::io::ReplyId;
+use super::turn::Turn;
+
+pub(super) use self::catalog::CatalogWanted;
 
 /// What we offer to partners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +73,8 @@ pub struct Negotiation {
     pub waits_for_people: bool,
     /// The message that the peer has not yet acknowledged.
     pub unsent: Option<Outgoing>,
+    /// SHA-256 of the last message that we took from the peer, for recognising its repeats.
+    pub taken: Option<[u8; 32]>,
     /// What happened, oldest first.
     pub history: Vec<HistoryEntry>,
 }
@@ -103,6 +122,9 @@ pub struct Agreement {
     pub suspended_by: Option<ParticipantId>,
     /// The agreement that follows it.
     pub superseded_by: Option<WireId>,
+    /// The notice of our termination that the other party has not yet acknowledged: when it ends,
+    /// and why.
+    pub unsent_notice: Option<(Timestamp, String)>,
     /// The state that was last entered on record.
     pub state: AgreementState,
     /// What happened, oldest first.
@@ -129,6 +151,15 @@ impl Agreement {
     pub fn state_at(&self, clock: &ClockInterval) -> AgreementState {
         agreement::state(&self.facts, &self.terms, clock)
     }
+
+    /// The other party, seen from `me`.
+    pub fn other(&self, me: &ParticipantId) -> &ParticipantId {
+        if &self.provider == me {
+            &self.consumer
+        } else {
+            &self.provider
+        }
+    }
 }
 
 /// All agreements that are signed together.
@@ -144,6 +175,8 @@ pub struct Cooperation {
     pub our_signature: Option<Vec<u8>>,
     /// Theirs.
     pub their_signature: Option<Vec<u8>>,
+    /// Why they will not sign, if they said so.
+    pub refused: Option<String>,
 }
 
 /// A transfer, at either side.
@@ -163,6 +196,8 @@ pub struct Transfer {
     pub state: TransferState,
     /// The message that the peer has not yet acknowledged.
     pub unsent: Option<Outgoing>,
+    /// SHA-256 of the last message that we took from the peer, for recognising its repeats.
+    pub taken: Option<[u8; 32]>,
 }
 
 /// Everything that a node knows of agreements.
@@ -197,5 +232,34 @@ impl Book {
             .collect();
         found.sort_by_key(|a| std::cmp::Reverse(a.terms.from));
         found.into_iter()
+    }
+}
+
+/// Calls about agreements that are under way. Lost at a restart, which sends anew.
+#[derive(Debug, Default)]
+pub struct UnderWay {
+    /// What was sent about a negotiation, transfer, manifest or notice and is not answered yet, by its
+    /// id. One at a time, so that an answer is known to be for this message.
+    pub(super) sending: BTreeMap<WireId, Outgoing>,
+    /// Callers of ours that wait for a partner's catalog.
+    pub(super) catalogs: BTreeMap<ReplyId, CatalogWanted>,
+}
+
+/// A new identifier for the wire. Random, because a counter would tell partners how much others do.
+fn new_id(turn: &mut Turn<'_>) -> WireId {
+    loop {
+        let digits = interlock_core::ids::RequestId::from_bytes(turn.random16()).to_string();
+        let groups = [
+            digits.get(..8),
+            digits.get(8..12),
+            digits.get(12..16),
+            digits.get(16..20),
+            digits.get(20..),
+        ];
+        let groups: Vec<&str> = groups.into_iter().flatten().collect();
+        // Hexadecimal digits are always an identifier: the first draw is taken.
+        if let Ok(id) = WireId::parse(&format!("urn:uuid:{}", groups.join("-"))) {
+            return id;
+        }
     }
 }

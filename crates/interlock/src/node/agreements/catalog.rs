@@ -1,0 +1,374 @@
+//! Catalogs: ours, as partners see it, and theirs, as our people ask for it.
+//!
+//! Purpose: offers shown to whom they are for, and proposals made from a partner's offers. Invariants: a
+//! partner sees only offers whose audience includes it; a proposal asks for what the partner offers now,
+//! or for the terms given instead, and is made whole or not at all. It does not know who accepts it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::{ParticipantId, WireId};
+use interlock_core::negotiation::{NegotiationState, Party};
+use interlock_core::terms::{self, Language, Terms};
+use interlock_journal::manifest::POLICIES_MAX;
+use serde_json::{Value, json};
+
+use super::super::Node;
+use super::super::io::{
+    CallFailure, Effect, FieldError, LocalAnswer, PeerAnswer, PeerRequest, Problem, ReplyId,
+};
+use super::super::live::Purpose;
+use super::super::problem::{field, not_found, problem};
+use super::super::turn::Turn;
+use super::door::{Incoming, Refused};
+use super::negotiate::{ANSWER_TIMEOUT_MS, check_policy, shorten};
+use super::transfer::FORMAT;
+use super::{Negotiation, Offer, new_id};
+use crate::dsp::catalog::{Filter, OfferedDataset, Offerings, PAGE_SIZE_MAX};
+use crate::dsp::failure::Refusal;
+use crate::dsp::message::{Catalog, CatalogRequestMessage, DataService};
+use crate::dsp::routes::Route;
+use crate::dsp::{self, Limits};
+
+/// What a caller of ours wants of a partner's catalog.
+#[derive(Debug)]
+pub enum CatalogWanted {
+    /// To see it.
+    Show(ParticipantId),
+    /// To propose agreements from it.
+    Propose {
+        /// To whom.
+        partner: ParticipantId,
+        /// Which offers.
+        offers: Vec<WireId>,
+        /// Policies to ask for instead, by offer.
+        policies: Vec<(WireId, Value)>,
+        /// Who proposes.
+        by: String,
+    },
+}
+
+/// An offer in a partner's catalog: its dataset, if we know it, and its policy.
+struct Found {
+    dataset: Option<Dataset>,
+    offer: dsp::Offer,
+}
+
+impl Node {
+    /// A partner asks for our catalog. It has at most one entry a dataset of the profile, so one page.
+    pub(super) fn catalog_requested(
+        &self,
+        turn: &Turn<'_>,
+        message: &Incoming<'_>,
+    ) -> Result<Value, Refused> {
+        let request = message.read(CatalogRequestMessage::parse)?;
+        let filter = Filter::from_request(&request).map_err(Refusal::Filter)?;
+        let me = WireId::parse(self.state.me.as_str()).map_err(|_| Refusal::Unavailable)?;
+        let id = WireId::parse("catalog").map_err(|_| Refusal::Unavailable)?;
+        let offerings = self.offerings(turn, message.from)?;
+        let page = offerings.page(id, me, &filter, None, PAGE_SIZE_MAX);
+        Ok(page.catalog.to_json())
+    }
+
+    /// A partner asks for one dataset.
+    pub(super) fn dataset_requested(
+        &self,
+        turn: &Turn<'_>,
+        from: &ParticipantId,
+        id: &WireId,
+    ) -> Result<Value, Refused> {
+        let offerings = self.offerings(turn, from)?;
+        let dataset = offerings.dataset(id).ok_or(Refusal::NotFound)?;
+        Ok(dataset.to_json())
+    }
+
+    fn offerings(&self, turn: &Turn<'_>, from: &ParticipantId) -> Result<Offerings, Refused> {
+        let service = DataService {
+            id: WireId::parse(self.state.me.as_str()).map_err(|_| Refusal::Unavailable)?,
+            endpoint: self.dsp_base().ok_or(Refusal::Unavailable)?,
+        };
+        let mut datasets: BTreeMap<Dataset, Vec<&Offer>> = BTreeMap::new();
+        for offer in self.state.book.offers.values() {
+            if offer.is_for(from) && offer.terms.until > turn.at() {
+                datasets.entry(offer.terms.dataset).or_default().push(offer);
+            }
+        }
+        let offered = datasets.into_iter().filter_map(|(dataset, offers)| {
+            Some(OfferedDataset {
+                id: WireId::parse(dataset.as_str()).ok()?,
+                title: terms::dataset_label(dataset, Language::En).into(),
+                format: FORMAT.into(),
+                service: service.clone(),
+                offers: offers
+                    .iter()
+                    .map(|o| (o.id.clone(), o.terms.to_policy()))
+                    .collect(),
+            })
+        });
+        Offerings::new(offered).map_err(|_| Refusal::Unavailable.into())
+    }
+
+    /// `GET /partners/{id}/catalog`: asks the partner.
+    pub(in super::super) fn get_catalog(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
+        partner: &ParticipantId,
+    ) {
+        self.ask_catalog(turn, reply, partner, CatalogWanted::Show(partner.clone()));
+    }
+
+    /// `POST /negotiations`: proposes agreements from a partner's offers, as one cooperation.
+    pub(in super::super) fn propose(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
+        partner: &ParticipantId,
+        offers: Vec<WireId>,
+        policies: Vec<(WireId, Value)>,
+        by: &str,
+    ) {
+        if let Err(refused) = check_proposal(&offers, &policies) {
+            return self.reply(turn, reply, LocalAnswer::Problem(refused));
+        }
+        let (by, to) = (by.into(), partner.clone());
+        let wanted = CatalogWanted::Propose {
+            partner: to,
+            offers,
+            policies,
+            by,
+        };
+        self.ask_catalog(turn, reply, partner, wanted);
+    }
+
+    fn ask_catalog(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
+        partner: &ParticipantId,
+        wanted: CatalogWanted,
+    ) {
+        if !self.state.partners.contains_key(partner) {
+            return self.reply(turn, reply, LocalAnswer::Problem(not_found("partner")));
+        }
+        self.live.agreements.catalogs.insert(reply, wanted);
+        let call = self.live.call(Purpose::Catalog(reply));
+        let request = PeerRequest::Dsp {
+            post: true,
+            path: Route::Catalog.path(),
+            body: CatalogRequestMessage::default().to_json(),
+        };
+        let (to, timeout_ms) = (partner.clone(), ANSWER_TIMEOUT_MS);
+        turn.push(Effect::Call {
+            call,
+            to,
+            request,
+            timeout_ms,
+        });
+    }
+
+    /// A partner's catalog, or why there is none.
+    pub(in super::super) fn catalog_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
+        let Some(wanted) = self.live.agreements.catalogs.remove(&reply) else {
+            return;
+        };
+        let answer = read_catalog(outcome).and_then(|found| match wanted {
+            CatalogWanted::Show(partner) => Ok(LocalAnswer::Json {
+                status: 200,
+                body: catalog_view(&partner, &found),
+            }),
+            CatalogWanted::Propose {
+                partner,
+                offers,
+                policies,
+                by,
+            } => self.open_negotiations(turn, &partner, &offers, &policies, &found, &by),
+        });
+        self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
+    }
+
+    fn open_negotiations(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partner: &ParticipantId,
+        offers: &[WireId],
+        policies: &[(WireId, Value)],
+        found: &[Found],
+        by: &str,
+    ) -> Result<LocalAnswer, Problem> {
+        let mut wanted = Vec::with_capacity(offers.len());
+        let mut errors = Vec::new();
+        for (at, offer) in offers.iter().enumerate() {
+            match asked_for(turn, offer, policies, found) {
+                Ok((asked, offered)) => wanted.push((offer.clone(), asked, offered)),
+                Err(detail) => errors.push(FieldError {
+                    pointer: format!("/offers/{at}"),
+                    detail,
+                }),
+            }
+        }
+        if !errors.is_empty() {
+            let detail = "some offers cannot be asked for; nothing was proposed";
+            let refused = problem("proposal-refused", 422, "nothing was proposed", detail);
+            return Err(Problem { errors, ..refused });
+        }
+        let callback = self.dsp_base().ok_or_else(|| {
+            let detail = "the address of our exchange door is not one; set `listen.exchange_url`";
+            problem("no-address", 500, "nothing was proposed", detail)
+        })?;
+        let cooperation = new_id(turn);
+        let mut ids = Vec::with_capacity(wanted.len());
+        for (offer, terms, offered) in wanted {
+            let mut negotiation = Negotiation {
+                id: new_id(turn),
+                peer_id: None,
+                peer: partner.clone(),
+                party: Party::Consumer,
+                state: NegotiationState::Requested,
+                offer,
+                terms_before: offered,
+                terms,
+                agreement: None,
+                cooperation: cooperation.clone(),
+                waits_for_people: false,
+                unsent: None,
+                taken: None,
+                history: Vec::new(),
+            };
+            negotiation.unsent = Some(negotiation.opening_message(callback.clone()));
+            negotiation.note(
+                turn.at(),
+                by,
+                format!("proposed {}", negotiation.terms.dataset),
+            );
+            ids.push(negotiation.id.clone());
+            self.put_negotiation(turn, negotiation);
+        }
+        let ids: Vec<&str> = ids.iter().map(WireId::as_str).collect();
+        let body = json!({ "cooperation": cooperation.as_str(), "negotiations": ids });
+        Ok(LocalAnswer::Json { status: 201, body })
+    }
+}
+
+fn check_proposal(offers: &[WireId], policies: &[(WireId, Value)]) -> Result<(), Problem> {
+    let wrong = |pointer: &str, detail: &str| {
+        Err(field(
+            "proposal-refused",
+            422,
+            "nothing was proposed",
+            pointer,
+            detail,
+        ))
+    };
+    if offers.is_empty() || offers.len() > POLICIES_MAX {
+        return wrong(
+            "/offers",
+            &format!("name 1 to {POLICIES_MAX} offers of the partner"),
+        );
+    }
+    let distinct: BTreeSet<&WireId> = offers.iter().collect();
+    if distinct.len() < offers.len() {
+        return wrong("/offers", "an offer is named twice; name each once");
+    }
+    if policies.iter().any(|(id, _)| !distinct.contains(id)) {
+        return wrong(
+            "/policies",
+            "a policy is for an offer that is not named; name the offer too",
+        );
+    }
+    Ok(())
+}
+
+/// What to ask for, for one offer, and what the partner offers; what is wrong in words.
+fn asked_for(
+    turn: &Turn<'_>,
+    offer: &WireId,
+    policies: &[(WireId, Value)],
+    found: &[Found],
+) -> Result<(Terms, Option<Terms>), String> {
+    let found = found.iter().find(|f| &f.offer.id == offer);
+    let found = found.ok_or("the partner does not offer this to us; look at its catalog")?;
+    let dataset = found
+        .dataset
+        .ok_or("the dataset is none of the profile's; ask for another")?;
+    let offered = check_policy(&found.offer.to_policy(), dataset);
+    let given = policies.iter().find(|(id, _)| id == offer);
+    let asked = match given {
+        Some((_, policy)) => check_policy(policy, dataset)?,
+        None => offered.clone()?,
+    };
+    if asked.until <= turn.at() {
+        return Err("the term is over; ask for one that ends later".into());
+    }
+    Ok((asked, offered.ok()))
+}
+
+fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, Problem> {
+    let unusable =
+        |detail: String| problem("partner-answer", 502, "the partner gave no catalog", detail);
+    let body = match outcome {
+        Ok(PeerAnswer::Dsp { status: 200, body }) => body,
+        Ok(PeerAnswer::Dsp { status, .. }) => {
+            return Err(unusable(format!(
+                "it answered with status {status}; ask it whether it knows us as partner"
+            )));
+        }
+        Ok(PeerAnswer::Problem(refused)) => return Err(unusable(shorten(&refused.detail))),
+        Ok(
+            PeerAnswer::Feed(_)
+            | PeerAnswer::Lookup(_)
+            | PeerAnswer::Evidence(_)
+            | PeerAnswer::Cooperation(_),
+        ) => {
+            return Err(unusable("its answer is no catalog".into()));
+        }
+        Err(CallFailure::Rubbish(reason)) => return Err(unusable(shorten(&reason))),
+        Err(CallFailure::Unreachable(_) | CallFailure::TimedOut) => {
+            let detail = "the partner does not answer; check its address and try again";
+            return Err(problem(
+                "partner-unreachable",
+                502,
+                "the partner cannot be reached",
+                detail,
+            ));
+        }
+    };
+    let catalog = Catalog::parse(body.to_string().as_bytes(), &Limits::CATALOG)
+        .map_err(|error| unusable(error.to_string()))?;
+    let mut found = Vec::new();
+    for entry in catalog.content.datasets {
+        let dataset = Dataset::parse(entry.id.as_str());
+        let offers = entry.distributions.into_iter().flat_map(|d| d.offers);
+        let offers = entry.offers.into_iter().chain(offers);
+        found.extend(offers.map(|offer| Found { dataset, offer }));
+    }
+    Ok(found)
+}
+
+/// `{partner, offers: [{id, dataset, policy, terms, problem}]}`: `terms` are the lines for people, and
+/// `problem` says why an offer cannot be asked for as it is.
+fn catalog_view(partner: &ParticipantId, found: &[Found]) -> Value {
+    let offers: Vec<Value> = found
+        .iter()
+        .map(|Found { dataset, offer }| {
+            let policy = offer.to_policy();
+            let read = match dataset {
+                Some(dataset) => check_policy(&policy, *dataset),
+                None => Err("the dataset is none of the profile's".into()),
+            };
+            json!({
+                "id": offer.id.as_str(),
+                "dataset": dataset.map(Dataset::as_str),
+                "policy": policy,
+                "terms": read.as_ref().ok().map(super::views::term_lines),
+                "problem": read.err(),
+            })
+        })
+        .collect();
+    json!({ "partner": partner.as_str(), "offers": offers })
+}

@@ -1,0 +1,185 @@
+//! The door of Dataspace Protocol 2025-1.
+//!
+//! Purpose: which endpoint is asked, by whom, and the answer in the protocol's form. Invariants: what
+//! is unknown and what is another's are answered by the same bytes; a refusal changes nothing. Callback
+//! addresses in messages are read and not used: we send to the address in the partner list only, so
+//! that nobody can point us at an address of their choice. It does not know what a message leads to.
+
+use http::Method;
+use interlock_core::ids::{ParticipantId, WireId};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::super::Node;
+use super::super::io::PeerAnswer;
+use super::super::turn::Turn;
+use super::Negotiation;
+use crate::dsp::failure::{Protocol, Refusal};
+use crate::dsp::message::Pids;
+use crate::dsp::routes::{NegotiationStep, Route, TransferStep};
+use crate::dsp::{DspError, Limits};
+
+/// A refusal, with the process as far as the caller may know it.
+pub(super) struct Refused {
+    refusal: Box<Refusal>,
+    pids: Option<Pids>,
+}
+
+impl Refused {
+    /// A refusal about a process that the caller takes part in.
+    pub(super) fn about(pids: Option<Pids>, refusal: Refusal) -> Self {
+        let refusal = Box::new(refusal);
+        Self { refusal, pids }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::about(None, refusal)
+    }
+}
+
+impl From<DspError> for Refused {
+    fn from(error: DspError) -> Self {
+        Refusal::Malformed(error).into()
+    }
+}
+
+/// A message as it came in.
+pub(super) struct Incoming<'a> {
+    /// Who sent it.
+    pub(super) from: &'a ParticipantId,
+    /// The body.
+    pub(super) bytes: Vec<u8>,
+    /// SHA-256 of endpoint and body: the same message again has the same.
+    pub(super) digest: [u8; 32],
+}
+
+impl Incoming<'_> {
+    /// Reads it as one type of message.
+    pub(super) fn read<T>(
+        &self,
+        parse: fn(&[u8], &Limits) -> Result<T, DspError>,
+    ) -> Result<T, Refused> {
+        Ok(parse(&self.bytes, &Limits::MESSAGE)?)
+    }
+}
+
+impl Node {
+    /// Answers a request of the Dataspace Protocol; `path` is below the DSP base.
+    pub(in super::super) fn dsp(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        post: bool,
+        path: &str,
+        body: &Value,
+    ) -> PeerAnswer {
+        let method = if post { Method::POST } else { Method::GET };
+        let path = path.split('?').next().unwrap_or(path);
+        let protocol = protocol_of(path);
+        let route = Route::parse(&method, path).filter(|_| self.state.partners.contains_key(from));
+        let Some(route) = route else {
+            return refused(protocol, Refusal::NotFound.into());
+        };
+        let bytes = body.to_string().into_bytes();
+        let mut hash = Sha256::new();
+        hash.update(path.as_bytes());
+        hash.update([0]);
+        hash.update(&bytes);
+        let digest = hash.finalize().into();
+        let message = Incoming {
+            from,
+            bytes,
+            digest,
+        };
+        match self.dsp_route(turn, &message, &route) {
+            Ok(body) => PeerAnswer::Dsp {
+                status: route.success().as_u16(),
+                body,
+            },
+            Err(refusal) => refused(protocol, refusal),
+        }
+    }
+
+    fn dsp_route(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Incoming<'_>,
+        route: &Route,
+    ) -> Result<Value, Refused> {
+        match route {
+            Route::Versions => Err(Refusal::NotFound.into()),
+            Route::Catalog => self.catalog_requested(turn, message),
+            Route::Dataset(id) => self.dataset_requested(turn, message.from, id),
+            Route::NegotiationRequest => self.request_opened(turn, message),
+            Route::NegotiationOffer => self.offer_opened(turn, message),
+            Route::Negotiation(id, step) => self.negotiation_step(turn, message, id, *step),
+            Route::TransferRequest => self.transfer_requested(turn, message),
+            Route::Transfer(id, step) => self.transfer_step(turn, message, id, *step),
+        }
+    }
+
+    fn negotiation_step(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Incoming<'_>,
+        id: &WireId,
+        step: NegotiationStep,
+    ) -> Result<Value, Refused> {
+        let known = self.negotiation_of(message.from, id)?;
+        match step {
+            NegotiationStep::State => return Ok(known.to_wire(known.state)),
+            NegotiationStep::Request => self.request_countered(turn, message, known)?,
+            NegotiationStep::Offers => self.offer_countered(turn, message, known)?,
+            NegotiationStep::Agreement => self.agreement_came(turn, message, known)?,
+            NegotiationStep::Verification => self.verification_came(turn, message, known)?,
+            NegotiationStep::Events => self.event_came(turn, message, known)?,
+            NegotiationStep::Termination => self.termination_came(turn, message, known)?,
+        }
+        Ok(Value::Null)
+    }
+
+    fn transfer_step(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Incoming<'_>,
+        id: &WireId,
+        step: TransferStep,
+    ) -> Result<Value, Refused> {
+        let known = self.transfer_with(message.from, id)?;
+        match step {
+            TransferStep::State => return Ok(known.to_wire(known.state)),
+            TransferStep::Start => self.start_came(turn, message, known)?,
+            TransferStep::Completion => self.completion_came(turn, message, known)?,
+            TransferStep::Termination => self.transfer_terminated(turn, message, known)?,
+            TransferStep::Suspension => self.suspension_came(turn, message, known)?,
+        }
+        Ok(Value::Null)
+    }
+
+    /// The negotiation `id` of ours, if it is with `from`.
+    fn negotiation_of(&self, from: &ParticipantId, id: &WireId) -> Result<Negotiation, Refused> {
+        let known = self.state.book.negotiations.get(id);
+        known
+            .filter(|negotiation| &negotiation.peer == from)
+            .cloned()
+            .ok_or_else(|| Refusal::NotFound.into())
+    }
+}
+
+fn refused(protocol: Protocol, Refused { refusal, pids }: Refused) -> PeerAnswer {
+    PeerAnswer::Dsp {
+        status: refusal.status().as_u16(),
+        body: refusal.body(protocol, pids),
+    }
+}
+
+/// The protocol whose error body answers at `path`.
+fn protocol_of(path: &str) -> Protocol {
+    match path.trim_start_matches('/').split('/').next() {
+        Some("negotiations") => Protocol::Negotiation,
+        Some("transfers") => Protocol::Transfer,
+        Some(_) | None => Protocol::Catalog,
+    }
+}

@@ -1,0 +1,368 @@
+//! What our own people do with offers, proposals and agreements.
+//!
+//! Purpose: publishing, deciding, changing, asking what would be released. Invariants: a decision is
+//! possible only while it is asked for; whoever suspended an agreement is the one to resume it; a dry
+//! run changes nothing. It does not know who may do what: the door has checked the role.
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::decide::{
+    self, Decision as Verdict, DenialReason, EvidenceSeen, ReleaseRequest,
+};
+use interlock_core::ids::WireId;
+use interlock_core::negotiation::{NegotiationState, Party};
+use interlock_core::terms::{Language, Purpose, Terms};
+use interlock_core::time::ClockInterval;
+use serde_json::{Value, json};
+
+use super::super::Node;
+use super::super::io::{AgreementChange, Decision, ExplainRequest, LocalAnswer, OfferPut, Problem};
+use super::super::problem::{field, not_found, problem};
+use super::super::record::Record;
+use super::super::turn::Turn;
+use super::negotiate::{check_policy, shorten};
+use super::{Agreement, Negotiation, Offer};
+use crate::dsp::catalog::PAGE_SIZE_MAX;
+
+impl Node {
+    /// `POST /offers`: 201 with the offer. An offer with the same id is replaced; what was agreed on
+    /// under the old one stays.
+    ///
+    /// # Errors
+    /// 422 for a policy that is none, terms that do not go together or are over, an unknown partner.
+    pub(in super::super) fn publish_offer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        put: OfferPut,
+    ) -> Result<LocalAnswer, Problem> {
+        let refused = |pointer: &str, detail: String| {
+            field(
+                "offer-refused",
+                422,
+                "the offer was not published",
+                pointer,
+                detail,
+            )
+        };
+        let terms = check_policy(&put.policy, put.dataset).map_err(|e| refused("/policy", e))?;
+        if terms.until <= turn.at() {
+            return Err(refused(
+                "/policy",
+                "the term is over; let it end later".into(),
+            ));
+        }
+        for (at, partner) in put.audience.iter().enumerate() {
+            if !self.state.partners.contains_key(partner) {
+                let detail = format!("`{partner}` is no partner; add it first");
+                return Err(refused(&format!("/audience/{at}"), detail));
+            }
+        }
+        let offers = &self.state.book.offers;
+        if offers.len() >= PAGE_SIZE_MAX && !offers.contains_key(&put.id) {
+            let detail = format!("there are {PAGE_SIZE_MAX} offers already; withdraw some");
+            return Err(refused("/id", detail));
+        }
+        let offer = Offer {
+            id: put.id,
+            terms,
+            audience: put.audience,
+            auto_accept: put.auto_accept,
+        };
+        let body = self.offer_view(&offer);
+        if self.state.book.offers.get(&offer.id) != Some(&offer) {
+            self.record(turn, Record::Offer(Box::new(offer)));
+        }
+        Ok(LocalAnswer::Json { status: 201, body })
+    }
+
+    /// `DELETE /offers/{id}`: negotiations and agreements that came of it go on.
+    ///
+    /// # Errors
+    /// 404 for an unknown id.
+    pub(in super::super) fn withdraw_offer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+    ) -> Result<LocalAnswer, Problem> {
+        if !self.state.book.offers.contains_key(id) {
+            return Err(not_found("offer"));
+        }
+        self.record(turn, Record::OfferWithdrawn(id.clone()));
+        Ok(LocalAnswer::Json {
+            status: 200,
+            body: json!({}),
+        })
+    }
+
+    /// `POST /proposals/{id}/approve`, `counter`, `reject`: 200 with the negotiation. `by` is the name
+    /// of the API key of whoever decided.
+    ///
+    /// # Errors
+    /// 404 for an unknown negotiation, 409 for one that waits for nobody here, 422 for a counter-offer
+    /// that cannot be made.
+    pub(in super::super) fn decide_proposal(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        decision: Decision,
+        by: &str,
+    ) -> Result<LocalAnswer, Problem> {
+        let known = self.state.book.negotiations.get(id).cloned();
+        let mut negotiation = known.ok_or_else(|| not_found("negotiation"))?;
+        let gone = turn.at() >= negotiation.terms.until;
+        match &decision {
+            Decision::Reject { .. } if !negotiation.state.is_terminal() => {}
+            Decision::Approve | Decision::Counter { .. }
+                if negotiation.waits_for_people && !gone => {}
+            Decision::Approve | Decision::Counter { .. } | Decision::Reject { .. } => {
+                return Err(problem(
+                    "not-waiting",
+                    409,
+                    "nothing to decide",
+                    format!(
+                        "the negotiation is in state `{}` and waits for no decision here, or its term is over",
+                        negotiation.state
+                    ),
+                ));
+            }
+        }
+        match decision {
+            Decision::Approve => match negotiation.party {
+                Party::Provider => self.agree(turn, negotiation, by),
+                Party::Consumer => self.accept(turn, negotiation, by),
+            },
+            Decision::Counter { policy } => {
+                let terms = counter_terms(turn, &negotiation, &policy)?;
+                self.counter(turn, negotiation, terms, by);
+            }
+            Decision::Reject { reason } => {
+                negotiation.terminate(turn, by, "rejected", &shorten(&reason));
+                self.put_negotiation(turn, negotiation);
+            }
+        }
+        let known = self.state.book.negotiations.get(id);
+        let body = known.map_or(Value::Null, |n| self.negotiation_view(n));
+        Ok(LocalAnswer::Json { status: 200, body })
+    }
+
+    fn counter(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut negotiation: Negotiation,
+        terms: Terms,
+        by: &str,
+    ) {
+        negotiation.terms_before = Some(std::mem::replace(&mut negotiation.terms, terms));
+        negotiation.state = match negotiation.party {
+            Party::Provider => NegotiationState::Offered,
+            Party::Consumer => NegotiationState::Requested,
+        };
+        negotiation.waits_for_people = false;
+        negotiation.unsent = negotiation.counter_message();
+        negotiation.note(turn.at(), by, "proposed other terms");
+        self.put_negotiation(turn, negotiation);
+    }
+
+    /// `POST /agreements/{id}/suspend`, `resume`, `terminate`: 200 with the agreement.
+    ///
+    /// # Errors
+    /// 404 for an unknown agreement, 409 if its state does not allow the change, 422 for a termination
+    /// in the past or after the term.
+    pub(in super::super) fn change_agreement(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        change: AgreementChange,
+        by: &str,
+    ) -> Result<LocalAnswer, Problem> {
+        let known = self.state.book.agreements.get(id).cloned();
+        let mut agreement = known.ok_or_else(|| not_found("agreement"))?;
+        let me = self.state.me.clone();
+        let state = agreement.state_at(&turn.now);
+        let not_now = |detail: &str| Err(problem("not-possible", 409, "not possible now", detail));
+        match change {
+            AgreementChange::Suspend { reason } => {
+                if state != AgreementState::InForce {
+                    return not_now("only an agreement in force can be suspended");
+                }
+                let reason = shorten(&reason);
+                agreement.suspended(turn, &me, by, &reason);
+                self.record(turn, Record::Agreement(Box::new(agreement.clone())));
+                self.follow_agreement(turn, &agreement, &reason);
+            }
+            AgreementChange::Resume => {
+                if agreement.suspended_by.as_ref() != Some(&me) || !Self::is_live(turn, &agreement)
+                {
+                    return not_now(
+                        "only whoever suspended an agreement can resume it, before its end",
+                    );
+                }
+                agreement.resumed(turn, by);
+                self.record(turn, Record::Agreement(Box::new(agreement.clone())));
+                self.follow_agreement(turn, &agreement, "");
+            }
+            AgreementChange::Terminate { at, reason } => {
+                if !Self::is_live(turn, &agreement) {
+                    return not_now("the agreement is not signed yet or over");
+                }
+                self.terminate_at(turn, agreement, at, &shorten(&reason), by)?;
+            }
+        }
+        self.settle_now(turn);
+        self.agreement_answer(turn, id)
+    }
+
+    fn terminate_at(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut agreement: Agreement,
+        at: interlock_core::time::Timestamp,
+        reason: &str,
+        by: &str,
+    ) -> Result<(), Problem> {
+        let end = agreement.facts.end(&agreement.terms);
+        if at < turn.at() || at >= end {
+            let detail = format!("it can end from now on, and before {}", self.instant(end));
+            return Err(field(
+                "not-possible",
+                422,
+                "not possible then",
+                "/at",
+                detail,
+            ));
+        }
+        agreement.end_at(at);
+        agreement.unsent_notice = Some((at, reason.into()));
+        let at = self.instant(at);
+        agreement.note(
+            turn,
+            by,
+            format!("terminated it with effect from {at}: {reason}"),
+        );
+        let id = agreement.id.clone();
+        self.record(turn, Record::Agreement(Box::new(agreement)));
+        self.send_cooperation(turn, &id);
+        Ok(())
+    }
+
+    /// `POST /explain`: whether this would be released by us, and by which term not. `evidence` is taken
+    /// as given. 200 with `decision` (`release`, `denial`), `reason`, `sentence` (`en`, `zh`),
+    /// `agreement`, and for a release `fields`, `form`, `under`.
+    ///
+    /// # Errors
+    /// 422 for an unknown purpose, 404 for an unknown parcel.
+    pub(in super::super) fn explain(
+        &self,
+        turn: &Turn<'_>,
+        ask: &ExplainRequest,
+    ) -> Result<LocalAnswer, Problem> {
+        let purpose = Purpose::parse(&ask.purpose).ok_or_else(|| {
+            let names: Vec<&str> = Purpose::ALL.iter().map(|p| p.as_str()).collect();
+            let detail = format!(
+                "`{}` is no purpose; use one of {}",
+                shorten(&ask.purpose),
+                names.join(", ")
+            );
+            field("purpose-unknown", 422, "not a purpose", "/purpose", detail)
+        })?;
+        let now = ask.at.map_or(turn.now, ClockInterval::exact);
+        let parcel = match &ask.waybill {
+            Some(waybill) => {
+                let found = self.state.parcels.find(waybill);
+                Some(found.ok_or_else(|| not_found("parcel"))?)
+            }
+            None => None,
+        };
+        let book = &self.state.book;
+        let between = || book.between(&self.state.me, &ask.partner, ask.dataset);
+        let in_force = between().find(|a| a.state_at(&now) == AgreementState::InForce);
+        let Some(agreement) = in_force.or_else(|| between().next()) else {
+            return Ok(explained(Verdict::Denial(DenialReason::NotInForce), None));
+        };
+        let arose_at = parcel.map_or(now.latest, |p| p.registered_at);
+        let qualified_at = parcel.map(|p| p.registered_at);
+        let request = ReleaseRequest {
+            purpose,
+            marketplace: parcel.and_then(|p| p.marketplace.as_ref()).or_else(|| {
+                // Without a parcel the question is about those that the terms cover.
+                agreement
+                    .terms
+                    .marketplaces
+                    .first()
+                    .filter(|_| parcel.is_none())
+            }),
+            fields: &[],
+            form: ask.form,
+            arose_at,
+            qualified_at,
+        };
+        let channel = self.state.channels.get(&ask.partner);
+        let used = channel.and_then(|c| c.usage.get(&ask.dataset));
+        let day = agreement.terms.zone.day_of(now.latest);
+        let usage = used
+            .zip(parcel)
+            .map(|(used, parcel)| used.seen(day, parcel.id));
+        let evidence = EvidenceSeen {
+            arrival: true,
+            deposit: true,
+            open_elsewhere: false,
+        };
+        let standing = self.standing(&now, agreement, qualified_at);
+        let usage = usage.unwrap_or_default();
+        let verdict = decide::decide(
+            &request,
+            &agreement.terms,
+            &standing,
+            &usage,
+            &evidence,
+            &now,
+        );
+        Ok(explained(verdict, Some(&agreement.id)))
+    }
+}
+
+fn explained(verdict: Verdict, agreement: Option<&WireId>) -> LocalAnswer {
+    let agreement = agreement.map(WireId::as_str);
+    let body = match verdict {
+        Verdict::Denial(reason) => json!({
+            "decision": "denial",
+            "reason": reason.as_str(),
+            "sentence": { "en": reason.sentence(Language::En), "zh": reason.sentence(Language::Zh) },
+            "agreement": agreement,
+        }),
+        Verdict::Release(grant) => json!({
+            "decision": "release",
+            "agreement": agreement,
+            "fields": grant.fields.iter().map(|f| f.as_str()).collect::<Vec<_>>(),
+            "form": grant.form.map(|form| form.as_str()),
+            "under": grant.under.as_str(),
+        }),
+    };
+    LocalAnswer::Json { status: 200, body }
+}
+
+/// The terms of a counter-offer, which must be about the same dataset and not the same terms.
+fn counter_terms(
+    turn: &Turn<'_>,
+    negotiation: &Negotiation,
+    policy: &Value,
+) -> Result<Terms, Problem> {
+    let refused = |detail: String| {
+        field(
+            "counter-refused",
+            422,
+            "no counter-offer was made",
+            "/policy",
+            detail,
+        )
+    };
+    let terms = check_policy(policy, negotiation.terms.dataset).map_err(&refused)?;
+    if terms.until <= turn.at() {
+        return Err(refused("the term is over; let it end later".into()));
+    }
+    if terms == negotiation.terms {
+        return Err(refused(
+            "these are the terms on the table; approve them instead".into(),
+        ));
+    }
+    Ok(terms)
+}

@@ -1,0 +1,463 @@
+//! The manifest: both parties sign all agreements of a cooperation together.
+//!
+//! Purpose: from FINALIZED to in force. Invariants: no agreement is in force before the manifest that
+//! names its hash carries both signatures, each by the pinned key of its party; an agreement is in one
+//! complete manifest at most; of two agreements for one provider, consumer and dataset the one signed
+//! later takes over when it begins. It does not know how agreements were negotiated.
+
+use std::collections::BTreeMap;
+
+use interlock_core::ids::{ParticipantId, WireId};
+use interlock_core::negotiation::{NegotiationState, Party};
+use interlock_journal::manifest::{MANIFEST_VERSION, Manifest, Party as Signer, PolicyRef};
+
+use super::super::Node;
+use super::super::feed_items::hex;
+use super::super::io::{CallFailure, Effect, PeerAnswer, PeerRequest, Problem};
+use super::super::live::{Purpose, Timer};
+use super::super::problem::{field, problem};
+use super::super::record::{AlertKind, Record};
+use super::super::turn::Turn;
+use super::negotiate::{ANSWER_TIMEOUT_MS, is_final, shorten};
+use super::{Agreement, Cooperation, HistoryEntry, Outgoing};
+use crate::exchange::wire::{CooperationMessage, ManifestSignature};
+
+impl Cooperation {
+    /// Whether both parties have signed.
+    pub fn is_complete(&self) -> bool {
+        self.our_signature.is_some() && self.their_signature.is_some()
+    }
+
+    /// The manifest, once there is one.
+    pub fn read_manifest(&self) -> Option<Manifest> {
+        serde_json::from_slice(self.manifest.as_ref()?).ok()
+    }
+}
+
+impl Node {
+    /// Signs the manifest once every agreement that we proposed together is FINALIZED.
+    pub(super) fn sign_when_complete(&mut self, turn: &mut Turn<'_>, cooperation: &WireId) {
+        let book = &self.state.book;
+        if book.cooperations.contains_key(cooperation) {
+            return;
+        }
+        let members = || {
+            let all = book.negotiations.values();
+            all.filter(|n| n.party == Party::Consumer && &n.cooperation == cooperation)
+        };
+        if !members().all(|n| n.state == NegotiationState::Finalized) {
+            return;
+        }
+        let ids = members().filter_map(|n| n.agreement.as_ref());
+        let agreements: Vec<&Agreement> = ids.filter_map(|id| book.agreements.get(id)).collect();
+        let Some(peer) = members().next().map(|n| n.peer.clone()) else {
+            return;
+        };
+        let Some(manifest) = self.manifest(cooperation, &peer, &agreements) else {
+            return;
+        };
+        match manifest.sign(&self.state.me, &self.key) {
+            Ok(signature) => {
+                let cooperation = Cooperation {
+                    id: cooperation.clone(),
+                    peer,
+                    manifest: Some(manifest.canonical_bytes()),
+                    our_signature: unhex(&signature),
+                    their_signature: None,
+                    refused: None,
+                };
+                let id = cooperation.id.clone();
+                self.record(turn, Record::Cooperation(Box::new(cooperation)));
+                self.send_cooperation(turn, &id);
+            }
+            Err(error) => tracing::warn!(%cooperation, %error, "a manifest cannot be signed"),
+        }
+    }
+
+    /// The manifest of agreements with `peer`; `None` if we do not hold its key.
+    fn manifest(
+        &self,
+        cooperation: &WireId,
+        peer: &ParticipantId,
+        agreements: &[&Agreement],
+    ) -> Option<Manifest> {
+        let from = agreements.iter().min_by_key(|a| a.terms.from)?;
+        let until = agreements.iter().max_by_key(|a| a.terms.until)?;
+        let policies = agreements.iter().map(|a| {
+            let policy = PolicyRef {
+                provider: a.provider.clone(),
+                consumer: a.consumer.clone(),
+                dataset: a.terms.dataset,
+                policy_hash: hex(&a.policy_hash),
+            };
+            (a.id.clone(), policy)
+        });
+        Some(Manifest {
+            version: MANIFEST_VERSION.into(),
+            cooperation: cooperation.clone(),
+            parties: self.signers(peer)?,
+            policies: policies.collect(),
+            from: from.terms.from.to_rfc3339(from.terms.zone),
+            until: until.terms.until.to_rfc3339(until.terms.zone),
+            mediator: None,
+            supersedes: None,
+        })
+    }
+
+    /// Us and the partner, each with the key that is pinned.
+    fn signers(&self, peer: &ParticipantId) -> Option<BTreeMap<ParticipantId, Signer>> {
+        let ours = hex(self.key.verifying_key().as_bytes());
+        let theirs = self.state.partners.get(peer)?.key.to_hex();
+        Some(BTreeMap::from([
+            (self.state.me.clone(), Signer { key: ours }),
+            (peer.clone(), Signer { key: theirs }),
+        ]))
+    }
+
+    /// A partner's manifest with its signature: checked against our own book, signed, in force.
+    pub(in super::super) fn cooperation(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        message: &CooperationMessage,
+    ) -> Result<PeerAnswer, Problem> {
+        let manifest = read_manifest(message)?;
+        let canonical = manifest.canonical_bytes();
+        if let Some(known) = self.state.book.cooperations.get(&manifest.cooperation) {
+            // Ours alone is not shown to a third party: the answer is that of an unknown one.
+            if &known.peer == from
+                && known.manifest.as_ref() == Some(&canonical)
+                && known.is_complete()
+            {
+                return self
+                    .cooperation_message(known)
+                    .map(PeerAnswer::Cooperation)
+                    .ok_or_else(internal);
+            }
+            return Err(wrong(
+                "/manifest/cooperation",
+                "this id is taken; draw another",
+            ));
+        }
+        let theirs = message.signatures.iter().find(|s| &s.participant == from);
+        let theirs = theirs.ok_or_else(|| {
+            wrong(
+                "/signatures",
+                "the sender's signature is missing; sign it first",
+            )
+        })?;
+        self.check_manifest(from, &manifest)?;
+        manifest
+            .verify(from, &theirs.signature)
+            .map_err(|error| wrong("/signatures", &error.to_string()))?;
+        let ours = manifest
+            .sign(&self.state.me, &self.key)
+            .map_err(|error| wrong("/manifest", &error.to_string()))?;
+        let cooperation = Cooperation {
+            id: manifest.cooperation.clone(),
+            peer: from.clone(),
+            manifest: Some(canonical),
+            our_signature: unhex(&ours),
+            their_signature: unhex(&theirs.signature),
+            refused: None,
+        };
+        let answer = self
+            .cooperation_message(&cooperation)
+            .ok_or_else(internal)?;
+        self.record(turn, Record::Cooperation(Box::new(cooperation)));
+        self.signed(turn, &manifest);
+        Ok(PeerAnswer::Cooperation(answer))
+    }
+
+    /// Holds a partner's manifest against what we have agreed on.
+    fn check_manifest(&self, from: &ParticipantId, manifest: &Manifest) -> Result<(), Problem> {
+        manifest
+            .check()
+            .map_err(|error| wrong("/manifest", &error.to_string()))?;
+        if Some(&manifest.parties) != self.signers(from).as_ref() {
+            return Err(wrong(
+                "/manifest/parties",
+                "name the two of us, each with the key that the other has pinned",
+            ));
+        }
+        if manifest.mediator.is_some() || manifest.supersedes.is_some() {
+            return Err(wrong(
+                "/manifest",
+                "leave out `mediator` and `supersedes`; agreements succeed one another by dataset",
+            ));
+        }
+        let mut named = Vec::new();
+        for (id, policy) in &manifest.policies {
+            let known = self.state.book.agreements.get(id);
+            let agreement = known.filter(|a| {
+                a.provider == policy.provider
+                    && a.consumer == policy.consumer
+                    && a.terms.dataset == policy.dataset
+                    && hex(&a.policy_hash) == policy.policy_hash
+            });
+            let agreement = agreement.ok_or_else(|| {
+                wrong("/manifest/policies", &format!("`{id}` is not what we agreed on; name FINALIZED agreements, their parties, dataset and hash"))
+            })?;
+            if agreement.facts.manifest_complete_at.is_some() {
+                return Err(wrong(
+                    "/manifest/policies",
+                    &format!("`{id}` is in another manifest; leave it out"),
+                ));
+            }
+            named.push(agreement);
+        }
+        let from = named.iter().map(|a| a.terms.from).min();
+        let until = named.iter().map(|a| a.terms.until).max();
+        match (manifest.term(), from, until) {
+            (Ok(term), Some(from), Some(until)) if term == (from, until) => Ok(()),
+            (Ok(_) | Err(_), _, _) => Err(wrong(
+                "/manifest/until",
+                "the term must reach from the first beginning to the last end of the agreements",
+            )),
+        }
+    }
+
+    /// Both have signed: the agreements of a manifest are attested, and take over from others.
+    fn signed(&mut self, turn: &mut Turn<'_>, manifest: &Manifest) {
+        for id in manifest.policies.keys() {
+            let Some(mut agreement) = self.state.book.agreements.get(id).cloned() else {
+                continue;
+            };
+            // It is complete now; the earliest that now can be is never before the record.
+            agreement.facts.manifest_complete_at = Some(turn.now.earliest);
+            agreement.cooperation = manifest.cooperation.clone();
+            agreement.history.push(HistoryEntry {
+                at: turn.at(),
+                by: self.state.me.to_string(),
+                what: "both parties have signed".into(),
+            });
+            self.supersede(turn, &agreement);
+            self.record(turn, Record::Agreement(Box::new(agreement)));
+        }
+        self.settle_now(turn);
+    }
+
+    /// Lets a signed agreement take the place of those for the same provider, consumer and dataset
+    /// that would still run when it begins.
+    fn supersede(&mut self, turn: &mut Turn<'_>, successor: &Agreement) {
+        let (provider, consumer) = (&successor.provider, &successor.consumer);
+        let begins = successor.terms.from.max(turn.at());
+        let runs = |a: &&Agreement| {
+            a.id != successor.id
+                && a.facts.manifest_complete_at.is_some()
+                && a.terms.from < successor.terms.until
+                && begins < a.facts.end(&a.terms)
+                && a.facts.superseded_at.is_none_or(|at| begins < at)
+        };
+        let dataset = successor.terms.dataset;
+        let predecessors: Vec<Agreement> = self
+            .state
+            .book
+            .between(provider, consumer, dataset)
+            .filter(runs)
+            .cloned()
+            .collect();
+        for mut agreement in predecessors {
+            agreement.facts.superseded_at = Some(begins);
+            agreement.superseded_by = Some(successor.id.clone());
+            agreement.history.push(HistoryEntry {
+                at: turn.at(),
+                by: self.state.me.to_string(),
+                what: format!("superseded by {}", successor.id),
+            });
+            self.record(turn, Record::Agreement(Box::new(agreement)));
+        }
+    }
+
+    /// Sends a manifest that they have not signed, or the notice of an agreement's end.
+    pub(in super::super) fn send_cooperation(&mut self, turn: &mut Turn<'_>, id: &WireId) {
+        if self.live.agreements.sending.contains_key(id) {
+            return;
+        }
+        let known = self.state.book.cooperations.get(id);
+        let open = known.filter(|c| !c.is_complete() && c.refused.is_none());
+        let Some(cooperation) = open else {
+            return self.send_notice(turn, id);
+        };
+        let ends = cooperation.read_manifest().and_then(|m| m.term().ok());
+        if ends.is_none_or(|(_, until)| until <= turn.at()) {
+            return;
+        }
+        let Some(message) = self.cooperation_message(cooperation) else {
+            return;
+        };
+        let to = cooperation.peer.clone();
+        self.call_about(turn, id, to, PeerRequest::Cooperation(message));
+    }
+
+    /// Calls a partner about a cooperation or agreement, outside the Dataspace Protocol.
+    pub(super) fn call_about(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        to: ParticipantId,
+        request: PeerRequest,
+    ) {
+        let empty = Outgoing {
+            path: String::new(),
+            body: String::new(),
+        };
+        self.live.agreements.sending.insert(id.clone(), empty);
+        let call = self.live.call(Purpose::Cooperation(id.clone()));
+        turn.push(Effect::Call {
+            call,
+            to,
+            request,
+            timeout_ms: ANSWER_TIMEOUT_MS,
+        });
+    }
+
+    fn cooperation_message(&self, cooperation: &Cooperation) -> Option<CooperationMessage> {
+        let parties = [
+            (&self.state.me, &cooperation.our_signature),
+            (&cooperation.peer, &cooperation.their_signature),
+        ];
+        let signatures = parties.into_iter().filter_map(|(participant, signature)| {
+            Some(ManifestSignature {
+                participant: participant.clone(),
+                signature: hex(signature.as_ref()?),
+            })
+        });
+        Some(CooperationMessage {
+            manifest: serde_json::from_slice(cooperation.manifest.as_ref()?).ok()?,
+            signatures: signatures.collect(),
+        })
+    }
+
+    /// The answer to a manifest or a notice.
+    pub(in super::super) fn cooperation_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
+        self.live.agreements.sending.remove(id);
+        let Some(mut cooperation) = self.state.book.cooperations.get(id).cloned() else {
+            return self.notice_answered(turn, id, outcome);
+        };
+        let timer = Timer::Cooperation(id.clone());
+        match outcome {
+            Ok(PeerAnswer::Cooperation(answer)) => {
+                match self.countersigned(&cooperation, &answer) {
+                    Ok((manifest, signature)) => {
+                        self.live.tries.remove(&timer);
+                        cooperation.their_signature = Some(signature);
+                        self.record(turn, Record::Cooperation(Box::new(cooperation)));
+                        self.signed(turn, &manifest);
+                    }
+                    Err(reason) => {
+                        let peer = cooperation.peer.clone();
+                        self.refused_manifest(turn, cooperation, &peer, reason);
+                    }
+                }
+            }
+            Ok(PeerAnswer::Problem(problem)) if is_final(problem.status) => {
+                let peer = cooperation.peer.clone();
+                self.refused_manifest(turn, cooperation, &peer, problem.detail);
+            }
+            Ok(
+                PeerAnswer::Dsp { .. }
+                | PeerAnswer::Feed(_)
+                | PeerAnswer::Lookup(_)
+                | PeerAnswer::Evidence(_)
+                | PeerAnswer::Problem(_),
+            )
+            | Err(_) => self.try_later(turn, timer),
+        }
+    }
+
+    fn refused_manifest(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut cooperation: Cooperation,
+        peer: &ParticipantId,
+        reason: String,
+    ) {
+        let reason = shorten(&reason);
+        let detail = format!(
+            "cooperation {} is not in force, the manifest was not signed: {reason}",
+            cooperation.id
+        );
+        cooperation.refused = Some(reason);
+        self.record(turn, Record::Cooperation(Box::new(cooperation)));
+        self.alert(turn, AlertKind::EvidenceMismatch, None, Some(peer), detail);
+    }
+
+    /// The other party's signature in its answer, if it is one under the manifest that we sent.
+    fn countersigned(
+        &self,
+        cooperation: &Cooperation,
+        answer: &CooperationMessage,
+    ) -> Result<(Manifest, Vec<u8>), String> {
+        let manifest = read_manifest(answer).map_err(|problem| problem.detail)?;
+        if Some(manifest.canonical_bytes()) != cooperation.manifest {
+            return Err("the answer is about another manifest".into());
+        }
+        let theirs = answer
+            .signatures
+            .iter()
+            .find(|s| s.participant == cooperation.peer);
+        let theirs = theirs.ok_or("the answer has no signature of the partner")?;
+        manifest
+            .verify(&cooperation.peer, &theirs.signature)
+            .map_err(|error| error.to_string())?;
+        let bytes = unhex(&theirs.signature).ok_or("the signature is not hexadecimal")?;
+        Ok((manifest, bytes))
+    }
+
+    /// When a manifest was signed by both, for people.
+    pub(super) fn signatures_of(&self, agreement: &Agreement) -> Vec<(ParticipantId, String)> {
+        let known = self.state.book.cooperations.get(&agreement.cooperation);
+        let message = known.and_then(|c| self.cooperation_message(c));
+        let signatures = message.into_iter().flat_map(|m| m.signatures);
+        signatures.map(|s| (s.participant, s.signature)).collect()
+    }
+}
+
+fn read_manifest(message: &CooperationMessage) -> Result<Manifest, Problem> {
+    serde_json::from_value(message.manifest.clone()).map_err(|error| {
+        wrong(
+            "/manifest",
+            &format!("not a manifest of version {MANIFEST_VERSION}: {error}"),
+        )
+    })
+}
+
+fn wrong(pointer: &str, detail: &str) -> Problem {
+    field(
+        "manifest-refused",
+        422,
+        "the manifest was not signed",
+        pointer,
+        detail,
+    )
+}
+
+fn internal() -> Problem {
+    problem(
+        "internal",
+        500,
+        "not signed",
+        "the manifest could not be read back; try again",
+    )
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |b: u8| {
+        char::from(b)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| match pair {
+            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,364 @@
+//! What both sides of a negotiation have in common: taking a message, sending until acknowledged.
+//!
+//! Purpose: one way in and one way out for every negotiation. Invariants: a message of the peer is
+//! taken only if the protocol's state machine allows it, and the same message again changes nothing;
+//! what we have to say is durable before it is sent, and is sent again until the peer has it, for as
+//! long as the terms on the table could still be of use. It does not know who decides.
+
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::WireId;
+use interlock_core::negotiation::{self, NegotiationMessage, NegotiationState, Party};
+use interlock_core::terms::{self, Terms};
+use serde_json::Value;
+
+use super::super::Node;
+use super::super::io::{CallFailure, Effect, PeerAnswer, PeerRequest};
+use super::super::live::{Purpose, Timer, backoff_ms};
+use super::super::record::Record;
+use super::super::turn::Turn;
+use super::door::{Incoming, Refused};
+use super::{Negotiation, Outgoing};
+use crate::dsp::failure::Refusal;
+use crate::dsp::message::{ContractNegotiation, ContractNegotiationTerminationMessage, Pids};
+use crate::dsp::{self, Limits};
+use crate::identity::url::BaseUrl;
+
+/// How long an answer to a message of the protocol is waited for, in milliseconds.
+pub(super) const ANSWER_TIMEOUT_MS: u32 = 10_000;
+/// Longest reason of the peer's that is kept, in characters.
+const REASON_LENGTH_MAX: usize = 500;
+
+/// What an answer to one of our messages means.
+pub(super) enum Verdict {
+    /// They have it; the body of the answer.
+    Taken(Value),
+    /// They will never take it: why.
+    Refused(String),
+    /// Worth another try.
+    Again,
+}
+
+impl Node {
+    /// Takes a message of the peer: `None` for a repeat of the last one, else the negotiation with its
+    /// state moved on, not yet on record.
+    pub(super) fn take_message(
+        &self,
+        message: &Incoming<'_>,
+        mut known: Negotiation,
+        pids: &Pids,
+        kind: NegotiationMessage,
+    ) -> Result<Option<Negotiation>, Refused> {
+        if known.taken == Some(message.digest) {
+            return Ok(None);
+        }
+        let (ours, theirs, pointer) = match known.party {
+            Party::Provider => (&pids.provider, &pids.consumer, "/consumerPid"),
+            Party::Consumer => (&pids.consumer, &pids.provider, "/providerPid"),
+        };
+        let same_peer = known.peer_id.as_ref().is_none_or(|id| id == theirs);
+        if ours != &known.id || !same_peer {
+            let pointer = pointer.into();
+            return Err(Refusal::Contradiction { pointer }.into());
+        }
+        match negotiation::next(Some(known.state), known.party.other(), kind) {
+            Ok(state) => {
+                known.state = state;
+                known.peer_id = Some(theirs.clone());
+                known.taken = Some(message.digest);
+                // They answer what we said last, so they have it.
+                known.unsent = None;
+                known.waits_for_people = false;
+                Ok(Some(known))
+            }
+            Err(_) => {
+                let refusal = Refusal::IllegalTransition {
+                    message: kind.as_str(),
+                    state: known.state.as_str(),
+                };
+                Err(Refused::about(known.pids(), refusal))
+            }
+        }
+    }
+
+    /// The terms of an offer or agreement that came in, which must be usable as they are.
+    pub(super) fn terms_of(
+        &self,
+        turn: &Turn<'_>,
+        policy: &Value,
+        dataset: Dataset,
+    ) -> Result<Terms, Refused> {
+        let read = check_policy(policy, dataset).map_err(Refusal::Policy)?;
+        if read.until <= turn.at() {
+            let reason = "the term is over; ask for one that ends later";
+            return Err(Refusal::Policy(reason.into()).into());
+        }
+        Ok(read)
+    }
+
+    /// Puts a negotiation on record and sends what it has to say.
+    pub(super) fn put_negotiation(&mut self, turn: &mut Turn<'_>, negotiation: Negotiation) {
+        let id = negotiation.id.clone();
+        tracing::info!(negotiation = %id, peer = %negotiation.peer, dataset = %negotiation.terms.dataset,
+            state = negotiation.state.as_str(), "a negotiation moved on");
+        let over = negotiation.state == NegotiationState::Terminated;
+        let ours = negotiation.party == Party::Consumer;
+        let cooperation = negotiation.cooperation.clone();
+        self.record(turn, Record::Negotiation(Box::new(negotiation)));
+        self.send_negotiation(turn, &id);
+        if over && ours {
+            self.abandon(turn, &cooperation);
+        }
+    }
+
+    /// Ends the rest of a cooperation of which one negotiation has failed: its agreements come into
+    /// force together or not at all.
+    fn abandon(&mut self, turn: &mut Turn<'_>, cooperation: &WireId) {
+        let open: Vec<Negotiation> = self
+            .state
+            .book
+            .negotiations
+            .values()
+            .filter(|n| n.party == Party::Consumer && &n.cooperation == cooperation)
+            .filter(|n| !n.state.is_terminal())
+            .cloned()
+            .collect();
+        for mut negotiation in open {
+            let reason =
+                "another agreement of the cooperation was not concluded; propose all again";
+            let me = self.state.me.to_string();
+            negotiation.terminate(turn, &me, "cooperation-incomplete", reason);
+            let id = negotiation.id.clone();
+            self.record(turn, Record::Negotiation(Box::new(negotiation)));
+            self.send_negotiation(turn, &id);
+        }
+    }
+
+    /// The peer ends a negotiation.
+    pub(super) fn termination_came(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Incoming<'_>,
+        known: Negotiation,
+    ) -> Result<(), Refused> {
+        let body = message.read(ContractNegotiationTerminationMessage::parse)?;
+        let taken =
+            self.take_message(message, known, &body.pids, NegotiationMessage::Termination)?;
+        if let Some(mut negotiation) = taken {
+            let reason = shorten(&body.cause.reasons.join("; "));
+            negotiation.note(
+                turn.at(),
+                message.from.as_str(),
+                format!("ended it: {reason}"),
+            );
+            self.put_negotiation(turn, negotiation);
+        }
+        Ok(())
+    }
+
+    /// Sends a negotiation's message, if there is one and none is under way.
+    pub(in super::super) fn send_negotiation(&mut self, turn: &mut Turn<'_>, id: &WireId) {
+        let Some(negotiation) = self.state.book.negotiations.get(id) else {
+            return;
+        };
+        let Some(unsent) = negotiation.unsent.clone() else {
+            return;
+        };
+        if negotiation.terms.until <= turn.at() {
+            let mut negotiation = negotiation.clone();
+            let me = self.state.me.to_string();
+            negotiation.unsent = None;
+            if negotiation.state.is_terminal() {
+                return self.record(turn, Record::Negotiation(Box::new(negotiation)));
+            }
+            negotiation.state = NegotiationState::Terminated;
+            negotiation.note(
+                turn.at(),
+                &me,
+                "gave up: the term that it was about is over",
+            );
+            return self.put_negotiation(turn, negotiation);
+        }
+        let to = negotiation.peer.clone();
+        self.send(turn, id, to, unsent, Purpose::Negotiation(id.clone()));
+    }
+
+    /// Sends one message about a process, unless another one about it is under way.
+    pub(super) fn send(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        to: interlock_core::ids::ParticipantId,
+        message: Outgoing,
+        purpose: Purpose,
+    ) {
+        if self.live.agreements.sending.contains_key(id) {
+            return;
+        }
+        let request = PeerRequest::Dsp {
+            post: true,
+            path: message.path.clone(),
+            body: message.json(),
+        };
+        self.live.agreements.sending.insert(id.clone(), message);
+        let call = self.live.call(purpose);
+        turn.push(Effect::Call {
+            call,
+            to,
+            request,
+            timeout_ms: ANSWER_TIMEOUT_MS,
+        });
+    }
+
+    /// The answer to a message about a negotiation.
+    pub(in super::super) fn negotiation_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
+        let sent = self.live.agreements.sending.remove(id);
+        let Some(mut negotiation) = self.state.book.negotiations.get(id).cloned() else {
+            return;
+        };
+        let current = negotiation.unsent.is_some() && negotiation.unsent == sent;
+        let timer = Timer::Negotiation(id.clone());
+        match verdict(outcome) {
+            Verdict::Taken(body) if current => {
+                if negotiation.peer_id.is_none() {
+                    let Some(theirs) = their_id(&negotiation, &body) else {
+                        return self.try_later(turn, timer);
+                    };
+                    negotiation.peer_id = Some(theirs);
+                }
+                self.live.tries.remove(&timer);
+                negotiation.unsent = None;
+                self.record(turn, Record::Negotiation(Box::new(negotiation)));
+            }
+            Verdict::Refused(reason) if current => {
+                self.live.tries.remove(&timer);
+                negotiation.unsent = None;
+                negotiation.note(
+                    turn.at(),
+                    negotiation.peer.clone().as_str(),
+                    format!("refused it: {reason}"),
+                );
+                if negotiation.state.is_terminal() {
+                    return self.record(turn, Record::Negotiation(Box::new(negotiation)));
+                }
+                negotiation.state = NegotiationState::Terminated;
+                self.put_negotiation(turn, negotiation);
+            }
+            Verdict::Again if current => self.try_later(turn, timer),
+            // The answer is for a message that something newer has taken the place of.
+            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again => {
+                self.send_negotiation(turn, id)
+            }
+        }
+    }
+
+    /// Sets the timer for another try.
+    pub(super) fn try_later(&mut self, turn: &mut Turn<'_>, timer: Timer) {
+        let tries = self.live.tries.entry(timer.clone()).or_default();
+        let at = turn.at().plus_ms(backoff_ms(*tries, turn.random64()));
+        *tries = tries.saturating_add(1);
+        self.live.timer(at, timer);
+    }
+
+    /// Our own endpoint of the protocol: what messages name as callback address.
+    pub(super) fn dsp_base(&self) -> Option<BaseUrl> {
+        BaseUrl::parse(&format!("{}/dsp", self.config.exchange_url)).ok()
+    }
+}
+
+impl Negotiation {
+    /// Ends it from our side, with a message if the peer knows of it.
+    pub(super) fn terminate(&mut self, turn: &Turn<'_>, by: &str, code: &str, reason: &str) {
+        self.state = NegotiationState::Terminated;
+        self.waits_for_people = false;
+        self.unsent = self.termination_message(code, reason);
+        self.note(turn.at(), by, format!("ended it: {reason}"));
+    }
+}
+
+/// What an answer to one of our messages means.
+pub(super) fn verdict(outcome: Result<PeerAnswer, CallFailure>) -> Verdict {
+    match outcome {
+        Ok(PeerAnswer::Dsp { status, body }) if (200..300).contains(&status) => {
+            Verdict::Taken(body)
+        }
+        Ok(PeerAnswer::Dsp { status, body }) if is_final(status) => {
+            let reasons = body.get("reason").map(Value::to_string);
+            Verdict::Refused(shorten(
+                &reasons.unwrap_or_else(|| format!("status {status}")),
+            ))
+        }
+        Ok(PeerAnswer::Problem(problem)) if is_final(problem.status) => {
+            Verdict::Refused(shorten(&problem.detail))
+        }
+        Ok(
+            PeerAnswer::Dsp { .. }
+            | PeerAnswer::Feed(_)
+            | PeerAnswer::Lookup(_)
+            | PeerAnswer::Evidence(_)
+            | PeerAnswer::Cooperation(_)
+            | PeerAnswer::Problem(_),
+        )
+        | Err(_) => Verdict::Again,
+    }
+}
+
+/// Whether a status says that repeating the message is of no use. A partner that does not know us yet
+/// may add us; a busy one becomes free.
+pub(super) const fn is_final(status: u16) -> bool {
+    matches!(status, 400..500) && !matches!(status, 401 | 403 | 408 | 425 | 429)
+}
+
+/// Reads a policy and checks that its terms go together.
+///
+/// # Errors
+/// Everything that is wrong, each with the constraint named.
+pub(super) fn check_policy(policy: &Value, dataset: Dataset) -> Result<Terms, String> {
+    let join = |errors: Vec<String>| shorten(&errors.join("; "));
+    let read = terms::parse_policy(policy, dataset)
+        .map_err(|errors| join(errors.iter().map(ToString::to_string).collect()))?;
+    terms::check_combination(&read)
+        .map_err(|errors| join(errors.iter().map(ToString::to_string).collect()))?;
+    Ok(read)
+}
+
+/// Checks what an offer on the wire says beside its rules.
+pub(super) fn check_frame(
+    offer: &dsp::Offer,
+    terms: &Terms,
+    parties: [&str; 2],
+) -> Result<(), Refused> {
+    let [provider, consumer] = parties;
+    let frame = [
+        (&offer.target, terms.dataset.as_str(), "/offer/target"),
+        (&offer.assigner, provider, "/offer/assigner"),
+        (&offer.assignee, consumer, "/offer/assignee"),
+    ];
+    for (given, wanted, pointer) in frame {
+        if given.as_ref().is_some_and(|id| id.as_str() != wanted) {
+            let pointer = pointer.into();
+            return Err(Refusal::Contradiction { pointer }.into());
+        }
+    }
+    Ok(())
+}
+
+/// The peer's id of a negotiation, from its answer to the message that opened it.
+fn their_id(negotiation: &Negotiation, body: &Value) -> Option<WireId> {
+    let answer = ContractNegotiation::parse(body.to_string().as_bytes(), &Limits::MESSAGE).ok()?;
+    let (ours, theirs) = match negotiation.party {
+        Party::Provider => (answer.pids.provider, answer.pids.consumer),
+        Party::Consumer => (answer.pids.consumer, answer.pids.provider),
+    };
+    (ours == negotiation.id).then_some(theirs)
+}
+
+/// A text of the peer's, cut to what is kept.
+pub(super) fn shorten(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    plain.take(REASON_LENGTH_MAX).collect()
+}

@@ -1,0 +1,171 @@
+//! Notices: what a partner says about an agreement in force.
+//!
+//! Purpose: termination with notice, and the consumer's word that it deleted. Invariants: a
+//! termination takes effect at the time that the notice names and never before the notice came; one
+//! that is named cannot be moved later; an attestation of deletion is a word, not a proof, and is shown
+//! as one. It does not know run-off.
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::ids::{ParticipantId, WireId};
+
+use super::super::Node;
+use super::super::io::{CallFailure, PeerAnswer, PeerRequest, Problem};
+use super::super::live::Timer;
+use super::super::problem::{field, not_found};
+use super::super::record::Record;
+use super::super::turn::Turn;
+use super::negotiate::{is_final, shorten};
+use super::{Agreement, HistoryEntry};
+use crate::exchange::wire::{Envelope, Notice};
+
+impl Node {
+    /// `POST notices`.
+    pub(in super::super) fn notice(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        envelope: &Envelope<Notice>,
+    ) -> Result<PeerAnswer, Problem> {
+        let (Notice::Termination { agreement, .. } | Notice::Deletion { agreement, .. }) =
+            &envelope.body;
+        let known = self.state.book.agreements.get(agreement);
+        let known = known.filter(|a| a.other(&self.state.me) == from).cloned();
+        let mut agreement = known.ok_or_else(|| not_found("agreement"))?;
+        let before = agreement.clone();
+        match &envelope.body {
+            Notice::Termination { at, reason, .. } => {
+                let reason = shorten(reason);
+                agreement.end_at((*at).max(turn.at()));
+                if agreement.facts != before.facts {
+                    let end = agreement
+                        .facts
+                        .end(&agreement.terms)
+                        .to_rfc3339(self.config.zone);
+                    agreement.note(
+                        turn,
+                        from.as_str(),
+                        format!("terminated it with effect from {end}: {reason}"),
+                    );
+                }
+            }
+            Notice::Deletion {
+                up_to, contacts, ..
+            } => {
+                if from != &agreement.consumer {
+                    return Err(field(
+                        "notice-refused",
+                        422,
+                        "not your notice",
+                        "/body",
+                        "only the consumer attests to deletion",
+                    ));
+                }
+                let up_to = up_to.to_rfc3339(self.config.zone);
+                let what =
+                    format!("says that {contacts} contacts released up to {up_to} are deleted");
+                if !agreement.history.iter().any(|line| line.what == what) {
+                    agreement.note(turn, from.as_str(), what);
+                }
+            }
+        }
+        self.take_evidence(turn, from, &envelope.evidence)?;
+        if agreement != before {
+            self.record(turn, Record::Agreement(Box::new(agreement)));
+            self.settle_now(turn);
+        }
+        Ok(PeerAnswer::Evidence(self.evidence_for(turn, from)))
+    }
+
+    /// Sends the notice of our termination of an agreement, until they have it.
+    pub(super) fn send_notice(&mut self, turn: &mut Turn<'_>, id: &WireId) {
+        let Some(agreement) = self.state.book.agreements.get(id) else {
+            return;
+        };
+        let Some((at, reason)) = agreement.unsent_notice.clone() else {
+            return;
+        };
+        let to = agreement.other(&self.state.me).clone();
+        let notice = Notice::Termination {
+            agreement: id.clone(),
+            at,
+            reason,
+        };
+        let envelope = self.envelope(turn, &to, notice);
+        self.call_about(turn, id, to, PeerRequest::Notice(envelope));
+    }
+
+    /// The answer to a notice.
+    pub(super) fn notice_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
+        let Some(mut agreement) = self.state.book.agreements.get(id).cloned() else {
+            return;
+        };
+        let timer = Timer::Cooperation(id.clone());
+        let refused = match outcome {
+            Ok(PeerAnswer::Evidence(evidence)) => {
+                let from = agreement.other(&self.state.me).clone();
+                if let Err(problem) = self.take_evidence(turn, &from, &evidence) {
+                    tracing::debug!(partner = %from, kind = %problem.kind, "the answer to a notice was refused");
+                }
+                None
+            }
+            Ok(PeerAnswer::Problem(problem))
+                if is_final(problem.status) && problem.kind != "evidence-refused" =>
+            {
+                Some(problem.detail)
+            }
+            Ok(
+                PeerAnswer::Dsp { .. }
+                | PeerAnswer::Feed(_)
+                | PeerAnswer::Lookup(_)
+                | PeerAnswer::Cooperation(_)
+                | PeerAnswer::Problem(_),
+            )
+            | Err(_) => return self.try_later(turn, timer),
+        };
+        self.live.tries.remove(&timer);
+        agreement.unsent_notice = None;
+        if let Some(reason) = refused {
+            let by = agreement.other(&self.state.me).to_string();
+            agreement.note(
+                turn,
+                &by,
+                format!("refused the notice: {}", shorten(&reason)),
+            );
+        }
+        self.record(turn, Record::Agreement(Box::new(agreement)));
+    }
+
+    /// Whether an agreement could still be stopped or ended.
+    pub(super) fn is_live(turn: &Turn<'_>, agreement: &Agreement) -> bool {
+        match agreement.state_at(&turn.now) {
+            AgreementState::Signed | AgreementState::InForce | AgreementState::Suspended => true,
+            AgreementState::Finalized
+            | AgreementState::RunOff
+            | AgreementState::Ended
+            | AgreementState::Superseded => false,
+        }
+    }
+}
+
+impl Agreement {
+    /// Ends it at `at`, if that is earlier than it would end anyway.
+    pub(super) fn end_at(&mut self, at: interlock_core::time::Timestamp) {
+        if at < self.facts.end(&self.terms) {
+            self.facts.terminated_at = Some(at);
+        }
+    }
+
+    /// Adds a line to the history.
+    pub(super) fn note(&mut self, turn: &Turn<'_>, by: &str, what: impl Into<String>) {
+        self.history.push(HistoryEntry {
+            at: turn.at(),
+            by: by.into(),
+            what: what.into(),
+        });
+    }
+}

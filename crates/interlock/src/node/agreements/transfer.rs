@@ -1,0 +1,432 @@
+//! Transfers: how an agreement in force hands over its dataset.
+//!
+//! Purpose: the transfer process of DSP 2025-1, at both sides, format `HttpData-PULL`. Invariants: a
+//! transfer is started only under an agreement in force; what one party suspended only that party
+//! resumes; a transfer whose agreement has ended releases nothing, without a message. The address in a
+//! start is for connectors that are not Interlock: our own pulls go to the partner list's address. It
+//! does not know cursors: a feed's position outlives its transfers.
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::dataset::DatasetForm;
+use interlock_core::ids::{ParticipantId, WireId};
+use interlock_core::negotiation::Party;
+use interlock_core::transfer::{self, TransferMessage, TransferState};
+use serde_json::Value;
+
+use super::super::Node;
+use super::super::io::{CallFailure, PeerAnswer};
+use super::super::live::{Purpose, Timer};
+use super::super::record::Record;
+use super::super::turn::Turn;
+use super::door::{Incoming, Refused};
+use super::messages::cause;
+use super::negotiate::{Verdict, shorten, verdict};
+use super::{Agreement, Outgoing, Transfer, new_id};
+use crate::dsp::Limits;
+use crate::dsp::failure::Refusal;
+use crate::dsp::message::{
+    DataAddress, Pids, TransferCompletionMessage, TransferProcess, TransferRequestMessage,
+    TransferStartMessage, TransferSuspensionMessage, TransferTerminationMessage,
+};
+use crate::dsp::routes::{Route, TransferStep};
+
+/// The one format of our transfers: the consumer fetches by HTTP.
+pub(super) const FORMAT: &str = "HttpData-PULL";
+/// Endpoint type of data that is fetched by HTTP (DSP 2025-1, "DataAddress").
+const HTTP_ENDPOINT: &str = "https://w3id.org/idsa/v4.1/HTTP";
+
+impl Node {
+    /// Asks the provider of an agreement in force for its dataset, unless that is under way.
+    pub(in super::super) fn request_transfer(&mut self, turn: &mut Turn<'_>, agreement: &WireId) {
+        let Some(agreement) = self.state.book.agreements.get(agreement) else {
+            return;
+        };
+        let mut known = self.state.book.transfers.values();
+        let under_way = known.any(|t| {
+            t.agreement == agreement.id && t.party == Party::Consumer && !t.state.is_terminal()
+        });
+        if under_way || agreement.consumer != self.state.me {
+            return;
+        }
+        let Some(callback) = self.dsp_base() else {
+            return;
+        };
+        let (peer, agreement) = (agreement.provider.clone(), agreement.id.clone());
+        let id = new_id(turn);
+        let message = TransferRequestMessage {
+            consumer_pid: id.clone(),
+            agreement_id: agreement.clone(),
+            format: FORMAT.into(),
+            callback,
+            data_address: None,
+        };
+        let transfer = Transfer {
+            id,
+            peer_id: None,
+            peer,
+            party: Party::Consumer,
+            agreement,
+            state: TransferState::Requested,
+            unsent: Some(Outgoing::new(&Route::TransferRequest, &message.to_json())),
+            taken: None,
+        };
+        self.put_transfer(turn, transfer);
+    }
+
+    /// A consumer asks for the dataset of an agreement.
+    pub(super) fn transfer_requested(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Incoming<'_>,
+    ) -> Result<Value, Refused> {
+        let body = message.read(TransferRequestMessage::parse)?;
+        let mut known = self.state.book.transfers.values();
+        let asked_before = known.find(|t| {
+            t.party == Party::Provider
+                && &t.peer == message.from
+                && t.peer_id.as_ref() == Some(&body.consumer_pid)
+        });
+        if let Some(known) = asked_before {
+            if known.agreement == body.agreement_id {
+                return Ok(known.to_wire(known.state));
+            }
+            let pointer = "/agreementId".into();
+            return Err(Refusal::Contradiction { pointer }.into());
+        }
+        let agreement = self.state.book.agreements.get(&body.agreement_id);
+        let agreement = agreement
+            .filter(|a| a.provider == self.state.me && &a.consumer == message.from)
+            .ok_or(Refusal::NotFound)?;
+        if body.format != FORMAT {
+            let reason = format!(
+                "`/format` is `{}`; ask for `{FORMAT}`",
+                shorten(&body.format)
+            );
+            return Err(Refusal::Policy(reason).into());
+        }
+        match agreement.state_at(&turn.now) {
+            AgreementState::InForce => {}
+            // It may come: the consumer's clock or its news of a resumption are ahead of ours.
+            AgreementState::Finalized | AgreementState::Signed | AgreementState::Suspended => {
+                return Err(Refusal::Unavailable.into());
+            }
+            AgreementState::RunOff | AgreementState::Ended | AgreementState::Superseded => {
+                let reason = "the agreement is over; negotiate a new one";
+                return Err(Refusal::Policy(reason.into()).into());
+            }
+        }
+        let form = agreement.terms.dataset.form();
+        let mut transfer = Transfer {
+            id: new_id(turn),
+            peer_id: Some(body.consumer_pid),
+            peer: message.from.clone(),
+            party: Party::Provider,
+            agreement: body.agreement_id,
+            state: TransferState::Started,
+            unsent: None,
+            taken: Some(message.digest),
+        };
+        transfer.unsent = self.start_message(&transfer, form);
+        let answer = transfer.to_wire(TransferState::Requested);
+        self.put_transfer(turn, transfer);
+        Ok(answer)
+    }
+
+    fn start_message(&self, transfer: &Transfer, form: DatasetForm) -> Option<Outgoing> {
+        let area = match form {
+            DatasetForm::Feed => "feeds",
+            DatasetForm::Lookup => "lookups",
+        };
+        let url = format!(
+            "{}/exchange/v1/{area}/{}",
+            self.config.exchange_url, transfer.id
+        );
+        let address = DataAddress {
+            endpoint_type: HTTP_ENDPOINT.into(),
+            endpoint: Some(url),
+            properties: Vec::new(),
+        };
+        let message = TransferStartMessage {
+            pids: transfer.pids()?,
+            data_address: (transfer.party == Party::Provider).then_some(address),
+        };
+        transfer.outgoing(TransferStep::Start, &message.to_json())
+    }
+
+    /// The transfer `id` of ours, if it is with `from`.
+    pub(super) fn transfer_with(
+        &self,
+        from: &ParticipantId,
+        id: &WireId,
+    ) -> Result<Transfer, Refused> {
+        let known = self.state.book.transfers.get(id);
+        known
+            .filter(|transfer| &transfer.peer == from)
+            .cloned()
+            .ok_or_else(|| Refusal::NotFound.into())
+    }
+
+    /// Takes a message of the peer: `None` for a repeat of the last one.
+    fn take_transfer_message(
+        message: &Incoming<'_>,
+        mut known: Transfer,
+        pids: &Pids,
+        kind: TransferMessage,
+    ) -> Result<Option<Transfer>, Refused> {
+        if known.taken == Some(message.digest) {
+            return Ok(None);
+        }
+        let (ours, theirs, pointer) = match known.party {
+            Party::Provider => (&pids.provider, &pids.consumer, "/consumerPid"),
+            Party::Consumer => (&pids.consumer, &pids.provider, "/providerPid"),
+        };
+        let same_peer = known.peer_id.as_ref().is_none_or(|id| id == theirs);
+        if ours != &known.id || !same_peer {
+            let pointer = pointer.into();
+            return Err(Refusal::Contradiction { pointer }.into());
+        }
+        match transfer::next(Some(known.state), known.party.other(), kind) {
+            Ok(state) => {
+                known.state = state;
+                known.peer_id = Some(theirs.clone());
+                known.taken = Some(message.digest);
+                known.unsent = None;
+                Ok(Some(known))
+            }
+            Err(_) => Err(illegal(&known, kind)),
+        }
+    }
+
+    /// The peer starts a transfer, for the first time or after its own suspension.
+    pub(super) fn start_came(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Incoming<'_>,
+        known: Transfer,
+    ) -> Result<(), Refused> {
+        let body = message.read(TransferStartMessage::parse)?;
+        let kind = TransferMessage::Start;
+        let refused = illegal(&known, kind);
+        let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? else {
+            return Ok(());
+        };
+        let agreement = self.state.book.agreements.get(&transfer.agreement).cloned();
+        if let Some(mut agreement) = agreement.filter(|a| a.suspended_by.is_some()) {
+            if agreement.suspended_by.as_ref() != Some(message.from) {
+                return Err(refused);
+            }
+            agreement.resumed(turn, message.from.as_str());
+            self.record(turn, Record::Agreement(Box::new(agreement)));
+        }
+        let id = transfer.id.clone();
+        self.put_transfer(turn, transfer);
+        self.settle_now(turn);
+        self.start_pull(turn, &id);
+        Ok(())
+    }
+
+    /// The peer suspends a transfer, and with it the agreement.
+    pub(super) fn suspension_came(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Incoming<'_>,
+        known: Transfer,
+    ) -> Result<(), Refused> {
+        let body = message.read(TransferSuspensionMessage::parse)?;
+        let kind = TransferMessage::Suspension;
+        let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? else {
+            return Ok(());
+        };
+        let agreement = self.state.book.agreements.get(&transfer.agreement).cloned();
+        if let Some(mut agreement) = agreement.filter(|a| a.suspended_by.is_none()) {
+            let reason = shorten(&body.cause.reasons.join("; "));
+            agreement.suspended(turn, message.from, message.from.as_str(), &reason);
+            self.record(turn, Record::Agreement(Box::new(agreement)));
+        }
+        self.put_transfer(turn, transfer);
+        self.settle_now(turn);
+        Ok(())
+    }
+
+    /// The peer declares a transfer complete.
+    pub(super) fn completion_came(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Incoming<'_>,
+        known: Transfer,
+    ) -> Result<(), Refused> {
+        let body = message.read(TransferCompletionMessage::parse)?;
+        let kind = TransferMessage::Completion;
+        if let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? {
+            self.put_transfer(turn, transfer);
+        }
+        Ok(())
+    }
+
+    /// The peer ends a transfer.
+    pub(super) fn transfer_terminated(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Incoming<'_>,
+        known: Transfer,
+    ) -> Result<(), Refused> {
+        let body = message.read(TransferTerminationMessage::parse)?;
+        let kind = TransferMessage::Termination;
+        if let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? {
+            self.put_transfer(turn, transfer);
+        }
+        Ok(())
+    }
+
+    /// Suspends or starts again the transfers of an agreement that our people stopped or resumed.
+    pub(super) fn follow_agreement(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agreement: &Agreement,
+        reason: &str,
+    ) {
+        let stopped = agreement.suspended_by.is_some();
+        let wanted = if stopped {
+            TransferState::Started
+        } else {
+            TransferState::Suspended
+        };
+        let all = self.state.book.transfers.values();
+        let mine = all.filter(|t| t.agreement == agreement.id && t.state == wanted);
+        let transfers: Vec<Transfer> = mine.cloned().collect();
+        for mut transfer in transfers {
+            if stopped {
+                transfer.state = TransferState::Suspended;
+                transfer.unsent = transfer.pids().and_then(|pids| {
+                    let cause = cause("suspended", reason);
+                    let message = TransferSuspensionMessage { pids, cause };
+                    transfer.outgoing(TransferStep::Suspension, &message.to_json())
+                });
+            } else {
+                transfer.state = TransferState::Started;
+                transfer.unsent = self.start_message(&transfer, agreement.terms.dataset.form());
+            }
+            let id = transfer.id.clone();
+            self.put_transfer(turn, transfer);
+            self.start_pull(turn, &id);
+        }
+    }
+
+    fn put_transfer(&mut self, turn: &mut Turn<'_>, transfer: Transfer) {
+        let id = transfer.id.clone();
+        self.record(turn, Record::Transfer(Box::new(transfer)));
+        self.send_transfer(turn, &id);
+    }
+
+    /// Sends a transfer's message, if there is one, none is under way, and the agreement still runs.
+    pub(in super::super) fn send_transfer(&mut self, turn: &mut Turn<'_>, id: &WireId) {
+        let Some(transfer) = self.state.book.transfers.get(id) else {
+            return;
+        };
+        let agreement = self.state.book.agreements.get(&transfer.agreement);
+        let runs = agreement.is_some_and(|a| Self::is_live(turn, a));
+        let Some(unsent) = transfer.unsent.clone().filter(|_| runs) else {
+            return;
+        };
+        let to = transfer.peer.clone();
+        self.send(turn, id, to, unsent, Purpose::Transfer(id.clone()));
+    }
+
+    /// The answer to a message about a transfer.
+    pub(in super::super) fn transfer_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
+        let sent = self.live.agreements.sending.remove(id);
+        let Some(mut transfer) = self.state.book.transfers.get(id).cloned() else {
+            return;
+        };
+        let current = transfer.unsent.is_some() && transfer.unsent == sent;
+        let timer = Timer::Transfer(id.clone());
+        match verdict(outcome) {
+            Verdict::Taken(body) if current => {
+                if transfer.peer_id.is_none() {
+                    let Some(theirs) = their_id(&transfer, &body) else {
+                        return self.try_later(turn, timer);
+                    };
+                    transfer.peer_id = Some(theirs);
+                }
+                self.live.tries.remove(&timer);
+                transfer.unsent = None;
+                self.record(turn, Record::Transfer(Box::new(transfer)));
+            }
+            Verdict::Refused(reason) if current => {
+                tracing::warn!(transfer = %id, peer = %transfer.peer, reason, "a transfer was refused");
+                self.live.tries.remove(&timer);
+                transfer.unsent = None;
+                if !transfer.state.is_terminal() {
+                    transfer.state = TransferState::Terminated;
+                }
+                self.record(turn, Record::Transfer(Box::new(transfer)));
+            }
+            Verdict::Again if current => self.try_later(turn, timer),
+            // The answer is for a message that something newer has taken the place of.
+            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again => {
+                self.send_transfer(turn, id)
+            }
+        }
+    }
+
+    /// Takes up what was under way before a restart.
+    pub(in super::super) fn resume_agreements(&mut self, turn: &mut Turn<'_>) {
+        self.settle_now(turn);
+        let book = &self.state.book;
+        let negotiations: Vec<WireId> = book.negotiations.keys().cloned().collect();
+        let transfers: Vec<WireId> = book.transfers.keys().cloned().collect();
+        let rest = book.cooperations.keys().chain(book.agreements.keys());
+        let rest: Vec<WireId> = rest.cloned().collect();
+        for id in negotiations {
+            self.send_negotiation(turn, &id);
+        }
+        for id in transfers {
+            self.send_transfer(turn, &id);
+            self.start_pull(turn, &id);
+        }
+        for id in rest {
+            self.send_cooperation(turn, &id);
+        }
+    }
+}
+
+impl Agreement {
+    /// Somebody stopped it; `party` is the one that may resume it.
+    pub(super) fn suspended(
+        &mut self,
+        turn: &Turn<'_>,
+        party: &ParticipantId,
+        by: &str,
+        reason: &str,
+    ) {
+        self.facts.suspended_at = Some(turn.at());
+        self.suspended_by = Some(party.clone());
+        self.note(turn, by, format!("suspended it: {reason}"));
+    }
+
+    /// It goes on.
+    pub(super) fn resumed(&mut self, turn: &Turn<'_>, by: &str) {
+        self.facts.suspended_at = None;
+        self.suspended_by = None;
+        self.note(turn, by, "resumed it");
+    }
+}
+
+fn illegal(known: &Transfer, kind: TransferMessage) -> Refused {
+    let refusal = Refusal::IllegalTransition {
+        message: kind.as_str(),
+        state: known.state.as_str(),
+    };
+    Refused::about(known.pids(), refusal)
+}
+
+/// The provider's id of a transfer, from its answer to our request.
+fn their_id(transfer: &Transfer, body: &Value) -> Option<WireId> {
+    let answer = TransferProcess::parse(body.to_string().as_bytes(), &Limits::MESSAGE).ok()?;
+    (answer.pids.consumer == transfer.id).then_some(answer.pids.provider)
+}
