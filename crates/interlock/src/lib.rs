@@ -7,6 +7,7 @@ pub mod dsp;
 pub mod epcis;
 pub mod exchange;
 pub mod identity;
+pub mod local_api;
 pub mod node;
 pub mod notify;
 pub mod pages;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::node::io::{FieldError, Problem};
 
 /// What `type` starts with; the stable name of the kind follows.
-pub const PROBLEM_TYPE_BASE: &str = "urn:interlock:problem:";
+pub const PROBLEM_TYPE_BASE: &str = "https://w3id.org/interlock/problems/";
 /// Media type of problem details (RFC 9457 section 3).
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 

@@ -1,0 +1,93 @@
+//! Partners and API keys.
+
+use interlock_core::ids::{Marketplace, ParticipantId};
+use interlock_core::waybill::CarrierCode;
+use serde_json::Value;
+
+use super::super::PARTICIPANTS_MAX;
+use super::super::call::Call;
+use super::super::input::{one_of, text, words};
+use crate::identity::keys::PublicKey;
+use crate::identity::partner::{NAME_LENGTH_MAX, Partner, Role as ParticipantRole};
+use crate::identity::tls::CertificatePin;
+use crate::identity::url::BaseUrl;
+use crate::node::io::{LocalRequest, Problem, Role};
+
+/// Longest name of the holder of a key, in bytes.
+pub(in super::super) const KEY_NAME_BYTES_MAX: usize = 64;
+
+/// All roles of keys.
+pub(in super::super) const ROLES: [Role; 6] = [
+    Role::Admin,
+    Role::OrderSystem,
+    Role::Handheld,
+    Role::Cabinet,
+    Role::Approver,
+    Role::Auditor,
+];
+
+/// The name of a role, as written in bodies.
+pub(in super::super) const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Admin => "admin",
+        Role::OrderSystem => "order-system",
+        Role::Handheld => "handheld",
+        Role::Cabinet => "cabinet",
+        Role::Approver => "approver",
+        Role::Auditor => "auditor",
+    }
+}
+
+/// `POST /partners`.
+pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    const KNOWN: [&str; 8] = [
+        "id",
+        "name",
+        "roles",
+        "exchangeUrl",
+        "key",
+        "marketplaces",
+        "carriers",
+        "certificatePin",
+    ];
+    call.object(&KNOWN, |object| {
+        let id = object.need("id", text(ParticipantId::parse));
+        let name = object.need("name", words(NAME_LENGTH_MAX));
+        let roles = object.needed("roles").and_then(|list| {
+            let length = 1..=ParticipantRole::ALL.len();
+            object.list("roles", list, &length, |item, pointer| {
+                let read = one_of(&ParticipantRole::ALL, ParticipantRole::as_str)(item);
+                read.map_err(|detail| object.errors().push(pointer, detail))
+                    .ok()
+            })
+        });
+        let exchange_url = object.need("exchangeUrl", text(BaseUrl::parse));
+        let key = object.need("key", public_key);
+        let marketplaces = object.texts("marketplaces", PARTICIPANTS_MAX, Marketplace::parse);
+        let carriers = object.texts("carriers", PARTICIPANTS_MAX, CarrierCode::parse);
+        let certificate_pin = object.may("certificatePin", text(CertificatePin::parse));
+        Some(LocalRequest::AddPartner(Partner {
+            id: id?,
+            name: name?,
+            roles: roles?,
+            exchange_url: exchange_url?,
+            key: key?,
+            marketplaces: marketplaces?,
+            carriers: carriers?,
+            certificate_pin,
+        }))
+    })
+}
+
+fn public_key(value: &Value) -> Result<PublicKey, String> {
+    text(PublicKey::parse)(value)
+}
+
+/// `POST /keys`: the holder's name and the role.
+pub(in super::super) fn key(call: &Call<'_>) -> Result<(String, Role), Problem> {
+    call.object(&["name", "role"], |object| {
+        let name = object.need("name", words(KEY_NAME_BYTES_MAX));
+        let role = object.need("role", one_of(&ROLES, role_name));
+        Some((name?, role?))
+    })
+}

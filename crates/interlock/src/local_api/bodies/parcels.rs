@@ -1,0 +1,121 @@
+//! `PUT /parcels`.
+
+use interlock_core::contact::{Phone, Recipient};
+use interlock_core::ids::{Marketplace, MerchantId, ParticipantId, StationId};
+use interlock_core::parcel::{Consent, Hour, Preference, SizeClass};
+use serde_json::Value;
+
+use super::super::call::Call;
+use super::super::input::{Errors, Object, below, flag, one_of, text, whole, words};
+use super::super::{PARCELS_MAX, PARTICIPANTS_MAX};
+use super::{instant, needed_waybill, refuse_repeats};
+use crate::node::io::{LocalRequest, ParcelPut, Problem};
+
+/// Longest name of a recipient, in bytes.
+pub(in super::super) const RECIPIENT_NAME_BYTES_MAX: usize = 128;
+/// Longest address, in bytes.
+pub(in super::super) const ADDRESS_BYTES_MAX: usize = 512;
+
+/// Names of consents, as written in bodies.
+pub(in super::super) const CONSENTS: [Consent; 3] =
+    [Consent::Given, Consent::Refused, Consent::Unknown];
+
+/// The name of a consent.
+pub(in super::super) const fn consent_name(consent: Consent) -> &'static str {
+    match consent {
+        Consent::Given => "given",
+        Consent::Refused => "refused",
+        Consent::Unknown => "unknown",
+    }
+}
+
+/// One parcel, or an object with `parcels`.
+pub(in super::super) fn put(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    let value = call.json()?;
+    let errors = Errors::default();
+    let parcels = read(&value, &errors);
+    errors.finish(parcels).map(LocalRequest::PutParcels)
+}
+
+fn read(value: &Value, errors: &Errors) -> Option<Vec<ParcelPut>> {
+    if value.get("parcels").is_none() {
+        return Some(vec![parcel(value, "", errors)?]);
+    }
+    let object = Object::of(value, "", errors, &["parcels"])?;
+    let list = object.needed("parcels")?;
+    let parcels = object.list("parcels", list, &(1..=PARCELS_MAX), |item, pointer| {
+        parcel(item, pointer, errors)
+    })?;
+    let at = |index: usize| format!("/parcels/{index}/waybill");
+    refuse_repeats(parcels.iter().map(|parcel| &parcel.waybill), at, errors);
+    Some(parcels)
+}
+
+fn parcel(value: &Value, pointer: &str, errors: &Errors) -> Option<ParcelPut> {
+    const KNOWN: [&str; 10] = [
+        "waybill",
+        "marketplace",
+        "merchant",
+        "recipient",
+        "size",
+        "consent",
+        "preference",
+        "owner",
+        "lockers",
+        "issuedAt",
+    ];
+    let object = Object::of(value, pointer, errors, &KNOWN)?;
+    let waybill = needed_waybill(&object);
+    let marketplace = object.need("marketplace", text(Marketplace::parse));
+    let merchant = object.may("merchant", text(MerchantId::parse));
+    let recipient = object.get("recipient");
+    let recipient =
+        recipient.and_then(|value| self::recipient(value, &below(pointer, "recipient"), errors));
+    let size_class = object.may("size", text(SizeClass::parse));
+    let consent = object.may("consent", one_of(&CONSENTS, consent_name));
+    let preference = object.get("preference");
+    let preference =
+        preference.and_then(|value| self::preference(value, &below(pointer, "preference"), errors));
+    let owner = object.may("owner", text(ParticipantId::parse));
+    let lockers = object.texts("lockers", PARTICIPANTS_MAX, ParticipantId::parse);
+    let issued_at = object.may("issuedAt", text(instant));
+    Some(ParcelPut {
+        waybill: waybill?,
+        issued_at,
+        marketplace: marketplace?,
+        merchant,
+        owner,
+        recipient,
+        size_class,
+        consent: consent.unwrap_or_default(),
+        preference: preference.unwrap_or_default(),
+        lockers: lockers?,
+    })
+}
+
+fn recipient(value: &Value, pointer: &str, errors: &Errors) -> Option<Recipient> {
+    let object = Object::of(value, pointer, errors, &["name", "phone", "address"])?;
+    let name = object.need("name", words(RECIPIENT_NAME_BYTES_MAX));
+    let phone = object.need("phone", text(Phone::parse));
+    let address = object.need("address", words(ADDRESS_BYTES_MAX));
+    Some(Recipient {
+        name: name?,
+        phone: phone?,
+        address: address?,
+    })
+}
+
+fn preference(value: &Value, pointer: &str, errors: &Errors) -> Option<Preference> {
+    let known = ["noLocker", "onlyStation", "notBefore"];
+    let object = Object::of(value, pointer, errors, &known)?;
+    let hour = |value: &Value| {
+        let hour = whole(0..=23)(value)?;
+        let hour = u8::try_from(hour).map_err(|error| error.to_string())?;
+        Hour::try_from(hour).map_err(|error| error.to_string())
+    };
+    Some(Preference {
+        no_locker: object.may("noLocker", flag).unwrap_or_default(),
+        only_station: object.may("onlyStation", text(StationId::parse)),
+        not_before: object.may("notBefore", hour),
+    })
+}

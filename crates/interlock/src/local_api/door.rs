@@ -1,0 +1,221 @@
+//! From a request on the socket to the node and back.
+//!
+//! INVARIANT: path, method, credential form, idempotency key, content type and size are settled in
+//! this order before a body is read; a body is read whole before anything is done with it. This
+//! module does not know single routes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, RawPathParams, Request};
+use axum::response::Response;
+use axum::routing::any;
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
+use hyper::body::Bytes;
+use interlock_core::ids::IdempotencyKey;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::bodies::admin;
+use super::call::Call;
+use super::problem::{self, bad_request};
+use super::routes::{Body, Idempotency, Route, Target};
+use super::table::routes;
+use super::{BASE, Seam, openapi};
+use crate::driver::answer::{read_body, refuse, require_json, respond};
+use crate::exchange::problem::{method_not_allowed, problem};
+use crate::identity::api_key::{API_KEY_RANDOM_BYTES, ApiKey};
+use crate::node::io::{Digest, LocalAnswer, LocalRequest, Problem};
+
+/// Header by which a caller makes a write repeatable.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const JSON: &str = "application/json";
+
+/// A router made of the table.
+pub(super) fn router(seam: Arc<dyn Seam>) -> Router {
+    let mut paths: BTreeMap<&'static str, Vec<&'static Route>> = BTreeMap::new();
+    for route in routes() {
+        paths.entry(route.path).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, methods) in paths {
+        let seam = Arc::clone(&seam);
+        let methods: Arc<[&'static Route]> = methods.into();
+        let handler = move |parameters: RawPathParams, request: Request| {
+            let (seam, methods) = (Arc::clone(&seam), Arc::clone(&methods));
+            async move {
+                let outcome = answer(seam.as_ref(), &methods, &parameters, request).await;
+                outcome.unwrap_or_else(|refusal| refuse(&refusal))
+            }
+        };
+        router = router.route(&format!("{BASE}{path}"), any(handler));
+    }
+    let nothing = || async { refuse(&problem::no_such_path()) };
+    router
+        .route(BASE, any(nothing))
+        .route(&format!("{BASE}/"), any(nothing))
+        .route(&format!("{BASE}/{{*rest}}"), any(nothing))
+}
+
+async fn answer(
+    seam: &dyn Seam,
+    methods: &[&'static Route],
+    parameters: &RawPathParams,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let Some(route) = methods.iter().find(|route| route.method == head.method) else {
+        return Ok(not_allowed(methods));
+    };
+    if let Target::Document = route.target {
+        return Ok(respond(200, JSON, openapi::document().to_string()));
+    }
+    let credential = credential(&head.headers)?;
+    let key = idempotency_key(&head.headers, route.idempotency)?;
+    let body = take_body(route, &head.headers, body).await?;
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&head.uri)
+        .map_err(|_| bad_request("the query cannot be read; write it as `name=value&...`"))?;
+    let call = Call {
+        path: parameters
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+        query: query.0,
+        body: &body,
+    };
+    call.check_query(route.query)?;
+    let idempotency = key.map(|key| (key, digest(&head.method, head.uri.path(), &body)));
+    let (request, fresh) = match route.target {
+        Target::Node(read) => (read(&call)?, None),
+        Target::NewKey => new_key(seam, &call)?,
+        Target::Document => return Err(problem::no_such_path()),
+    };
+    let answered = seam.local(Some(credential), idempotency, request).await;
+    Ok(to_response(answered, fresh.as_ref()))
+}
+
+fn new_key(seam: &dyn Seam, call: &Call<'_>) -> Result<(LocalRequest, Option<ApiKey>), Problem> {
+    let (name, role) = admin::key(call)?;
+    let mut random = zeroize::Zeroizing::new([0; API_KEY_RANDOM_BYTES]);
+    seam.fill(random.as_mut());
+    let key = ApiKey::generate(&random);
+    let digest = digest_of_key(key.reveal());
+    let request = LocalRequest::AddKey { name, role, digest };
+    Ok((request, Some(key)))
+}
+
+fn to_response(answer: LocalAnswer, fresh: Option<&ApiKey>) -> Response {
+    match answer {
+        LocalAnswer::Json { status, mut body } => {
+            let created = (200..300).contains(&status);
+            if let (true, Some(key), Value::Object(members)) = (created, fresh, &mut body) {
+                members.insert("key".into(), key.reveal().into());
+            }
+            respond(status, JSON, body.to_string())
+        }
+        LocalAnswer::Problem(refusal) => refuse(&refusal),
+        LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => {
+            tracing::error!("the node answered a request of the local API with a page");
+            refuse(&problem::internal())
+        }
+    }
+}
+
+fn not_allowed(methods: &[&'static Route]) -> Response {
+    let names: Vec<&str> = methods.iter().map(|route| route.method.as_str()).collect();
+    let allowed = names.join(", ");
+    let mut response = refuse(&method_not_allowed(&allowed));
+    if let Ok(value) = HeaderValue::from_str(&allowed) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
+}
+
+/// What the node knows a key by.
+pub(super) fn digest_of_key(key: &str) -> Digest {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+/// The digest of the key shown (RFC 6750 section 2.1).
+fn credential(headers: &HeaderMap) -> Result<Digest, Problem> {
+    let shown = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let (scheme, key) = shown
+        .and_then(|value| value.split_once(' '))
+        .ok_or_else(problem::unauthorised)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(problem::unauthorised());
+    }
+    let key = ApiKey::parse(key.trim()).map_err(|_| problem::unauthorised())?;
+    Ok(digest_of_key(key.reveal()))
+}
+
+fn idempotency_key(
+    headers: &HeaderMap,
+    idempotency: Idempotency,
+) -> Result<Option<IdempotencyKey>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let (value, second) = (values.next(), values.next());
+    if second.is_some() {
+        return Err(bad_request(
+            "`Idempotency-Key` is given twice; give it once",
+        ));
+    }
+    match (idempotency, value) {
+        (Idempotency::Refused | Idempotency::Optional, None) => Ok(None),
+        (Idempotency::Refused, Some(_)) => Err(bad_request(
+            "this request takes no `Idempotency-Key`: it changes nothing, or its answer is shown \
+             once; leave the header out",
+        )),
+        (Idempotency::Required, None) => Err(problem(
+            "idempotency-key-missing",
+            400,
+            "an idempotency key is needed",
+            "send `Idempotency-Key` with a value that is new for each deposit and the same when it \
+             is repeated",
+        )),
+        (Idempotency::Optional | Idempotency::Required, Some(value)) => {
+            let text = value.to_str().unwrap_or_default();
+            let bare = text
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'));
+            let key = IdempotencyKey::parse(bare.unwrap_or(text));
+            key.map(Some).map_err(|error| {
+                bad_request(format!("`Idempotency-Key` is none: {}", error.remedy))
+            })
+        }
+    }
+}
+
+/// Digest of a write: the same key for another resource is another write, even with the same body.
+fn digest(method: &Method, path: &str, body: &[u8]) -> Digest {
+    Sha256::new()
+        .chain_update(method.as_str())
+        .chain_update([0])
+        .chain_update(path)
+        .chain_update([0])
+        .chain_update(body)
+        .finalize()
+        .into()
+}
+
+async fn take_body(
+    route: &Route,
+    headers: &HeaderMap,
+    body: axum::body::Body,
+) -> Result<Bytes, Problem> {
+    if let Body::None = route.body {
+        return match headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes) {
+            None | Some(b"0") => Ok(Bytes::new()),
+            Some(_) => Err(bad_request("this request takes no body; leave it out")),
+        };
+    }
+    let needed = matches!(route.body, Body::Json { .. });
+    if needed || headers.contains_key(CONTENT_TYPE) {
+        require_json(headers)?;
+    }
+    read_body(headers, body, route.size_bytes_max()).await
+}

@@ -1,0 +1,75 @@
+//! The local API: the door for a participant's own systems, handhelds, cabinets and people.
+//!
+//! Purpose: turn HTTP under [`BASE`] into [`LocalRequest`]s and the node's answers into responses.
+//! Invariant: what reaches the node is wholly well-formed; a request with anything wrong in it is
+//! refused whole, with every error named by JSON pointer and remedy, and no error repeats personal
+//! data. The module does not know who holds which key, what a key may do or what a request changes:
+//! that is the node's.
+
+mod bodies;
+mod call;
+mod door;
+mod input;
+mod openapi;
+mod problem;
+mod routes;
+mod running;
+mod schema;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use interlock_core::ids::IdempotencyKey;
+
+use crate::node::io::{Digest, LocalAnswer, LocalRequest};
+
+pub use openapi::document;
+
+/// Where the local API lies.
+pub const BASE: &str = "/api/v1";
+/// Largest body of a request with many parcels or stations, in bytes.
+pub const BODY_SIZE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest body of a request about one thing, in bytes.
+pub const SMALL_BODY_SIZE_BYTES_MAX: usize = 64 * 1024;
+/// Most parcels in one `PUT /parcels`.
+pub const PARCELS_MAX: usize = 1_000;
+/// Most stations in one `PUT /stations`.
+pub const STATIONS_MAX: usize = 1_000;
+/// Most waybills in one `POST /rounds/check`.
+pub const ROUND_WAYBILLS_MAX: usize = 500;
+/// Most offers in one `POST /negotiations`.
+pub const NEGOTIATION_OFFERS_MAX: usize = 16;
+/// Most participants named in one list: lockers of a parcel, audience of an offer.
+pub const PARTICIPANTS_MAX: usize = 64;
+/// Most entries in one page of a list.
+pub const PAGE_MAX: u32 = 500;
+/// Entries in a page if `limit` is not given.
+pub const PAGE_DEFAULT: u32 = 100;
+
+/// An answer of the node that is under way.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = LocalAnswer> + Send + 'a>>;
+
+/// What the door needs of whoever runs the node.
+pub trait Seam: Send + Sync + 'static {
+    /// Asks the node: `credential` is the digest of the API key shown, `idempotency` the key of the
+    /// write and the digest of method, path and body.
+    fn local(
+        &self,
+        credential: Option<Digest>,
+        idempotency: Option<(IdempotencyKey, Digest)>,
+        request: LocalRequest,
+    ) -> Answering<'_>;
+
+    /// Fills `bytes` at random, for a new API key.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The routes under [`BASE`], and nothing else: other routes of the same door are merged to it.
+pub fn router(seam: Arc<dyn Seam>) -> Router {
+    door::router(seam)
+}

@@ -1,0 +1,510 @@
+//! The rows of the table, in the groups of the design.
+//!
+//! INVARIANT: whatever the node can be asked locally has exactly one row. This module does not know
+//! how answers look.
+
+use http::Method;
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::{DepositId, ParticipantId, StationId, WireId};
+use interlock_core::waybill::Waybill;
+
+use super::bodies::{admin, agreements, deposits, events, parcels, stations};
+use super::call::Call;
+use super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, write};
+use super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SMALL_BODY_SIZE_BYTES_MAX};
+use crate::epcis::DOCUMENT_BYTES_MAX;
+use crate::exchange::wire::POLL_WAIT_MS_MAX;
+use crate::node::io::{AgreementChange, Decision, DepositAction, LocalRequest, Problem};
+
+/// All routes; in groups, each in the order of the design's table.
+pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
+    [PARCELS, LOCKERS, AGREEMENTS, LEDGER, ADMINISTRATION]
+        .into_iter()
+        .flatten()
+}
+
+const PARCELS: &[Route] = &[
+    write(
+        Method::PUT,
+        "/parcels",
+        "putParcels",
+        "Announces parcels, or changes what was announced of them. All or none are taken.",
+        (200, "What was taken."),
+        Target::Node(parcels::put),
+    )
+    .takes("Parcels", BODY_SIZE_BYTES_MAX),
+    get(
+        "/parcels/{carrier}/{number}",
+        "getParcel",
+        "A parcel: its timeline, its last known state with its age, and why that may be stale.",
+        "The parcel.",
+        Target::Node(parcel),
+    ),
+    write(
+        Method::POST,
+        "/events",
+        "postEvents",
+        "Reports events as an EPCIS 2.0 document. All or none are taken; repeats are answered as such.",
+        (200, "What was taken, durable."),
+        Target::Node(events::post),
+    )
+    .takes("EpcisDocument", DOCUMENT_BYTES_MAX),
+    get(
+        "/events",
+        "getEvents",
+        "What came in from partners, in order.",
+        "A page of events and the cursor `next`.",
+        Target::Node(get_events),
+    )
+    .query(EVENTS_PAGE),
+];
+
+const LOCKERS: &[Route] = &[
+    write(
+        Method::POST,
+        "/rounds/check",
+        "checkRound",
+        "Which parcels of a round can be deposited, and who would tell the recipients. Changes nothing.",
+        (200, "For each parcel, in the order asked, whether it can be deposited and why not."),
+        Target::Node(deposits::check_round),
+    )
+    .takes("Round", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Refused),
+    write(
+        Method::POST,
+        "/deposits",
+        "openDeposit",
+        "Reserves a compartment for a parcel and settles who tells the recipient; then the door opens.",
+        (201, "The deposit: compartment, who tells the recipient, the contact's form, state."),
+        Target::Node(deposits::open),
+    )
+    .takes("Deposit", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Required),
+    get(
+        "/deposits/{id}",
+        "getDeposit",
+        "A deposit.",
+        "The deposit.",
+        Target::Node(|call| Ok(LocalRequest::GetDeposit(call.segment("id", DepositId::parse)?))),
+    ),
+    write(
+        Method::POST,
+        "/deposits/{id}/confirm",
+        "confirmDeposit",
+        "The door is closed and the parcel lies inside.",
+        (200, "The deposit."),
+        Target::Node(|call| deposit_bare(call, DepositAction::Confirm)),
+    ),
+    write(
+        Method::POST,
+        "/deposits/{id}/cancel",
+        "cancelDeposit",
+        "The door was not closed on a parcel; the compartment is free again.",
+        (200, "The deposit."),
+        Target::Node(|call| deposit_bare(call, DepositAction::Cancel)),
+    ),
+    write(
+        Method::POST,
+        "/deposits/{id}/open",
+        "tryCode",
+        "Somebody typed a code; the right one opens the door.",
+        (200, "The deposit."),
+        Target::Node(|call| deposit(call, deposits::code(call)?)),
+    )
+    .takes("Code", SMALL_BODY_SIZE_BYTES_MAX),
+    write(
+        Method::POST,
+        "/deposits/{id}/pickup",
+        "pickUp",
+        "The parcel was taken out.",
+        (200, "The deposit."),
+        Target::Node(|call| deposit_bare(call, DepositAction::PickUp)),
+    ),
+    write(
+        Method::POST,
+        "/deposits/{id}/recall",
+        "recall",
+        "The courier took the parcel back.",
+        (200, "The deposit."),
+        Target::Node(|call| deposit_bare(call, DepositAction::Recall)),
+    ),
+    write(
+        Method::POST,
+        "/deposits/{id}/redirect",
+        "redirect",
+        "The parcel goes to another station.",
+        (200, "The deposit."),
+        Target::Node(|call| deposit(call, deposits::redirect(call)?)),
+    )
+    .takes("Redirect", SMALL_BODY_SIZE_BYTES_MAX),
+    write(
+        Method::PUT,
+        "/stations",
+        "putStations",
+        "Describes stations of ours. All or none are taken.",
+        (200, "What was taken."),
+        Target::Node(stations::put),
+    )
+    .takes("Stations", BODY_SIZE_BYTES_MAX),
+    get(
+        "/stations",
+        "getStations",
+        "Our stations and those that partners told us of.",
+        "The stations.",
+        Target::Node(|_| Ok(LocalRequest::GetStations)),
+    ),
+    get(
+        "/stations/{id}",
+        "getStation",
+        "A station with what is free in it.",
+        "The station.",
+        Target::Node(|call| Ok(LocalRequest::GetStation(call.segment("id", StationId::parse)?))),
+    ),
+];
+
+const AGREEMENTS: &[Route] = &[
+    get(
+        "/offers",
+        "getOffers",
+        "What we offer.",
+        "The offers.",
+        Target::Node(|_| Ok(LocalRequest::GetOffers)),
+    ),
+    write(
+        Method::POST,
+        "/offers",
+        "publishOffer",
+        "Offers a dataset under terms.",
+        (201, "The offer."),
+        Target::Node(agreements::offer),
+    )
+    .takes("Offer", SMALL_BODY_SIZE_BYTES_MAX),
+    write(
+        Method::DELETE,
+        "/offers/{id}",
+        "withdrawOffer",
+        "Withdraws an offer. Agreements made from it stay.",
+        (200, "The offer as it was."),
+        Target::Node(|call| {
+            Ok(LocalRequest::WithdrawOffer(
+                call.segment("id", WireId::parse)?,
+            ))
+        }),
+    )
+    .bodiless(),
+    get(
+        "/partners/{id}/catalog",
+        "getCatalog",
+        "What a partner offers us; asks the partner.",
+        "The partner's offers.",
+        Target::Node(|call| {
+            Ok(LocalRequest::GetCatalog(
+                call.segment("id", ParticipantId::parse)?,
+            ))
+        }),
+    ),
+    write(
+        Method::POST,
+        "/negotiations",
+        "propose",
+        "Asks a partner for agreements on its offers, as one cooperation.",
+        (201, "The negotiations."),
+        Target::Node(agreements::propose),
+    )
+    .takes("Proposal", BODY_SIZE_BYTES_MAX),
+    get(
+        "/negotiations",
+        "getNegotiations",
+        "All negotiations.",
+        "The negotiations.",
+        Target::Node(|_| Ok(LocalRequest::GetNegotiations)),
+    ),
+    get(
+        "/proposals",
+        "getProposals",
+        "What waits for a decision of our people, in plain words.",
+        "The proposals.",
+        Target::Node(|_| Ok(LocalRequest::GetProposals)),
+    ),
+    write(
+        Method::POST,
+        "/proposals/{id}/approve",
+        "approve",
+        "Agrees to a proposal.",
+        (200, "The negotiation."),
+        Target::Node(|call| {
+            call.nothing()?;
+            decide(call, Decision::Approve)
+        }),
+    ),
+    write(
+        Method::POST,
+        "/proposals/{id}/counter",
+        "counter",
+        "Offers other terms instead.",
+        (200, "The negotiation."),
+        Target::Node(|call| decide(call, agreements::counter(call)?)),
+    )
+    .takes("Counter", SMALL_BODY_SIZE_BYTES_MAX),
+    write(
+        Method::POST,
+        "/proposals/{id}/reject",
+        "reject",
+        "Ends a negotiation.",
+        (200, "The negotiation."),
+        Target::Node(|call| {
+            let reason = agreements::reason(call)?;
+            decide(call, Decision::Reject { reason })
+        }),
+    )
+    .takes("Reason", SMALL_BODY_SIZE_BYTES_MAX),
+    get(
+        "/agreements",
+        "getAgreements",
+        "All agreements.",
+        "The agreements.",
+        Target::Node(|_| Ok(LocalRequest::GetAgreements)),
+    ),
+    get(
+        "/agreements/{id}",
+        "getAgreement",
+        "An agreement: its terms in plain words and as a policy, its state, what was used.",
+        "The agreement.",
+        Target::Node(|call| {
+            Ok(LocalRequest::GetAgreement(
+                call.segment("id", WireId::parse)?,
+            ))
+        }),
+    ),
+    write(
+        Method::POST,
+        "/agreements/{id}/suspend",
+        "suspend",
+        "Releases nothing under the agreement until it is resumed.",
+        (200, "The agreement."),
+        Target::Node(|call| {
+            let reason = agreements::reason(call)?;
+            change(call, AgreementChange::Suspend { reason })
+        }),
+    )
+    .takes("Reason", SMALL_BODY_SIZE_BYTES_MAX),
+    write(
+        Method::POST,
+        "/agreements/{id}/resume",
+        "resume",
+        "Goes on after a suspension.",
+        (200, "The agreement."),
+        Target::Node(|call| {
+            call.nothing()?;
+            change(call, AgreementChange::Resume)
+        }),
+    ),
+    write(
+        Method::POST,
+        "/agreements/{id}/terminate",
+        "terminate",
+        "Ends the agreement before its term.",
+        (200, "The agreement."),
+        Target::Node(|call| change(call, agreements::terminate(call)?)),
+    )
+    .takes("Termination", SMALL_BODY_SIZE_BYTES_MAX),
+    write(
+        Method::POST,
+        "/explain",
+        "explain",
+        "Would this be released to a partner, and by which term not. Changes nothing.",
+        (200, "The decision and its reason."),
+        Target::Node(agreements::explain),
+    )
+    .takes("Explain", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Refused),
+];
+
+const LEDGER: &[Route] = &[
+    get(
+        "/releases",
+        "getReleases",
+        "What was released to partners, in order.",
+        "A page of releases and the cursor `next`.",
+        Target::Node(|call| ledger(call, false)),
+    )
+    .query(PAGE),
+    get(
+        "/denials",
+        "getDenials",
+        "What was denied to partners and why, in order.",
+        "A page of denials and the cursor `next`.",
+        Target::Node(|call| ledger(call, true)),
+    )
+    .query(PAGE),
+    get(
+        "/alerts",
+        "getAlerts",
+        "What people should look at.",
+        "The alerts.",
+        Target::Node(|_| Ok(LocalRequest::GetAlerts)),
+    ),
+    get(
+        "/messages",
+        "getMessages",
+        "The outbox: messages to recipients, with masked numbers.",
+        "A page of messages and the cursor `next`.",
+        Target::Node(|call| {
+            let (after, limit) = page(call);
+            Ok(LocalRequest::GetMessages { after, limit })
+        }),
+    )
+    .query(PAGE),
+    get(
+        "/evidence",
+        "getEvidence",
+        "The bilateral logs with each partner.",
+        "The logs.",
+        Target::Node(|_| Ok(LocalRequest::GetEvidence)),
+    ),
+];
+
+const ADMINISTRATION: &[Route] = &[
+    get(
+        "/partners",
+        "getPartners",
+        "Who may talk to us.",
+        "The partners.",
+        Target::Node(|_| Ok(LocalRequest::GetPartners)),
+    ),
+    write(
+        Method::POST,
+        "/partners",
+        "addPartner",
+        "Lists a partner and pins its key.",
+        (201, "The partner."),
+        Target::Node(admin::partner),
+    )
+    .takes("Partner", SMALL_BODY_SIZE_BYTES_MAX),
+    write(
+        Method::DELETE,
+        "/partners/{id}",
+        "removePartner",
+        "Takes a partner off the list.",
+        (200, "The partner as it was."),
+        Target::Node(|call| {
+            Ok(LocalRequest::RemovePartner(
+                call.segment("id", ParticipantId::parse)?,
+            ))
+        }),
+    )
+    .bodiless(),
+    write(
+        Method::POST,
+        "/keys",
+        "addKey",
+        "Makes an API key. It is shown in this answer and never again.",
+        (201, "The key in `key`, with its name and role."),
+        Target::NewKey,
+    )
+    .takes("Key", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Refused),
+    get(
+        "/status",
+        "getStatus",
+        "How the node is.",
+        "The state of journal, partners, agreements, feeds and outbox.",
+        Target::Node(|_| Ok(LocalRequest::GetStatus)),
+    ),
+    get(
+        "/openapi.json",
+        "getDocument",
+        "This document.",
+        "OpenAPI 3.1.",
+        Target::Document,
+    ),
+];
+
+const AFTER: Parameter = Parameter {
+    name: "after",
+    kind: ParameterKind::Whole {
+        range: || 0..=u64::MAX,
+        default: 0,
+    },
+    description: "Cursor: entries after this one. Take it from `next` of the page before.",
+};
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    kind: ParameterKind::Whole {
+        range: || 1..=u64::from(PAGE_MAX),
+        default: PAGE_DEFAULT as u64,
+    },
+    description: "Most entries wanted.",
+};
+const WAIT: Parameter = Parameter {
+    name: "wait",
+    kind: ParameterKind::Whole {
+        range: || 0..=u64::from(POLL_WAIT_MS_MAX),
+        default: 0,
+    },
+    description: "How long to wait for an entry if there is none, in milliseconds.",
+};
+const FEED: Parameter = Parameter {
+    name: "feed",
+    kind: ParameterKind::Name(|| {
+        Dataset::ALL
+            .iter()
+            .map(|dataset| dataset.as_str())
+            .collect()
+    }),
+    description: "Only what came in by this dataset.",
+};
+const PAGE: &[Parameter] = &[AFTER, LIMIT];
+const EVENTS_PAGE: &[Parameter] = &[FEED, AFTER, LIMIT, WAIT];
+
+fn deposit(call: &Call<'_>, action: DepositAction) -> Result<LocalRequest, Problem> {
+    let deposit = call.segment("id", DepositId::parse)?;
+    Ok(LocalRequest::AdvanceDeposit { deposit, action })
+}
+
+fn deposit_bare(call: &Call<'_>, action: DepositAction) -> Result<LocalRequest, Problem> {
+    call.nothing()?;
+    deposit(call, action)
+}
+
+fn decide(call: &Call<'_>, decision: Decision) -> Result<LocalRequest, Problem> {
+    let negotiation = call.segment("id", WireId::parse)?;
+    Ok(LocalRequest::Decide {
+        negotiation,
+        decision,
+    })
+}
+
+fn change(call: &Call<'_>, change: AgreementChange) -> Result<LocalRequest, Problem> {
+    let agreement = call.segment("id", WireId::parse)?;
+    Ok(LocalRequest::ChangeAgreement { agreement, change })
+}
+
+fn ledger(call: &Call<'_>, denials: bool) -> Result<LocalRequest, Problem> {
+    let (after, limit) = page(call);
+    Ok(LocalRequest::GetLedger {
+        denials,
+        after,
+        limit,
+    })
+}
+
+fn page(call: &Call<'_>) -> (u64, u32) {
+    (call.number("after", 0), call.number("limit", PAGE_DEFAULT))
+}
+
+fn parcel(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    let carrier = call.segment("carrier", |text| Ok::<_, String>(text.to_owned()))?;
+    let waybill = call.segment("number", |number| Waybill::parse(&carrier, number))?;
+    Ok(LocalRequest::GetParcel(waybill))
+}
+
+fn get_events(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    let (after, limit) = page(call);
+    Ok(LocalRequest::GetEvents {
+        feed: call.parameter("feed").and_then(Dataset::parse),
+        after,
+        limit,
+        wait_ms: call.number("wait", 0),
+    })
+}

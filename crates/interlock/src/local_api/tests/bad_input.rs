@@ -1,0 +1,397 @@
+//! Bad input: refused whole, every error named, nothing personal repeated, the node not asked.
+
+use axum::body::Body;
+use http::Request;
+use serde_json::{Value, json};
+
+use super::{Door, KEY, example};
+use crate::local_api::{BODY_SIZE_BYTES_MAX, SMALL_BODY_SIZE_BYTES_MAX};
+
+#[test]
+fn all_errors_of_many_parcels_are_listed_at_once() {
+    let door = Door::new();
+    let good = example("Parcels")["parcels"][0].clone();
+    let bad = json!({
+        "waybill": { "carrier": "sf", "number": "SF1" },
+        "marketplace": "Taobao!",
+        "merchant": 7,
+        "recipient": { "name": "", "phone": "13812341", "address": "x".repeat(513), "age": 4 },
+        "size": "huge",
+        "consent": "yes",
+        "preference": { "noLocker": "no", "notBefore": 24, "onlyStation": "a b" },
+        "owner": "cainiao",
+        "lockers": ["did:web:fengchao.example", "fengchao"],
+        "issuedAt": "2017-05-31T09:00:00",
+        "weight": 3,
+    });
+    let body = json!({ "parcels": [good, bad, { "marketplace": "jd" }] });
+    let details = door.refuse(
+        "PUT",
+        "/parcels",
+        &body,
+        &[
+            "/parcels/1/weight",
+            "/parcels/1/waybill/number",
+            "/parcels/1/marketplace",
+            "/parcels/1/merchant",
+            "/parcels/1/recipient/age",
+            "/parcels/1/recipient/name",
+            "/parcels/1/recipient/phone",
+            "/parcels/1/recipient/address",
+            "/parcels/1/size",
+            "/parcels/1/consent",
+            "/parcels/1/preference/noLocker",
+            "/parcels/1/preference/onlyStation",
+            "/parcels/1/preference/notBefore",
+            "/parcels/1/owner",
+            "/parcels/1/lockers/1",
+            "/parcels/1/issuedAt",
+            "/parcels/2/waybill",
+        ],
+    );
+    assert!(!details.contains("13812341"), "{details}");
+    for remedy in [
+        "`small`, `medium` or `large`",
+        "`given`, `refused`, `unknown`",
+        "did:web:fengchao.example",
+        "RFC 3339 with an offset",
+        "11 digits of a Chinese mobile",
+        "`waybill` is missing; add it",
+        "0 to 23",
+    ] {
+        assert!(details.contains(remedy), "{remedy}: {details}");
+    }
+}
+
+#[test]
+fn a_telephone_number_in_the_wrong_place_is_not_repeated() {
+    let door = Door::new();
+    let phone = "+86 138 1234 1234";
+    let good = example("Parcels")["parcels"][0].clone();
+    for pointer in [
+        "/waybill",
+        "/marketplace",
+        "/merchant",
+        "/recipient/phone",
+        "/size",
+        "/consent",
+        "/preference/onlyStation",
+        "/owner",
+        "/lockers/0",
+        "/issuedAt",
+    ] {
+        let mut body = good.clone();
+        *body.pointer_mut(pointer).unwrap() = phone.into();
+        let details = door.refuse("PUT", "/parcels", &body, &[pointer]);
+        assert!(!details.contains("1234"), "{details}");
+    }
+    let mut named = good.clone();
+    named
+        .as_object_mut()
+        .unwrap()
+        .insert("13812341234".into(), json!(1));
+    let details = door.refuse("PUT", "/parcels", &named, &[""]);
+    assert!(!details.contains("1234"), "{details}");
+    let mut deposit = example("Deposit");
+    deposit["contact"] = "138123412".into();
+    deposit["courier"] = "c 13812341234".into();
+    let details = door.refuse("POST", "/deposits", &deposit, &["/courier", "/contact"]);
+    assert!(!details.contains("1381234"), "{details}");
+    let answer = door.ask("GET", "/parcels/sf/13812341234", None);
+    assert_eq!((answer.status, answer.kind()), (400, "bad-request"));
+    assert!(!answer.body.to_string().contains("1234"), "{}", answer.body);
+    let answer = door.ask_text("PUT", "/parcels", Some("{\"phone\": 13812341234"));
+    assert_eq!(answer.status, 400);
+    assert!(!answer.body.to_string().contains("1234"), "{}", answer.body);
+}
+
+#[test]
+fn waybills_are_known_and_come_once() {
+    let door = Door::new();
+    let parcel = |waybill: Value| json!({ "waybill": waybill, "marketplace": "taobao" });
+    let unknown = door.refuse("PUT", "/parcels", &parcel("NOPE".into()), &["/waybill"]);
+    assert!(unknown.contains("name the carrier"), "{unknown}");
+    let two = door.refuse(
+        "PUT",
+        "/parcels",
+        &parcel("75312345678901".into()),
+        &["/waybill"],
+    );
+    assert!(two.contains("`zto` and of `yto`"), "{two}");
+    let digit = json!({ "carrier": "ems", "number": "RB123456784GB" });
+    let digit = door.refuse("PUT", "/parcels", &parcel(digit), &["/waybill/number"]);
+    assert!(digit.contains("check digit"), "{digit}");
+    let sf = || parcel("SF1234567890123".into());
+    let twice = json!({ "parcels": [sf(), parcel("sf/sf1234567890123".into())] });
+    let twice = door.refuse("PUT", "/parcels", &twice, &["/parcels/1/waybill"]);
+    assert!(
+        twice.contains("the same waybill as `/parcels/0/waybill`"),
+        "{twice}"
+    );
+    let round = json!({ "waybills": ["SF1234567890123", "SF1234567890123", 5] });
+    door.refuse("POST", "/rounds/check", &round, &["/waybills/2"]);
+}
+
+#[test]
+fn lists_have_limits() {
+    let door = Door::new();
+    let sf = |n: usize| format!("SF{n:013}");
+    let parcels = |count: usize| {
+        let all = (0..count).map(|n| json!({ "waybill": sf(n), "marketplace": "taobao" }));
+        json!({ "parcels": all.collect::<Vec<_>>() })
+    };
+    door.pass("PUT", "/parcels", Some(&parcels(1_000)));
+    let many = door.refuse("PUT", "/parcels", &parcels(1_001), &["/parcels"]);
+    assert!(many.contains("1001 elements; send 1 to 1000"), "{many}");
+    door.refuse("PUT", "/parcels", &parcels(0), &["/parcels"]);
+    let round = json!({ "waybills": (0..501).map(sf).collect::<Vec<_>>() });
+    door.refuse("POST", "/rounds/check", &round, &["/waybills"]);
+    let answer = door.ask("GET", "/releases?limit=501", None);
+    assert_eq!((answer.status, answer.kind()), (400, "bad-request"));
+    assert!(
+        answer.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("from 1 to 500"),
+        "{}",
+        answer.body
+    );
+}
+
+#[test]
+fn bodies_of_another_shape_are_refused() {
+    let door = Door::new();
+    for body in [json!([]), json!(1), json!(null), json!("SF1234567890123")] {
+        door.refuse("PUT", "/parcels", &body, &[""]);
+        door.refuse("POST", "/deposits", &body, &[""]);
+    }
+    for text in ["", "{", "{}{}", "{'a':1}", "\u{feff}{}"] {
+        let answer = door.ask_text("PUT", "/parcels", Some(text));
+        assert_eq!(
+            (answer.status, answer.kind()),
+            (400, "malformed"),
+            "{text:?}"
+        );
+        assert!(door.scribe.take().is_none());
+    }
+    let path = "/deposits/00112233445566778899aabbccddeeff/confirm";
+    door.refuse("POST", path, &json!({ "why": 1 }), &["/why"]);
+    door.refuse(
+        "POST",
+        "/deposits",
+        &json!({}),
+        &["/waybill", "/station", "/size", "/courier"],
+    );
+}
+
+#[test]
+fn stations_are_on_earth_and_have_compartments() {
+    let door = Door::new();
+    let mut body = example("Stations");
+    let station = &mut body["stations"][0];
+    station["position"] = json!({ "longitude": 181, "latitude": -90.5 });
+    station["capacity"] = json!({ "small": 2_001, "medium": -1, "large": 1.5 });
+    station["state"] = "broken".into();
+    let pointers = [
+        "/stations/0/position/longitude",
+        "/stations/0/position/latitude",
+        "/stations/0/state",
+        "/stations/0/capacity/small",
+        "/stations/0/capacity/medium",
+        "/stations/0/capacity/large",
+    ];
+    door.refuse("PUT", "/stations", &body, &pointers);
+    body = example("Stations");
+    body["stations"][0]["capacity"] = json!({});
+    door.refuse("PUT", "/stations", &body, &["/stations/0/capacity"]);
+    let station = example("Stations")["stations"][0].clone();
+    let twice = json!({ "stations": [station.clone(), station] });
+    door.refuse("PUT", "/stations", &twice, &["/stations/1/id"]);
+}
+
+#[test]
+fn a_policy_is_checked_term_by_term() {
+    let door = Door::new();
+    let mut body = example("Offer");
+    let constraints = &mut body["policy"]["permission"][0]["constraint"];
+    constraints[0]["leftOperand"] = "il:surprise".into();
+    constraints[4]["rightOperand"] = json!(["step", "contact"]);
+    let answer = door.ask("POST", "/offers", Some(&body));
+    assert_eq!(answer.status, 400);
+    let inside = |pointer: &&str| pointer.starts_with("/policy/permission/0");
+    assert!(
+        answer.pointers().iter().filter(|p| inside(p)).count() >= 2,
+        "{}",
+        answer.body
+    );
+    assert!(door.scribe.take().is_none());
+    let mut body = example("Offer");
+    body["policy"]["permission"][0]["constraint"][4]["rightOperand"] = json!(["step"]);
+    let details = door.refuse("POST", "/offers", &body, &["/policy", "/policy"]);
+    assert!(details.contains("il:field"), "{details}");
+    let proposal = json!({ "partner": "did:web:sf.example", "offers": ["a", "a"],
+        "policies": { "b": {} } });
+    door.refuse(
+        "POST",
+        "/negotiations",
+        &proposal,
+        &["/offers/1", "/policies/b"],
+    );
+}
+
+#[test]
+fn events_are_refused_as_a_whole() {
+    let door = Door::new();
+    let mut body = example("EpcisDocument");
+    let good = body["epcisBody"]["eventList"][0].clone();
+    let mut bad = good.clone();
+    bad["epcList"] = json!(["https://id.sf.example/waybill/sf/SF12"]);
+    body["epcisBody"]["eventList"] = json!([good, bad]);
+    door.refuse(
+        "POST",
+        "/events",
+        &body,
+        &["/epcisBody/eventList/1/epcList/0"],
+    );
+    body["epcisBody"]["eventList"][0]["eventTime"] = "yesterday".into();
+    let answer = door.ask("POST", "/events", Some(&body));
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer
+            .pointers()
+            .contains(&"/epcisBody/eventList/0/eventTime"),
+        "{}",
+        answer.body
+    );
+}
+
+fn request(method: &str, path: &str) -> http::request::Builder {
+    Request::builder()
+        .method(method)
+        .uri(format!("/api/v1{path}"))
+}
+
+#[test]
+fn without_a_key_nothing_is_read() {
+    let door = Door::new();
+    let key = |value: &str| {
+        let request = request("PUT", "/parcels").header("authorization", value);
+        door.send(request.body(Body::from("{")).unwrap())
+    };
+    let basic = format!("Basic {KEY}");
+    for value in ["", "Bearer", "Bearer ", &basic, "Bearer il_1", KEY] {
+        let answer = key(value);
+        assert_eq!(
+            (answer.status, answer.kind()),
+            (401, "unauthorised"),
+            "{value}"
+        );
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    }
+    let bare = door.send(request("GET", "/status").body(Body::empty()).unwrap());
+    assert_eq!(bare.status, 401);
+}
+
+#[test]
+fn types_sizes_and_idempotency_keys_are_checked_before_the_body() {
+    let door = Door::new();
+    let send = |method: &str, path: &str, headers: &[(&str, &str)], body: Body| {
+        let mut request = request(method, path).header("authorization", format!("Bearer {KEY}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = door.send(request.body(body).unwrap());
+        assert!(door.scribe.take().is_none());
+        (answer.status, answer.kind().to_owned())
+    };
+    let json_type = ("content-type", "application/json");
+    let deposit = || Body::from(example("Deposit").to_string());
+    let missing = send("POST", "/deposits", &[json_type], deposit());
+    assert_eq!(missing, (400, "idempotency-key-missing".into()));
+    let spaced = send(
+        "POST",
+        "/deposits",
+        &[json_type, ("idempotency-key", "a b")],
+        deposit(),
+    );
+    assert_eq!(spaced, (400, "bad-request".into()));
+    let two = [
+        json_type,
+        ("idempotency-key", "a"),
+        ("idempotency-key", "b"),
+    ];
+    assert_eq!(send("POST", "/deposits", &two, deposit()).0, 400);
+    let kept = [json_type, ("idempotency-key", "a")];
+    assert_eq!(
+        send(
+            "POST",
+            "/keys",
+            &kept,
+            Body::from(example("Key").to_string())
+        )
+        .0,
+        400
+    );
+    let text = [("content-type", "text/plain"), ("idempotency-key", "a")];
+    assert_eq!(
+        send("POST", "/deposits", &text, deposit()),
+        (415, "wrong-content-type".into())
+    );
+    assert_eq!(
+        send("PUT", "/parcels", &[], Body::from("{}")),
+        (415, "wrong-content-type".into())
+    );
+    let large = |size: usize| Body::from(" ".repeat(size + 1));
+    let parcels = send("PUT", "/parcels", &[json_type], large(BODY_SIZE_BYTES_MAX));
+    assert_eq!(parcels, (413, "too-large".into()));
+    let announced = BODY_SIZE_BYTES_MAX + 1;
+    let announced = [json_type, ("content-length", &announced.to_string())];
+    assert_eq!(send("PUT", "/parcels", &announced, Body::from("{}")).0, 413);
+    let small = send(
+        "POST",
+        "/explain",
+        &[json_type],
+        large(SMALL_BODY_SIZE_BYTES_MAX),
+    );
+    assert_eq!(small, (413, "too-large".into()));
+    let body = [json_type, ("content-length", "2")];
+    assert_eq!(send("DELETE", "/offers/a", &body, Body::from("{}")).0, 400);
+}
+
+#[test]
+fn queries_and_paths_are_strict() {
+    let door = Door::new();
+    for path in [
+        "/releases?limit=0",
+        "/releases?limit=five",
+        "/releases?limit=+5",
+        "/releases?after=-1",
+        "/releases?after=18446744073709551616",
+        "/releases?after=1&after=2",
+        "/releases?cursor=1",
+        "/status?verbose=1",
+        "/events?feed=everything",
+        "/events?wait=60001",
+        "/deposits/12",
+        "/parcels/SF/SF1234567890123",
+        "/partners/cainiao/catalog",
+        "/stations/a%20b",
+    ] {
+        let answer = door.ask("GET", path, None);
+        assert_eq!(
+            (answer.status, answer.kind()),
+            (400, "bad-request"),
+            "{path}"
+        );
+        assert!(door.scribe.take().is_none());
+    }
+    let several = door.ask("GET", "/events?feed=everything&wait=x&foo=1", None);
+    let detail = several.body["detail"].as_str().unwrap();
+    for part in [
+        "`feed` is not known",
+        "`wait` is not a whole number",
+        "none here",
+    ] {
+        assert!(detail.contains(part), "{detail}");
+    }
+}
