@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::SigningKey;
-use interlock::exchange::http::{encode_answer, encode_request, parse_answer, parse_request};
 use interlock::exchange::wire::Contact;
 use interlock::identity::keys::PublicKey;
 use interlock::identity::partner::{Partner, Role as ParticipantRole};
@@ -22,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use crate::SeededRng;
 
 /// One way through the simulated network, in milliseconds.
-const LATENCY_MS: i64 = 3;
+pub(crate) const LATENCY_MS: i64 = 3;
 /// How long nodes poll, in milliseconds: long, so that idle weeks are cheap.
 const POLL_WAIT_MS: u32 = 6 * 3_600_000;
 /// Most steps of one run, so that a loop between nodes ends a test.
@@ -74,22 +73,22 @@ pub struct Sent {
     pub text_en: String,
 }
 
-struct SimNode {
-    node: Node,
-    config: NodeConfig,
-    key: SigningKey,
-    journal: Vec<(Timestamp, Vec<u8>)>,
-    keys: Keys,
-    rng: SeededRng,
-    steps: (Timestamp, u64),
-    up: bool,
-    epoch: u32,
-    wake: Option<Timestamp>,
+pub(crate) struct SimNode {
+    pub(crate) node: Node,
+    pub(crate) config: NodeConfig,
+    pub(crate) key: SigningKey,
+    pub(crate) journal: Vec<(Timestamp, Vec<u8>)>,
+    pub(crate) keys: Keys,
+    pub(crate) rng: SeededRng,
+    pub(crate) steps: (Timestamp, u64),
+    pub(crate) up: bool,
+    pub(crate) epoch: u32,
+    pub(crate) wake: Option<Timestamp>,
 }
 
 impl SimNode {
     /// Random bytes for the next step.
-    fn rng_at(&mut self, now: Timestamp) -> SeededRng {
+    pub(crate) fn rng_at(&mut self, now: Timestamp) -> SeededRng {
         let nth = if self.steps.0 == now {
             self.steps.1 + 1
         } else {
@@ -101,7 +100,7 @@ impl SimNode {
 }
 
 #[derive(Clone, Default)]
-struct Keys(BTreeMap<(u32, u32), [u8; 32]>);
+pub(crate) struct Keys(pub(crate) BTreeMap<(u32, u32), [u8; 32]>);
 
 impl ContentKeys for Keys {
     fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]> {
@@ -109,7 +108,7 @@ impl ContentKeys for Keys {
     }
 }
 
-enum Due {
+pub(crate) enum Due {
     Request {
         from: NodeIx,
         to: NodeIx,
@@ -134,25 +133,25 @@ enum Due {
 }
 
 /// A call that waits for its answer at the asked node.
-struct Waiting {
-    from: NodeIx,
-    epoch: u32,
-    call: CallId,
-    request: PeerRequest,
-    asked_at: Timestamp,
+pub(crate) struct Waiting {
+    pub(crate) from: NodeIx,
+    pub(crate) epoch: u32,
+    pub(crate) call: CallId,
+    pub(crate) request: PeerRequest,
+    pub(crate) asked_at: Timestamp,
 }
 
 /// Nodes over a simulated network.
 pub struct World {
-    now: Timestamp,
-    nodes: Vec<SimNode>,
-    due: BTreeMap<(Timestamp, u64), Due>,
-    sequence: u64,
-    next_reply: u64,
-    waiting: BTreeMap<(NodeIx, ReplyId), Waiting>,
-    answers: BTreeMap<ReplyId, LocalAnswer>,
-    cut: BTreeSet<(NodeIx, NodeIx)>,
-    seen_messages: BTreeSet<(NodeIx, MessageId)>,
+    pub(crate) now: Timestamp,
+    pub(crate) nodes: Vec<SimNode>,
+    pub(crate) due: BTreeMap<(Timestamp, u64), Due>,
+    pub(crate) sequence: u64,
+    pub(crate) next_reply: u64,
+    pub(crate) waiting: BTreeMap<(NodeIx, ReplyId), Waiting>,
+    pub(crate) answers: BTreeMap<ReplyId, LocalAnswer>,
+    pub(crate) cut: BTreeSet<(NodeIx, NodeIx)>,
+    pub(crate) seen_messages: BTreeSet<(NodeIx, MessageId)>,
     /// Everything that passed between nodes.
     pub exchanged: Vec<Exchanged>,
     /// Everything that gateways took, once each.
@@ -433,18 +432,19 @@ impl World {
         };
         let effects = node.node.step(input, clock, &mut rng);
         let mut found = None;
-        let mut rest = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::ReplyPeer { to, answer, .. } if to == reply => found = Some(answer),
-                other => rest.push(other),
+        let (ours, rest): (Vec<_>, Vec<_>) = effects
+            .into_iter()
+            .partition(|effect| matches!(effect, Effect::ReplyPeer { to, .. } if *to == reply));
+        for effect in ours {
+            if let Effect::ReplyPeer { answer, .. } = effect {
+                found = Some(answer);
             }
         }
         self.carry_out(ix, rest);
         found
     }
 
-    const fn reply(&mut self) -> ReplyId {
+    pub(crate) const fn reply(&mut self) -> ReplyId {
         self.next_reply += 1;
         ReplyId(self.next_reply)
     }
@@ -474,258 +474,6 @@ impl World {
     /// Runs until nothing is under way but polls that wait.
     pub fn settle(&mut self) {
         self.run_until(self.now.plus_ms(500));
-    }
-
-    /// Does the next thing that is due; false if there is none, or none before `until`.
-    fn next(&mut self, until: Option<Timestamp>) -> bool {
-        let Some((&(at, _), _)) = self.due.first_key_value() else {
-            return false;
-        };
-        if until.is_some_and(|until| at > until) {
-            return false;
-        }
-        let Some((_, due)) = self.due.pop_first() else {
-            return false;
-        };
-        self.now = self.now.max(at);
-        match due {
-            Due::Wake { node } => {
-                if self
-                    .nodes
-                    .get(node)
-                    .is_some_and(|n| n.up && n.wake.is_some_and(|wake| wake <= self.now))
-                {
-                    self.step(node, Input::Tick);
-                }
-            }
-            Due::Request {
-                from,
-                to,
-                epoch,
-                call,
-                request,
-            } => self.arrive(from, to, epoch, call, request),
-            Due::Answer {
-                to,
-                epoch,
-                call,
-                outcome,
-            } => {
-                if self.nodes.get(to).is_some_and(|n| n.up && n.epoch == epoch) {
-                    self.step(to, Input::Answered { call, outcome });
-                }
-            }
-            Due::Gateway {
-                node,
-                epoch,
-                message,
-            } => self.gateway(node, epoch, *message),
-        }
-        true
-    }
-
-    fn gateway(&mut self, ix: NodeIx, epoch: u32, message: Message) {
-        let id = message.id;
-        if self.seen_messages.insert((ix, id)) {
-            let Message {
-                to,
-                text_zh,
-                text_en,
-                ..
-            } = message;
-            self.sent.push(Sent {
-                by: ix,
-                id,
-                to,
-                text_zh,
-                text_en,
-            });
-        } else {
-            self.repeated_messages += 1;
-        }
-        if self.nodes.get(ix).is_some_and(|n| n.up && n.epoch == epoch) {
-            self.step(
-                ix,
-                Input::Delivered {
-                    message: id,
-                    outcome: Ok(()),
-                },
-            );
-        }
-    }
-
-    fn arrive(&mut self, from: NodeIx, to: NodeIx, epoch: u32, call: CallId, request: PeerRequest) {
-        let waiting = Waiting {
-            from,
-            epoch,
-            call,
-            request: request.clone(),
-            asked_at: self.now,
-        };
-        let up = self.nodes.get(to).is_some_and(|n| n.up);
-        let (Some(sender), true) = (
-            self.nodes.get(from).map(|n| n.config.id.clone()),
-            up && !self.cut.contains(&(from, to)),
-        ) else {
-            return self.answer_later(&waiting, Err(CallFailure::Unreachable("no route".into())));
-        };
-        let wire = encode_request(&request);
-        let parsed = parse_request(wire.post, &wire.target, &wire.body);
-        let reply = self.reply();
-        match parsed {
-            Ok(request) => {
-                self.waiting.insert((to, reply), waiting);
-                self.step(
-                    to,
-                    Input::Peer {
-                        reply,
-                        from: sender,
-                        request,
-                    },
-                );
-            }
-            Err(problem) => self.answered(to, &waiting, &PeerAnswer::Problem(problem)),
-        }
-    }
-
-    /// An answer goes back over the wire.
-    fn answered(&mut self, at: NodeIx, waiting: &Waiting, answer: &PeerAnswer) {
-        let wire = encode_request(&waiting.request);
-        let (status, body) = encode_answer(answer);
-        let outcome = parse_answer(&waiting.request, status, &body).map_err(CallFailure::Rubbish);
-        self.exchanged.push(Exchanged {
-            at: waiting.asked_at,
-            from: waiting.from,
-            to: at,
-            request: (wire.post, wire.target, wire.body),
-            answer: (status, body),
-        });
-        let outcome = if self.cut.contains(&(at, waiting.from)) {
-            Err(CallFailure::TimedOut)
-        } else {
-            outcome
-        };
-        self.answer_later(waiting, outcome);
-    }
-
-    fn answer_later(&mut self, waiting: &Waiting, outcome: Result<PeerAnswer, CallFailure>) {
-        let due = Due::Answer {
-            to: waiting.from,
-            epoch: waiting.epoch,
-            call: waiting.call,
-            outcome,
-        };
-        self.at(self.now.plus_ms(LATENCY_MS), due);
-    }
-
-    fn at(&mut self, at: Timestamp, due: Due) {
-        self.sequence += 1;
-        self.due.insert((at, self.sequence), due);
-    }
-
-    fn step(&mut self, ix: NodeIx, input: Input) {
-        let clock = ClockInterval::exact(self.now);
-        let Some(node) = self.nodes.get_mut(ix) else {
-            return;
-        };
-        let mut rng = node.rng_at(self.now);
-        let effects = node.node.step(input, clock, &mut rng);
-        self.carry_out(ix, effects);
-    }
-
-    /// Carries out effects in the driver's order: keys, records, then everything that others see.
-    fn carry_out(&mut self, ix: NodeIx, effects: Vec<Effect>) {
-        let now = self.now;
-        let mut outside = Vec::new();
-        if let Some(node) = self.nodes.get_mut(ix) {
-            for effect in effects {
-                match effect {
-                    Effect::PutKey { day, slot, key } => {
-                        node.keys.0.insert((day, slot), key);
-                    }
-                    Effect::DestroyKey { day, slot } => {
-                        node.keys.0.remove(&(day, slot));
-                    }
-                    Effect::Append(record) => {
-                        if let Ok(bytes) = postcard::to_allocvec(&*record) {
-                            node.journal.push((now.max(node.node.state().high), bytes));
-                        }
-                    }
-                    other => outside.push(other),
-                }
-            }
-        }
-        for effect in outside {
-            self.show(ix, effect);
-        }
-        let wake = self
-            .nodes
-            .get(ix)
-            .and_then(|n| n.node.next_wake())
-            .map(|at| at.max(now.plus_ms(1)));
-        let changed = self.nodes.get(ix).is_some_and(|n| n.wake != wake);
-        if let Some(node) = self.nodes.get_mut(ix) {
-            node.wake = wake;
-        }
-        if let Some(at) = wake.filter(|_| changed) {
-            self.at(at, Due::Wake { node: ix });
-        }
-    }
-
-    fn show(&mut self, ix: NodeIx, effect: Effect) {
-        let epoch = self.nodes.get(ix).map_or(0, |n| n.epoch);
-        match effect {
-            Effect::ReplyLocal { to, answer } => {
-                self.answers.insert(to, answer);
-            }
-            Effect::ReplyPeer { to, answer, guard } => {
-                let Some(waiting) = self.waiting.remove(&(ix, to)) else {
-                    return;
-                };
-                match guard.filter(|guard| self.now >= guard.until) {
-                    None => self.answered(ix, &waiting, &answer),
-                    Some(guard) => {
-                        let refused = interlock::node::problem::denial(
-                            interlock_core::decide::DenialReason::TermEnded,
-                        );
-                        self.answered(ix, &waiting, &PeerAnswer::Problem(refused));
-                        self.step(
-                            ix,
-                            Input::Voided {
-                                reply: to,
-                                to: guard.to,
-                                agreement: guard.agreement,
-                            },
-                        );
-                    }
-                }
-            }
-            Effect::Call {
-                call, to, request, ..
-            } => {
-                let target = self.nodes.iter().position(|n| n.config.id == to);
-                let Some(to) = target else { return };
-                self.at(
-                    self.now.plus_ms(LATENCY_MS),
-                    Due::Request {
-                        from: ix,
-                        to,
-                        epoch,
-                        call,
-                        request,
-                    },
-                );
-            }
-            Effect::Deliver(message) => {
-                let due = Due::Gateway {
-                    node: ix,
-                    epoch,
-                    message: Box::new(message),
-                };
-                self.at(self.now.plus_ms(LATENCY_MS), due);
-            }
-            Effect::PutKey { .. } | Effect::DestroyKey { .. } | Effect::Append(_) => {}
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The exchange between whole nodes: one parcel through an agreement, and what can go wrong.
 
+#[cfg(test)]
 mod support;
 
 use interlock::node::io::{DepositAction, LocalRequest};
@@ -117,7 +118,8 @@ fn nobody_can_tell_then_no_door_opens() {
     net.put_station(FENGCHAO, "FC0001", 20);
     net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
     net.world.settle();
-    for (waybill, reason) in [("SF1000000000009", "owner-unknown")] {
+    {
+        let (waybill, reason) = ("SF1000000000009", "owner-unknown");
         let refused = net
             .deposit(FENGCHAO, waybill, "FC0001", waybill)
             .unwrap_err();
@@ -250,41 +252,6 @@ fn tracking_waits_for_an_agreement_and_arrives_once_in_order() {
     net.assert_replay_gives_the_same();
 }
 
-/// One world: Cainiao's parcel at fixed times, and the rivals' parcels between them.
-fn world_with(rivals: &[(&str, &str)]) -> Network {
-    let mut net = Network::of_june_2017(8);
-    let start = net.world.now();
-    let at = |net: &mut Network, ms: i64| net.world.run_until(start.plus_ms(ms));
-    net.put_station(FENGCHAO, "FC0001", 40);
-    at(&mut net, 1_000);
-    net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
-    for (ms, (waybill, phone)) in (2_001..).step_by(37).zip(rivals) {
-        at(&mut net, ms);
-        net.put_parcel(waybill, "jd", JD, phone);
-    }
-    at(&mut net, 10_000);
-    let first = net
-        .deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
-        .unwrap();
-    for (ms, (waybill, _)) in (12_001..).step_by(1_037).zip(rivals) {
-        at(&mut net, ms);
-        let other = net.deposit(FENGCHAO, waybill, "FC0001", waybill).unwrap();
-        net.advance(FENGCHAO, &other, DepositAction::Confirm)
-            .unwrap();
-        net.track(SF, waybill, "arrived");
-    }
-    at(&mut net, 60_000);
-    net.advance(FENGCHAO, &first, DepositAction::Confirm)
-        .unwrap();
-    at(&mut net, 90_000);
-    net.track(SF, "SF1000000000001", "arrived");
-    at(&mut net, 120_000);
-    net.advance(FENGCHAO, &first, DepositAction::Recall)
-        .unwrap();
-    at(&mut net, 12 * HOUR_MS);
-    net
-}
-
 #[test]
 fn a_rival_that_differs_changes_no_byte_that_a_platform_sees() {
     let mut alone = world_with(&[]);
@@ -322,15 +289,9 @@ fn a_rival_that_differs_changes_no_byte_that_a_platform_sees() {
         crowded.world.journal(CAINIAO),
         "log entries"
     );
-    for request in [LocalRequest::GetStatus, LocalRequest::GetEvidence] {
-        let again = match request {
-            LocalRequest::GetStatus => LocalRequest::GetStatus,
-            _ => LocalRequest::GetEvidence,
-        };
-        let (a, b) = (
-            alone.world.local(CAINIAO, request),
-            crowded.world.local(CAINIAO, again),
-        );
+    for request in [|| LocalRequest::GetStatus, || LocalRequest::GetEvidence] {
+        let a = alone.world.local(CAINIAO, request());
+        let b = crowded.world.local(CAINIAO, request());
         assert_eq!(result(a).unwrap(), result(b).unwrap(), "counts");
     }
 }

@@ -1,5 +1,6 @@
 //! One participant's node.
 
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod driver;

@@ -1,7 +1,5 @@
 //! The network of June 2017 with its agreements in place, and short ways to act on it.
 
-#![expect(dead_code, reason = "each test binary uses its part")]
-
 use std::collections::BTreeSet;
 
 use interlock::identity::partner::Role as ParticipantRole;
@@ -21,7 +19,7 @@ use interlock_core::negotiation::Party;
 use interlock_core::parcel::{Consent, Preference, SizeClass};
 use interlock_core::station::{Capacity, Position, Station, StationName, StationState};
 use interlock_core::terms::{Backlog, EvidenceKind, Field, Notifier, Purpose, Terms, purposes_of};
-use interlock_core::time::{DAY_MS, Timestamp, Zone};
+use interlock_core::time::{DAY_MS, HOUR_MS, Timestamp, Zone};
 use interlock_core::transfer::TransferState;
 use interlock_core::waybill::Waybill;
 use interlock_sim::{Exchanged, NodeIx, NodeSpec, World};
@@ -115,6 +113,7 @@ impl Network {
             facts,
             suspended_by: None,
             superseded_by: None,
+            unsent_notice: None,
             state: AgreementState::Signed,
             history: Vec::new(),
         };
@@ -135,6 +134,7 @@ impl Network {
                 agreement: id.clone(),
                 state: TransferState::Started,
                 unsent: None,
+                taken: None,
             };
             self.world
                 .preset(ix, Record::Agreement(Box::new(agreement.clone())));
@@ -366,6 +366,41 @@ impl Network {
             .cloned()
             .collect()
     }
+}
+
+/// One world: Cainiao's parcel at fixed times, and the rivals' parcels between them.
+pub fn world_with(rivals: &[(&str, &str)]) -> Network {
+    let mut net = Network::of_june_2017(8);
+    let start = net.world.now();
+    let at = |net: &mut Network, ms: i64| net.world.run_until(start.plus_ms(ms));
+    net.put_station(FENGCHAO, "FC0001", 40);
+    at(&mut net, 1_000);
+    net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+    for (ms, (waybill, phone)) in (2_001..).step_by(37).zip(rivals) {
+        at(&mut net, ms);
+        net.put_parcel(waybill, "jd", JD, phone);
+    }
+    at(&mut net, 10_000);
+    let first = net
+        .deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
+        .unwrap();
+    for (ms, (waybill, _)) in (12_001..).step_by(1_037).zip(rivals) {
+        at(&mut net, ms);
+        let other = net.deposit(FENGCHAO, waybill, "FC0001", waybill).unwrap();
+        net.advance(FENGCHAO, &other, DepositAction::Confirm)
+            .unwrap();
+        net.track(SF, waybill, "arrived");
+    }
+    at(&mut net, 60_000);
+    net.advance(FENGCHAO, &first, DepositAction::Confirm)
+        .unwrap();
+    at(&mut net, 90_000);
+    net.track(SF, "SF1000000000001", "arrived");
+    at(&mut net, 120_000);
+    net.advance(FENGCHAO, &first, DepositAction::Recall)
+        .unwrap();
+    at(&mut net, 12 * HOUR_MS);
+    net
 }
 
 /// Terms as the participants of 2017 would have had them.

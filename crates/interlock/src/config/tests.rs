@@ -50,6 +50,7 @@ fn the_smallest_file() {
     assert_eq!(config.notify.gateway, None);
 }
 
+// tidy: long, one snapshot a mistake
 #[test]
 fn a_full_file() {
     let text = format!(

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use interlock_core::ids::IdempotencyKey;
+use interlock_core::waybill::Waybill;
 
 use crate::node::io::{Digest, LocalAnswer, LocalRequest};
 
@@ -72,4 +73,13 @@ pub trait Seam: Send + Sync + 'static {
 /// The routes under [`BASE`], and nothing else: other routes of the same door are merged to it.
 pub fn router(seam: Arc<dyn Seam>) -> Router {
     door::router(seam)
+}
+
+/// A waybill as people write it: `carrier/number`, or a number alone whose pattern fits exactly one
+/// known carrier.
+///
+/// # Errors
+/// What to write instead; the number is not repeated.
+pub fn parse_waybill(text: &str) -> Result<Waybill, String> {
+    bodies::bare_waybill(text)
 }

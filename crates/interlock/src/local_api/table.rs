@@ -13,7 +13,7 @@ use super::call::Call;
 use super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, write};
 use super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SMALL_BODY_SIZE_BYTES_MAX};
 use crate::epcis::DOCUMENT_BYTES_MAX;
-use crate::exchange::wire::POLL_WAIT_MS_MAX;
+use crate::node::io::EVENTS_WAIT_MS_MAX;
 use crate::node::io::{AgreementChange, Decision, DepositAction, LocalRequest, Problem};
 
 /// All routes; in groups, each in the order of the design's table.
@@ -45,7 +45,7 @@ const PARCELS: &[Route] = &[
         "/events",
         "postEvents",
         "Reports events as an EPCIS 2.0 document. All or none are taken; repeats are answered as such.",
-        (200, "What was taken, durable."),
+        (202, "What became of each event, in their order: accepted, durable, or a duplicate."),
         Target::Node(events::post),
     )
     .takes("EpcisDocument", DOCUMENT_BYTES_MAX),
@@ -184,7 +184,7 @@ const AGREEMENTS: &[Route] = &[
         "/offers/{id}",
         "withdrawOffer",
         "Withdraws an offer. Agreements made from it stay.",
-        (200, "The offer as it was."),
+        (200, "An empty object."),
         Target::Node(|call| {
             Ok(LocalRequest::WithdrawOffer(
                 call.segment("id", WireId::parse)?,
@@ -386,7 +386,7 @@ const ADMINISTRATION: &[Route] = &[
         "/partners/{id}",
         "removePartner",
         "Takes a partner off the list.",
-        (200, "The partner as it was."),
+        (200, "An empty object."),
         Target::Node(|call| {
             Ok(LocalRequest::RemovePartner(
                 call.segment("id", ParticipantId::parse)?,
@@ -439,7 +439,7 @@ const LIMIT: Parameter = Parameter {
 const WAIT: Parameter = Parameter {
     name: "wait",
     kind: ParameterKind::Whole {
-        range: || 0..=u64::from(POLL_WAIT_MS_MAX),
+        range: || 0..=u64::from(EVENTS_WAIT_MS_MAX),
         default: 0,
     },
     description: "How long to wait for an entry if there is none, in milliseconds.",

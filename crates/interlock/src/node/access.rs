@@ -8,13 +8,13 @@ use interlock_core::ids::IdempotencyKey;
 use serde_json::json;
 
 use super::Node;
-use super::io::{Digest, LocalAnswer, LocalRequest, Problem, ReplyId, Role};
+use super::io::{Digest, EVENTS_WAIT_MS_MAX, LocalAnswer, LocalRequest, Problem, ReplyId, Role};
 use super::live::EventWaiter;
 use super::parcels::{EVENTS_PAGE_MAX, wait_until};
 use super::problem::{self, problem};
 use super::record::{KeyedEffect, Record};
 use super::turn::Turn;
-use crate::exchange::wire::{Blob, POLL_WAIT_MS_MAX};
+use crate::exchange::wire::Blob;
 
 /// Who may make a request.
 const fn allowed(request: &LocalRequest) -> &'static [Role] {
@@ -72,6 +72,10 @@ const fn repeatable(request: &LocalRequest) -> bool {
 
 impl Node {
     /// Answers a request of the local API.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "three requests may be answered later; `answer` names all others"
+    )]
     pub(super) fn local(
         &mut self,
         turn: &mut Turn<'_>,
@@ -99,7 +103,7 @@ impl Node {
                 limit,
                 wait_ms,
             } => {
-                let until = wait_until(turn.at(), wait_ms.min(POLL_WAIT_MS_MAX));
+                let until = wait_until(turn.at(), wait_ms.min(EVENTS_WAIT_MS_MAX));
                 let limit = limit.clamp(1, EVENTS_PAGE_MAX);
                 self.get_events(
                     turn,
@@ -120,59 +124,43 @@ impl Node {
             } => {
                 self.propose(turn, reply, &partner, offers, policies, &caller.1);
             }
-            request @ (LocalRequest::PutParcels(_)
-            | LocalRequest::CheckRound { .. }
-            | LocalRequest::GetDeposit(_)
-            | LocalRequest::AdvanceDeposit { .. }
-            | LocalRequest::PostEvents(_)
-            | LocalRequest::GetParcel(_)
-            | LocalRequest::PutStations(_)
-            | LocalRequest::GetStations
-            | LocalRequest::GetStation(_)
-            | LocalRequest::GetOffers
-            | LocalRequest::PublishOffer(_)
-            | LocalRequest::WithdrawOffer(_)
-            | LocalRequest::GetNegotiations
-            | LocalRequest::GetProposals
-            | LocalRequest::Decide { .. }
-            | LocalRequest::GetAgreements
-            | LocalRequest::GetAgreement(_)
-            | LocalRequest::ChangeAgreement { .. }
-            | LocalRequest::GetLedger { .. }
-            | LocalRequest::GetAlerts
-            | LocalRequest::GetMessages { .. }
-            | LocalRequest::GetEvidence
-            | LocalRequest::Explain(_)
-            | LocalRequest::GetPartners
-            | LocalRequest::AddPartner(_)
-            | LocalRequest::RemovePartner(_)
-            | LocalRequest::AddKey { .. }
-            | LocalRequest::GetStatus) => {
+            request => {
                 let again = repeatable(&request);
                 let answer = self.answer(turn, request, &caller.1);
-                if let (Some((key, body)), Ok(LocalAnswer::Json { status, body: done })) =
-                    (idempotency, &answer)
-                {
-                    let effect = match again {
-                        true => KeyedEffect::Repeatable,
-                        false => KeyedEffect::Done {
-                            status: *status,
-                            body: Blob(done.to_string().into_bytes()),
-                        },
-                    };
-                    self.record(
-                        turn,
-                        Record::Keyed {
-                            caller: caller.0,
-                            key,
-                            body,
-                            effect,
-                        },
-                    );
-                }
+                self.remember(turn, caller.0, idempotency, again, answer.as_ref().ok());
                 self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
             }
         }
+    }
+
+    /// Puts what a request with an idempotency key led to on record.
+    fn remember(
+        &mut self,
+        turn: &mut Turn<'_>,
+        caller: Digest,
+        idempotency: Option<(IdempotencyKey, Digest)>,
+        again: bool,
+        answer: Option<&LocalAnswer>,
+    ) {
+        let (Some((key, body)), Some(LocalAnswer::Json { status, body: done })) =
+            (idempotency, answer)
+        else {
+            return;
+        };
+        let effect = match again {
+            true => KeyedEffect::Repeatable,
+            false => KeyedEffect::Done {
+                status: *status,
+                body: Blob(done.to_string().into_bytes()),
+            },
+        };
+        let record = Record::Keyed {
+            caller,
+            key,
+            body,
+            effect,
+        };
+        self.record(turn, record);
     }
 
     fn caller(
@@ -291,9 +279,9 @@ impl Node {
             }
             LocalRequest::GetStatus => json(self.status_view(turn)),
             LocalRequest::OpenDeposit(_)
-            | LocalRequest::Propose { .. }
             | LocalRequest::GetEvents { .. }
-            | LocalRequest::GetCatalog(_) => Err(problem(
+            | LocalRequest::GetCatalog(_)
+            | LocalRequest::Propose { .. } => Err(problem(
                 "internal",
                 500,
                 "not answered",

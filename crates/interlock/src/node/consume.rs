@@ -420,7 +420,7 @@ impl Node {
             turn,
             Record::Parcel(Box::new(ParcelRecord {
                 id,
-                waybill: waybill.clone(),
+                waybill: *waybill,
                 generation,
                 issued_at: at,
                 source: Some(from.clone()),

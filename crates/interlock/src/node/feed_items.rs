@@ -10,6 +10,7 @@ use super::record::ItemRef;
 use crate::exchange::wire::{CodeView, FeedItem, ParcelView, PreAdviceView, StationView};
 
 impl Node {
+    // tidy: long, one literal a kind of item
     /// The item with the granted fields; `None` if what it is about is gone, or cannot be named.
     pub(super) fn view(&self, item: &ItemRef, grant: Grant) -> Option<FeedItem> {
         let has = |field| grant.fields.contains(field);

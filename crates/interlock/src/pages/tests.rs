@@ -149,6 +149,7 @@ fn pickup_in(l: Language, state: PickupState) -> PickupView {
 }
 
 /// Every page in every state that a reader can meet.
+// tidy: long, one snapshot a state
 fn samples(l: Language) -> Vec<(&'static str, Markup)> {
     let p = |view: &PickupView| pickup_page(view, l);
     let shown = CodeView::Shown {
@@ -303,13 +304,15 @@ fn text(html: &str) -> String {
         }
         rest = after;
     }
-    out.trim().to_owned()
+    let lines: Vec<&str> = out.trim().lines().map(str::trim_end).collect();
+    lines.join("\n")
 }
 
 fn check(wanted: &str, l: Language, expected: Expect) {
     expected.assert_eq(&text(&sample(wanted, l)));
 }
 
+// tidy: long, one snapshot a state
 #[test]
 fn tracking_reads_well_in_both_languages() {
     check(
@@ -467,6 +470,7 @@ fn tracking_reads_well_in_both_languages() {
     );
 }
 
+// tidy: long, one snapshot a state
 #[test]
 fn pickup_reads_well_in_both_languages() {
     check(
@@ -491,11 +495,11 @@ fn pickup_reads_well_in_both_languages() {
             Who got my number, and why
             Fengchao
             to tell you that your parcel is there
-            encrypted, unreadable to them, 
+            encrypted, unreadable to them,
             2017-06-01 09:30 (UTC+8)
             SF courier
             so that the courier can call you
-            a virtual number, 
+            a virtual number,
             2017-06-01 09:12 (UTC+8)"#]],
     );
     check(
@@ -551,11 +555,11 @@ fn pickup_reads_well_in_both_languages() {
             Who got my number, and why
             Fengchao
             to tell you that your parcel is there
-            encrypted, unreadable to them, 
+            encrypted, unreadable to them,
             2017-06-01 09:30 (UTC+8)
             SF courier
             so that the courier can call you
-            a virtual number, 
+            a virtual number,
             2017-06-01 09:12 (UTC+8)"#]],
     );
     check(
@@ -579,11 +583,11 @@ fn pickup_reads_well_in_both_languages() {
             Who got my number, and why
             Fengchao
             to tell you that your parcel is there
-            encrypted, unreadable to them, 
+            encrypted, unreadable to them,
             2017-06-01 09:30 (UTC+8)
             SF courier
             so that the courier can call you
-            a virtual number, 
+            a virtual number,
             2017-06-01 09:12 (UTC+8)"#]],
     );
     check(
@@ -668,6 +672,7 @@ fn the_first_lines_of_every_other_state() {
     "#]].assert_eq(&all);
 }
 
+// tidy: long, one snapshot a state
 #[test]
 fn the_whole_markup_of_a_page() {
     let html = sample("pickup", Language::English).replace("><", ">\n<");

@@ -314,7 +314,7 @@ impl Reply {
     pub(super) fn kind(&self) -> String {
         let value: serde_json::Value = serde_json::from_str(&self.body).unwrap();
         let kind = value["type"].as_str().unwrap();
-        kind.rsplit(':').next().unwrap().into()
+        kind.rsplit('/').next().unwrap().into()
     }
 }
 

@@ -1,7 +1,6 @@
 //! `POST /events`: EPCIS 2.0 at the door, typed events inside.
 
 use interlock_core::event::ParcelEvent;
-use interlock_core::waybill::Waybill;
 use sha2::{Digest as _, Sha256};
 
 use super::super::call::Call;
@@ -24,25 +23,14 @@ pub(in super::super) fn post(call: &Call<'_>) -> Result<LocalRequest, Problem> {
             return errors.finish(None);
         }
     };
-    // Every event is read before the first failure ends it: all errors are wanted.
-    let events: Vec<_> = captured
-        .iter()
-        .map(|event| event_put(event, &errors))
-        .collect();
-    errors
-        .finish(events.into_iter().collect())
-        .map(LocalRequest::PostEvents)
+    let events = captured.iter().map(event_put).collect();
+    errors.finish(Some(events)).map(LocalRequest::PostEvents)
 }
 
-fn event_put(captured: &Captured<'_>, errors: &Errors) -> Option<EventPut> {
-    let waybill = Waybill::parse(&captured.carrier, &captured.number);
-    let waybill = waybill.map_err(|error| {
-        let pointer = format!("/epcisBody/eventList/{}/epcList/0", captured.index);
-        errors.push(&pointer, error.to_string());
-    });
+fn event_put(captured: &Captured<'_>) -> EventPut {
     let event = &captured.event;
-    Some(EventPut {
-        waybill: waybill.ok()?,
+    EventPut {
+        waybill: captured.waybill,
         event: ParcelEvent {
             number: 0,
             step: event.step.clone(),
@@ -51,5 +39,5 @@ fn event_put(captured: &Captured<'_>, errors: &Errors) -> Option<EventPut> {
             place: event.place.clone(),
         },
         digest: Sha256::digest(captured.original.as_bytes()).into(),
-    })
+    }
 }

@@ -68,7 +68,11 @@ fn waybill(value: &Value, pointer: &str, errors: &Errors) -> Option<Waybill> {
     }
 }
 
-fn bare_waybill(text: &str) -> Result<Waybill, String> {
+/// `carrier/number`, or a number alone whose pattern fits exactly one known carrier.
+///
+/// # Errors
+/// What to write instead; the number is not repeated.
+pub(in super::super) fn bare_waybill(text: &str) -> Result<Waybill, String> {
     if text.contains('/') {
         return Waybill::parse_text(text).map_err(|error| error.to_string());
     }
@@ -81,15 +85,14 @@ fn bare_waybill(text: &str) -> Result<Waybill, String> {
             Waybill::parse(carrier.as_str(), text).map_err(|error| error.to_string())
         }
         (None, []) => Err(
-            "no known carrier has such numbers; check it, or name the carrier: \
-             `{\"carrier\": \"...\", \"number\": \"...\"}`"
+            "no known carrier has such numbers; check it, or name the carrier, with a slash between: \
+             `sf/...`"
                 .into(),
         ),
         (None, several) => {
             let names: Vec<String> = several.iter().map(|code| format!("`{code}`")).collect();
             Err(format!(
-                "numbers of {} look like this; name the carrier: \
-                 `{{\"carrier\": \"...\", \"number\": \"...\"}}`",
+                "numbers of {} look like this; name the carrier, with a slash between: `sf/...`",
                 names.join(" and of ")
             ))
         }

@@ -1,5 +1,6 @@
 //! The document is true: routes, required members, types and examples are the router's own.
 
+use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use super::{Door, example};
@@ -218,4 +219,48 @@ fn hold_members(
         "{}",
         answer.body
     );
+}
+
+/// The reference for people, made of the document.
+fn reference() -> String {
+    let mut out = String::from(
+        "# Local API\n\nMade from `/api/v1/openapi.json`; a test keeps it so. Every path begins with \
+         `/api/v1`, every request but\nthat for the document itself shows \
+         `Authorization: Bearer` with an API key. Bodies are JSON, refused whole\nwith every error \
+         listed (RFC 9457). `key` says whether the request takes an `Idempotency-Key`.\n\n\
+         | request | body | key | what it does |\n|---|---|---|---|\n",
+    );
+    for route in table::routes() {
+        let body = match route.body {
+            routes::Body::None | routes::Body::Nothing => "-".to_owned(),
+            routes::Body::Json { schema, .. } => format!("`{schema}`"),
+        };
+        let key = match route.idempotency {
+            routes::Idempotency::Refused => "-",
+            routes::Idempotency::Optional => "may",
+            routes::Idempotency::Required => "must",
+        };
+        let query: Vec<&str> = route.query.iter().map(|parameter| parameter.name).collect();
+        let query = match query.is_empty() {
+            true => String::new(),
+            false => format!("?{}=", query.join("=&")),
+        };
+        let (method, path, summary) = (&route.method, route.path, route.summary);
+        let line = format!("| `{method} {path}{query}` | {body} | {key} | {summary} |\n");
+        out.push_str(&line);
+    }
+    out.push_str("\n## Bodies, each with every member\n");
+    for (name, schema) in schema::schemas() {
+        let Some(example) = schema["examples"].get(0) else {
+            continue;
+        };
+        let text = serde_json::to_string_pretty(example).unwrap();
+        out.push_str(&format!("\n### `{name}`\n\n```json\n{text}\n```\n"));
+    }
+    out
+}
+
+#[test]
+fn the_reference_is_the_document() {
+    expect_file!["../../../../../docs/reference/api.md"].assert_eq(&reference());
 }

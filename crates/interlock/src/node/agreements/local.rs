@@ -20,7 +20,7 @@ use super::super::problem::{field, not_found, problem};
 use super::super::record::Record;
 use super::super::turn::Turn;
 use super::negotiate::{check_policy, shorten};
-use super::{Agreement, Negotiation, Offer};
+use super::{Agreement, Negotiation, Offer, new_id};
 use crate::dsp::catalog::PAGE_SIZE_MAX;
 
 impl Node {
@@ -157,7 +157,7 @@ impl Node {
             Party::Consumer => NegotiationState::Requested,
         };
         negotiation.waits_for_people = false;
-        negotiation.unsent = negotiation.counter_message();
+        negotiation.unsent = negotiation.counter_message(new_id(turn));
         negotiation.note(turn.at(), by, "proposed other terms");
         self.put_negotiation(turn, negotiation);
     }

@@ -53,9 +53,9 @@ impl Negotiation {
     }
 
     /// What is on the table, as an offer on the wire.
-    fn wire_offer(&self) -> dsp::Offer {
+    fn wire_offer(&self, id: WireId) -> dsp::Offer {
         dsp::Offer {
-            id: self.offer.clone(),
+            id,
             target: self.target(),
             assigner: None,
             assignee: None,
@@ -68,18 +68,20 @@ impl Negotiation {
         let message = ContractRequestMessage {
             consumer_pid: self.id.clone(),
             opening: Opening::New { callback },
-            offer: self.wire_offer(),
+            offer: self.wire_offer(self.offer.clone()),
         };
         Outgoing::new(&Route::NegotiationRequest, &message.to_json())
     }
 
     /// The terms on the table, to the other side: an offer of the provider, a request of the consumer.
-    pub(super) fn counter_message(&self) -> Option<Outgoing> {
+    /// `offer` is a new identifier, so that the same terms in a later round are another message and
+    /// not a repeat of the earlier one.
+    pub(super) fn counter_message(&self, offer: WireId) -> Option<Outgoing> {
         let pid = self.peer_id.clone()?;
         let opening = Opening::Continued { pid: pid.clone() };
         let (step, body) = match self.party {
             Party::Provider => {
-                let (id, offer) = (self.id.clone(), self.wire_offer());
+                let (id, offer) = (self.id.clone(), self.wire_offer(offer));
                 let message = ContractOfferMessage::new(id, opening, self.target()?, offer);
                 (NegotiationStep::Offers, message.to_json())
             }
@@ -87,7 +89,7 @@ impl Negotiation {
                 let message = ContractRequestMessage {
                     consumer_pid: self.id.clone(),
                     opening,
-                    offer: self.wire_offer(),
+                    offer: self.wire_offer(offer),
                 };
                 (NegotiationStep::Request, message.to_json())
             }

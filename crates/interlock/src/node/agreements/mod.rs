@@ -14,6 +14,8 @@ mod messages;
 mod negotiate;
 mod notice;
 mod provider;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod views;
 

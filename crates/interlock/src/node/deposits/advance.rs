@@ -56,7 +56,26 @@ impl Node {
                 ));
             }
         };
-        for fact in &facts {
+        self.check_code(&facts)?;
+        let opens = facts.iter().any(|f| {
+            matches!(
+                f,
+                Fact::DoorOpens {
+                    purpose: DoorUse::PickUp,
+                    ..
+                }
+            )
+        });
+        let mut body = self.deposit_view(id);
+        if let Some(object) = body.as_object_mut() {
+            object.insert("opens".into(), json!(opens));
+        }
+        Ok(LocalAnswer::Json { status: 200, body })
+    }
+
+    /// A wrong code is a refusal, though the try is on record.
+    fn check_code(&self, facts: &[Fact]) -> Result<(), Problem> {
+        for fact in facts {
             match fact {
                 Fact::CodeRefused { tries_left } => {
                     let detail = format!(
@@ -79,20 +98,7 @@ impl Node {
                 | Fact::DeadlineSet { .. } => {}
             }
         }
-        let opens = facts.iter().any(|f| {
-            matches!(
-                f,
-                Fact::DoorOpens {
-                    purpose: DoorUse::PickUp,
-                    ..
-                }
-            )
-        });
-        let mut body = self.deposit_view(id);
-        if let Some(object) = body.as_object_mut() {
-            object.insert("opens".into(), json!(opens));
-        }
-        Ok(LocalAnswer::Json { status: 200, body })
+        Ok(())
     }
 
     fn stay_input(
@@ -254,11 +260,7 @@ impl Node {
 
     /// After a restart: timers for what is in lockers, questions for what has no teller yet.
     pub(in crate::node) fn resume_deposits(&mut self, turn: &mut Turn<'_>) {
-        let open: Vec<(
-            DepositId,
-            Option<(interlock_core::time::Timestamp, StayInput)>,
-            bool,
-        )> = self
+        let open: Vec<_> = self
             .state
             .deposits
             .iter()

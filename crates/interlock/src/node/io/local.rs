@@ -16,6 +16,10 @@ use super::{Digest, Problem};
 
 /// Requests of the local API (`surface.md`), parsed.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a request is moved once and never stored"
+)]
 pub enum LocalRequest {
     /// `PUT /parcels`.
     PutParcels(Vec<ParcelPut>),

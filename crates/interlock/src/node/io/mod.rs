@@ -21,6 +21,9 @@ use crate::exchange::wire::{
     LookupRequest, Notice,
 };
 
+/// Longest wait of our own systems for an event, in milliseconds.
+pub const EVENTS_WAIT_MS_MAX: u32 = 60_000;
+
 /// Where an answer goes; drawn by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplyId(pub u64);
@@ -34,6 +37,10 @@ pub type Digest = [u8; 32];
 
 /// Something that happened to a node.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an input is moved once and never stored"
+)]
 pub enum Input {
     /// A request at the local API.
     Local {

@@ -281,3 +281,6 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

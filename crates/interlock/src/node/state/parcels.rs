@@ -164,7 +164,7 @@ impl Parcels {
     /// Adds a parcel with the digests of its links.
     pub fn insert(&mut self, parcel: Parcel, links: [(Digest, LinkKind); 2]) {
         let at = self.all.len();
-        self.by_waybill.insert(parcel.waybill.clone(), at);
+        self.by_waybill.insert(parcel.waybill, at);
         self.by_id.insert(parcel.id, at);
         for (digest, kind) in links {
             self.by_link.insert(digest, (parcel.id, kind));

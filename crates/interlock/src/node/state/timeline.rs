@@ -87,7 +87,7 @@ impl State {
             Some(source) => self
                 .partners
                 .get(source)
-                .is_some_and(|p| p.carriers.iter().any(|c| *c == record.waybill.carrier())),
+                .is_some_and(|p| p.carriers.contains(&record.waybill.carrier())),
         }
     }
 
@@ -218,7 +218,7 @@ impl State {
         let carrier = parcel.waybill.carrier();
         self.partners
             .values()
-            .find(|p| p.carriers.iter().any(|c| *c == carrier))
+            .find(|p| p.carriers.contains(&carrier))
             .map(|p| p.id.clone())
     }
 
@@ -324,7 +324,7 @@ impl State {
 fn new_parcel(at: Timestamp, record: &ParcelRecord) -> Parcel {
     Parcel {
         id: record.id,
-        waybill: record.waybill.clone(),
+        waybill: record.waybill,
         generation: record.generation,
         issued_at: record.issued_at,
         registered_at: at,

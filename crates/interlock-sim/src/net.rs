@@ -1,0 +1,268 @@
+//! What is under way between nodes, and carrying out what a node wants.
+
+use interlock::exchange::http::{encode_answer, encode_request, parse_answer, parse_request};
+use interlock::node::io::{CallFailure, CallId, Effect, Input, Message, PeerAnswer, PeerRequest};
+use interlock_core::time::{ClockInterval, Timestamp};
+
+use crate::world::{Due, Exchanged, LATENCY_MS, NodeIx, Sent, Waiting, World};
+
+impl World {
+    /// Does the next thing that is due; false if there is none, or none before `until`.
+    pub(crate) fn next(&mut self, until: Option<Timestamp>) -> bool {
+        let Some((&(at, _), _)) = self.due.first_key_value() else {
+            return false;
+        };
+        if until.is_some_and(|until| at > until) {
+            return false;
+        }
+        let Some((_, due)) = self.due.pop_first() else {
+            return false;
+        };
+        self.now = self.now.max(at);
+        match due {
+            Due::Wake { node } => {
+                if self
+                    .nodes
+                    .get(node)
+                    .is_some_and(|n| n.up && n.wake.is_some_and(|wake| wake <= self.now))
+                {
+                    self.step(node, Input::Tick);
+                }
+            }
+            Due::Request {
+                from,
+                to,
+                epoch,
+                call,
+                request,
+            } => self.arrive(from, to, epoch, call, request),
+            Due::Answer {
+                to,
+                epoch,
+                call,
+                outcome,
+            } => {
+                if self.nodes.get(to).is_some_and(|n| n.up && n.epoch == epoch) {
+                    self.step(to, Input::Answered { call, outcome });
+                }
+            }
+            Due::Gateway {
+                node,
+                epoch,
+                message,
+            } => self.gateway(node, epoch, *message),
+        }
+        true
+    }
+
+    fn gateway(&mut self, ix: NodeIx, epoch: u32, message: Message) {
+        let id = message.id;
+        if self.seen_messages.insert((ix, id)) {
+            let Message {
+                to,
+                text_zh,
+                text_en,
+                ..
+            } = message;
+            self.sent.push(Sent {
+                by: ix,
+                id,
+                to,
+                text_zh,
+                text_en,
+            });
+        } else {
+            self.repeated_messages += 1;
+        }
+        if self.nodes.get(ix).is_some_and(|n| n.up && n.epoch == epoch) {
+            self.step(
+                ix,
+                Input::Delivered {
+                    message: id,
+                    outcome: Ok(()),
+                },
+            );
+        }
+    }
+
+    fn arrive(&mut self, from: NodeIx, to: NodeIx, epoch: u32, call: CallId, request: PeerRequest) {
+        let waiting = Waiting {
+            from,
+            epoch,
+            call,
+            request: request.clone(),
+            asked_at: self.now,
+        };
+        let up = self.nodes.get(to).is_some_and(|n| n.up);
+        let (Some(sender), true) = (
+            self.nodes.get(from).map(|n| n.config.id.clone()),
+            up && !self.cut.contains(&(from, to)),
+        ) else {
+            return self.answer_later(&waiting, Err(CallFailure::Unreachable("no route".into())));
+        };
+        let wire = encode_request(&request);
+        let parsed = parse_request(wire.post, &wire.target, &wire.body);
+        let reply = self.reply();
+        match parsed {
+            Ok(request) => {
+                self.waiting.insert((to, reply), waiting);
+                self.step(
+                    to,
+                    Input::Peer {
+                        reply,
+                        from: sender,
+                        request,
+                    },
+                );
+            }
+            Err(problem) => self.answered(to, &waiting, &PeerAnswer::Problem(problem)),
+        }
+    }
+
+    /// An answer goes back over the wire.
+    fn answered(&mut self, at: NodeIx, waiting: &Waiting, answer: &PeerAnswer) {
+        let wire = encode_request(&waiting.request);
+        let (status, body) = encode_answer(answer);
+        let outcome = parse_answer(&waiting.request, status, &body).map_err(CallFailure::Rubbish);
+        self.exchanged.push(Exchanged {
+            at: waiting.asked_at,
+            from: waiting.from,
+            to: at,
+            request: (wire.post, wire.target, wire.body),
+            answer: (status, body),
+        });
+        let outcome = if self.cut.contains(&(at, waiting.from)) {
+            Err(CallFailure::TimedOut)
+        } else {
+            outcome
+        };
+        self.answer_later(waiting, outcome);
+    }
+
+    pub(crate) fn answer_later(
+        &mut self,
+        waiting: &Waiting,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
+        let due = Due::Answer {
+            to: waiting.from,
+            epoch: waiting.epoch,
+            call: waiting.call,
+            outcome,
+        };
+        self.at(self.now.plus_ms(LATENCY_MS), due);
+    }
+
+    pub(crate) fn at(&mut self, at: Timestamp, due: Due) {
+        self.sequence += 1;
+        self.due.insert((at, self.sequence), due);
+    }
+
+    pub(crate) fn step(&mut self, ix: NodeIx, input: Input) {
+        let clock = ClockInterval::exact(self.now);
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return;
+        };
+        let mut rng = node.rng_at(self.now);
+        let effects = node.node.step(input, clock, &mut rng);
+        self.carry_out(ix, effects);
+    }
+
+    /// Carries out effects in the driver's order: keys, records, then everything that others see.
+    pub(crate) fn carry_out(&mut self, ix: NodeIx, effects: Vec<Effect>) {
+        let now = self.now;
+        let mut outside = Vec::new();
+        if let Some(node) = self.nodes.get_mut(ix) {
+            for effect in effects {
+                match effect {
+                    Effect::PutKey { day, slot, key } => {
+                        node.keys.0.insert((day, slot), key);
+                    }
+                    Effect::DestroyKey { day, slot } => {
+                        node.keys.0.remove(&(day, slot));
+                    }
+                    Effect::Append(record) => {
+                        if let Ok(bytes) = postcard::to_allocvec(&*record) {
+                            node.journal.push((now.max(node.node.state().high), bytes));
+                        }
+                    }
+                    shown @ (Effect::ReplyLocal { .. }
+                    | Effect::ReplyPeer { .. }
+                    | Effect::Call { .. }
+                    | Effect::Deliver(_)) => outside.push(shown),
+                }
+            }
+        }
+        for effect in outside {
+            self.show(ix, effect);
+        }
+        let wake = self
+            .nodes
+            .get(ix)
+            .and_then(|n| n.node.next_wake())
+            .map(|at| at.max(now.plus_ms(1)));
+        let changed = self.nodes.get(ix).is_some_and(|n| n.wake != wake);
+        if let Some(node) = self.nodes.get_mut(ix) {
+            node.wake = wake;
+        }
+        if let Some(at) = wake.filter(|_| changed) {
+            self.at(at, Due::Wake { node: ix });
+        }
+    }
+
+    fn show(&mut self, ix: NodeIx, effect: Effect) {
+        let epoch = self.nodes.get(ix).map_or(0, |n| n.epoch);
+        match effect {
+            Effect::ReplyLocal { to, answer } => {
+                self.answers.insert(to, answer);
+            }
+            Effect::ReplyPeer { to, answer, guard } => {
+                let Some(waiting) = self.waiting.remove(&(ix, to)) else {
+                    return;
+                };
+                match guard.filter(|guard| self.now >= guard.until) {
+                    None => self.answered(ix, &waiting, &answer),
+                    Some(guard) => {
+                        let refused = interlock::node::problem::denial(
+                            interlock_core::decide::DenialReason::TermEnded,
+                        );
+                        self.answered(ix, &waiting, &PeerAnswer::Problem(refused));
+                        self.step(
+                            ix,
+                            Input::Voided {
+                                reply: to,
+                                to: guard.to,
+                                agreement: guard.agreement,
+                            },
+                        );
+                    }
+                }
+            }
+            Effect::Call {
+                call, to, request, ..
+            } => {
+                let target = self.nodes.iter().position(|n| n.config.id == to);
+                let Some(to) = target else { return };
+                self.at(
+                    self.now.plus_ms(LATENCY_MS),
+                    Due::Request {
+                        from: ix,
+                        to,
+                        epoch,
+                        call,
+                        request,
+                    },
+                );
+            }
+            Effect::Deliver(message) => {
+                let due = Due::Gateway {
+                    node: ix,
+                    epoch,
+                    message: Box::new(message),
+                };
+                self.at(self.now.plus_ms(LATENCY_MS), due);
+            }
+            Effect::PutKey { .. } | Effect::DestroyKey { .. } | Effect::Append(_) => {}
+        }
+    }
+}

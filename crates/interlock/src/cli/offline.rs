@@ -1,0 +1,207 @@
+//! What needs no running node: `check`, `journal verify`.
+
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::Path;
+use std::time::Duration;
+
+use interlock_journal::disk::RealDisk;
+use interlock_journal::journal::{Report, verify};
+use serde_json::{Value, json};
+
+use super::args::{Common, JournalCommand};
+use super::error::CliError;
+use super::output::Output;
+use super::{Around, place};
+use crate::config::Config;
+use crate::identity::keys::NodeKey;
+use crate::identity::tls;
+use crate::identity::url::BaseUrl;
+
+/// Directory of the journal, below that of the store.
+const JOURNAL_DIR: &str = "journal";
+/// How long a partner may take to accept a connection, in milliseconds.
+const CONNECT_TIMEOUT_MS: u64 = 3_000;
+
+/// `check`: exit code 2 if something of ours is wrong, 5 if only partners cannot be reached.
+pub(super) fn check(
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let config = place::config(common, around)?;
+    let mut checks = vec![Check::good(
+        "configuration",
+        place::config_path(common, around).display(),
+    )];
+    checks.extend(files(&config));
+    let wrong = checks.iter().filter(|check| !check.good).count();
+    for partner in &config.partners {
+        checks.push(reach(&partner.partner.exchange_url, &partner.partner.name));
+    }
+    let value = json!({ "checks": checks.iter().map(Check::to_json).collect::<Vec<Value>>() });
+    let columns = [("what", "/what"), ("good", "/good"), ("detail", "/detail")];
+    output.table(&value, "/checks", &columns, "")?;
+    let unreachable = checks.iter().filter(|check| !check.good).count() - wrong;
+    match (wrong, unreachable) {
+        (0, 0) => Ok(()),
+        (0, _) => Err(CliError::Unreachable(format!(
+            "{unreachable} partners cannot be reached; ask them, or correct `exchange_url`"
+        ))),
+        (_, _) => Err(CliError::Usage(format!(
+            "{wrong} checks failed; correct what the table names"
+        ))),
+    }
+}
+
+struct Check {
+    what: String,
+    good: bool,
+    detail: String,
+}
+
+impl Check {
+    fn good(what: &str, detail: impl ToString) -> Self {
+        Self {
+            what: what.into(),
+            good: true,
+            detail: detail.to_string(),
+        }
+    }
+
+    fn of<T, E: ToString>(
+        what: &str,
+        outcome: Result<T, E>,
+        detail: impl FnOnce(T) -> String,
+    ) -> Self {
+        match outcome {
+            Ok(value) => Self::good(what, detail(value)),
+            Err(error) => Self {
+                what: what.into(),
+                good: false,
+                detail: error.to_string(),
+            },
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        json!({ "what": self.what, "good": self.good, "detail": self.detail })
+    }
+}
+
+fn files(config: &Config) -> Vec<Check> {
+    let key = NodeKey::read(&config.participant.key_file);
+    let mut checks = vec![Check::of("signing key", key, |key| {
+        key.public().to_multibase()
+    })];
+    if let Some(server) = &config.tls.server {
+        let made = tls::server_config(&server.certificate_file, &server.key_file);
+        let shown = server.certificate_file.display().to_string();
+        checks.push(Check::of("certificate", made, |_| shown));
+    }
+    if let Some(file) = &config.tls.ca_file {
+        let read = tls::read_certificates(file);
+        checks.push(Check::of("authorities", read, |all| {
+            format!("{} certificates", all.len())
+        }));
+    }
+    if let Some(gateway) = &config.notify.gateway {
+        let secret = gateway.secret.read(|name| std::env::var(name).ok());
+        checks.push(Check::of("gateway secret", secret, |_| {
+            gateway.url.to_string()
+        }));
+    }
+    checks.push(store(&config.store.dir));
+    checks
+}
+
+/// A store that is not there yet is made at the first start.
+fn store(dir: &Path) -> Check {
+    let shown = dir.display();
+    let journal = dir.join(JOURNAL_DIR);
+    if !journal.exists() {
+        return Check::good("store", format!("`{shown}` is made at the first start"));
+    }
+    let report = RealDisk::open_read_only(&journal).and_then(|mut disk| verify(&mut disk));
+    match report {
+        Ok(report) if report.damage.is_empty() => {
+            Check::good("store", format!("`{shown}`, {} records", report.records))
+        }
+        Ok(_) => Check {
+            what: "store".into(),
+            good: false,
+            detail: format!("`{shown}` is damaged; `interlock journal verify` says where"),
+        },
+        Err(error) => Check {
+            what: "store".into(),
+            good: false,
+            detail: format!("failed to read `{shown}`: {error}; check who may use it"),
+        },
+    }
+}
+
+/// Whether a partner's exchange door accepts a connection.
+fn reach(url: &BaseUrl, name: &str) -> Check {
+    let limit = Duration::from_millis(CONNECT_TIMEOUT_MS);
+    let connected = (url.host(), url.port())
+        .to_socket_addrs()
+        .and_then(|mut addresses| {
+            let none = || std::io::Error::other("the host has no address");
+            TcpStream::connect_timeout(&addresses.next().ok_or_else(none)?, limit)
+        })
+        .map_err(|error| format!("`{url}`: {error}"));
+    Check::of(&format!("partner {name}"), connected, |_| url.to_string())
+}
+
+/// `journal verify`: damage is exit code 4.
+pub(super) fn journal(
+    command: &JournalCommand,
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let JournalCommand::Verify = command;
+    let dir = place::config(common, around)?.store.dir.join(JOURNAL_DIR);
+    let report = RealDisk::open_read_only(&dir).and_then(|mut disk| verify(&mut disk));
+    let report = report.map_err(|error| {
+        CliError::Failed(format!(
+            "failed to read `{}`: {error}; check `store.dir` and who may use it",
+            dir.display()
+        ))
+    })?;
+    output.card(
+        &report_json(&report),
+        &[
+            ("segments", "/segments"),
+            ("groups", "/groups"),
+            ("records", "/records"),
+            ("last record", "/last"),
+            ("chain", "/chain"),
+            ("torn tail", "/tornTail"),
+        ],
+    )?;
+    if report.damage.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<String> = report
+        .damage
+        .iter()
+        .map(|damage| format!("\n  {damage}"))
+        .collect();
+    Err(CliError::Verification(format!(
+        "the journal is damaged; stop the node, keep a copy and restore a backup:{}",
+        places.concat()
+    )))
+}
+
+fn report_json(report: &Report) -> Value {
+    let good = report.damage.is_empty();
+    json!({
+        "segments": report.segments,
+        "groups": report.groups,
+        "records": report.records,
+        "last": report.last.to_string(),
+        "chain": good.then(|| interlock_journal::hex::encode(&report.chain)),
+        "tornTail": report.torn_tail,
+        "damage": report.damage.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}

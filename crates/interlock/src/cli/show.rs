@@ -1,0 +1,222 @@
+//! Looking at a running node: parcels, stations, status, dry runs; and making API keys.
+
+use interlock_core::waybill::Waybill;
+use serde_json::{Value, json};
+
+use super::Around;
+use super::args::{Common, ExplainArguments, KeyCommand, ParcelCommand, StationCommand};
+use super::client::segment;
+use super::error::CliError;
+use super::output::{Output, cell_text};
+use super::place::{self, KEY_VARIABLE};
+
+/// `parcel`
+pub(super) fn parcel(
+    command: &ParcelCommand,
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let ParcelCommand::Show { waybill } = command;
+    let waybill = parse_waybill(waybill)?;
+    let path = format!("/parcels/{}/{}", waybill.carrier(), waybill.number());
+    let answer = place::client(common, around)?.get(&path)?;
+    if output.json {
+        return output.json(&answer);
+    }
+    output.card(
+        &answer,
+        &[
+            ("carrier", "/carrier"),
+            ("number", "/number"),
+            ("marketplace", "/marketplace"),
+            ("ownership", "/ownership/state"),
+            ("owner", "/ownership/owner"),
+            ("state", "/state"),
+            ("since", "/stateAt"),
+            ("age in s", "/ageSeconds"),
+            ("page", "/tracking"),
+        ],
+    )?;
+    let stale = answer.pointer("/stale").and_then(Value::as_array);
+    for reason in stale.into_iter().flatten() {
+        let cell = |pointer: &str| reason.pointer(pointer).map_or("-".into(), cell_text);
+        let (source, since, why) = (cell("/source"), cell("/since"), cell("/reason"));
+        output.line(&format!(
+            "may be stale: nothing from {source} since {since} ({why})"
+        ))?;
+    }
+    output.line("")?;
+    let columns = [
+        ("at", "/at"),
+        ("step", "/step"),
+        ("place", "/place"),
+        ("from", "/from"),
+        ("no", "/number"),
+    ];
+    output.table(&answer, "/events", &columns, "nothing happened yet")
+}
+
+fn parse_waybill(text: &str) -> Result<Waybill, CliError> {
+    crate::local_api::parse_waybill(text).map_err(CliError::Usage)
+}
+
+/// `station`
+pub(super) fn station(
+    command: &StationCommand,
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let client = place::client(common, around)?;
+    match command {
+        StationCommand::List => {
+            let answer = client.get("/stations")?;
+            let columns = [
+                ("station", "/id"),
+                ("name", "/name"),
+                ("state", "/state"),
+                ("small", "/sizes/small/free"),
+                ("medium", "/sizes/medium/free"),
+                ("large", "/sizes/large/free"),
+            ];
+            output.table(&answer, "/stations", &columns, "no stations of ours")?;
+            let partners = answer.pointer("/partners").and_then(Value::as_array);
+            if output.json || partners.is_none_or(Vec::is_empty) {
+                return Ok(());
+            }
+            output.line("")?;
+            let columns = [
+                ("station", "/id"),
+                ("operator", "/operator"),
+                ("name", "/name"),
+                ("state", "/state"),
+                ("free space", "/availability"),
+            ];
+            output.table(&answer, "/partners", &columns, "")
+        }
+        StationCommand::Show { id } => {
+            let answer = client.get(&format!("/stations/{}", segment(id.as_str())))?;
+            let rows = [
+                ("station", "/id"),
+                ("name", "/name"),
+                ("state", "/state"),
+                ("small installed", "/sizes/small/installed"),
+                ("small free", "/sizes/small/free"),
+                ("medium installed", "/sizes/medium/installed"),
+                ("medium free", "/sizes/medium/free"),
+                ("large installed", "/sizes/large/installed"),
+                ("large free", "/sizes/large/free"),
+            ];
+            output.card(&answer, &rows)
+        }
+    }
+}
+
+/// `status`
+pub(super) fn status(
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let answer = place::client(common, around)?.get("/status")?;
+    output.card(
+        &answer,
+        &[
+            ("node", "/name"),
+            ("id", "/id"),
+            ("now", "/now"),
+            ("parcels", "/parcels"),
+            ("deposits", "/deposits"),
+            ("deposits under way", "/depositsUnderWay"),
+            ("deposits refused", "/depositsRefused"),
+            ("picked up", "/pickedUp"),
+            ("messages sent", "/messagesSent"),
+            ("messages waiting", "/messagesWaiting"),
+            ("events accepted", "/eventsAccepted"),
+            ("events received", "/eventsReceived"),
+            ("releases", "/releases"),
+            ("denials", "/denials"),
+            ("alerts", "/alerts"),
+        ],
+    )?;
+    let feeds = answer.pointer("/feeds").and_then(Value::as_array);
+    if output.json || feeds.is_none_or(Vec::is_empty) {
+        return Ok(());
+    }
+    output.line("")?;
+    let columns = [
+        ("feed to", "/to"),
+        ("dataset", "/dataset"),
+        ("live ready", "/live/ready"),
+        ("released", "/live/released"),
+        ("backlog ready", "/backlog/ready"),
+        ("released", "/backlog/released"),
+        ("held", "/held"),
+        ("oldest held", "/oldestHeld"),
+    ];
+    output.table(&answer, "/feeds", &columns, "")
+}
+
+/// `explain`: a denial is exit code 3.
+pub(super) fn explain(
+    arguments: &ExplainArguments,
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let mut body = json!({
+        "partner": arguments.partner,
+        "dataset": arguments.dataset,
+        "purpose": arguments.purpose,
+    });
+    if let Value::Object(members) = &mut body {
+        if let Some(waybill) = &arguments.waybill {
+            members.insert("waybill".into(), parse_waybill(waybill)?.to_text().into());
+        }
+        if let Some(form) = arguments.form {
+            members.insert("form".into(), form.as_str().into());
+        }
+        if let Some((at, zone)) = arguments.at {
+            members.insert("at".into(), at.to_rfc3339(zone).into());
+        }
+    }
+    let answer = place::client(common, around)?.post("/explain", Some(&body))?;
+    output.card(
+        &answer,
+        &[
+            ("decision", "/decision"),
+            ("reason", "/reason"),
+            ("agreement", "/agreement"),
+            ("fields", "/fields"),
+            ("form", "/form"),
+            ("under", "/under"),
+        ],
+    )?;
+    let text = |pointer| answer.pointer(pointer).and_then(Value::as_str);
+    match (text("/decision"), text("/sentence/en")) {
+        (Some("release"), _) => Ok(()),
+        (_, sentence) => Err(CliError::Denied(format!(
+            "it would be denied: {}",
+            sentence.unwrap_or("the node gave no reason; look at `--json`")
+        ))),
+    }
+}
+
+/// `key`
+pub(super) fn key(
+    command: &KeyCommand,
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let KeyCommand::Add { name, role } = command;
+    let body = json!({ "name": name, "role": role });
+    let answer = place::client(common, around)?.post("/keys", Some(&body))?;
+    if output.json {
+        return output.json(&answer);
+    }
+    let key = answer.pointer("/key").and_then(Value::as_str);
+    let key = key.ok_or_else(|| CliError::Failed("the node showed no key; try again".into()))?;
+    output.line(&format!("export {KEY_VARIABLE}={key}"))
+}

@@ -1,0 +1,604 @@
+//! Commands against a door with a made-up node, and without any node.
+
+use std::sync::{Arc, Mutex};
+
+use expect_test::{expect, expect_file};
+use interlock_core::ids::IdempotencyKey;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::identity::api_key::ApiKey;
+use crate::identity::private_file::tests::Scratch;
+use crate::local_api::{Answering, Seam, router};
+use crate::node::io::{Digest, LocalAnswer, LocalRequest, Problem};
+
+type Script = fn(&LocalRequest) -> LocalAnswer;
+
+/// A node that answers by a script.
+struct Scripted {
+    script: Script,
+    asked: Mutex<Vec<LocalRequest>>,
+}
+
+impl Seam for Scripted {
+    fn local(
+        &self,
+        _credential: Option<Digest>,
+        _idempotency: Option<(IdempotencyKey, Digest)>,
+        request: LocalRequest,
+    ) -> Answering<'_> {
+        let answer = (self.script)(&request);
+        self.asked.lock().unwrap().push(request);
+        Box::pin(async { answer })
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+/// A served node; it ends with the runtime.
+struct Served {
+    node: Arc<Scripted>,
+    url: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+fn serve(script: Script) -> Served {
+    let node = Arc::new(Scripted {
+        script,
+        asked: Mutex::default(),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = router(node.clone());
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    Served {
+        node,
+        url,
+        _runtime: runtime,
+    }
+}
+
+fn ok(body: Value) -> LocalAnswer {
+    LocalAnswer::Json { status: 200, body }
+}
+
+fn refusal(kind: &str, status: u16) -> LocalAnswer {
+    LocalAnswer::Problem(Problem {
+        kind: kind.into(),
+        status,
+        title: "no".into(),
+        detail: "do something else".into(),
+        errors: Vec::new(),
+    })
+}
+
+/// What a command did.
+struct Done {
+    code: u8,
+    out: String,
+    err: String,
+}
+
+const PROGRAMS: Programs = Programs {
+    run: |config| Err(CliError::Failed(format!("ran {}", config.participant.name))),
+    demo: |arguments, json| {
+        Err(CliError::Failed(format!(
+            "demo {:?} {:?} {} {json}",
+            arguments.parcels, arguments.until, arguments.stay
+        )))
+    },
+};
+
+fn run_in(directory: &Path, key: bool, arguments: &str) -> Done {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let key = key.then(|| ApiKey::generate(&[9; 24]).reveal().to_owned());
+    let around = Surroundings {
+        directory: directory.into(),
+        key: key.map(Zeroizing::new),
+        out: &mut out,
+        err: &mut err,
+        terminal: false,
+        programs: PROGRAMS,
+    };
+    let arguments = std::iter::once("interlock").chain(arguments.split_whitespace());
+    let code = run(arguments.map(OsString::from), around);
+    Done {
+        code,
+        out: String::from_utf8(out).unwrap(),
+        err: String::from_utf8(err).unwrap(),
+    }
+}
+
+/// Runs a command against a served node.
+fn ask(served: &Served, arguments: &str) -> Done {
+    let arguments = format!("{arguments} --url {}", served.url);
+    run_in(Path::new("."), true, &arguments)
+}
+
+/// Runs a command that must do what is asked, and gives what was printed and what the node was asked.
+#[track_caller]
+fn pass(script: Script, arguments: &str) -> (String, LocalRequest) {
+    let served = serve(script);
+    let done = ask(&served, arguments);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let request = served.node.asked.lock().unwrap().pop().unwrap();
+    (done.out, request)
+}
+
+/// The pages of help, command by command.
+fn reference() -> String {
+    fn write(command: &mut clap::Command, name: &str, out: &mut String) {
+        let name = format!("{name} {}", command.get_name());
+        let name = name.trim();
+        let help = command.render_long_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        let help = lines.join("\n");
+        out.push_str(&format!(
+            "\n## `{name}`\n\n```text\n{}\n```\n",
+            help.trim_end()
+        ));
+        for inner in command.get_subcommands_mut() {
+            if inner.get_name() != "help" {
+                write(inner, name, out);
+            }
+        }
+    }
+    let mut command = Arguments::command();
+    command.build();
+    let mut out = String::from(
+        "# Command line\n\nMade from the program's own help; a test keeps it so. Results go to \
+         standard output, everything else\nto standard error.\n",
+    );
+    write(&mut command, "", &mut out);
+    out
+}
+
+#[test]
+fn the_reference_is_the_help() {
+    expect_file!["../../../../docs/reference/cli.md"].assert_eq(&reference());
+}
+
+#[test]
+fn usage_errors_are_two_and_help_is_zero() {
+    let none = Path::new("/nonexistent");
+    for (arguments, code) in [
+        ("--help", 0),
+        ("--version", 0),
+        ("agreement --help", 0),
+        ("", 2),
+        ("fly", 2),
+        ("catalog cainiao", 2),
+        ("offer publish --dataset everything", 2),
+        ("init d --id did:web:a.example --name A --role postman", 2),
+        ("partner add --name A --role carrier", 2),
+    ] {
+        let done = run_in(none, true, arguments);
+        assert_eq!(done.code, code, "{arguments}: {}", done.err);
+        assert_eq!(done.out.is_empty(), code == 2, "{arguments}");
+        assert_eq!(done.err.is_empty(), code == 0, "{arguments}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_are_printed() {
+    let none = Path::new("/nonexistent");
+    let man = run_in(none, false, "man");
+    assert_eq!(man.code, 0);
+    assert!(man.out.contains(".TH interlock"), "{}", man.out);
+    for shell in ["bash", "zsh", "fish"] {
+        let done = run_in(none, false, &format!("completions {shell}"));
+        assert_eq!(done.code, 0);
+        assert!(done.out.contains("interlock") && done.out.contains("journal"));
+    }
+}
+
+const INIT: &str = "init node --id did:web:fengchao.example --name Fengchao --role locker-operator";
+
+#[test]
+fn init_makes_a_node_and_shows_its_key_once() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = Scratch::new("cli-init");
+    let done = run_in(&scratch.0, false, &format!("{INIT} --port 9440"));
+    assert_eq!(done.code, 0, "{}", done.err);
+    let shown = done
+        .out
+        .strip_prefix("export INTERLOCK_KEY=")
+        .unwrap()
+        .trim();
+    let key = ApiKey::parse(shown).unwrap();
+    assert!(!done.err.contains(shown));
+    let dir = scratch.0.join("node");
+    let stored = std::fs::read_to_string(dir.join(ADMIN_KEY_FILE)).unwrap();
+    assert_eq!(stored.trim(), String::from(key.hash()));
+    for file in [
+        NODE_KEY_FILE,
+        ADMIN_KEY_FILE,
+        MASTER_KEY_FILE,
+        "keys/tls.key",
+    ] {
+        let mode = std::fs::metadata(dir.join(file))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    let text = std::fs::read_to_string(dir.join("interlock.toml")).unwrap();
+    let config = Config::parse(&text).unwrap();
+    assert_eq!(config.listen.local.address.port(), 9441);
+    assert!(
+        done.err
+            .contains("interlock partner add --id did:web:fengchao.example")
+    );
+    let again = run_in(&scratch.0, false, INIT);
+    assert_eq!(again.code, 2);
+    assert!(again.err.contains("exists already"), "{}", again.err);
+    assert_eq!(
+        std::fs::read_to_string(dir.join("interlock.toml")).unwrap(),
+        text
+    );
+}
+
+#[test]
+fn init_takes_marketplaces_and_a_partner_shows_its_lines() {
+    let scratch = Scratch::new("cli-show");
+    let init = "init n --id did:web:cainiao.example --name Cainiao --role platform \
+                --marketplace taobao --json";
+    let done = run_in(&scratch.0, false, init);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let made: Value = serde_json::from_str(&done.out).unwrap();
+    let lines = run_in(&scratch.0, false, "partner show --config n/interlock.toml");
+    assert_eq!(lines.code, 0, "{}", lines.err);
+    assert!(
+        lines.out.contains(made["key"].as_str().unwrap()),
+        "{}",
+        lines.out
+    );
+    assert!(lines.out.contains("marketplaces = [\"taobao\"]"));
+    let text = std::fs::read_to_string(scratch.0.join("n/interlock.toml")).unwrap();
+    let both = format!(
+        "{text}\n{}",
+        lines.out.replace("cainiao.example", "other.example")
+    );
+    assert_eq!(Config::parse(&both).unwrap().partners.len(), 1);
+}
+
+#[test]
+fn run_and_demo_are_handed_over() {
+    let scratch = Scratch::new("cli-run");
+    run_in(&scratch.0, false, INIT);
+    let done = run_in(&scratch.0, false, "run --config node/interlock.toml");
+    assert_eq!((done.code, done.err.as_str()), (1, "error: ran Fengchao\n"));
+    let done = run_in(&scratch.0, false, "run");
+    assert_eq!(done.code, 2);
+    assert!(done.err.contains("interlock init"), "{}", done.err);
+    let done = run_in(
+        &scratch.0,
+        false,
+        "demo --parcels p.csv --until 2017-06-03 --json",
+    );
+    assert_eq!(
+        done.err,
+        "error: demo \"p.csv\" Some(\"2017-06-03\") false true\n"
+    );
+}
+
+#[test]
+fn without_node_or_key_the_remedy_is_said() {
+    let scratch = Scratch::new("cli-none");
+    let done = run_in(&scratch.0, false, "status --url http://127.0.0.1:9");
+    assert_eq!(done.code, 2);
+    assert!(done.err.contains("INTERLOCK_KEY"), "{}", done.err);
+    let done = run_in(&scratch.0, true, "status --url http://127.0.0.1:9");
+    assert_eq!(done.code, 1);
+    assert!(done.err.contains("interlock run"), "{}", done.err);
+    let done = run_in(&scratch.0, true, "status --url http://node.example");
+    assert_eq!(done.code, 2);
+    assert!(done.err.contains("in the clear"), "{}", done.err);
+    std::fs::write(scratch.0.join("key"), "il_").unwrap();
+    let open = run_in(
+        &scratch.0,
+        false,
+        "status --url http://127.0.0.1:9 --key-file key",
+    );
+    assert_eq!(open.code, 2, "others may read the file: {}", open.err);
+}
+
+#[test]
+fn check_and_journal_verify_need_no_node() {
+    let scratch = Scratch::new("cli-check");
+    run_in(&scratch.0, false, INIT);
+    let done = run_in(&scratch.0, false, "check --config node/interlock.toml");
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert!(done.out.contains("signing key"), "{}", done.out);
+    let config = scratch.0.join("node/interlock.toml");
+    let good = std::fs::read_to_string(&config).unwrap();
+    let partner = "[[partner]]\nid = \"did:web:gone.example\"\nname = \"Gone\"\nroles = [\"carrier\"]\n\
+                   exchange_url = \"http://127.0.0.1:9\"\n\
+                   key = \"z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw\"\n";
+    std::fs::write(&config, format!("{good}\n{partner}")).unwrap();
+    let done = run_in(&scratch.0, false, "check --config node/interlock.toml");
+    assert_eq!(done.code, 5, "{}", done.err);
+    std::fs::remove_file(scratch.0.join("node").join(NODE_KEY_FILE)).unwrap();
+    let done = run_in(
+        &scratch.0,
+        false,
+        "check --config node/interlock.toml --json",
+    );
+    assert_eq!(done.code, 2, "{}", done.err);
+    let value: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(value["checks"][1]["good"], false);
+    std::fs::write(&config, good.replace("[participant]", "[participent]")).unwrap();
+    let done = run_in(&scratch.0, false, "check --config node/interlock.toml");
+    assert_eq!(done.code, 2);
+    assert!(done.err.contains("`participant`"), "{}", done.err);
+}
+
+#[test]
+fn a_damaged_journal_is_four() {
+    use interlock_core::time::Timestamp;
+    use interlock_journal::disk::RealDisk;
+    use interlock_journal::journal::{Journal, NewRecord, Options};
+    let scratch = Scratch::new("cli-journal");
+    run_in(&scratch.0, false, INIT);
+    let verify = "journal verify --config node/interlock.toml";
+    assert_eq!(
+        run_in(&scratch.0, false, verify).code,
+        1,
+        "there is none yet"
+    );
+    let dir = scratch.0.join("node/data/journal");
+    let disk = Box::new(RealDisk::open(&dir).unwrap());
+    let opened = Journal::open(disk, Options::default(), &mut |_, _| {});
+    let (mut journal, _) = opened.unwrap();
+    for _ in 0..2 {
+        let record = NewRecord {
+            kind: 1,
+            partition: 0,
+            time: Timestamp::from_millis(5),
+            body: b"record",
+        };
+        journal.append_group(&[record]).unwrap();
+    }
+    drop(journal);
+    let done = run_in(&scratch.0, false, &format!("{verify} --json"));
+    assert_eq!(done.code, 0, "{}", done.err);
+    let report: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(
+        (&report["records"], &report["damage"]),
+        (&json!(2), &json!([]))
+    );
+    let segment = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let segment = segment
+        .filter(|path| path.metadata().unwrap().len() > 0)
+        .max()
+        .unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes
+        .windows(6)
+        .position(|window| window == b"record")
+        .unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let done = run_in(&scratch.0, false, verify);
+    assert_eq!(done.code, 4, "{}{}", done.out, done.err);
+    assert!(done.err.contains("restore a backup"), "{}", done.err);
+}
+
+#[test]
+fn refusals_of_the_node_have_their_exit_codes() {
+    for (script, code) in [
+        ((|_| refusal("term-ended", 403)) as Script, 3),
+        (|_| refusal("forbidden", 403), 1),
+        (|_| refusal("not-found", 404), 1),
+        (|_| refusal("invalid", 422), 2),
+        (|_| refusal("partner-unreachable", 502), 5),
+        (|_| refusal("busy", 503), 1),
+    ] {
+        let done = ask(&serve(script), "catalog did:web:sf.example");
+        assert_eq!(done.code, code, "{}", done.err);
+        assert_eq!(done.err, "error: no: do something else\n");
+        assert!(done.out.is_empty());
+    }
+}
+
+#[test]
+fn a_denial_is_three_and_says_why() {
+    let denial = |_: &LocalRequest| {
+        ok(json!({ "decision": "denial", "reason": "term-ended",
+            "sentence": { "en": "the term ended" } }))
+    };
+    let command = "explain --partner did:web:f.example --dataset locker-events \
+                   --purpose delivery-tracking --waybill SF1234567890123";
+    let done = ask(&serve(denial), command);
+    assert_eq!(
+        (done.code, done.err.as_str()),
+        (3, "error: it would be denied: the term ended\n")
+    );
+    assert!(done.out.contains("term-ended"));
+    let release = |_: &LocalRequest| ok(json!({ "decision": "release", "fields": ["step"] }));
+    let (out, request) = pass(release, command);
+    assert!(out.contains("release"));
+    assert!(matches!(request, LocalRequest::Explain(explain)
+        if explain.waybill.unwrap().carrier().as_str() == "sf"));
+}
+
+#[test]
+fn tables_and_cards() {
+    let agreements = |request: &LocalRequest| {
+        if matches!(request, LocalRequest::GetAgreements) {
+            return ok(json!({ "agreements": [{ "id": "a1",
+                "partner": "did:web:f.example", "role": "provider", "dataset": "locker-events",
+                "state": "IN_FORCE", "endsAt": "2017-07-01T00:00:00+08:00", "daysLeft": 3 }] }));
+        }
+        ok(json!({ "negotiations": [
+            { "id": "n1", "state": "FINALIZED" },
+            { "id": "n2", "state": "REQUESTED", "partner": "did:web:f.example",
+              "role": "provider", "dataset": "pre-advice", "waitsForPeople": true },
+        ] }))
+    };
+    let served = serve(agreements);
+    let done = ask(&served, "agreement list");
+    expect![[r#"
+        agreement  partner            we are    dataset        state     ends                       days
+        a1         did:web:f.example  provider  locker-events  IN_FORCE  2017-07-01T00:00:00+08:00  3
+
+        negotiation  partner            we are    dataset     state      waits for us
+        n2           did:web:f.example  provider  pre-advice  REQUESTED  yes
+    "#]]
+    .assert_eq(&done.out);
+    let done = ask(&served, "agreement list --json");
+    let value: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(value["negotiations"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_agreement_is_shown_in_plain_words_or_as_its_policy() {
+    let agreement = |request: &LocalRequest| {
+        if matches!(request, LocalRequest::GetProposals) {
+            return ok(json!({ "proposals": [] }));
+        }
+        ok(
+            json!({ "id": "urn:a", "state": "IN_FORCE", "policy": { "permission": [] },
+            "summary": { "en": "Words.", "zh": "条款。" },
+            "terms": [{ "key": "term", "class": "provider", "en": "until July", "zh": "至七月" }] }),
+        )
+    };
+    let (out, request) = pass(agreement, "agreement show urn:a");
+    assert!(matches!(request, LocalRequest::GetAgreement(id) if id.as_str() == "urn:a"));
+    assert!(
+        out.contains("Words.\n\n  until July  [enforced by the provider]\n"),
+        "{out}"
+    );
+    let (out, _) = pass(agreement, "agreement show urn:a --zh");
+    assert!(out.contains("条款。") && out.contains("至七月"), "{out}");
+    let (out, _) = pass(agreement, "agreement show urn:a --odrl");
+    assert_eq!(
+        serde_json::from_str::<Value>(&out).unwrap(),
+        json!({ "permission": [] })
+    );
+}
+
+#[test]
+fn an_offer_is_one_short_line() {
+    use interlock_core::terms::parse_policy;
+    let published = |_: &LocalRequest| ok(json!({ "terms": [] }));
+    let (out, request) = pass(
+        published,
+        "offer publish --dataset locker-events --marketplace taobao --to did:web:c.example \
+         --auto-accept --until 2030-07-01T00:00:00+08:00 --run-off P2D",
+    );
+    assert!(out.contains("`locker-events` is offered"));
+    let LocalRequest::PublishOffer(offer) = request else {
+        panic!("{request:?}");
+    };
+    assert!(offer.auto_accept);
+    assert_eq!(offer.audience[0].as_str(), "did:web:c.example");
+    let terms = parse_policy(&offer.policy, offer.dataset).unwrap();
+    assert_eq!(terms.run_off_ms, Some(2 * 86_400_000));
+    let served = serve(published);
+    let done = ask(&served, "offer publish --dataset locker-events");
+    assert_eq!(done.code, 2);
+    assert!(done.err.contains("--marketplace"), "{}", done.err);
+    assert!(served.node.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn people_decide() {
+    use crate::node::io::{AgreementChange, Decision};
+    let done = |_: &LocalRequest| ok(json!({ "id": "x" }));
+    let (_, request) = pass(done, "agreement approve n1");
+    assert!(matches!(
+        request,
+        LocalRequest::Decide {
+            decision: Decision::Approve,
+            ..
+        }
+    ));
+    let (_, request) = pass(done, "agreement reject n1 --reason no");
+    assert!(matches!(
+        request,
+        LocalRequest::Decide {
+            decision: Decision::Reject { .. },
+            ..
+        }
+    ));
+    let (_, request) = pass(done, "agreement propose did:web:sf.example o1 o2");
+    assert!(matches!(request, LocalRequest::Propose { offers, .. } if offers.len() == 2));
+    let at = "agreement terminate a1 --at 2017-07-01T00:00:00+08:00 --reason over";
+    let (_, request) = pass(done, at);
+    assert!(matches!(request, LocalRequest::ChangeAgreement {
+        change: AgreementChange::Terminate { at, .. }, .. } if at.as_millis() == 1_498_838_400_000));
+    let scratch = Scratch::new("cli-counter");
+    let policy = scratch.0.join("policy.json");
+    std::fs::write(&policy, "{\"permission\": []}").unwrap();
+    let (_, request) = pass(
+        done,
+        &format!("agreement counter n1 --policy {}", policy.display()),
+    );
+    assert!(matches!(
+        request,
+        LocalRequest::Decide {
+            decision: Decision::Counter { .. },
+            ..
+        }
+    ));
+}
+
+#[test]
+fn partners_are_added_by_flags_or_by_their_document() {
+    use crate::identity::did::DidDocument;
+    use crate::identity::keys::NodeKey;
+    use crate::identity::url::BaseUrl;
+    use interlock_core::ids::ParticipantId;
+    let done = |_: &LocalRequest| ok(json!({}));
+    let key = NodeKey::from_seed(&[3; 32]).public();
+    let flags = format!(
+        "partner add --id did:web:sf.example --name SF --role carrier --carrier sf \
+         --exchange-url https://node.sf.example --key {}",
+        key.to_hex()
+    );
+    let scratch = Scratch::new("cli-did");
+    let file = scratch.0.join("did.json");
+    let id = ParticipantId::parse("did:web:sf.example").unwrap();
+    let url = BaseUrl::parse("https://node.sf.example").unwrap();
+    let document = DidDocument::of_node(&id, key, &url).to_json();
+    std::fs::write(&file, document.to_string()).unwrap();
+    let by_document = format!(
+        "partner add --name SF --role carrier --carrier sf --did-document {}",
+        file.display()
+    );
+    for command in [flags, by_document] {
+        let (_, request) = pass(done, &command);
+        assert!(matches!(request, LocalRequest::AddPartner(partner)
+            if partner.key == key && partner.id == id && partner.exchange_url == url
+                && partner.carriers[0].as_str() == "sf"));
+    }
+}
+
+#[test]
+fn a_key_is_shown_in_the_form_of_the_environment() {
+    let added = |_: &LocalRequest| LocalAnswer::Json {
+        status: 201,
+        body: json!({}),
+    };
+    let (out, _) = pass(added, "key add --name cabinet --role cabinet");
+    assert_eq!(
+        out,
+        format!("export INTERLOCK_KEY=il_{}\n", "07".repeat(24))
+    );
+    let done = ask(&serve(added), "key add --name cabinet --role king");
+    assert_eq!(done.code, 2);
+    assert!(done.err.contains("/role: "), "{}", done.err);
+}

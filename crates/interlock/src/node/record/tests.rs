@@ -1,0 +1,391 @@
+//! Golden bytes of every record: what a journal holds today must be read by every later version.
+
+use std::fmt::Write as _;
+
+use interlock_core::agreement::{AgreementFacts, AgreementState, Assurance};
+use interlock_core::contact::ContactForm;
+use interlock_core::dataset::Dataset;
+use interlock_core::event::{ParcelEvent, Place, Step};
+use interlock_core::ids::{
+    DepositId, IdempotencyKey, Marketplace, MerchantId, MessageId, ParcelId, ParticipantId,
+    RequestId, StationId, WireId,
+};
+use interlock_core::locker::{Input, LockerRules, Stay};
+use interlock_core::negotiation::{NegotiationState, Party};
+use interlock_core::parcel::{Consent, Generation, Preference, SizeClass};
+use interlock_core::station::{
+    Capacity, CompartmentNo, Position, Station, StationName, StationState,
+};
+use interlock_core::terms::{Backlog, Field, Purpose, Terms};
+use interlock_core::time::{Timestamp, Zone};
+use interlock_core::transfer::TransferState;
+use interlock_core::waybill::Waybill;
+
+use super::*;
+use crate::identity::keys::NodeKey;
+use crate::identity::partner::{Partner, Role as ParticipantRole};
+use crate::identity::url::BaseUrl;
+use crate::node::agreements::{
+    Agreement, Cooperation, HistoryEntry, Negotiation, Offer, Outgoing, Transfer,
+};
+
+const AT: Timestamp = Timestamp::from_millis(1_496_246_400_000);
+
+fn wire(text: &str) -> WireId {
+    WireId::parse(text).unwrap()
+}
+
+fn who(name: &str) -> ParticipantId {
+    ParticipantId::parse(&format!("did:web:{name}.example")).unwrap()
+}
+
+fn sealed() -> Sealed {
+    Sealed {
+        day: 17_318,
+        slot: 7,
+        nonce: [3; 12],
+        ciphertext: Blob(vec![1, 2, 3]),
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        dataset: Dataset::LockerEvents,
+        from: AT,
+        until: AT.plus_ms(86_400_000),
+        zone: Zone::CHINA,
+        purposes: [Purpose::DeliveryTracking].into(),
+        marketplaces: [Marketplace::parse("taobao").unwrap()].into(),
+        fields: [Field::Waybill, Field::Step].into(),
+        contact_forms: [].into(),
+        quota_per_day: None,
+        quota_per_parcel: None,
+        evidence: [].into(),
+        notifier: None,
+        run_off_ms: Some(604_800_000),
+        backlog: Some(Backlog::Hold),
+        covers_from: None,
+        delete_after_ms: None,
+        reciprocate: false,
+        no_redisclosure: true,
+    }
+}
+
+fn history() -> Vec<HistoryEntry> {
+    vec![HistoryEntry {
+        at: AT,
+        by: "admin".into(),
+        what: "approved".into(),
+    }]
+}
+
+fn unsent() -> Option<Outgoing> {
+    Some(Outgoing {
+        path: "/negotiations/request".into(),
+        body: "{}".into(),
+    })
+}
+
+fn reserved() -> Stay {
+    let compartment = CompartmentNo::new(12).unwrap();
+    Stay::arrive()
+        .apply(&Input::Reserve { compartment }, AT, &LockerRules::default())
+        .unwrap()
+        .0
+}
+
+fn of_agreements() -> Vec<Record> {
+    let partner = Partner {
+        id: who("fengchao"),
+        name: "Fengchao".into(),
+        roles: vec![ParticipantRole::LockerOperator],
+        exchange_url: BaseUrl::parse("https://node.fengchao.example").unwrap(),
+        key: NodeKey::from_seed(&[1; 32]).public(),
+        marketplaces: Vec::new(),
+        carriers: Vec::new(),
+        certificate_pin: None,
+    };
+    vec![
+        Record::Partner(Box::new(partner)),
+        Record::PartnerRemoved(who("fengchao")),
+        Record::ApiKey {
+            name: "admin".into(),
+            role: crate::node::io::Role::Admin,
+            digest: [9; 32],
+        },
+        Record::Offer(Box::new(Offer {
+            id: wire("urn:offer"),
+            terms: terms(),
+            audience: vec![who("sf")],
+            auto_accept: true,
+        })),
+        Record::OfferWithdrawn(wire("urn:offer")),
+        Record::Negotiation(Box::new(Negotiation {
+            id: wire("urn:n"),
+            peer_id: None,
+            peer: who("sf"),
+            party: Party::Consumer,
+            state: NegotiationState::Requested,
+            offer: wire("urn:offer"),
+            terms: terms(),
+            terms_before: None,
+            agreement: None,
+            cooperation: wire("urn:c"),
+            waits_for_people: false,
+            unsent: unsent(),
+            taken: None,
+            history: history(),
+        })),
+        Record::Agreement(Box::new(Agreement {
+            id: wire("urn:a"),
+            provider: who("sf"),
+            consumer: who("cainiao"),
+            terms: terms(),
+            policy_hash: [4; 32],
+            cooperation: wire("urn:c"),
+            finalized_at: AT,
+            facts: AgreementFacts::finalized(Assurance::Signed),
+            suspended_by: None,
+            superseded_by: None,
+            unsent_notice: None,
+            state: AgreementState::Finalized,
+            history: history(),
+        })),
+        Record::AgreementState {
+            agreement: wire("urn:a"),
+            state: AgreementState::InForce,
+        },
+        Record::Transfer(Box::new(Transfer {
+            id: wire("urn:t"),
+            peer_id: Some(wire("urn:p")),
+            peer: who("sf"),
+            party: Party::Consumer,
+            agreement: wire("urn:a"),
+            state: TransferState::Started,
+            unsent: None,
+            taken: None,
+        })),
+        Record::Cooperation(Box::new(Cooperation {
+            id: wire("urn:c"),
+            peer: who("sf"),
+            manifest: Some(b"{}".to_vec()),
+            our_signature: None,
+            their_signature: None,
+            refused: None,
+        })),
+    ]
+}
+
+fn of_parcels() -> Vec<Record> {
+    let parcel = ParcelId::from_bytes([1; 16]);
+    let deposit = DepositId::from_bytes([2; 16]);
+    let event = ParcelEvent {
+        number: 1,
+        step: Step::Deposited,
+        at: AT,
+        zone: Zone::CHINA,
+        place: Some(Place::Station(StationId::parse("FC0001").unwrap())),
+    };
+    vec![
+        Record::Parcel(Box::new(ParcelRecord {
+            id: parcel,
+            waybill: Waybill::parse("sf", "SF1234567890123").unwrap(),
+            generation: Generation::FIRST,
+            issued_at: AT,
+            source: None,
+            marketplace: Some(Marketplace::parse("taobao").unwrap()),
+            merchant: Some(MerchantId::parse("m1").unwrap()),
+            owner: Some(who("cainiao")),
+            claim: None,
+            size_class: Some(SizeClass::Small),
+            consent: Consent::Given,
+            preference: Preference::default(),
+            recipient: Some(sealed()),
+            lockers: vec![who("fengchao")],
+        })),
+        Record::Claimed {
+            parcel,
+            claimant: who("cainiao"),
+            token: [5; 16],
+        },
+        Record::Event(EventRecord {
+            parcel,
+            event: event.clone(),
+            digest: [6; 32],
+        }),
+        Record::Station(Box::new(Station {
+            id: StationId::parse("FC0001").unwrap(),
+            name: StationName::parse("Gate 1").unwrap(),
+            position: Position::new(120_000_000, 30_000_000).unwrap(),
+            state: StationState::Operating,
+            capacity: Capacity::new(20, 10, 5).unwrap(),
+        })),
+        Record::Deposit(Box::new(DepositRecord {
+            id: deposit,
+            parcel,
+            station: StationId::parse("FC0001").unwrap(),
+            compartment: CompartmentNo::new(12).unwrap(),
+            size_class: SizeClass::Small,
+            courier: sealed(),
+            code: sealed(),
+            contact: None,
+            stay: reserved(),
+        })),
+        Record::Stay {
+            deposit,
+            stay: reserved(),
+            compartment: CompartmentChange::Occupied,
+        },
+        Record::Notifier {
+            deposit,
+            teller: Teller::Us,
+        },
+        Record::Message {
+            id: MessageId::from_bytes([7; 16]),
+            parcel,
+            kind: MessageKind::Deposited,
+        },
+        Record::MessageDone {
+            id: MessageId::from_bytes([7; 16]),
+            outcome: MessageOutcome::Delivered,
+        },
+        Record::Keyed {
+            caller: [9; 32],
+            key: IdempotencyKey::parse("k1").unwrap(),
+            body: [8; 32],
+            effect: KeyedEffect::Deposit(deposit),
+        },
+        Record::Alert {
+            kind: AlertKind::RecipientNotTold,
+            parcel: Some(parcel),
+            partner: None,
+            detail: "why".into(),
+        },
+        Record::ContactDeleted { parcel },
+    ]
+}
+
+fn of_exchange() -> Vec<Record> {
+    let parcel = ParcelId::from_bytes([1; 16]);
+    let deposit = DepositId::from_bytes([2; 16]);
+    let request_id = RequestId::from_bytes([3; 16]);
+    let leaf = Blob(vec![1, 2]);
+    let to = who("fengchao");
+    let agreement = wire("urn:a");
+    vec![
+        Record::LookupAsked(Box::new(LookupAsked {
+            to: to.clone(),
+            agreement: agreement.clone(),
+            request_id,
+            purpose: "pickup-notification".into(),
+            items: vec![(deposit, request_id, AT)],
+            leaf: leaf.clone(),
+        })),
+        Record::LookupAnswered {
+            from: to.clone(),
+            request_id,
+            outcomes: vec![
+                ContactOutcome::Granted {
+                    form: ContactForm::Virtual,
+                    contact: sealed(),
+                },
+                ContactOutcome::Denied {
+                    reason: "term-ended".into(),
+                },
+            ],
+        },
+        Record::BatchReleased(Box::new(BatchReleased {
+            to: to.clone(),
+            dataset: Dataset::LockerEvents,
+            lane: Lane::Backlog,
+            agreement: agreement.clone(),
+            first: 300,
+            taken: 2,
+            withheld: vec![1],
+            salts: vec![request_id],
+            leaf: leaf.clone(),
+        })),
+        Record::LookupReleased(Box::new(LookupReleased {
+            to: to.clone(),
+            agreement,
+            request_id,
+            purpose: "pickup-notification".into(),
+            day: 17_318,
+            outcomes: vec![
+                LookupDecision::Released {
+                    parcel,
+                    form: ContactForm::Virtual,
+                    lease: Some(("000123".into(), AT)),
+                },
+                LookupDecision::Denied {
+                    reason: "out-of-scope".into(),
+                },
+            ],
+            leaves: vec![leaf.clone()],
+        })),
+        Record::Denied {
+            to: to.clone(),
+            dataset: Dataset::LockerEvents,
+            reason: "term-ended".into(),
+            leaf: leaf.clone(),
+        },
+        Record::Mirrored {
+            from: to.clone(),
+            first: 9,
+            leaves: vec![leaf.clone()],
+            checkpoint: "note".into(),
+        },
+        Record::Leaf {
+            to: to.clone(),
+            leaf,
+        },
+        Record::Receipted {
+            from: to.clone(),
+            dataset: Dataset::LockerEvents,
+            lane: Lane::Live,
+            next: 7,
+        },
+        Record::BatchReceived(Box::new(BatchReceived {
+            from: to,
+            dataset: Dataset::PickupCode,
+            lane: Lane::Live,
+            next: 7,
+            items: vec![
+                ReceivedItem::Advice(parcel),
+                ReceivedItem::Code {
+                    parcel,
+                    code: sealed(),
+                },
+            ],
+        })),
+    ]
+}
+
+fn all() -> Vec<Record> {
+    [of_agreements(), of_parcels(), of_exchange()].concat()
+}
+
+#[test]
+fn every_record_reads_back() {
+    for record in all() {
+        let bytes = postcard::to_allocvec(&record).unwrap();
+        assert_eq!(postcard::from_bytes::<Record>(&bytes).unwrap(), record);
+    }
+}
+
+#[test]
+fn every_variant_has_golden_bytes() {
+    let mut variants = std::collections::BTreeSet::new();
+    let mut text = String::new();
+    for record in all() {
+        let bytes = postcard::to_allocvec(&record).unwrap();
+        variants.insert(bytes[0]);
+        for byte in bytes {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        text.push('\n');
+    }
+    assert_eq!(variants.len(), 31, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&30), "variants are added at the end");
+    expect_test::expect_file!["golden.txt"].assert_eq(&text);
+}
