@@ -67,6 +67,8 @@ impl Logs {
         };
         match record {
             Record::LookupAsked(asked) => write(&asked.to, &asked.leaf),
+            // A batch in which everything was withheld has no leaf.
+            Record::BatchReleased(batch) if batch.salts.is_empty() => {}
             Record::BatchReleased(batch) => write(&batch.to, &batch.leaf),
             Record::LookupReleased(lookup) => {
                 lookup.leaves.iter().for_each(|leaf| write(&lookup.to, leaf));

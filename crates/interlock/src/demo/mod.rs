@@ -23,6 +23,7 @@ mod stay;
 mod streets;
 mod text;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -59,9 +60,9 @@ pub enum Source {
 
 impl Source {
     /// A number, or else a file.
-    pub fn parse(text: &str) -> Self {
-        text.parse()
-            .map_or_else(|_| Self::File(text.into()), Self::Generated)
+    pub fn parse(text: &OsStr) -> Self {
+        let number = text.to_str().and_then(|text| text.parse().ok());
+        number.map_or_else(|| Self::File(text.into()), Self::Generated)
     }
 }
 
