@@ -74,7 +74,7 @@ language = "en"
 [locker]
 pickup_hours = 48
 [limits]
-body_bytes_max = 0x10_0000
+poll_wait_ms = 0x10_0000
 {PARTNER}certificate_pin = "sha256:{pin}"
 static_token_file = "kit.token"
 [[offer]]
@@ -111,7 +111,7 @@ permission = [{{ action = "use", n = 5, x = 1.5, until = 2017-06-01T00:00:00+08:
     assert_eq!(gateway.secret, SecretSource::Env("GATEWAY_SECRET".into()));
     assert_eq!(config.notify.language, Language::En);
     assert_eq!(config.locker.pickup_hours, 48);
-    assert_eq!(config.limits.body_bytes_max, 1_048_576);
+    assert_eq!(config.limits.poll_wait_ms, 1_048_576);
     let partner = &config.partners[0];
     assert_eq!(partner.partner.roles, [Role::Platform]);
     assert_eq!(
@@ -213,12 +213,12 @@ fn an_empty_file_says_what_is_needed() {
 #[test]
 fn unknown_keys_name_the_nearest() {
     check_added(
-        "[listen]\nexchang = \"x\"\nzone = \"Z\"\n[lissten]\n[limits]\nbody_max = 1\n[[partners]]\n[[offer]]\nautoaccept = true\n",
+        "[listen]\nexchang = \"x\"\nzone = \"Z\"\n[lissten]\n[limits]\npoll_wait = 1\n[[partners]]\n[[offer]]\nautoaccept = true\n",
         expect![[r#"
             line 7: `exchang` is no key of `[listen]`; did you mean `exchange`?
             line 8: `zone` is no key of `[listen]`; it belongs to `[participant]`
             line 9: `lissten` is no key of the file; did you mean `listen`?
-            line 11: `body_max` is no key of `[limits]`; did you mean `body_bytes_max`?
+            line 11: `poll_wait` is no key of `[limits]`; did you mean `poll_wait_ms`?
             line 12: `partners` is no key of the file; did you mean `partner`?
             line 13: `[[offer]]` has no `id`; write an id of your own, such as `id = "locker-events-2017"`
             line 13: `[[offer]]` has no `dataset`; write what is offered, such as `dataset = "locker-events"`
@@ -278,12 +278,11 @@ allow_plain_http_beyond_loopback = "true"
 [notify]
 language = "de"
 [locker]
-pickup_hours = 0
-code_tries_max = -1
-lockout_minutes = 1.5
+pickup_hours = -1
+reservation_minutes = 1.5
 [limits]
 clock_leeway_ms = 5001
-body_bytes_max = 99999999999999999999
+poll_wait_ms = 99999999999999999999
 "#,
         expect![[r#"
             line 2: `id`: `fengchao` is no participant id: write a DID such as `did:web:fengchao.example`
@@ -300,11 +299,10 @@ body_bytes_max = 99999999999999999999
             line 13: `exchange_url`: `node.example` is no base address; write `https://host`, `https://host:port` or with a path, without user, query and fragment
             line 14: `allow_plain_http_beyond_loopback` is a string; write `true` or `false`
             line 16: `language`: `de` is no language of messages; write `zh` or `en`
-            line 18: `pickup_hours`: `0` is out of range; write a whole number from 1 to 720
-            line 19: `code_tries_max`: `-1` is out of range; write a whole number from 1 to 20
-            line 20: `lockout_minutes` is a number with a fraction; write a whole number from 1 to 1440
-            line 22: `clock_leeway_ms`: `5001` is out of range; write a whole number from 0 to 5000
-            line 23: `body_bytes_max`: `99999999999999999999` is out of range; write a whole number from 65536 to 67108864
+            line 18: `pickup_hours`: `-1` is out of range; write a whole number from 1 to 168
+            line 19: `reservation_minutes` is a number with a fraction; write a whole number from 1 to 15
+            line 21: `clock_leeway_ms`: `5001` is out of range; write a whole number from 0 to 5000
+            line 22: `poll_wait_ms`: `99999999999999999999` is out of range; write a whole number from 1000 to 86400000
         "#]],
     );
 }

@@ -225,6 +225,9 @@ impl Node {
         poll: &Parked,
         agreement: &Agreement,
     ) -> Result<Option<Outstanding>, Problem> {
+        if self.is_followed(&turn.now, agreement) {
+            return Ok(None);
+        }
         let scan = self.scan(&turn.now, poll, agreement);
         if scan.taken > 0 {
             let salts: Vec<RequestId> = scan.granted.iter().map(|_| turn.random_id()).collect();
@@ -302,6 +305,38 @@ impl Node {
             scan.taken += 1;
         }
         scan
+    }
+
+    /// Whether an agreement in run-off has another one in force beside it, under which its feed goes on:
+    /// a poll by the older transfer takes nothing from the queue then.
+    fn is_followed(&self, now: &ClockInterval, agreement: &Agreement) -> bool {
+        agreement.state_at(now) == AgreementState::RunOff
+            && self
+                .state
+                .book
+                .between(
+                    &agreement.provider,
+                    &agreement.consumer,
+                    agreement.terms.dataset,
+                )
+                .any(|other| other.state_at(now) == AgreementState::InForce)
+    }
+
+    /// Answers polls that wait by other transfers of the feed of `transfer`: its consumer has taken it up
+    /// and polls by it from now on.
+    pub(super) fn hand_over_polls(&mut self, turn: &mut Turn<'_>, transfer: &WireId) {
+        let Some(started) = self.state.book.transfers.get(transfer) else {
+            return;
+        };
+        let (peer, dataset) = (started.peer.clone(), self.dataset_of(transfer));
+        for poll in std::mem::take(&mut self.live.parked) {
+            let same_feed = poll.from == peer && self.dataset_of(&poll.transfer) == dataset;
+            if same_feed && poll.transfer != *transfer {
+                self.answer_empty(turn, &poll);
+            } else {
+                self.live.parked.push(poll);
+            }
+        }
     }
 
     /// Why an agreement releases nothing at all now, if so. In run-off single parcels are decided.

@@ -360,7 +360,12 @@ impl Node {
                 }
                 self.live.tries.remove(&timer);
                 transfer.unsent = None;
+                let ours = transfer.party == Party::Provider;
+                let started = ours && transfer.state == TransferState::Started;
                 self.record(turn, Record::Transfer(Box::new(transfer)));
+                if started {
+                    self.hand_over_polls(turn, id);
+                }
             }
             Verdict::Refused(reason) if current => {
                 tracing::warn!(transfer = %id, peer = %transfer.peer, reason, "a transfer was refused");

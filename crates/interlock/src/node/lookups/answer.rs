@@ -236,7 +236,8 @@ impl Node {
             marketplace: parcel.marketplace.as_ref(),
             fields: &[Field::Contact],
             form: asking.request.form,
-            arose_at: parcel.registered_at,
+            // A contact is asked for now, whenever its parcel was announced.
+            arose_at: turn.at(),
             qualified_at: Some(parcel.registered_at),
         };
         let evidence = EvidenceSeen {

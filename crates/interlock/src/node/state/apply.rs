@@ -196,6 +196,11 @@ impl State {
         }
         let (consumer, dataset) = (agreement.consumer.clone(), agreement.terms.dataset);
         let covers_from = agreement.terms.coverage_start();
+        // What is ready may leave under it, so that the end of another takes nothing back.
+        let another_in_force = self
+            .book
+            .between(&self.me, &consumer, dataset)
+            .any(|other| &other.id != id && other.state == AgreementState::InForce);
         let feed = self
             .channel_mut(&consumer)
             .outbound
@@ -208,8 +213,12 @@ impl State {
                     self.show_all_stations(at, &consumer);
                 }
             }
-            AgreementState::Ended | AgreementState::Superseded => feed.withdraw(),
-            AgreementState::Finalized
+            AgreementState::Ended | AgreementState::Superseded if !another_in_force => {
+                feed.withdraw();
+            }
+            AgreementState::Ended
+            | AgreementState::Superseded
+            | AgreementState::Finalized
             | AgreementState::Signed
             | AgreementState::Suspended
             | AgreementState::RunOff => {}

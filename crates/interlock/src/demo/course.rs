@@ -1,0 +1,120 @@
+//! The course of the demo, from the first agreement to the last pick-up.
+//!
+//! INVARIANT: the clock moves only while nothing is under way, so that what is counted at an instant is
+//! all that had happened by then. It prints nothing.
+
+use std::sync::Arc;
+
+use interlock_core::time::{DAY_MS, Timestamp};
+
+use super::count::Figures;
+use super::deal::{Chapter, MIDNIGHT, TRUCE, conclude};
+use super::error::DemoError;
+use super::look::look;
+use super::network::Network;
+use super::parcels::{DemoParcel, stations};
+use super::plan::{LOOK, Plan, day_start};
+use super::progress::Progress;
+use super::report::{Day, Notes};
+use super::streets::Streets;
+
+/// Messages shown of the outbox: so many before and after the midnight.
+const OUTBOX_SHOWN: usize = 3;
+
+/// The demo under way.
+pub struct Course<'a> {
+    network: &'a Network,
+    parcels: Arc<Vec<DemoParcel>>,
+    progress: Progress,
+    notes: Notes,
+    day: Timestamp,
+    before: Figures,
+}
+
+impl<'a> Course<'a> {
+    /// Nothing has happened yet.
+    pub fn new(network: &'a Network, parcels: Arc<Vec<DemoParcel>>, progress: Progress) -> Self {
+        Self {
+            network,
+            parcels,
+            progress,
+            notes: Notes::default(),
+            day: day_start(network.now()),
+            before: Figures::default(),
+        }
+    }
+
+    /// Lives through a plan; the last figures, and what was noted on the way.
+    ///
+    /// # Errors
+    /// [`DemoError`] if a node does not do its part.
+    pub async fn run(mut self, plan: Plan) -> Result<(Figures, Notes), DemoError> {
+        let network = self.network;
+        let instants = plan.instants.clone();
+        self.progress.say("agreements are negotiated and signed");
+        conclude(network, Chapter::Opening, self.day).await?;
+        let mut streets = Streets::new(network, self.parcels.clone(), plan);
+        streets.put_stations(&stations(&self.parcels)).await?;
+        network.rest().await?;
+        for (done, now) in instants.iter().enumerate() {
+            self.progress.day(*now, done, instants.len());
+            self.turn_page(*now).await?;
+            network.advance(*now).await?;
+            streets.step(*now).await?;
+            if *now == LOOK {
+                self.notes.sights = look(network, &streets, &self.parcels).await?;
+            }
+            if *now == TRUCE {
+                self.truce().await?;
+            }
+        }
+        self.close_day().await?;
+        self.notes.outbox = excerpt(network);
+        let around =
+            |at: Timestamp| at >= MIDNIGHT.plus_ms(-DAY_MS) && at < MIDNIGHT.plus_ms(DAY_MS);
+        let rounds = streets.rounds.iter().copied();
+        self.notes.rounds = rounds.filter(|round| around(round.at)).collect();
+        Ok((self.before, self.notes))
+    }
+
+    /// Closes the days that are over at `now`, which has not come yet.
+    async fn turn_page(&mut self, now: Timestamp) -> Result<(), DemoError> {
+        while day_start(now) > self.day {
+            self.close_day().await?;
+            self.day = self.day.plus_ms(DAY_MS);
+        }
+        Ok(())
+    }
+
+    async fn close_day(&mut self) -> Result<(), DemoError> {
+        let now = Figures::count(self.network).await?;
+        let lost = now.events_lost();
+        self.notes
+            .days
+            .push(Day::new(self.day, now.since(&self.before), lost));
+        self.before = now;
+        Ok(())
+    }
+
+    /// The temporary agreement, and what waited for it.
+    async fn truce(&mut self) -> Result<(), DemoError> {
+        let before = Figures::count(self.network).await?;
+        conclude(self.network, Chapter::Truce, TRUCE).await?;
+        self.network.rest().await?;
+        let after = Figures::count(self.network).await?;
+        self.notes.held_at_cut = before.events_held;
+        self.notes.drained = after.drained - before.drained;
+        Ok(())
+    }
+}
+
+/// The last messages before the midnight and the first after it.
+fn excerpt(network: &Network) -> Vec<(Timestamp, String, String, String)> {
+    let all = network.gateway.since(0);
+    let cut = all.iter().take_while(|sms| sms.at < MIDNIGHT).count();
+    all.into_iter()
+        .skip(cut.saturating_sub(OUTBOX_SHOWN))
+        .take(2 * OUTBOX_SHOWN)
+        .map(|sms| (sms.at, sms.to, sms.zh, sms.en))
+        .collect()
+}

@@ -1,0 +1,233 @@
+//! The report of a demo: the figures that are printed and handed to programs.
+//!
+//! INVARIANT: the keys of the JSON object are those of the project's surface and stay as they are. It
+//! only arranges what was counted.
+
+use std::collections::BTreeMap;
+
+use interlock_core::time::{Timestamp, Zone};
+use serde::Serialize;
+
+use super::audit::Audit;
+use super::count::Figures;
+use super::look::Sight;
+use super::streets::Round;
+
+/// What a demo has shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Parcels at their owners.
+    pub parcels: u64,
+    /// Deposits in lockers, door closed.
+    pub deposits: u64,
+    /// Messages that the gateway took.
+    pub messages_sent: u64,
+    /// Messages beyond the first about one deposit.
+    pub messages_duplicate: u64,
+    /// Events accepted at their sources: carriers and lockers.
+    pub events_accepted: u64,
+    /// Events that their owners hold.
+    pub events_delivered: u64,
+    /// Events that their owners should hold and that wait nowhere.
+    pub events_lost: u64,
+    /// Events delivered more than once.
+    pub events_duplicate: u64,
+    /// Events delivered behind a later one of the same parcel.
+    pub events_out_of_order: u64,
+    /// Items released between participants.
+    pub releases: u64,
+    /// Denials between participants, by reason.
+    pub denials: BTreeMap<String, u64>,
+    /// Deposits that were refused because nobody could tell the recipient, by reason.
+    pub deposits_refused: BTreeMap<String, u64>,
+    /// Parcels picked up from lockers.
+    pub picked_up: u64,
+    /// Events that waited at their sources when the temporary agreement was proposed.
+    pub held_at_cut: u64,
+    /// Of these, events that arrived under it.
+    pub drained: u64,
+    /// Events that wait at the end because no agreement covers them.
+    pub held_at_end: u64,
+    /// By participant, parcels in its store that it must not know of.
+    pub rival_parcels_seen: BTreeMap<&'static str, u64>,
+    /// One object a day.
+    pub days: Vec<Day>,
+    /// Agreements on record, each at two participants.
+    pub agreements: u64,
+    /// The evidence of all pairs, verified offline.
+    pub evidence: Evidence,
+    /// How long it took, by the machine's clock.
+    pub duration_ms: u64,
+    /// What people saw at 08:00 on 1 June.
+    #[serde(skip)]
+    pub sights: Vec<Sight>,
+    /// What couriers were told of their rounds on 31 May and 1 June.
+    #[serde(skip)]
+    pub rounds: Vec<Round>,
+    /// Some messages of the outbox, masked.
+    #[serde(skip)]
+    pub outbox: Vec<(Timestamp, String, String, String)>,
+    /// What is wrong with the evidence, if anything.
+    #[serde(skip)]
+    pub findings: Vec<String>,
+    /// Whether the parcels were read from a file.
+    #[serde(skip)]
+    pub recorded: bool,
+}
+
+/// The evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// Pairs of participants with logs.
+    pub pairs: u64,
+    /// Leaves in all logs.
+    pub leaves: u64,
+    /// Whether both copies of each log are what was signed.
+    pub verified: bool,
+}
+
+/// One day: what happened on it, and what waited at its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Day {
+    /// The day in China Standard Time, `2017-06-01`.
+    pub day: String,
+    /// Parcels announced.
+    pub parcels: u64,
+    /// Deposits.
+    pub deposits: u64,
+    /// Deposits refused.
+    pub deposits_refused: u64,
+    /// Messages sent.
+    pub messages_sent: u64,
+    /// Messages beyond the first about one deposit.
+    pub messages_duplicate: u64,
+    /// Parcels picked up.
+    pub picked_up: u64,
+    /// Events accepted.
+    pub events_accepted: u64,
+    /// Events delivered.
+    pub events_delivered: u64,
+    /// Events lost, since the beginning.
+    pub events_lost: u64,
+    /// Events delivered twice.
+    pub events_duplicate: u64,
+    /// Events delivered out of order.
+    pub events_out_of_order: u64,
+    /// Items released.
+    pub releases: u64,
+    /// Denials by reason.
+    pub denials: BTreeMap<String, u64>,
+    /// Events that wait because no agreement covers them.
+    pub held: u64,
+}
+
+impl Day {
+    /// A day from what was counted on it; `lost` is counted since the beginning.
+    pub fn new(at: Timestamp, on_it: Figures, lost: u64) -> Self {
+        Self {
+            day: date(at),
+            parcels: on_it.parcels,
+            deposits: on_it.deposits,
+            deposits_refused: on_it.refused.values().sum(),
+            messages_sent: on_it.messages_sent,
+            messages_duplicate: on_it.messages_duplicate,
+            picked_up: on_it.picked_up,
+            events_accepted: on_it.events_accepted,
+            events_delivered: on_it.events_delivered,
+            events_lost: lost,
+            events_duplicate: on_it.events_duplicate,
+            events_out_of_order: on_it.events_out_of_order,
+            releases: on_it.releases,
+            denials: on_it.denials,
+            held: on_it.events_held,
+        }
+    }
+}
+
+/// What the course of the demo noted beside its figures.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// See [`Report::held_at_cut`].
+    pub held_at_cut: u64,
+    /// See [`Report::drained`].
+    pub drained: u64,
+    /// Days.
+    pub days: Vec<Day>,
+    /// What people saw.
+    pub sights: Vec<Sight>,
+    /// Rounds around the midnight.
+    pub rounds: Vec<Round>,
+    /// Some messages.
+    pub outbox: Vec<(Timestamp, String, String, String)>,
+    /// Whether the parcels were read from a file.
+    pub recorded: bool,
+}
+
+impl Report {
+    /// Arranges what was counted.
+    pub fn new(figures: Figures, notes: Notes, audit: Audit, duration_ms: u64) -> Self {
+        let lost = figures.events_lost();
+        let rivals = audit.rivals.iter();
+        Self {
+            parcels: figures.parcels,
+            deposits: figures.deposits,
+            messages_sent: figures.messages_sent,
+            messages_duplicate: figures.messages_duplicate,
+            events_accepted: figures.events_accepted,
+            events_delivered: figures.events_delivered,
+            events_lost: lost,
+            events_duplicate: figures.events_duplicate,
+            events_out_of_order: figures.events_out_of_order,
+            releases: figures.releases,
+            denials: figures.denials,
+            deposits_refused: figures.refused,
+            picked_up: figures.picked_up,
+            held_at_cut: notes.held_at_cut,
+            drained: notes.drained,
+            held_at_end: figures.events_held,
+            rival_parcels_seen: rivals.map(|(who, count)| (who.key(), *count)).collect(),
+            days: notes.days,
+            agreements: audit.agreements.len() as u64,
+            evidence: Evidence {
+                pairs: audit.pairs,
+                leaves: audit.leaves,
+                verified: audit.verified,
+            },
+            duration_ms,
+            sights: notes.sights,
+            rounds: notes.rounds,
+            outbox: notes.outbox,
+            findings: audit.findings,
+            recorded: notes.recorded,
+        }
+    }
+
+    /// Whether everything that the demo promises holds: nothing lost, repeated, out of order or seen by
+    /// a rival, and evidence that verifies.
+    pub fn holds(&self) -> bool {
+        let bad = self.events_lost
+            + self.events_duplicate
+            + self.events_out_of_order
+            + self.messages_duplicate
+            + self.rival_parcels_seen.values().sum::<u64>();
+        bad == 0 && self.messages_sent == self.deposits && self.evidence.verified
+    }
+
+    /// Pages that were looked at: what they are, and where.
+    pub fn links(&self) -> Vec<(String, String)> {
+        let sights = self.sights.iter();
+        sights.map(|s| (s.who.clone(), s.url.clone())).collect()
+    }
+}
+
+/// `2017-06-01`, in China Standard Time.
+pub fn date(at: Timestamp) -> String {
+    let text = at.to_rfc3339(Zone::CHINA);
+    text.get(..10).unwrap_or(&text).to_owned()
+}
+
+/// `1 June 08:00`-like: `06-01 08:00`, in China Standard Time.
+pub fn clock(at: Timestamp) -> String {
+    let text = at.to_rfc3339(Zone::CHINA);
+    text.get(5..16).unwrap_or(&text).replace('T', " ")
+}
