@@ -1,0 +1,3 @@
+//! Whole nodes, from the outside.
+
+mod demo;
