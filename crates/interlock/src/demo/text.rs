@@ -104,13 +104,7 @@ fn parcels(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
 
 fn midnight(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     heading(out, paint, 3, "1 June 2017, 00:00: the term ends")?;
-    let mut table = Table::new(&[
-        "day",
-        "released",
-        "denied",
-        "held at its owner",
-        "refused",
-    ]);
+    let mut table = Table::new(&["day", "released", "denied", "held at its owner", "refused"]);
     for day in report.days.iter().filter(|day| is_around(day)) {
         table.row(&[
             day.day.clone(),

@@ -47,7 +47,9 @@ impl Write for Log {
 }
 
 fn contains(haystack: &[u8], needle: &str) -> bool {
-    haystack.windows(needle.len()).any(|w| w == needle.as_bytes())
+    haystack
+        .windows(needle.len())
+        .any(|w| w == needle.as_bytes())
 }
 
 /// Calls `look` for every file below `root`.
@@ -75,14 +77,20 @@ fn assert_promises(report: &Report) {
         (0, 0, 0, 0)
     );
     assert_eq!(report.messages_sent, report.deposits);
-    assert_eq!(report.picked_up, report.deposits, "nobody was left without a code");
+    assert_eq!(
+        report.picked_up, report.deposits,
+        "nobody was left without a code"
+    );
     assert_eq!(report.events_delivered, report.events_accepted);
     assert!(report.deposits > 150, "{}", report.deposits);
     assert_eq!(report.rival_parcels_seen.len(), 7);
     assert!(report.rival_parcels_seen.values().all(|count| *count == 0));
     assert!(report.evidence.verified && report.evidence.pairs == 12);
     assert!(report.held_at_cut > 0, "something waited during the cut");
-    assert_eq!((report.held_at_cut, report.held_at_end), (report.drained, 0));
+    assert_eq!(
+        (report.held_at_cut, report.held_at_end),
+        (report.drained, 0)
+    );
     assert!(report.holds());
 }
 
@@ -92,17 +100,32 @@ fn assert_midnight(report: &Report) {
     let after = |reason: &str| report.denials.get(reason).copied().unwrap_or(0);
     assert!(after("not-in-run-off") > 0, "{:?}", report.denials);
     assert!(after("consent-refused") > 0, "{:?}", report.denials);
-    assert_eq!(after("before-coverage"), 0, "a new agreement serves what lies before it");
+    assert_eq!(
+        after("before-coverage"),
+        0,
+        "a new agreement serves what lies before it"
+    );
     let before = day("2017-05-31");
     assert_eq!(before.denials.get("not-in-run-off"), None);
     assert_eq!(before.held, 0);
     assert!(day("2017-06-02").held > 0);
     assert_eq!(day("2017-06-04").held, 0);
-    let served: u64 = ["2017-06-01", "2017-06-02"].map(|name| day(name).releases).iter().sum();
+    let served: u64 = ["2017-06-01", "2017-06-02"]
+        .map(|name| day(name).releases)
+        .iter()
+        .sum();
     assert!(served > 0, "run-off serves what was on its way");
     assert_eq!(report.sights.len(), 2, "{:?}", report.sights);
-    assert!(report.sights[0].reads.contains("out of date"), "{:?}", report.sights);
-    assert!(report.sights[1].reads.contains("pick up"), "{:?}", report.sights);
+    assert!(
+        report.sights[0].reads.contains("out of date"),
+        "{:?}",
+        report.sights
+    );
+    assert!(
+        report.sights[1].reads.contains("pick up"),
+        "{:?}",
+        report.sights
+    );
     let sum: u64 = report.days.iter().map(|day| day.deposits).sum();
     assert_eq!(sum, report.deposits, "the days are the whole");
 }
@@ -128,12 +151,19 @@ async fn two_hundred_parcels_live_through_june() {
     walk(&directory.0, &mut |path, bytes| {
         files += 1;
         for canary in [CANARY, CANARY_NAME] {
-            assert!(!contains(bytes, canary), "`{canary}` lies open in {}", path.display());
+            assert!(
+                !contains(bytes, canary),
+                "`{canary}` lies open in {}",
+                path.display()
+            );
         }
     });
     assert!(files >= 14, "seven journals and their keys: {files}");
     let logged = log.0.lock().unwrap().clone();
-    assert!(contains(&logged, "an agreement changed its state"), "the log was captured");
+    assert!(
+        contains(&logged, "an agreement changed its state"),
+        "the log was captured"
+    );
     for canary in [CANARY, CANARY_NAME] {
         assert!(!contains(&logged, canary), "`{canary}` was logged");
     }
@@ -150,7 +180,10 @@ async fn an_end_that_is_none_is_refused_before_anything_starts() {
             until: Some(until.into()),
             ..Options::default()
         };
-        let refused = replay(&options, &directory.0).await.unwrap_err().to_string();
+        let refused = replay(&options, &directory.0)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains(until), "{refused}");
         assert!(!directory.0.exists());
     }
