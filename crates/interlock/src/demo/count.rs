@@ -42,6 +42,8 @@ pub struct Figures {
     pub events_out_of_order: u64,
     /// Items released: events, pre-advices, stations, contacts.
     pub releases: u64,
+    /// Of these, states of stations: open data, of no parcel.
+    pub releases_of_stations: u64,
     /// Events that left by backlog lanes.
     pub drained: u64,
     /// Denials by reason.
@@ -80,15 +82,17 @@ impl Figures {
         self.releases += count("releases");
         add_reasons(&mut self.denials, status.get("denials"));
         let feeds = status.get("feeds").and_then(Value::as_array);
-        for feed in feeds
-            .into_iter()
-            .flatten()
-            .filter(|feed| is_of_events(feed))
-        {
+        for feed in feeds.into_iter().flatten() {
             let of = |pointer: &str| feed.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
-            self.events_held += of("/held");
-            self.events_waiting += of("/held") + of("/live/ready") + of("/backlog/ready");
-            self.drained += of("/backlog/released");
+            let dataset = feed.get("dataset").and_then(Value::as_str);
+            if dataset == Some(Dataset::LockerStations.as_str()) {
+                self.releases_of_stations += of("/live/released") + of("/backlog/released");
+            }
+            if is_of_events(dataset) {
+                self.events_held += of("/held");
+                self.events_waiting += of("/held") + of("/live/ready") + of("/backlog/ready");
+                self.drained += of("/backlog/released");
+            }
         }
     }
 
@@ -114,6 +118,7 @@ impl Figures {
             events_duplicate: self.events_duplicate - earlier.events_duplicate,
             events_out_of_order: self.events_out_of_order - earlier.events_out_of_order,
             releases: self.releases - earlier.releases,
+            releases_of_stations: self.releases_of_stations - earlier.releases_of_stations,
             drained: self.drained - earlier.drained,
             denials: since(&self.denials, &earlier.denials),
         }
@@ -143,8 +148,7 @@ fn since(now: &BTreeMap<String, u64>, earlier: &BTreeMap<String, u64>) -> BTreeM
     grown.filter(|(_, count)| *count > 0).collect()
 }
 
-fn is_of_events(feed: &Value) -> bool {
-    let dataset = feed.get("dataset").and_then(Value::as_str);
+fn is_of_events(dataset: Option<&str>) -> bool {
     let of_events = [Dataset::LockerEvents, Dataset::TrackingEvents];
     dataset.is_some_and(|name| of_events.iter().any(|d| d.as_str() == name))
 }
@@ -189,7 +193,7 @@ mod tests {
             (now.events_held, now.events_waiting, now.drained),
             (2, 6, 5)
         );
-        assert_eq!(now.events_lost(), 14);
+        assert_eq!((now.events_lost(), now.releases_of_stations), (14, 10));
         let earlier = now.clone();
         now.add(Who::Cainiao, &json!({ "parcels": 9, "eventsReceived": 14 }));
         assert_eq!((now.parcels, now.events_lost()), (9, 0));

@@ -19,7 +19,7 @@ use super::report::{Day, Notes};
 use super::streets::Streets;
 
 /// Messages shown of the outbox: so many before and after the midnight.
-const OUTBOX_SHOWN: usize = 3;
+const OUTBOX_SHOWN: usize = 2;
 
 /// The demo under way.
 pub struct Course<'a> {

@@ -6,9 +6,12 @@
 use serde::Serialize;
 
 use super::cast::Who;
+use super::deal::MIDNIGHT;
 use super::error::DemoError;
 use super::network::Network;
 use super::parcels::{DemoMarketplace, DemoOperator, DemoParcel};
+use super::plan::LOOK;
+use super::report::clock;
 use super::streets::Streets;
 
 /// What somebody sees.
@@ -22,7 +25,8 @@ pub struct Sight {
     pub reads: String,
 }
 
-/// Looks at a parcel of Taobao on its way and at one in a Fengchao locker, if there are any.
+/// Looks at parcels of Taobao that SF took over, the newest before and the newest after the midnight,
+/// and at one in a locker, of Fengchao if there is one. Whatever there is not is left out.
 ///
 /// # Errors
 /// [`DemoError`] if a page is not answered.
@@ -32,41 +36,44 @@ pub async fn look(
     parcels: &[DemoParcel],
 ) -> Result<Vec<Sight>, DemoError> {
     let mut sights = Vec::new();
-    let taobao = |number: usize| {
-        let parcel = parcels.get(number);
-        parcel.filter(|p| p.marketplace == DemoMarketplace::Taobao)
-    };
-    let newest = streets.tracking.iter().rev();
-    let mut disputed = newest.filter_map(|(n, url)| {
-        let parcel = taobao(*n)?;
-        (Who::carrier_of(parcel) == Who::Sf).then_some((parcel, url))
-    });
-    if let Some((parcel, url)) = disputed.next() {
-        let who = format!(
-            "buyer and merchant of an SF parcel taken over at {}, at Cainiao",
-            super::report::clock(parcel.accepted_at)
-        );
-        sights.push(sight(network, Who::Cainiao, who, url).await?);
+    for after_midnight in [true, false] {
+        let disputed = |parcel: &DemoParcel| {
+            is_taobao(parcel)
+                && Who::carrier_of(parcel) == Who::Sf
+                && (parcel.accepted_at >= MIDNIGHT) == after_midnight
+                && parcel.picked_up_at > LOOK
+        };
+        let newest = streets.tracking.iter().rev().find_map(|(n, url)| {
+            let parcel = parcels.get(*n).filter(|parcel| disputed(parcel))?;
+            Some((parcel, url))
+        });
+        if let Some((parcel, url)) = newest {
+            let who = format!(
+                "buyer and merchant, at Cainiao, of a parcel that SF took over at {}",
+                clock(parcel.accepted_at)
+            );
+            sights.push(sight(network, Who::Cainiao, who, url).await?);
+        }
     }
-    let mut inside: Vec<usize> = streets.inside().filter(|n| taobao(*n).is_some()).collect();
-    inside.sort_by_key(|n| {
-        parcels
-            .get(*n)
-            .map(|p| p.operator != DemoOperator::Fengchao)
+    let told = streets.inside().filter_map(|n| {
+        let parcel = parcels.get(n).filter(|parcel| is_taobao(parcel))?;
+        Some((parcel, streets.page_inside(n)?))
     });
-    let told = inside
-        .into_iter()
-        .find_map(|n| Some((taobao(n)?, streets.page_inside(n)?)));
-    if let Some((parcel, url)) = told {
+    let lies = told.min_by_key(|(parcel, _)| parcel.operator != DemoOperator::Fengchao);
+    if let Some((parcel, url)) = lies {
         let operator = Who::operator_of(parcel);
         let who = format!(
-            "recipient of a parcel put in at {}, at {}",
-            super::report::clock(parcel.deposited_at),
-            operator.name()
+            "recipient, at {}, of a parcel put in at {}",
+            operator.name(),
+            clock(parcel.deposited_at)
         );
         sights.push(sight(network, operator, who, url).await?);
     }
     Ok(sights)
+}
+
+fn is_taobao(parcel: &DemoParcel) -> bool {
+    parcel.marketplace == DemoMarketplace::Taobao
 }
 
 async fn sight(network: &Network, at: Who, who: String, url: &str) -> Result<Sight, DemoError> {

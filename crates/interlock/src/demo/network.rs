@@ -49,8 +49,10 @@ const PICKUP_PERIOD_MS: i64 = 6 * DAY_MS;
 const VIRTUAL_NUMBER: &str = "+8695000000";
 /// How long the nodes may take to come to rest, in milliseconds of the machine's clock.
 const REST_TIMEOUT_MS: u64 = 120_000;
+/// How long is slept between two looks whether they have.
+const REST_LOOK: Duration = Duration::from_micros(100);
 /// How often in a row rest is looked for without sleeping.
-const SPINS: u32 = 200;
+const SPINS: u32 = 50;
 
 /// What a node is opened with, again and again.
 pub struct Deed {
@@ -181,7 +183,9 @@ impl Network {
                 if spins < SPINS {
                     tokio::task::yield_now().await;
                 } else {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    // The runtime's own sleep is a millisecond at least: too long, thousands of times.
+                    tokio::task::block_in_place(|| std::thread::sleep(REST_LOOK));
+                    tokio::task::yield_now().await;
                 }
             }
         };

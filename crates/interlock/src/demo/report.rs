@@ -115,6 +115,8 @@ pub struct Day {
     pub events_out_of_order: u64,
     /// Items released.
     pub releases: u64,
+    /// Of these, items about parcels: all but the states of stations.
+    pub releases_of_parcels: u64,
     /// Denials by reason.
     pub denials: BTreeMap<String, u64>,
     /// Events that wait because no agreement covers them.
@@ -138,6 +140,7 @@ impl Day {
             events_duplicate: on_it.events_duplicate,
             events_out_of_order: on_it.events_out_of_order,
             releases: on_it.releases,
+            releases_of_parcels: on_it.releases.saturating_sub(on_it.releases_of_stations),
             denials: on_it.denials,
             held: on_it.events_held,
         }

@@ -87,7 +87,7 @@ fn parcels(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     let full = report.parcels.saturating_sub(report.deposits + refused);
     writeln!(
         out,
-        "   Delivered to the door: {}, because nobody could tell the recipient{}; {}, because no\n   \
+        "   Delivered to the door: {}, because nobody could tell the recipient{};\n   {}, because no \
          compartment was free.",
         grouped(refused),
         reasons(report.deposits_refused.iter()),
@@ -104,11 +104,17 @@ fn parcels(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
 
 fn midnight(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     heading(out, paint, 3, "1 June 2017, 00:00: the term ends")?;
-    let mut table = Table::new(&["day", "released", "denied", "held at its owner", "refused"]);
+    let mut table = Table::new(&[
+        "day",
+        "released of parcels",
+        "denied",
+        "held at its owner",
+        "refused at lockers",
+    ]);
     for day in report.days.iter().filter(|day| is_around(day)) {
         table.row(&[
             day.day.clone(),
-            grouped(day.releases),
+            grouped(day.releases_of_parcels),
             grouped(day.denials.values().sum()),
             grouped(day.held),
             grouped(day.deposits_refused),
@@ -123,7 +129,7 @@ fn midnight(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     for round in &report.rounds {
         writeln!(
             out,
-            "   {}  a courier asks {} about {} parcels before setting out: {} may go into a locker.",
+            "   {}  before a round {} is asked about {} parcels: as far as it knows, {} may go into a locker.",
             paint.dim(&clock(round.at)),
             round.operator.name(),
             round.parcels,
@@ -154,13 +160,11 @@ fn truce(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
         grouped(report.held_at_cut),
         grouped(report.drained)
     )?;
+    heading(out, paint, 5, "Not shown by this version")?;
     writeln!(
         out,
-        "   {}",
-        paint.dim(
-            "Not shown by this version: mediation by the State Post Bureau, the rehearsal of 30 June, the \
-             second\n   midnight of 1 July, and the same weeks under terms \"as in 2017\"."
-        )
+        "   Mediation by the State Post Bureau, the rehearsal of 30 June, the second midnight of 1 July, and \
+         the\n   same weeks under terms \"as in 2017\" (without run-off and hold)."
     )
 }
 
