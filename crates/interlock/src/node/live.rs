@@ -113,7 +113,7 @@ pub enum Timer {
     Reservation(DepositId),
     /// The time to pick a parcel up is over.
     Pickup(DepositId),
-    /// A parked poll runs out.
+    /// A caller of ours has waited long enough for events.
     Poll,
     /// Send a negotiation's message again.
     Negotiation(WireId),

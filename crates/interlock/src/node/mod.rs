@@ -187,11 +187,9 @@ impl Node {
 
     /// When the node wants an [`io::Input::Tick`] next, if at all.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let timer = self.live.next_timer();
-        match (timer, self.live.settle_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let poll = self.live.parked.iter().map(|poll| poll.until).min();
+        let all = [self.live.next_timer(), self.live.settle_at, poll];
+        all.into_iter().flatten().min()
     }
 
     /// How many polls of partners and of our own systems wait here for something to happen.

@@ -14,7 +14,7 @@ use interlock_core::time::Timestamp;
 use interlock_journal::bilateral::{Leaf, LeafBody, MirrorLog, OutLog};
 
 use super::feed::Feed;
-use crate::exchange::wire::Lane;
+use crate::exchange::wire::{ENVELOPE_LEAVES_MAX, Lane};
 use crate::node::record::LookupDecision;
 
 /// Epoch of a log that was never rolled back.
@@ -62,6 +62,13 @@ impl Channel {
             answered: VecDeque::new(),
             usage: BTreeMap::new(),
         }
+    }
+
+    /// Whether another answer's leaf fits the envelope that carries it: what they have not receipted is
+    /// sent again each time. The last tenth is kept for what must be said: receipts, ends of agreements.
+    pub fn has_room(&self) -> bool {
+        let pending = self.out.size().saturating_sub(self.out.acknowledged());
+        pending < (ENVELOPE_LEAVES_MAX - ENVELOPE_LEAVES_MAX / 10) as u64
     }
 
     /// How much of their log we hold.
