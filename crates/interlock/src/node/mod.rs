@@ -206,7 +206,11 @@ impl Node {
     fn record(&mut self, turn: &mut Turn<'_>, record: Record) {
         let applied = self.state.apply(turn.at(), &record, turn.keys());
         debug_assert!(applied.is_ok(), "a fresh record must fit: {applied:?}");
-        turn.push(Effect::Append(Box::new(record)));
+        match applied {
+            Ok(()) => turn.push(Effect::Append(Box::new(record))),
+            // In the journal it would keep the node from ever starting again.
+            Err(error) => tracing::error!(%error, "a record that does not fit was not written"),
+        }
     }
 
     /// Has a record written that was applied when it was checked.
