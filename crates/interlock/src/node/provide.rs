@@ -618,14 +618,19 @@ impl Node {
             ));
         }
         self.take_evidence(turn, from, &envelope.evidence)?;
-        if feed_has(
-            self.state
-                .channels
-                .get(from)
-                .and_then(|c| c.outbound.get(&dataset)),
-            lane,
-            next,
-        ) {
+        let channel = self.state.channels.get(from);
+        let batch = channel
+            .and_then(|c| c.outbound.get(&dataset))
+            .and_then(|feed| settled(feed, lane, next));
+        if let Some(batch) = batch {
+            if channel.is_none_or(|c| c.out.acknowledged() <= batch.leaf) {
+                return Err(problem::problem(
+                    "receipt-not-on-log",
+                    422,
+                    "the receipt is not on your log",
+                    "append a receipt for our log to yours first, then send it with its evidence",
+                ));
+            }
             self.record(
                 turn,
                 Record::Receipted {
@@ -636,6 +641,7 @@ impl Node {
                 },
             );
         }
+        self.receipt_leaf_if_much(turn, from);
         Ok(PeerAnswer::Evidence(self.evidence_for(turn, from)))
     }
 }
@@ -674,13 +680,10 @@ const fn passes(reason: DenialReason) -> bool {
     }
 }
 
-fn feed_has(feed: Option<&super::state::feed::Feed>, lane: Lane, next: u64) -> bool {
-    feed.is_some_and(|feed| {
-        feed.lane(lane)
-            .outstanding
-            .front()
-            .is_some_and(|batch| batch.last() <= next)
-    })
+/// The newest batch that a receipt up to `next` settles.
+fn settled(feed: &super::state::feed::Feed, lane: Lane, next: u64) -> Option<&Outstanding> {
+    let outstanding = &feed.lane(lane).outstanding;
+    outstanding.iter().rev().find(|batch| batch.last() <= next)
 }
 
 fn cursor_problem(after: u64, released: u64, outstanding: Option<u64>) -> Problem {

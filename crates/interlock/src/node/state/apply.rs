@@ -353,6 +353,7 @@ impl State {
         channel.answered.push_back(Answered {
             request_id: lookup.request_id,
             agreement: lookup.agreement.clone(),
+            items_root: lookup.items_root,
             outcomes: lookup.outcomes.clone(),
             log_size,
         });
