@@ -310,6 +310,7 @@ fn of_exchange() -> Vec<Record> {
             agreement,
             request_id,
             purpose: "pickup-notification".into(),
+            items_root: [6; 32],
             day: 17_318,
             outcomes: vec![
                 LookupDecision::Released {
