@@ -1,0 +1,4 @@
+//! The program as its users meet it: real processes, real sockets, data directories of their own.
+
+#[cfg(test)]
+mod readme;
