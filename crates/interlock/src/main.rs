@@ -48,10 +48,14 @@ fn replay(arguments: &DemoArguments, json: bool) -> Result<(), CliError> {
         stay: arguments.stay,
         json,
     };
-    let report = demo::run(&options).map_err(|error| match error {
-        DemoError::Until { .. } | DemoError::Parcels(_) => CliError::Usage(error.to_string()),
-        error => CliError::Failed(error.to_string()),
-    })?;
+    let failed = |error: DemoError| {
+        let text = error.to_string();
+        match error.is_of_usage() {
+            true => CliError::Usage(text),
+            false => CliError::Failed(text),
+        }
+    };
+    let report = demo::run(&options).map_err(failed)?;
     if report.holds() {
         return Ok(());
     }

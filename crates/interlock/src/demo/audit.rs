@@ -10,7 +10,6 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use interlock_core::ids::ParticipantId;
-use interlock_core::waybill::Waybill;
 use interlock_journal::disk::RealDisk;
 use interlock_journal::evidence::{
     EVIDENCE_VERSION, EvidenceFile, LogEvidence, TrustedKeys, verify,
@@ -122,7 +121,14 @@ impl Logs {
     }
 }
 
-/// Reads the directories of all nodes; `scratch` takes the copies and is emptied again.
+/// What one node's directory shows.
+struct Side {
+    logs: Logs,
+    rivals: u64,
+    agreements: Vec<String>,
+}
+
+/// Reads the directories of all nodes, side by side; `scratch` takes the copies and is emptied again.
 ///
 /// # Errors
 /// [`DemoError`] for a journal that cannot be read or does not verify.
@@ -134,19 +140,45 @@ pub fn audit(
     let mut audit = Audit::default();
     let mut sides = BTreeMap::new();
     let mut trusted = TrustedKeys::new();
-    for (who, member) in nodes.iter() {
-        let (node, logs) = read(who, &member.deed, scratch)?;
-        let state = node.state();
-        audit.records += logs.records;
-        audit.rivals.insert(who, rivals(who, &node, parcels)?);
-        let agreements = state.book.agreements.keys();
-        audit.agreements.extend(agreements.map(ToString::to_string));
-        let key = *member.deed.key.public().as_bytes();
+    let read: Vec<(Who, Result<Side, DemoError>)> = std::thread::scope(|scope| {
+        let readers: Vec<_> = nodes
+            .iter()
+            .map(|(who, member)| {
+                let (deed, scratch) = (&member.deed, scratch.join(who.key()));
+                (who, scope.spawn(move || side(who, deed, parcels, &scratch)))
+            })
+            .collect();
+        let joined = readers.into_iter().map(|(who, reader)| {
+            let gone = |_| DemoError::Journal {
+                who,
+                reason: "its reader ended".into(),
+            };
+            (who, reader.join().map_err(gone).and_then(|side| side))
+        });
+        joined.collect()
+    });
+    fs::remove_dir_all(scratch).map_err(DemoError::files(scratch))?;
+    for (who, side) in read {
+        let side = side?;
+        audit.records += side.logs.records;
+        audit.rivals.insert(who, side.rivals);
+        audit.agreements.extend(side.agreements);
+        let key = *nodes.of(who).deed.key.public().as_bytes();
         trusted.insert(id_of(who)?, vec![key]);
-        sides.insert(who, (logs, key));
+        sides.insert(who, (side.logs, key));
     }
     compare(&sides, &trusted, &mut audit)?;
     Ok(audit)
+}
+
+fn side(who: Who, deed: &Deed, parcels: &[DemoParcel], scratch: &Path) -> Result<Side, DemoError> {
+    let (node, logs) = read(who, deed, scratch)?;
+    let agreements = node.state().book.agreements.keys();
+    Ok(Side {
+        logs,
+        rivals: rivals(who, &node, parcels)?,
+        agreements: agreements.map(ToString::to_string).collect(),
+    })
 }
 
 /// Replays a copy of a node's journal.
@@ -173,7 +205,6 @@ fn read(who: Who, deed: &Deed, scratch: &Path) -> Result<(Node, Logs), DemoError
         who,
         reason: error.to_string(),
     })?;
-    fs::remove_dir_all(scratch).map_err(DemoError::files(scratch))?;
     Ok((node, logs))
 }
 
@@ -194,12 +225,8 @@ fn rivals(who: Who, node: &Node, parcels: &[DemoParcel]) -> Result<u64, DemoErro
         allowed.insert(waybill(parcel)?);
     }
     let known = node.state().parcels.iter();
-    let strange = known.filter(|parcel| !is_in(&allowed, &parcel.waybill));
+    let strange = known.filter(|parcel| !allowed.contains(&parcel.waybill));
     Ok(strange.count() as u64)
-}
-
-fn is_in(allowed: &BTreeSet<Waybill>, waybill: &Waybill) -> bool {
-    allowed.contains(waybill)
 }
 
 /// Compares both copies of both logs of each pair.

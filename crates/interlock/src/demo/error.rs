@@ -93,6 +93,22 @@ pub enum DemoError {
 }
 
 impl DemoError {
+    /// Whether whoever started the demo asked for something that cannot be.
+    pub const fn is_of_usage(&self) -> bool {
+        match self {
+            Self::Parcels(_) | Self::Until { .. } => true,
+            Self::Files { .. }
+            | Self::Listen(_)
+            | Self::Open { .. }
+            | Self::Start { .. }
+            | Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::Restless(_)
+            | Self::Journal { .. }
+            | Self::Own { .. } => false,
+        }
+    }
+
     /// Wraps what the operating system says about a path.
     pub(super) fn files(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.display().to_string();

@@ -12,12 +12,13 @@ use interlock_core::event::{Place, Step};
 use interlock_core::time::{Timestamp, Zone};
 use serde_json::{Value, json};
 
+use super::api::Api;
 use super::cast::Who;
 use super::error::DemoError;
 use super::gateway::Sms;
 use super::lanes::in_lanes;
 use super::network::{Network, id_of};
-use super::parcels::{DemoOperator, DemoParcel, DemoStation};
+use super::parcels::{DemoOperator, DemoParcel, DemoSize, DemoStation};
 use super::plan::{Plan, event_time};
 use crate::epcis::{EVENTS_MAX, EventDraft, IdBase, render, render_document};
 use crate::local_api::{PARCELS_MAX, ROUND_WAYBILLS_MAX, STATIONS_MAX};
@@ -165,7 +166,7 @@ impl<'a> Streets<'a> {
                 batches.push((self.network.api(who).clone(), who, batch.to_vec()));
             }
         }
-        let put = |(api, who, batch): (super::api::Api, Who, Vec<(usize, Value)>)| async move {
+        let put = |(api, who, batch): (Api, Who, Vec<(usize, Value)>)| async move {
             let (numbers, bodies): (Vec<usize>, Vec<Value>) = batch.into_iter().unzip();
             let body = json!({ "parcels": bodies });
             let taken = api.write(Method::PUT, "/parcels", Some(&body)).await?;
@@ -187,9 +188,10 @@ impl<'a> Streets<'a> {
         for (number, step) in events {
             let parcel = self.parcel(*number)?;
             let carrier = Who::carrier_of(parcel);
-            let at = match step {
-                Step::Delivered => now,
-                step => event_time(parcel, step),
+            let at = if *step == Step::Delivered {
+                now
+            } else {
+                event_time(parcel, step)
             };
             let event = EventDraft {
                 step: step.clone(),
@@ -267,7 +269,7 @@ impl<'a> Streets<'a> {
             work.push((self.network.api(operator).clone(), operator, numbers));
         }
         let parcels = self.parcels.clone();
-        let at_station = move |(api, operator, numbers): (super::api::Api, Who, Vec<usize>)| {
+        let at_station = move |(api, operator, numbers): (Api, Who, Vec<usize>)| {
             let parcels = parcels.clone();
             async move {
                 let mut outcomes = Vec::with_capacity(numbers.len());
@@ -317,7 +319,7 @@ impl<'a> Streets<'a> {
                 work.push((api, inside.deposit, note.code));
             }
         }
-        let take = |(api, deposit, code): (super::api::Api, String, String)| async move {
+        let take = |(api, deposit, code): (Api, String, String)| async move {
             let path = format!("/deposits/{deposit}");
             let typed = json!({ "code": code });
             api.post(&format!("{path}/open"), &typed).await?;
@@ -349,42 +351,65 @@ impl<'a> Streets<'a> {
     }
 }
 
-/// A courier scans a parcel, puts it in and closes the door, or is told to deliver to the address.
-async fn scan(
-    api: &super::api::Api,
+/// A courier scans a parcel, puts it in and closes the door, or is told to deliver to the address. Where
+/// no compartment of its size is free, a larger one will do.
+async fn scan(api: &Api, operator: Who, parcel: &DemoParcel) -> Result<Outcome, DemoError> {
+    for size in DemoSize::ALL
+        .into_iter()
+        .filter(|size| *size >= parcel.size)
+    {
+        let body = json!({
+            "waybill": waybill_body(parcel),
+            "station": parcel.station.as_str(),
+            "size": size.as_str(),
+            "courier": parcel.courier.as_str(),
+        });
+        let key = format!("scan-{}-{}", parcel.waybill_number, size.as_str());
+        let answer = api
+            .ask(Method::POST, "/deposits", Some(&body), Some(&key))
+            .await?;
+        if answer.status == 201 {
+            return put_in(api, operator, parcel, &answer.body).await;
+        }
+        let kind = answer.body.get("type").and_then(Value::as_str);
+        let full = kind.is_some_and(|kind| kind.ends_with("no-compartment"));
+        match (answer.status, full) {
+            (409, true) => {}
+            (409, false) => break,
+            (status, _) => {
+                return Err(DemoError::Refused {
+                    who: operator,
+                    request: "POST /deposits".into(),
+                    status,
+                    detail: answer.body.to_string(),
+                });
+            }
+        }
+    }
+    Ok(Outcome::ToTheDoor)
+}
+
+/// The parcel lies inside and the door is closed.
+async fn put_in(
+    api: &Api,
     operator: Who,
     parcel: &DemoParcel,
+    deposit: &Value,
 ) -> Result<Outcome, DemoError> {
-    let body = json!({
-        "waybill": waybill_body(parcel),
-        "station": parcel.station.as_str(),
-        "size": parcel.size.as_str(),
-        "courier": parcel.courier.as_str(),
-    });
-    let key = format!("scan-{}", parcel.waybill_number);
-    let answer = api
-        .ask(Method::POST, "/deposits", Some(&body), Some(&key))
-        .await?;
-    if answer.status == 409 {
-        return Ok(Outcome::ToTheDoor);
-    }
-    let refused = |detail: &str| DemoError::Refused {
-        who: operator,
-        request: "POST /deposits".into(),
-        status: answer.status,
-        detail: detail.into(),
+    let id = deposit.get("id").and_then(Value::as_str);
+    let compartment = deposit.get("compartment").and_then(Value::as_u64);
+    let (Some(id), Some(compartment)) = (id, compartment) else {
+        return Err(DemoError::Unreachable {
+            who: operator,
+            request: "POST /deposits".into(),
+            reason: "the answer names no deposit or no compartment".into(),
+        });
     };
-    let member = |name: &str| answer.body.get(name);
-    let deposit = member("id").and_then(Value::as_str);
-    let compartment = member("compartment").and_then(Value::as_u64);
-    let (Some(deposit), Some(compartment)) = (deposit, compartment) else {
-        return Err(refused(&answer.body.to_string()));
-    };
-    let path = format!("/deposits/{deposit}/confirm");
+    let path = format!("/deposits/{id}/confirm");
     api.post(&path, &json!({})).await?;
     Ok(Outcome::Inside(Inside {
         operator,
-        deposit: deposit.into(),
+        deposit: id.into(),
         station: format!("{} {}", parcel.city, parcel.station.as_str()),
         compartment,
     }))
@@ -453,7 +478,6 @@ fn carrier_body(parcel: &DemoParcel) -> Result<Value, DemoError> {
 }
 
 fn station_body(station: &DemoStation) -> Value {
-    use super::parcels::DemoSize;
     let count = |size: DemoSize| station.compartments.get(&size).copied().unwrap_or_default();
     json!({
         "id": station.id.as_str(),

@@ -84,11 +84,14 @@ fn parcels(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     row("events out of order", report.events_out_of_order);
     out.push_str(&table.render(paint));
     let refused: u64 = report.deposits_refused.values().sum();
+    let full = report.parcels.saturating_sub(report.deposits + refused);
     writeln!(
         out,
-        "   Refused at the locker, so delivered to the door: {}{}.",
+        "   Delivered to the door: {}, because nobody could tell the recipient{}; {}, because no\n   \
+         compartment was free.",
         grouped(refused),
-        reasons(report.deposits_refused.iter())
+        reasons(report.deposits_refused.iter()),
+        grouped(full)
     )?;
     writeln!(out, "\n   From the outbox, around the midnight:")?;
     for (at, to, zh, en) in &report.outbox {
@@ -101,13 +104,7 @@ fn parcels(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
 
 fn midnight(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     heading(out, paint, 3, "1 June 2017, 00:00: the term ends")?;
-    let mut table = Table::new(&[
-        "day",
-        "released",
-        "denied",
-        "held at its owner",
-        "to the door",
-    ]);
+    let mut table = Table::new(&["day", "released", "denied", "held at its owner", "refused"]);
     for day in report.days.iter().filter(|day| is_around(day)) {
         table.row(&[
             day.day.clone(),
@@ -175,7 +172,7 @@ fn days(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
         "deposits",
         "messages",
         "picked up",
-        "to the door",
+        "refused",
         "accepted",
         "delivered",
         "held",
@@ -249,7 +246,7 @@ fn reasons<'a>(counts: impl Iterator<Item = (&'a String, &'a u64)>) -> String {
         .map(|(reason, count)| format!("{reason} {}", grouped(*count)))
         .collect();
     match all.is_empty() {
-        true => ": none".into(),
+        true => " (none)".into(),
         false => format!(" ({})", all.join(", ")),
     }
 }

@@ -1,4 +1,6 @@
 //! The program as its users meet it: real processes, real sockets, data directories of their own.
 
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod readme;
