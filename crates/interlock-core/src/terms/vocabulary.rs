@@ -171,6 +171,7 @@ impl Field {
                 Self::Number,
                 Self::Station,
                 Self::SizeClass,
+                Self::Deadline,
             ],
             Dataset::PickupCode => &[
                 Self::Waybill,

@@ -308,7 +308,7 @@ mod tests {
             term | provider | In force from 2017-06-01 00:00 (UTC+8) until 2017-07-01 00:00 (UTC+8); the end itself is not included. | odrl:dateTime gteq 2017-06-01T00:00:00+08:00; odrl:dateTime lt 2017-07-01T00:00:00+08:00
             purpose | provider | Only for: showing a parcel to its recipient and merchant. The provider denies any other stated purpose; that the data is used for nothing else is promised. | odrl:purpose isAnyOf delivery-tracking
             scope | provider | Only for parcels of taobao. | il:marketplace isAnyOf taobao
-            fields | provider | These fields leave: waybill, what happened, when it happened, number of the event, locker station and size class. No others do. | il:field isAnyOf event-time, number, size-class, station, step, waybill
+            fields | provider | These fields leave: waybill, what happened, when it happened, number of the event, locker station, size class and pick-up deadline. No others do. | il:field isAnyOf deadline, event-time, number, size-class, station, step, waybill
             notifier | consumer-node | The recipient is told by the locker operator. | il:notifier eq operator
             run-off | provider | Run-off: parcels that qualified before the end are served for 7 days after it. | il:runOff lteq P7D
             backlog | provider | What arises while nothing is in force is held for an agreement that covers it. | il:backlog eq hold

@@ -409,7 +409,11 @@ pub fn terms(dataset: Dataset, from: Timestamp, until: Timestamp, markets: &[&st
     let purposes = match dataset {
         Dataset::RecipientContact => [Purpose::PickupNotification].into(),
         Dataset::LockerEvents | Dataset::TrackingEvents => [Purpose::DeliveryTracking].into(),
-        other => purposes_of(other).iter().copied().collect(),
+        other @ (Dataset::PreAdvice
+        | Dataset::PickupCode
+        | Dataset::LockerStations
+        | Dataset::CooperationStatus
+        | Dataset::ExchangeStatistics) => purposes_of(other).iter().copied().collect(),
     };
     Terms {
         dataset,

@@ -6,14 +6,17 @@
 //! have already is kept out by its number. There is no give-up: a partner that is down is polled again
 //! for as long as the agreement can still release anything.
 
+use std::collections::BTreeMap;
+
 use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::{Dataset, DatasetForm};
-use interlock_core::event::ParcelEvent;
+use interlock_core::event::{ParcelEvent, Place, Step};
 use interlock_core::ids::{ParcelId, ParticipantId, WireId};
 use interlock_core::negotiation::Party;
 use interlock_core::parcel::{
     Consent, Generation, LastGeneration, Preference, SizeClass, generation_for,
 };
+use interlock_core::pickup_code::PickupCode;
 use interlock_core::time::{SECOND_MS, Timestamp, Zone};
 use interlock_core::transfer::TransferState;
 use interlock_core::waybill::Waybill;
@@ -26,12 +29,19 @@ use super::record::{AlertKind, BatchReceived, ParcelRecord, ReceivedItem, Record
 use super::turn::Turn;
 use crate::exchange::wire::{
     BATCH_EVENTS_MAX, Envelope, FeedBatch, FeedItem, FeedReceipt, Lane, ParcelView, PreAdviceView,
+    StationView,
 };
 
 /// Added to a poll's wait before the call is given up, in milliseconds.
 const POLL_GRACE_MS: u32 = 10_000;
 /// How long after a refusal that may pass a feed is polled again, in milliseconds.
 const REFUSED_RETRY_MS: i64 = 5 * SECOND_MS;
+
+/// Longest text of a partner that is kept, in bytes.
+const TEXT_LENGTH_MAX: usize = 128;
+
+/// Highest number so far of each parcel of a batch, by whether it counts locker steps.
+type Seen = BTreeMap<(ParcelId, bool), u32>;
 
 /// Why a batch was not taken in.
 struct Refusal(String);
@@ -183,30 +193,22 @@ impl Node {
         }
         self.check_batch_leaf(key, batch)?;
         let mut items = Vec::with_capacity(batch.events.len());
+        let mut unusable = Vec::new();
+        let mut seen = BTreeMap::new();
         for event in &batch.events {
-            match self.received(turn, key, &event.item) {
+            match self.received(turn, key, &event.item, &mut seen) {
                 Some(item) => items.push(item),
-                None => self.alert(
-                    turn,
-                    AlertKind::OrderBroken,
-                    None,
-                    Some(&key.from),
-                    format!(
-                        "position {} of the {} lane has fields that cannot be used",
-                        event.position,
-                        key.lane.as_str()
-                    ),
-                ),
-            }
-            if let Some(item) = items.last()
-                && let ReceivedItem::Event { parcel, event, .. } = item
-            {
-                self.live
-                    .seen
-                    .insert((*parcel, key.from.clone()), event.number);
+                None => unusable.push(event.position),
             }
         }
-        self.live.seen.clear();
+        if let Some(first) = unusable.first() {
+            let detail = format!(
+                "{} items of the {} lane, from position {first} on, have fields that cannot be used; they were left out",
+                unusable.len(),
+                key.lane.as_str()
+            );
+            self.alert(turn, AlertKind::OrderBroken, None, Some(&key.from), detail);
+        }
         let received = BatchReceived {
             from: key.from.clone(),
             dataset: key.dataset,
@@ -256,6 +258,7 @@ impl Node {
     ) {
         match outcome {
             Ok(PeerAnswer::Evidence(evidence)) => {
+                self.live.receipt_tries.remove(key);
                 if let Err(problem) = self.take_evidence(turn, &key.from, &evidence) {
                     self.alert(
                         turn,
@@ -275,7 +278,9 @@ impl Node {
             )
             | Err(_) => {
                 let next = self.cursor(key);
-                let at = turn.at().plus_ms(backoff_ms(1, turn.random64()));
+                let tries = self.live.receipt_tries.entry(key.clone()).or_default();
+                *tries = tries.saturating_add(1);
+                let at = turn.at().plus_ms(backoff_ms(*tries, turn.random64()));
                 self.live.timer(at, Timer::Receipt(key.clone(), next));
             }
         }
@@ -294,10 +299,12 @@ impl Node {
         turn: &mut Turn<'_>,
         key: &PullKey,
         item: &FeedItem,
+        seen: &mut Seen,
     ) -> Option<ReceivedItem> {
         match item {
             FeedItem::PreAdvice(view) => self.received_advice(turn, key, view),
-            FeedItem::Parcel(view) => self.received_event(turn, key, view),
+            FeedItem::Parcel(view) => self.received_event(turn, key, view, seen),
+            FeedItem::Station(view) if !station_usable(view) => None,
             FeedItem::Station(view) => Some(ReceivedItem::Station(StationSeen {
                 station: view.station.clone(),
                 name: view.name.clone(),
@@ -307,6 +314,7 @@ impl Node {
                 availability: view.availability.clone(),
             })),
             FeedItem::Code(view) => {
+                PickupCode::parse(&view.code).ok()?;
                 let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
                 let parcel = self.parcel_of(turn, &key.from, &waybill, turn.at());
                 let code = turn.seal(&(view.code.clone(), view.compartment))?;
@@ -330,7 +338,9 @@ impl Node {
             Some(text) => Some(parse_hex32(text)?),
             None => None,
         };
-        let (id, generation) = self.place(turn, &waybill, view.issued_at);
+        // A time ahead of ours would open a new generation and hide the parcel that is under way.
+        let issued_at = view.issued_at.min(turn.at());
+        let (id, generation) = self.place(turn, &waybill, issued_at);
         let was_contested = self.is_contested(id);
         self.record(
             turn,
@@ -338,7 +348,7 @@ impl Node {
                 id,
                 waybill,
                 generation,
-                issued_at: view.issued_at,
+                issued_at,
                 source: Some(key.from.clone()),
                 marketplace: view.marketplace.clone(),
                 merchant: None,
@@ -370,29 +380,31 @@ impl Node {
         turn: &mut Turn<'_>,
         key: &PullKey,
         view: &ParcelView,
+        seen: &mut Seen,
     ) -> Option<ReceivedItem> {
         let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
+        let step = view.step.clone().filter(is_short)?;
+        if view
+            .place
+            .as_ref()
+            .is_some_and(|place| !place_usable(place))
+        {
+            return None;
+        }
         let at = view.at.unwrap_or_else(|| turn.at());
         let parcel = self.parcel_of(turn, &key.from, &waybill, at);
         let number = view.sequence;
-        let stored = self
-            .state
-            .parcels
-            .get(parcel)
-            .map_or(0, |p| p.last_number(Some(&key.from)));
-        let last = self
-            .live
-            .seen
-            .get(&(parcel, key.from.clone()))
-            .copied()
-            .unwrap_or(0)
-            .max(stored);
-        if number <= last {
+        let last = seen.entry((parcel, step.is_locker())).or_insert_with(|| {
+            let known = self.state.parcels.get(parcel);
+            known.map_or(0, |p| p.last_received(&key.from, step.is_locker()))
+        });
+        if number <= *last {
             return Some(ReceivedItem::Skipped { parcel, number });
         }
+        *last = number;
         let event = ParcelEvent {
             number,
-            step: view.step.clone()?,
+            step,
             at,
             zone: view.zone.unwrap_or(Zone::UTC),
             place: view.place.clone(),
@@ -481,6 +493,26 @@ impl Node {
             hex(&root)
         )))
     }
+}
+
+/// Whether a step's own code is short enough to keep.
+fn is_short(step: &Step) -> bool {
+    step.as_str().len() <= TEXT_LENGTH_MAX
+}
+
+fn place_usable(place: &Place) -> bool {
+    match place {
+        Place::Station(_) => true,
+        Place::Named(name) => name.len() <= TEXT_LENGTH_MAX,
+    }
+}
+
+fn station_usable(view: &StationView) -> bool {
+    let words = view.availability.iter().flatten().chain(&view.state);
+    view.name
+        .iter()
+        .chain(words)
+        .all(|text| text.len() <= TEXT_LENGTH_MAX)
 }
 
 fn turn_later(node: &mut Node, turn: &mut Turn<'_>, key: &PullKey) {

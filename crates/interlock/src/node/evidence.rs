@@ -7,8 +7,10 @@
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParcelId, ParticipantId, RequestId, WireId};
+use interlock_core::time::HOUR_MS;
 use interlock_journal::bilateral::{
-    self, AgreementChange, Denial, Leaf, LeafBody, MirrorError, Release, Request, Voided, commit,
+    self, AgreementChange, Denial, Leaf, LeafBody, MirrorError, Receipt, Release, Request, Voided,
+    commit,
 };
 use serde::Serialize;
 
@@ -17,13 +19,17 @@ use super::agreements::Agreement;
 use super::io::{PeerAnswer, Problem};
 use super::problem::problem;
 use super::record::{AlertKind, LookupDecision, Record};
+use super::state::channel::Channel;
 use super::turn::Turn;
 use crate::exchange::wire::{
     Blob, ENVELOPE_LEAVES_MAX, Envelope, Evidence, FeedItem, Lane, LookupItem, LookupOutcome,
+    LookupRequest,
 };
 
 /// So many leaves of theirs are receipted even if they are receipts themselves.
 const RECEIPT_EVERY: u64 = 32;
+/// How long people are not told the same of a partner again, in milliseconds.
+const ALERT_AGAIN_MS: i64 = HOUR_MS;
 
 impl Node {
     /// Wraps a body with our leaves that `to` has not receipted.
@@ -98,7 +104,8 @@ impl Node {
                 format!("send at most {ENVELOPE_LEAVES_MAX} leaves at once"),
             ));
         }
-        let held = self.state.channel_mut(from).mirrored();
+        let held = self.state.channel(from).map_or(0, Channel::mirrored);
+        self.check_receipt(turn, from, held, evidence)?;
         match self.state.mirrored(
             turn.at(),
             from,
@@ -107,7 +114,7 @@ impl Node {
             &evidence.checkpoint,
         ) {
             Ok(()) => {
-                if self.state.channel_mut(from).mirrored() > held {
+                if self.state.channel(from).map_or(0, Channel::mirrored) > held {
                     let record = Record::Mirrored {
                         from: from.clone(),
                         first: evidence.from,
@@ -122,6 +129,50 @@ impl Node {
         }
     }
 
+    /// The newest receipt among new leaves must name our log as it was. The others are settled with it,
+    /// so that one call costs one walk over our leaves.
+    fn check_receipt(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        held: u64,
+        evidence: &Evidence,
+    ) -> Result<(), Problem> {
+        let known = usize::try_from(held.saturating_sub(evidence.from)).unwrap_or(usize::MAX);
+        let fresh = evidence.leaves.iter().skip(known).rev();
+        let newest = fresh
+            .filter_map(|leaf| Leaf::decode(&leaf.0).ok())
+            .find_map(|leaf| receipt_in(&leaf).cloned());
+        let Some(receipt) = newest else { return Ok(()) };
+        let channel = self.state.channel(from);
+        let fits = channel.is_some_and(|channel| {
+            let out = &channel.out;
+            receipt.epoch == out.epoch()
+                && (receipt.size < out.acknowledged()
+                    || out.root_at(receipt.size) == Ok(receipt.root))
+        });
+        if fits || (channel.is_none() && receipt.size == 0) {
+            return Ok(());
+        }
+        let detail = format!(
+            "the receipt over {} leaves does not name our log; compare the evidence of both sides",
+            receipt.size
+        );
+        self.alert(
+            turn,
+            AlertKind::EvidenceMismatch,
+            None,
+            Some(from),
+            detail.clone(),
+        );
+        Err(problem(
+            "receipt-mismatch",
+            422,
+            "the receipt does not fit",
+            detail,
+        ))
+    }
+
     fn mirror_problem(
         &mut self,
         turn: &mut Turn<'_>,
@@ -129,14 +180,17 @@ impl Node {
         error: &MirrorError,
     ) -> Problem {
         match error {
-            MirrorError::Fork(_) | MirrorError::OtherRoot { .. } | MirrorError::Rotation { .. } => {
-                self.alert(
-                    turn,
-                    AlertKind::EvidenceMismatch,
-                    None,
-                    Some(from),
-                    error.to_string(),
-                );
+            MirrorError::Fork(fork) => {
+                let detail = format!("{error}\n{}\n{}", fork.held, fork.offered);
+                self.alert(turn, AlertKind::EvidenceMismatch, None, Some(from), detail);
+            }
+            MirrorError::OtherRoot { offered, .. } => {
+                let detail = format!("{error}\n{offered}");
+                self.alert(turn, AlertKind::EvidenceMismatch, None, Some(from), detail);
+            }
+            MirrorError::Rotation { .. } => {
+                let detail = error.to_string();
+                self.alert(turn, AlertKind::EvidenceMismatch, None, Some(from), detail);
             }
             MirrorError::Gap { .. }
             | MirrorError::Checkpoint(_)
@@ -156,11 +210,22 @@ impl Node {
 
     /// Puts a receipt for everything mirrored of `to` into our log, if one is owed. True if it was.
     pub(super) fn receipt_leaf(&mut self, turn: &mut Turn<'_>, to: &ParticipantId) -> bool {
-        let channel = self.state.channel_mut(to);
-        let Some(mirror) = &channel.mirror else {
+        let Some((channel, mirror)) = self
+            .state
+            .channel(to)
+            .and_then(|channel| Some((channel, channel.mirror.as_ref()?)))
+        else {
             return false;
         };
         let behind = mirror.size() - channel.receipted.min(mirror.size());
+        let pending = channel
+            .out
+            .size()
+            .saturating_sub(channel.out.acknowledged());
+        if pending >= ENVELOPE_LEAVES_MAX as u64 {
+            // They acknowledge nothing: a receipt would not reach them either.
+            return false;
+        }
         if behind == 0 || !(channel.owes_receipt || behind >= RECEIPT_EVERY) {
             return false;
         }
@@ -174,6 +239,17 @@ impl Node {
             },
         );
         true
+    }
+
+    /// The same where nothing of ours goes out but answers: only once much is owed, so that receipts do
+    /// not answer receipts.
+    pub(super) fn receipt_leaf_if_much(&mut self, turn: &mut Turn<'_>, to: &ParticipantId) {
+        let behind = self.state.channel(to).map_or(0, |channel| {
+            channel.mirrored().saturating_sub(channel.receipted)
+        });
+        if behind >= RECEIPT_EVERY {
+            self.receipt_leaf(turn, to);
+        }
     }
 
     /// The leaf of a batch.
@@ -368,16 +444,22 @@ impl Node {
         })
     }
 
-    /// Whether the partner's log shows that it asked just for this.
+    /// Whether the partner's log shows that it asked just for this, for this purpose, under this
+    /// agreement.
     pub(super) fn shows_request(
         &self,
         from: &ParticipantId,
-        request_id: RequestId,
+        agreement: &WireId,
+        asked: &LookupRequest,
         root: &[u8; 32],
     ) -> bool {
         self.recent(from).any(|leaf| match &leaf.body {
             LeafBody::Request(request) => {
-                request.request_id == request_id && &request.items_root == root
+                request.request_id == asked.request_id
+                    && request.dataset == Dataset::RecipientContact
+                    && request.purpose == asked.purpose
+                    && &request.agreement == agreement
+                    && &request.items_root == root
             }
             LeafBody::Release(_)
             | LeafBody::Denial(_)
@@ -431,7 +513,8 @@ impl Node {
             .flat_map(|channel| channel.recent.iter().rev())
     }
 
-    /// Tells people of something.
+    /// Tells people of something; of a partner's evidence and order once an hour, however often the
+    /// partner repeats it.
     pub(super) fn alert(
         &mut self,
         turn: &mut Turn<'_>,
@@ -440,6 +523,20 @@ impl Node {
         partner: Option<&ParticipantId>,
         detail: String,
     ) {
+        let repeats = match kind {
+            AlertKind::EvidenceMismatch | AlertKind::OrderBroken => true,
+            AlertKind::ContestedOwnership
+            | AlertKind::RecipientNotTold
+            | AlertKind::MessageRefused
+            | AlertKind::AgreementEnds => false,
+        };
+        if let Some(partner) = partner.filter(|_| repeats) {
+            let before = self.live.alerted.get(&(kind, partner.clone()));
+            if before.is_some_and(|at| turn.at().since_ms(*at) < ALERT_AGAIN_MS) {
+                return;
+            }
+            self.live.alerted.insert((kind, partner.clone()), turn.at());
+        }
         self.record(
             turn,
             Record::Alert {
@@ -449,6 +546,19 @@ impl Node {
                 detail,
             },
         );
+    }
+}
+
+const fn receipt_in(leaf: &Leaf) -> Option<&Receipt> {
+    match &leaf.body {
+        LeafBody::Receipt(receipt) => Some(receipt),
+        LeafBody::Request(_)
+        | LeafBody::Release(_)
+        | LeafBody::Denial(_)
+        | LeafBody::AgreementChange(_)
+        | LeafBody::KeyRotation(_)
+        | LeafBody::Rollback(_)
+        | LeafBody::Voided(_) => None,
     }
 }
 

@@ -1,23 +1,22 @@
 //! What a feed shows of an item: the granted fields and no others.
 
-use interlock_core::decide::Grant;
 use interlock_core::event::Place;
 use interlock_core::ids::Marketplace;
-use interlock_core::terms::Field;
+use interlock_core::terms::{Field, FieldSet};
 
-use super::Node;
 use super::record::ItemRef;
+use super::state::State;
 use crate::exchange::wire::{CodeView, FeedItem, ParcelView, PreAdviceView, StationView};
 
-impl Node {
+impl State {
     // tidy: long, one literal a kind of item
     /// The item with the granted fields; `None` if what it is about is gone, or cannot be named.
-    pub(super) fn view(&self, item: &ItemRef, grant: Grant) -> Option<FeedItem> {
-        let has = |field| grant.fields.contains(field);
+    pub(in crate::node) fn view(&self, item: &ItemRef, fields: FieldSet) -> Option<FeedItem> {
+        let has = |field| fields.contains(field);
         match item {
             ItemRef::Advice(id) => {
-                let parcel = self.state.parcels.get(*id)?;
-                let own = parcel.owner() == Some(&self.state.me);
+                let parcel = self.parcels.get(*id)?;
+                let own = parcel.owner() == Some(&self.me);
                 Some(FeedItem::PreAdvice(PreAdviceView {
                     carrier: parcel.waybill.carrier().as_str().into(),
                     number: parcel.waybill.number().into(),
@@ -31,11 +30,11 @@ impl Node {
                         .marketplace
                         .clone()
                         .filter(|_| has(Field::Marketplace)),
-                    claim: own.then(|| hex(self.state.links.claim(*id).hash().as_bytes())),
+                    claim: own.then(|| hex(self.links.claim(*id).hash().as_bytes())),
                 }))
             }
             ItemRef::Event(id, index) => {
-                let parcel = self.state.parcels.get(*id)?;
+                let parcel = self.parcels.get(*id)?;
                 let entry = parcel.events.get(*index as usize)?;
                 let place = entry.event.place.clone().filter(|place| match place {
                     Place::Station(_) => has(Field::Station) || has(Field::Place),
@@ -43,7 +42,7 @@ impl Node {
                 });
                 let until = parcel
                     .deposit
-                    .and_then(|d| self.state.deposits.get(&d))
+                    .and_then(|d| self.deposits.get(&d))
                     .and_then(|d| d.pickup_until);
                 Some(FeedItem::Parcel(ParcelView {
                     carrier: parcel.waybill.carrier().as_str().into(),
@@ -57,7 +56,7 @@ impl Node {
                 }))
             }
             ItemRef::Station(id) => {
-                let own = self.state.stations.get(id)?;
+                let own = self.stations.get(id)?;
                 let station = &own.station;
                 Some(FeedItem::Station(StationView {
                     station: station.id.clone(),
@@ -75,8 +74,8 @@ impl Node {
                 }))
             }
             ItemRef::Code(id) => {
-                let deposit = self.state.deposits.get(id)?;
-                let parcel = self.state.parcels.get(deposit.parcel)?;
+                let deposit = self.deposits.get(id)?;
+                let parcel = self.parcels.get(deposit.parcel)?;
                 let code = deposit.code.value.as_ref()?;
                 has(Field::Code).then(|| {
                     FeedItem::Code(CodeView {
@@ -91,14 +90,14 @@ impl Node {
     }
 
     /// The marketplace of what an item is about; `None` for open data and for parcels without one.
-    pub(super) fn marketplace_of(&self, item: &ItemRef) -> Option<Marketplace> {
+    pub(in crate::node) fn marketplace_of(&self, item: &ItemRef) -> Option<Marketplace> {
         match item {
             ItemRef::Advice(id) | ItemRef::Event(id, _) => {
-                self.state.parcels.get(*id)?.marketplace.clone()
+                self.parcels.get(*id)?.marketplace.clone()
             }
             ItemRef::Code(deposit) => {
-                let parcel = self.state.deposits.get(deposit)?.parcel;
-                self.state.parcels.get(parcel)?.marketplace.clone()
+                let parcel = self.deposits.get(deposit)?.parcel;
+                self.parcels.get(parcel)?.marketplace.clone()
             }
             ItemRef::Station(_) => None,
         }

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use interlock_core::dataset::Dataset;
-use interlock_core::ids::{DepositId, MessageId, ParcelId, ParticipantId, RequestId, WireId};
+use interlock_core::ids::{DepositId, MessageId, ParticipantId, RequestId, WireId};
 use interlock_core::time::Timestamp;
 
 use super::io::{CallId, ReplyId};
+use super::record::AlertKind;
 use crate::exchange::wire::Lane;
 
 /// What an outgoing call was for.
@@ -113,7 +114,7 @@ pub enum Timer {
     Reservation(DepositId),
     /// The time to pick a parcel up is over.
     Pickup(DepositId),
-    /// A parked poll runs out.
+    /// A caller of ours has waited long enough for events.
     Poll,
     /// Send a negotiation's message again.
     Negotiation(WireId),
@@ -152,8 +153,10 @@ pub struct Live {
     pub agreements: super::agreements::UnderWay,
     /// When an agreement changes its state next.
     pub settle_at: Option<Timestamp>,
-    /// Highest numbers seen so far in the batch that is being taken in.
-    pub seen: BTreeMap<(ParcelId, ParticipantId), u32>,
+    /// Failures in a row of a lane's receipts.
+    pub receipt_tries: BTreeMap<PullKey, u32>,
+    /// When people were last told of a partner, by kind.
+    pub alerted: BTreeMap<(AlertKind, ParticipantId), Timestamp>,
     /// Denials already on record, so that a poll that repeats does not repeat the entry.
     pub denied: BTreeSet<(WireId, String)>,
 }

@@ -188,11 +188,9 @@ impl Node {
 
     /// When the node wants an [`io::Input::Tick`] next, if at all.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let timer = self.live.next_timer();
-        match (timer, self.live.settle_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let poll = self.live.parked.iter().map(|poll| poll.until).min();
+        let all = [self.live.next_timer(), self.live.settle_at, poll];
+        all.into_iter().flatten().min()
     }
 
     /// How many polls of partners and of our own systems wait here for something to happen.
@@ -209,7 +207,11 @@ impl Node {
     fn record(&mut self, turn: &mut Turn<'_>, record: Record) {
         let applied = self.state.apply(turn.at(), &record, turn.keys());
         debug_assert!(applied.is_ok(), "a fresh record must fit: {applied:?}");
-        turn.push(Effect::Append(Box::new(record)));
+        match applied {
+            Ok(()) => turn.push(Effect::Append(Box::new(record))),
+            // In the journal it would keep the node from ever starting again.
+            Err(error) => tracing::error!(%error, "a record that does not fit was not written"),
+        }
     }
 
     /// Has a record written that was applied when it was checked.

@@ -8,7 +8,7 @@
 use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::{Dataset, DatasetForm};
 use interlock_core::decide::{
-    self, Decision, DenialReason, EvidenceSeen, Grant, ReleaseRequest, Standing, Usage,
+    self, Decision, DenialReason, EvidenceSeen, ReleaseRequest, Standing, Usage,
 };
 use interlock_core::ids::{ParticipantId, RequestId, WireId};
 use interlock_core::negotiation::Party;
@@ -19,7 +19,7 @@ use interlock_core::transfer::TransferState;
 use super::Node;
 use super::agreements::Agreement;
 use super::io::{Effect, Guard, PeerAnswer, PeerRequest, Problem, ReplyId};
-use super::live::{Parked, Timer};
+use super::live::Parked;
 use super::problem;
 use super::record::{BatchReleased, Record};
 use super::state::feed::{OUTSTANDING_MAX, Outstanding, Queued};
@@ -34,11 +34,23 @@ const PARKED_MAX: usize = 10_000;
 const SCAN_MAX: usize = 5_000;
 
 /// The outcome of looking at the front of a queue.
+#[derive(Default)]
 struct Scan {
     taken: u32,
     withheld: Vec<u32>,
-    granted: Vec<(Queued, Grant)>,
-    whole: Option<DenialReason>,
+    granted: Vec<FeedItem>,
+    /// Under which agreement, by index; decided by the first item granted.
+    under: Option<usize>,
+}
+
+/// What becomes of the item at the front of a queue.
+enum Front {
+    /// It may leave under the agreement with this index.
+    Leaves(usize, FeedItem),
+    /// It may leave soon, or under an agreement whose transfer is not started.
+    Soon,
+    /// Nothing that stands releases it.
+    Waits,
 }
 
 impl Node {
@@ -136,10 +148,13 @@ impl Node {
 
     fn poll(&mut self, turn: &mut Turn<'_>, poll: Parked) {
         match self.try_batch(turn, &poll) {
-            Ok(Some(batch)) => self.answer_batch(turn, &poll, batch),
+            Ok(Some(batch)) => {
+                let dataset = self.dataset_of(&poll.transfer);
+                let dataset = dataset.unwrap_or(Dataset::LockerStations);
+                self.answer_batch(turn, &poll, dataset, batch);
+            }
             Ok(None) if poll.until > turn.at() && self.live.parked.len() < PARKED_MAX => {
-                self.live.timer(poll.until, Timer::Poll);
-                self.live.parked.push(poll);
+                self.park(turn, poll);
             }
             Ok(None) => self.answer_empty(turn, &poll),
             Err(refused) => {
@@ -151,6 +166,19 @@ impl Node {
                 });
             }
         }
+    }
+
+    /// Lets a poll wait. One that waits for the same lane already is answered: its caller has given it
+    /// up, and nobody may fill the node with polls.
+    fn park(&mut self, turn: &mut Turn<'_>, poll: Parked) {
+        let same = |other: &Parked| {
+            (&other.from, &other.transfer, other.lane) == (&poll.from, &poll.transfer, poll.lane)
+        };
+        if let Some(at) = self.live.parked.iter().position(same) {
+            let before = self.live.parked.swap_remove(at);
+            self.answer_empty(turn, &before);
+        }
+        self.live.parked.push(poll);
     }
 
     /// Answers parked polls for which something came, whose term changed, or whose time is over.
@@ -182,33 +210,41 @@ impl Node {
         )
     }
 
-    /// The batch after a position, if there is one.
+    /// The batch after a position and until when it may leave, if there is one.
     fn try_batch(
         &mut self,
         turn: &mut Turn<'_>,
         poll: &Parked,
-    ) -> Result<Option<Outstanding>, Problem> {
+    ) -> Result<Option<(Outstanding, Guard)>, Problem> {
         let agreement = self.provided(&poll.from, &poll.transfer, DatasetForm::Feed)?;
         let dataset = agreement.terms.dataset;
-        let channel = self.state.channel_mut(&poll.from);
-        let lane = channel.outbound.entry(dataset).or_default().lane(poll.lane);
-        if let Some(batch) = lane
-            .outstanding
-            .iter()
-            .find(|batch| Some(batch.first) == poll.after.checked_add(1))
-        {
-            let batch = batch.clone();
-            self.may_repeat(turn, &agreement, &batch)?;
-            return Ok(Some(batch));
+        let agreements = self.standing_between(&turn.now, &poll.from, agreement);
+        let feed = self
+            .state
+            .channels
+            .get(&poll.from)
+            .and_then(|c| c.outbound.get(&dataset));
+        let lane = feed.map(|feed| feed.lane(poll.lane));
+        let released = lane.map_or(0, |lane| lane.released);
+        let outstanding = lane.map(|lane| &lane.outstanding);
+        let repeated = outstanding
+            .into_iter()
+            .flatten()
+            .find(|batch| Some(batch.first) == poll.after.checked_add(1));
+        if let Some(batch) = repeated {
+            let guard = self.may_repeat(turn, poll, &agreements, batch)?;
+            return Ok(Some((batch.clone(), guard)));
         }
-        if poll.after != lane.released {
-            return Err(cursor_problem(
-                poll.after,
-                lane.released,
-                lane.outstanding.front().map(|b| b.first),
-            ));
+        if poll.after != released {
+            let oldest = outstanding.and_then(|all| all.front()).map(|b| b.first);
+            return Err(cursor_problem(poll.after, released, oldest));
         }
-        if lane.outstanding.len() >= OUTSTANDING_MAX {
+        let full = self
+            .state
+            .channels
+            .get(&poll.from)
+            .is_some_and(|channel| !channel.has_room());
+        if full || outstanding.is_some_and(|all| all.len() >= OUTSTANDING_MAX) {
             return Err(problem::problem(
                 "receipt-missing",
                 409,
@@ -216,110 +252,119 @@ impl Node {
                 format!("{OUTSTANDING_MAX} batches are without receipt; post their receipts first"),
             ));
         }
-        self.form_batch(turn, poll, &agreement)
+        self.form_batch(turn, poll, &agreements)
+    }
+
+    /// The agreement of a poll, then the others of the same feed that stand now: a feed is one queue,
+    /// and an item must not be put aside by one agreement that another one releases.
+    fn standing_between(
+        &self,
+        now: &ClockInterval,
+        to: &ParticipantId,
+        polled: Agreement,
+    ) -> Vec<Agreement> {
+        let others = self
+            .state
+            .book
+            .between(&self.state.me, to, polled.terms.dataset)
+            .filter(|other| other.id != polled.id)
+            .filter(|other| match other.state_at(now) {
+                AgreementState::InForce | AgreementState::RunOff => true,
+                AgreementState::Finalized
+                | AgreementState::Signed
+                | AgreementState::Suspended
+                | AgreementState::Ended
+                | AgreementState::Superseded => false,
+            });
+        let others: Vec<Agreement> = others.cloned().collect();
+        std::iter::once(polled).chain(others).collect()
     }
 
     fn form_batch(
         &mut self,
         turn: &mut Turn<'_>,
         poll: &Parked,
-        agreement: &Agreement,
-    ) -> Result<Option<Outstanding>, Problem> {
-        if self.is_followed(&turn.now, agreement) {
+        agreements: &[Agreement],
+    ) -> Result<Option<(Outstanding, Guard)>, Problem> {
+        let Some(polled) = agreements.first() else {
             return Ok(None);
+        };
+        if let Some(reason) = self.closed(&turn.now, polled) {
+            return Err(self.deny(turn, &poll.from, &poll.transfer, polled, reason));
         }
-        let scan = self.scan(&turn.now, poll, agreement);
-        if scan.taken > 0 {
-            let salts: Vec<RequestId> = scan.granted.iter().map(|_| turn.random_id()).collect();
-            let items: Vec<FeedItem> = scan
-                .granted
-                .iter()
-                .filter_map(|(queued, grant)| self.view(&queued.item, *grant))
-                .collect();
-            let lane = self
-                .state
-                .channels
-                .get(&poll.from)
-                .and_then(|c| c.outbound.get(&agreement.terms.dataset));
-            let first = lane.map_or(0, |feed| feed.lane(poll.lane).released) + 1;
-            let leaf = self.release_leaf(turn, agreement, poll.lane, first, &items, &salts);
-            self.record(
-                turn,
-                Record::BatchReleased(Box::new(BatchReleased {
-                    to: poll.from.clone(),
-                    dataset: agreement.terms.dataset,
-                    lane: poll.lane,
-                    agreement: agreement.id.clone(),
-                    first,
-                    taken: scan.taken,
-                    withheld: scan.withheld,
-                    salts,
-                    leaf,
-                })),
-            );
-        }
-        if !scan.granted.is_empty() {
-            let channel = self.state.channels.get(&poll.from);
-            let feed = channel.and_then(|c| c.outbound.get(&agreement.terms.dataset));
-            return Ok(feed
-                .and_then(|feed| feed.lane(poll.lane).outstanding.back())
-                .cloned());
-        }
-        match scan.whole {
-            None => Ok(None),
-            Some(reason) => Err(self.deny(turn, &poll.from, &poll.transfer, agreement, reason)),
+        loop {
+            let scan = self.scan(&turn.now, poll, agreements);
+            if scan.taken == 0 {
+                return Ok(None);
+            }
+            let released = !scan.granted.is_empty();
+            let under = scan.under.and_then(|at| agreements.get(at));
+            let agreement = under.unwrap_or(polled);
+            self.record_batch(turn, poll, agreement, scan);
+            if released {
+                let channel = self.state.channels.get(&poll.from);
+                let feed = channel.and_then(|c| c.outbound.get(&agreement.terms.dataset));
+                let batch = feed.and_then(|feed| feed.lane(poll.lane).outstanding.back());
+                return Ok(batch.map(|batch| (batch.clone(), guard(poll, agreement))));
+            }
         }
     }
 
-    /// Looks at the front of a lane: what may leave now, what waits, and whether the agreement as a
-    /// whole releases nothing.
-    fn scan(&self, now: &ClockInterval, poll: &Parked, agreement: &Agreement) -> Scan {
-        let mut scan = Scan {
-            taken: 0,
-            withheld: Vec::new(),
-            granted: Vec::new(),
-            whole: self.closed(now, agreement),
-        };
-        if scan.whole.is_some() {
-            return scan;
-        }
-        let dataset = agreement.terms.dataset;
-        let Some(feed) = self
+    fn record_batch(
+        &mut self,
+        turn: &mut Turn<'_>,
+        poll: &Parked,
+        agreement: &Agreement,
+        scan: Scan,
+    ) {
+        let salts: Vec<RequestId> = scan.granted.iter().map(|_| turn.random_id()).collect();
+        let lane = self
             .state
             .channels
             .get(&poll.from)
-            .and_then(|c| c.outbound.get(&dataset))
-        else {
-            return scan;
-        };
+            .and_then(|c| c.outbound.get(&agreement.terms.dataset));
+        let first = lane.map_or(0, |feed| feed.lane(poll.lane).released) + 1;
+        let leaf = self.release_leaf(turn, agreement, poll.lane, first, &scan.granted, &salts);
+        self.record(
+            turn,
+            Record::BatchReleased(Box::new(BatchReleased {
+                to: poll.from.clone(),
+                dataset: agreement.terms.dataset,
+                lane: poll.lane,
+                agreement: agreement.id.clone(),
+                first,
+                taken: scan.taken,
+                withheld: scan.withheld,
+                salts,
+                leaf,
+            })),
+        );
+    }
+
+    /// Looks at the front of a lane: what may leave now as one batch, and what waits for another
+    /// agreement. It stops at what may leave later, so that nothing overtakes it.
+    fn scan(&self, now: &ClockInterval, poll: &Parked, agreements: &[Agreement]) -> Scan {
+        let mut scan = Scan::default();
+        let feed = agreements.first().and_then(|polled| {
+            let channel = self.state.channels.get(&poll.from)?;
+            channel.outbound.get(&polled.terms.dataset)
+        });
+        let Some(feed) = feed else { return scan };
         for queued in feed.lane(poll.lane).ready.iter().take(SCAN_MAX) {
             if scan.granted.len() >= poll.limit as usize {
                 break;
             }
-            match self.decide_item(now, agreement, queued) {
-                Decision::Release(grant) if self.view(&queued.item, grant).is_some() => {
-                    scan.granted.push((queued.clone(), grant));
+            match self.front(now, agreements, scan.under, queued) {
+                Front::Leaves(under, item) if scan.under.is_none_or(|chosen| chosen == under) => {
+                    scan.under = Some(under);
+                    scan.granted.push(item);
                 }
-                Decision::Release(_) | Decision::Denial(_) => scan.withheld.push(scan.taken),
+                Front::Leaves(..) | Front::Soon => break,
+                Front::Waits => scan.withheld.push(scan.taken),
             }
             scan.taken += 1;
         }
         scan
-    }
-
-    /// Whether an agreement in run-off has another one in force beside it, under which its feed goes on:
-    /// a poll by the older transfer takes nothing from the queue then.
-    fn is_followed(&self, now: &ClockInterval, agreement: &Agreement) -> bool {
-        agreement.state_at(now) == AgreementState::RunOff
-            && self
-                .state
-                .book
-                .between(
-                    &agreement.provider,
-                    &agreement.consumer,
-                    agreement.terms.dataset,
-                )
-                .any(|other| other.state_at(now) == AgreementState::InForce)
     }
 
     /// Answers polls that wait by other transfers of the feed of `transfer`: its consumer has taken it up
@@ -337,6 +382,34 @@ impl Node {
                 self.live.parked.push(poll);
             }
         }
+    }
+
+    /// What becomes of an item: `chosen` is the agreement of the items before it.
+    fn front(
+        &self,
+        now: &ClockInterval,
+        agreements: &[Agreement],
+        chosen: Option<usize>,
+        queued: &Queued,
+    ) -> Front {
+        let mut soon = false;
+        for at in chosen.into_iter().chain(0..agreements.len()) {
+            let Some(agreement) = agreements.get(at) else {
+                continue;
+            };
+            match self.decide_item(now, agreement, queued) {
+                Decision::Release(grant) => {
+                    let started = at == 0 || self.transfer_of(agreement, Party::Provider).is_some();
+                    match self.state.view(&queued.item, grant.fields) {
+                        Some(item) if started => return Front::Leaves(at, item),
+                        Some(_) => soon = true,
+                        None => {}
+                    }
+                }
+                Decision::Denial(reason) => soon |= passes(reason),
+            }
+        }
+        if soon { Front::Soon } else { Front::Waits }
     }
 
     /// Why an agreement releases nothing at all now, if so. In run-off single parcels are decided.
@@ -363,7 +436,7 @@ impl Node {
     fn decide_item(&self, now: &ClockInterval, agreement: &Agreement, queued: &Queued) -> Decision {
         let dataset = agreement.terms.dataset;
         let qualified_at = self.state.qualified_at(&queued.item, dataset);
-        let marketplace = self.marketplace_of(&queued.item);
+        let marketplace = self.state.marketplace_of(&queued.item);
         let request = ReleaseRequest {
             purpose: feed_purpose(dataset),
             marketplace: marketplace.as_ref(),
@@ -400,22 +473,37 @@ impl Node {
         }
     }
 
-    /// A batch that left before may be shown again only while it could leave.
+    /// A batch that left before may be shown again only while it could leave: under one of the
+    /// agreements that stand, with all that it showed.
     fn may_repeat(
         &self,
         turn: &Turn<'_>,
-        agreement: &Agreement,
+        poll: &Parked,
+        agreements: &[Agreement],
         batch: &Outstanding,
-    ) -> Result<(), Problem> {
-        if let Some(reason) = self.closed(&turn.now, agreement) {
-            return Err(problem::denial(reason));
-        }
-        for (queued, _) in &batch.items {
-            if let Decision::Denial(reason) = self.decide_item(&turn.now, agreement, queued) {
-                return Err(problem::denial(reason));
+    ) -> Result<Guard, Problem> {
+        let mut refused = DenialReason::TermEnded;
+        let book = &self.state.book.agreements;
+        let showed = book.get(&batch.agreement).map(|a| a.terms.field_set());
+        for agreement in agreements {
+            let narrower =
+                showed.is_none_or(|fields| !fields.is_subset(agreement.terms.field_set()));
+            let reason = match self.closed(&turn.now, agreement) {
+                Some(reason) => Some(reason),
+                None if narrower => Some(DenialReason::FieldNotGranted),
+                None => batch.items.iter().find_map(|item| {
+                    match self.decide_item(&turn.now, agreement, &item.queued) {
+                        Decision::Release(_) => None,
+                        Decision::Denial(reason) => Some(reason),
+                    }
+                }),
+            };
+            match reason {
+                None => return Ok(guard(poll, agreement)),
+                Some(reason) => refused = reason,
             }
         }
-        Ok(())
+        Err(problem::denial(refused))
     }
 
     /// Puts a denial on record, once for each transfer and reason, and says it.
@@ -446,38 +534,45 @@ impl Node {
         problem::denial(reason)
     }
 
-    fn answer_batch(&self, turn: &mut Turn<'_>, poll: &Parked, batch: Outstanding) {
-        let Ok(agreement) = self.provided(&poll.from, &poll.transfer, DatasetForm::Feed) else {
-            return self.answer_empty(turn, poll);
-        };
+    fn answer_batch(
+        &self,
+        turn: &mut Turn<'_>,
+        poll: &Parked,
+        dataset: Dataset,
+        (batch, guard): (Outstanding, Guard),
+    ) {
         let next = batch.last();
-        let mut events = Vec::with_capacity(batch.items.len());
-        for (position, (queued, salt)) in (batch.first..).zip(batch.items) {
-            let Decision::Release(grant) = self.decide_item(&turn.now, &agreement, &queued) else {
-                continue;
+        let wanted = batch.items.len();
+        let events: Vec<FeedEvent> = (batch.first..)
+            .zip(batch.items)
+            .filter_map(|(position, released)| {
+                Some(FeedEvent {
+                    position,
+                    salt: released.salt,
+                    item: released.shown?,
+                })
+            })
+            .collect();
+        let (answer, guard) = if events.len() == wanted {
+            let body = FeedBatch {
+                dataset,
+                lane: poll.lane,
+                next,
+                events,
             };
-            let Some(item) = self.view(&queued.item, grant) else {
-                continue;
-            };
-            events.push(FeedEvent {
-                position,
-                salt,
-                item,
-            });
-        }
-        let until = agreement.flows_until();
-        let body = FeedBatch {
-            dataset: agreement.terms.dataset,
-            lane: poll.lane,
-            next,
-            events,
+            (
+                PeerAnswer::Feed(self.envelope(turn, &poll.from, body)),
+                Some(guard),
+            )
+        } else {
+            let gone = problem::problem(
+                "batch-gone",
+                410,
+                "the batch is deleted",
+                "what it held was due for deletion before it was receipted; settle it between people",
+            );
+            (PeerAnswer::Problem(gone), None)
         };
-        let answer = PeerAnswer::Feed(self.envelope(turn, &poll.from, body));
-        let guard = Some(Guard {
-            until,
-            agreement: agreement.id,
-            to: poll.from.clone(),
-        });
         turn.push(Effect::ReplyPeer {
             to: poll.reply,
             answer,
@@ -540,14 +635,19 @@ impl Node {
             ));
         }
         self.take_evidence(turn, from, &envelope.evidence)?;
-        if feed_has(
-            self.state
-                .channels
-                .get(from)
-                .and_then(|c| c.outbound.get(&dataset)),
-            lane,
-            next,
-        ) {
+        let channel = self.state.channels.get(from);
+        let batch = channel
+            .and_then(|c| c.outbound.get(&dataset))
+            .and_then(|feed| settled(feed, lane, next));
+        if let Some(batch) = batch {
+            if channel.is_none_or(|c| c.out.acknowledged() <= batch.leaf) {
+                return Err(problem::problem(
+                    "receipt-not-on-log",
+                    422,
+                    "the receipt is not on your log",
+                    "append a receipt for our log to yours first, then send it with its evidence",
+                ));
+            }
             self.record(
                 turn,
                 Record::Receipted {
@@ -558,17 +658,49 @@ impl Node {
                 },
             );
         }
+        self.receipt_leaf_if_much(turn, from);
         Ok(PeerAnswer::Evidence(self.evidence_for(turn, from)))
     }
 }
 
-fn feed_has(feed: Option<&super::state::feed::Feed>, lane: Lane, next: u64) -> bool {
-    feed.is_some_and(|feed| {
-        feed.lane(lane)
-            .outstanding
-            .front()
-            .is_some_and(|batch| batch.last() <= next)
-    })
+/// Until when an answer to a poll may leave.
+fn guard(poll: &Parked, agreement: &Agreement) -> Guard {
+    Guard {
+        until: agreement.flows_until(),
+        agreement: agreement.id.clone(),
+        to: poll.from.clone(),
+    }
+}
+
+/// Whether what was denied for this reason may leave by itself in a while.
+const fn passes(reason: DenialReason) -> bool {
+    match reason {
+        DenialReason::NotInForce
+        | DenialReason::NotYet
+        | DenialReason::Closing
+        | DenialReason::Suspended
+        | DenialReason::QuotaPerDay
+        | DenialReason::RunOffNotFrozen
+        | DenialReason::ClockUncertain => true,
+        DenialReason::TermEnded
+        | DenialReason::Superseded
+        | DenialReason::Terminated
+        | DenialReason::PurposeNotGranted
+        | DenialReason::OutOfScope
+        | DenialReason::FieldNotGranted
+        | DenialReason::FormNotGranted
+        | DenialReason::QuotaPerParcel
+        | DenialReason::EvidenceMissing
+        | DenialReason::NotInRunOff
+        | DenialReason::RunOffEnded
+        | DenialReason::BeforeCoverage => false,
+    }
+}
+
+/// The newest batch that a receipt up to `next` settles.
+fn settled(feed: &super::state::feed::Feed, lane: Lane, next: u64) -> Option<&Outstanding> {
+    let outstanding = &feed.lane(lane).outstanding;
+    outstanding.iter().rev().find(|batch| batch.last() <= next)
 }
 
 fn cursor_problem(after: u64, released: u64, outstanding: Option<u64>) -> Problem {

@@ -7,6 +7,8 @@ mod metrics;
 
 pub use metrics::{Counter, Gauge, METRICS_MEDIA_TYPE, Metrics};
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// How the log is written.
@@ -38,6 +40,7 @@ pub fn start_log(format: LogFormat, filter: &str) -> Result<(), LogError> {
     let parsed = EnvFilter::try_new(filter).map_err(|_| LogError::Filter(filter.into()))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(parsed)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => builder.try_init(),

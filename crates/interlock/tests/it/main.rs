@@ -1,8 +1,6 @@
-//! Whole nodes, from the outside.
+//! The program as its users meet it: real processes, real sockets, data directories of their own.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "tests fail by panicking, in their helpers too"
-)]
-
+#[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod readme;

@@ -3,7 +3,7 @@
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::DatasetForm;
 use interlock_core::decide::{self, Decision, EvidenceSeen, Grant, ReleaseRequest};
-use interlock_core::ids::{ParticipantId, WireId};
+use interlock_core::ids::{ParcelId, ParticipantId, WireId};
 use interlock_core::parcel::{ConsentDenial, admits};
 use interlock_core::terms::{Field, Purpose, Terms};
 use interlock_core::time::{DAY_MS, Timestamp};
@@ -36,7 +36,8 @@ struct Asking<'a> {
     standing_of: &'a Agreement,
     terms: Terms,
     day: i64,
-    usage: UsageState,
+    /// What this lookup has used so far, beside what was used before.
+    batch: UsageState,
 }
 
 impl Node {
@@ -71,6 +72,8 @@ impl Node {
         let request = &envelope.body;
         check_lookup(request)?;
         self.take_evidence(turn, from, &envelope.evidence)?;
+        self.receipt_leaf_if_much(turn, from);
+        let items_root = crate::node::evidence::lookup_root(&request.items);
         let known = self
             .state
             .channels
@@ -82,13 +85,22 @@ impl Node {
             })
             .cloned();
         let answered = match known {
+            Some(answered) if answered.items_root != items_root => {
+                return Err(field(
+                    "request-id-reused",
+                    422,
+                    "the request id was used for other items",
+                    "/body/request_id",
+                    "draw a new request id for a new request; the same id repeats the same request only",
+                ));
+            }
             Some(answered) => {
                 if let Some(reason) = self.closed(&turn.now, &agreement) {
                     return Err(problem::denial(reason));
                 }
                 answered
             }
-            None => self.release_lookup(turn, from, &agreement, request)?,
+            None => self.release_lookup(turn, from, &agreement, request, items_root)?,
         };
         let items = answered
             .outcomes
@@ -113,27 +125,25 @@ impl Node {
         from: &ParticipantId,
         agreement: &Agreement,
         request: &LookupRequest,
+        items_root: [u8; 32],
     ) -> Result<Answered, Problem> {
-        self.may_answer(from, request)?;
+        self.may_answer(from, agreement, request, &items_root)?;
         let day = agreement.terms.zone.day_of(turn.at());
-        let usage = self
-            .state
-            .channels
-            .get(from)
-            .and_then(|c| c.usage.get(&agreement.terms.dataset));
         let mut asking = Asking {
             from,
             request,
             standing_of: agreement,
             terms: self.producible(&agreement.terms),
             day,
-            usage: usage.cloned().unwrap_or_default(),
+            batch: UsageState::default(),
         };
         let mut outcomes = Vec::with_capacity(request.items.len());
         for item in &request.items {
             let outcome = self.decide_contact(turn, &asking, item);
             if let LookupDecision::Released { parcel, .. } = &outcome {
-                asking.usage.debit(day, *parcel);
+                let channel = self.state.channels.get(from);
+                let before = channel.and_then(|c| c.usage.get(&agreement.terms.dataset));
+                asking.batch.debit_after(before, day, *parcel);
             }
             outcomes.push(outcome);
         }
@@ -154,6 +164,7 @@ impl Node {
                 day,
                 outcomes,
                 leaves,
+                items_root,
             })),
         );
         let answered = self
@@ -173,9 +184,14 @@ impl Node {
     }
 
     /// Whether the request is on evidence and earlier answers are receipted.
-    fn may_answer(&self, from: &ParticipantId, request: &LookupRequest) -> Result<(), Problem> {
-        let root = crate::node::evidence::lookup_root(&request.items);
-        if !self.shows_request(from, request.request_id, &root) {
+    fn may_answer(
+        &self,
+        from: &ParticipantId,
+        agreement: &Agreement,
+        request: &LookupRequest,
+        items_root: &[u8; 32],
+    ) -> Result<(), Problem> {
+        if !self.shows_request(from, &agreement.id, request, items_root) {
             return Err(problem::problem(
                 "evidence-mismatch",
                 422,
@@ -184,12 +200,8 @@ impl Node {
                  then send it as it is there",
             ));
         }
-        let unreceipted = self
-            .state
-            .channels
-            .get(from)
-            .map_or(0, |c| c.answered.len());
-        if unreceipted >= UNRECEIPTED_MAX {
+        let channel = self.state.channels.get(from);
+        if channel.is_some_and(|c| c.answered.len() >= UNRECEIPTED_MAX || !c.has_room()) {
             return Err(problem::problem(
                 "receipt-missing",
                 409,
@@ -228,33 +240,15 @@ impl Node {
         let waybill = Waybill::parse(&item.carrier, &item.number).ok();
         let parcel = waybill.and_then(|w| self.state.parcels.find(&w));
         let ours = |p: &&Parcel| p.owner() == Some(&self.state.me) && p.recipient.is_some();
-        let Some(parcel) = parcel.filter(ours) else {
-            return denied("unknown-parcel");
+        let parcel = parcel.filter(ours);
+        let decision = self.decide_item_of(turn, asking, purpose, item, parcel);
+        let Some(parcel) = parcel else {
+            return match decision {
+                Decision::Denial(reason) => denied(reason.as_str()),
+                Decision::Release(_) => denied("unknown-parcel"),
+            };
         };
-        let request = ReleaseRequest {
-            purpose,
-            marketplace: parcel.marketplace.as_ref(),
-            fields: &[Field::Contact],
-            form: asking.request.form,
-            // A contact is asked for now, whenever its parcel was announced.
-            arose_at: turn.at(),
-            qualified_at: Some(parcel.registered_at),
-        };
-        let evidence = EvidenceSeen {
-            arrival: has(item, ArrivalKind::Arrival, turn),
-            deposit: has(item, ArrivalKind::Deposit, turn),
-            open_elsewhere: false,
-        };
-        let standing = self.standing(&turn.now, asking.standing_of, Some(parcel.registered_at));
-        let usage = asking.usage.seen(asking.day, parcel.id);
-        match decide::decide(
-            &request,
-            &asking.terms,
-            &standing,
-            &usage,
-            &evidence,
-            &turn.now,
-        ) {
+        match decision {
             Decision::Denial(reason) => denied(reason.as_str()),
             Decision::Release(Grant { form: None, .. }) => denied("form-not-granted"),
             Decision::Release(Grant {
@@ -267,6 +261,57 @@ impl Node {
                     lease: self.lease(turn, parcel, asking.from, form),
                 },
             },
+        }
+    }
+
+    /// What the terms say of an item. What is not our parcel is decided like one of ours that came just
+    /// now: else the reason would tell, without evidence or after the term, whose a waybill is.
+    fn decide_item_of(
+        &self,
+        turn: &Turn<'_>,
+        asking: &Asking<'_>,
+        purpose: Purpose,
+        item: &LookupItem,
+        parcel: Option<&Parcel>,
+    ) -> Decision {
+        let qualified_at = parcel.map(|p| p.registered_at);
+        let marketplace = match parcel {
+            Some(parcel) => parcel.marketplace.as_ref(),
+            None => asking.terms.marketplaces.first(),
+        };
+        let request = ReleaseRequest {
+            purpose,
+            marketplace,
+            fields: &[Field::Contact],
+            form: asking.request.form,
+            // A contact is asked for now, whenever its parcel was announced.
+            arose_at: turn.at(),
+            qualified_at,
+        };
+        let evidence = EvidenceSeen {
+            arrival: has(item, ArrivalKind::Arrival, turn),
+            deposit: has(item, ArrivalKind::Deposit, turn),
+            open_elsewhere: false,
+        };
+        // No parcel of ours has this id; usage of it is that of a parcel never released.
+        let id = parcel.map_or(ParcelId::from_bytes([0; 16]), |p| p.id);
+        decide::decide(
+            &request,
+            &asking.terms,
+            &self.standing(&turn.now, asking.standing_of, qualified_at),
+            &self.usage_of(asking, id),
+            &evidence,
+            &turn.now,
+        )
+    }
+
+    /// Usage with what this lookup has used so far.
+    fn usage_of(&self, asking: &Asking<'_>, parcel: ParcelId) -> decide::Usage {
+        let dataset = asking.terms.dataset;
+        let channel = self.state.channels.get(asking.from);
+        match channel.and_then(|c| c.usage.get(&dataset)) {
+            Some(before) => before.seen_with(&asking.batch, asking.day, parcel),
+            None => asking.batch.seen(asking.day, parcel),
         }
     }
 

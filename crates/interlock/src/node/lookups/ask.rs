@@ -1,12 +1,13 @@
 //! Asking owners for the contacts of parcels at our stations.
 
+use interlock_core::contact::Phone;
 use interlock_core::dataset::DatasetForm;
 use interlock_core::ids::{DepositId, ParticipantId, RequestId, WireId};
 use interlock_core::negotiation::Party;
 use interlock_core::terms::Purpose;
 
 use crate::exchange::wire::{
-    ArrivalEvidence, ArrivalKind, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem,
+    ArrivalEvidence, ArrivalKind, Contact, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem,
     LookupOutcome, LookupRequest,
 };
 use crate::node::Node;
@@ -21,6 +22,12 @@ use crate::node::turn::Turn;
 const LOOKUP_TIMEOUT_MS: u32 = 5_000;
 /// How long after the last answer its receipt is given on its own, in milliseconds.
 const RECEIPT_DELAY_MS: i64 = 1_000;
+/// Longest masked number that is taken, in characters.
+const CONTACT_LENGTH_MAX: usize = 32;
+/// Longest extension of a leased number that is taken, in digits.
+const EXTENSION_LENGTH_MAX: usize = 12;
+/// Largest contact sealed to a messenger that is taken, in bytes.
+const SEALED_SIZE_BYTES_MAX: usize = 1_024;
 
 impl Node {
     /// Has a deposit's contact asked for as soon as the owner is free.
@@ -31,7 +38,9 @@ impl Node {
             .get(&id)
             .and_then(|d| self.state.parcels.get(d.parcel))
             .and_then(|p| p.owner().cloned());
-        let Some(owner) = owner else { return };
+        let Some(owner) = owner else {
+            return self.contact_settled(turn, id, Some("owner-unknown"));
+        };
         self.live
             .to_ask
             .entry(owner.clone())
@@ -62,6 +71,9 @@ impl Node {
             .map(|(id, asked)| (*id, asked.clone()));
         if let Some((request_id, asked)) = repeat {
             return self.send_lookup(turn, owner, request_id, &asked);
+        }
+        if self.state.channel(owner).is_some_and(|c| !c.has_room()) {
+            return self.ask_later(turn, owner);
         }
         let Some(queue) = self.live.to_ask.get_mut(owner) else {
             return;
@@ -162,7 +174,8 @@ impl Node {
             .and_then(|a| self.transfer_of(a, Party::Consumer))
             .and_then(|t| t.peer_id.clone());
         let Some(transfer) = transfer else {
-            return self.lookup_over(turn, owner, request_id, "term-ended");
+            self.lookup_over(turn, owner, request_id, "term-ended");
+            return self.ask(turn, owner);
         };
         let body = LookupRequest {
             request_id,
@@ -307,6 +320,9 @@ impl Node {
         let mut outcomes = Vec::with_capacity(answer.items.len());
         for item in &answer.items {
             outcomes.push(match item {
+                LookupOutcome::Released(contact) if !usable(contact) => ContactOutcome::Denied {
+                    reason: "contact-unusable".into(),
+                },
                 LookupOutcome::Released(contact) => match turn.seal(contact) {
                     Some(sealed) => ContactOutcome::Granted {
                         form: contact.form(),
@@ -390,5 +406,25 @@ impl Node {
         for owner in owners {
             self.ask(turn, &owner);
         }
+    }
+}
+
+/// Whether a contact can be what it says: it is shown to couriers and handed to a gateway.
+fn usable(contact: &Contact) -> bool {
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    match contact {
+        Contact::Full { phone } => Phone::parse(phone).is_ok(),
+        Contact::Masked { phone } => {
+            let known = |b: u8| b.is_ascii_digit() || matches!(b, b'*' | b'+');
+            phone.len() <= CONTACT_LENGTH_MAX && phone.bytes().all(known)
+        }
+        Contact::Virtual {
+            number, extension, ..
+        } => {
+            Phone::parse(number).is_ok()
+                && extension.len() <= EXTENSION_LENGTH_MAX
+                && digits(extension)
+        }
+        Contact::Sealed { ciphertext, .. } => ciphertext.0.len() <= SEALED_SIZE_BYTES_MAX,
     }
 }

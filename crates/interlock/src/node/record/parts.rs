@@ -212,6 +212,8 @@ pub struct LookupReleased {
     pub outcomes: Vec<LookupDecision>,
     /// The leaves in our log toward them.
     pub leaves: Vec<Blob>,
+    /// Root over the commitments to what was asked.
+    pub items_root: [u8; 32],
 }
 
 /// What was decided for one item.

@@ -8,7 +8,7 @@ use interlock_journal::bilateral::{Leaf, LeafBody};
 
 use super::channel::{Answered, Asked};
 use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State};
-use crate::exchange::wire::Blob;
+use crate::exchange::wire::{Blob, FeedItem};
 use crate::node::ContentKeys;
 use crate::node::record::{
     BatchReleased, LookupAsked, LookupDecision, LookupReleased, MessageKind, MessageOutcome, Record,
@@ -196,11 +196,15 @@ impl State {
         }
         let (consumer, dataset) = (agreement.consumer.clone(), agreement.terms.dataset);
         let covers_from = agreement.terms.coverage_start();
-        // What is ready may leave under it, so that the end of another takes nothing back.
-        let another_in_force = self
+        let flows = self
             .book
             .between(&self.me, &consumer, dataset)
-            .any(|other| &other.id != id && other.state == AgreementState::InForce);
+            .any(|other| {
+                matches!(
+                    other.state,
+                    AgreementState::InForce | AgreementState::RunOff
+                )
+            });
         let feed = self
             .channel_mut(&consumer)
             .outbound
@@ -213,9 +217,7 @@ impl State {
                     self.show_all_stations(at, &consumer);
                 }
             }
-            AgreementState::Ended | AgreementState::Superseded if !another_in_force => {
-                feed.withdraw();
-            }
+            AgreementState::Ended | AgreementState::Superseded if !flows => feed.withdraw(),
             AgreementState::Ended
             | AgreementState::Superseded
             | AgreementState::Finalized
@@ -247,13 +249,14 @@ impl State {
         } else {
             self.append_leaf(&batch.to, &batch.leaf)?
         };
+        let shown = self.shown_in(batch)?;
         let channel = self.channel_mut(&batch.to);
         let feed = channel.outbound.entry(batch.dataset).or_default();
         feed.release(
             batch.lane,
             batch.taken,
             &batch.withheld,
-            &batch.salts,
+            shown,
             &batch.agreement,
             leaf,
         );
@@ -275,6 +278,29 @@ impl State {
             },
         });
         Ok(())
+    }
+
+    /// What a batch shows, as things are when it leaves, with the salts.
+    fn shown_in(
+        &self,
+        batch: &BatchReleased,
+    ) -> Result<Vec<(RequestId, Option<FeedItem>)>, ReplayError> {
+        let agreement = self
+            .book
+            .agreements
+            .get(&batch.agreement)
+            .ok_or(ReplayError("a batch's agreement is unknown"))?;
+        let fields = agreement.terms.field_set();
+        let feed = self
+            .channels
+            .get(&batch.to)
+            .and_then(|c| c.outbound.get(&batch.dataset))
+            .ok_or(ReplayError("a batch's feed is unknown"))?;
+        Ok(feed
+            .front(batch.lane, batch.taken, &batch.withheld)
+            .zip(&batch.salts)
+            .map(|(queued, salt)| (*salt, self.view(&queued.item, fields)))
+            .collect())
     }
 
     fn lookup_released(
@@ -327,6 +353,7 @@ impl State {
         channel.answered.push_back(Answered {
             request_id: lookup.request_id,
             agreement: lookup.agreement.clone(),
+            items_root: lookup.items_root,
             outcomes: lookup.outcomes.clone(),
             log_size,
         });

@@ -11,16 +11,18 @@ use ed25519_dalek::VerifyingKey;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{DepositId, ParcelId, ParticipantId, RequestId, WireId};
 use interlock_core::time::Timestamp;
-use interlock_journal::bilateral::{Leaf, LeafBody, MirrorLog, OutLog};
+use interlock_journal::bilateral::{Leaf, LeafBody, MirrorLog, OutLog, Receipt};
 
 use super::feed::Feed;
-use crate::exchange::wire::Lane;
+use crate::exchange::wire::{ENVELOPE_LEAVES_MAX, Lane};
 use crate::node::record::LookupDecision;
 
 /// Epoch of a log that was never rolled back.
 const EPOCH_FIRST: u32 = 1;
 /// Most leaves of theirs kept at hand.
 const RECENT_MAX: usize = 1_024;
+/// Longest purpose of a request that is kept at hand, in bytes.
+const PURPOSE_LENGTH_MAX: usize = 64;
 
 /// Everything about one counterparty.
 #[derive(Debug)]
@@ -64,30 +66,34 @@ impl Channel {
         }
     }
 
+    /// Whether another answer's leaf fits the envelope that carries it: what they have not receipted is
+    /// sent again each time. The last tenth is kept for what must be said: receipts, ends of agreements.
+    pub fn has_room(&self) -> bool {
+        let pending = self.out.size().saturating_sub(self.out.acknowledged());
+        pending < (ENVELOPE_LEAVES_MAX - ENVELOPE_LEAVES_MAX / 10) as u64
+    }
+
     /// How much of their log we hold.
     pub fn mirrored(&self) -> u64 {
         self.mirror.as_ref().map_or(0, MirrorLog::size)
     }
 
     /// Keeps leaves of theirs at hand, and acts on their receipts.
-    pub fn note_leaves(&mut self, leaves: Vec<Leaf>) {
+    pub fn note_leaves(&mut self, leaves: &[Leaf]) {
+        let mut newest = None;
         for leaf in leaves {
             match &leaf.body {
-                LeafBody::Receipt(receipt) => {
-                    // A receipt that does not fit was refused when it came.
-                    if self.out.receipted(receipt).is_ok() {
-                        while self
-                            .answered
-                            .front()
-                            .is_some_and(|a| a.log_size <= receipt.size)
-                        {
-                            self.answered.pop_front();
-                        }
+                LeafBody::Receipt(receipt) => newest = Some(receipt),
+                LeafBody::Request(request) => {
+                    self.owes_receipt = true;
+                    // No purpose has so long a name; what is kept at hand is bounded.
+                    if request.purpose.len() <= PURPOSE_LENGTH_MAX {
+                        self.recent.push_back(leaf.clone());
                     }
                 }
-                LeafBody::Request(_) | LeafBody::Release(_) => {
+                LeafBody::Release(_) => {
                     self.owes_receipt = true;
-                    self.recent.push_back(leaf);
+                    self.recent.push_back(leaf.clone());
                 }
                 LeafBody::Denial(_) => self.owes_receipt = true,
                 LeafBody::AgreementChange(_)
@@ -98,6 +104,34 @@ impl Channel {
         }
         while self.recent.len() > RECENT_MAX {
             self.recent.pop_front();
+        }
+        if let Some(receipt) = newest {
+            self.receipted_by(receipt);
+        }
+    }
+}
+
+impl Channel {
+    /// Settles what a receipt covers. One that does not fit was refused when it came.
+    fn receipted_by(&mut self, receipt: &Receipt) {
+        if self.out.receipted(receipt).is_err() {
+            return;
+        }
+        while let Some(settled) = self
+            .answered
+            .pop_front_if(|answered| answered.log_size <= receipt.size)
+        {
+            // A demand is good for one answer.
+            self.recent.retain(|leaf| match &leaf.body {
+                LeafBody::Request(request) => request.request_id != settled.request_id,
+                LeafBody::Release(_)
+                | LeafBody::Denial(_)
+                | LeafBody::AgreementChange(_)
+                | LeafBody::Receipt(_)
+                | LeafBody::KeyRotation(_)
+                | LeafBody::Rollback(_)
+                | LeafBody::Voided(_) => true,
+            });
         }
     }
 }
@@ -149,6 +183,8 @@ pub struct Answered {
     pub request_id: RequestId,
     /// Under which agreement.
     pub agreement: WireId,
+    /// Root over the commitments to what was asked.
+    pub items_root: [u8; 32],
     /// By item.
     pub outcomes: Vec<LookupDecision>,
     /// Size of our log with its leaves: a receipt over that much closes it.
@@ -176,6 +212,31 @@ impl UsageState {
         self.parcels.insert(parcel);
         let releases = self.releases.entry(parcel).or_default();
         *releases = releases.saturating_add(1);
+    }
+
+    /// The same with what `more` has used on top.
+    pub fn seen_with(
+        &self,
+        more: &Self,
+        day: i64,
+        parcel: ParcelId,
+    ) -> interlock_core::decide::Usage {
+        let (before, added) = (self.seen(day, parcel), more.seen(day, parcel));
+        interlock_core::decide::Usage {
+            parcels_today: before.parcels_today.saturating_add(added.parcels_today),
+            parcel_counted_today: before.parcel_counted_today || added.parcel_counted_today,
+            releases_of_parcel: before
+                .releases_of_parcel
+                .saturating_add(added.releases_of_parcel),
+        }
+    }
+
+    /// Debits a release on top of what was used `before`, where a parcel counts once a day.
+    pub fn debit_after(&mut self, before: Option<&Self>, day: i64, parcel: ParcelId) {
+        self.debit(day, parcel);
+        if before.is_some_and(|before| before.seen(day, parcel).parcel_counted_today) {
+            self.parcels.remove(&parcel);
+        }
     }
 
     /// What `decide` is told of a parcel on `day`.

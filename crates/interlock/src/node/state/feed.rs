@@ -1,16 +1,17 @@
 //! One feed toward one consumer: what is ready, what waits, what left and is not yet receipted.
 //!
 //! Purpose: the queues behind a dataset that we provide. Invariants: positions of a lane are given at
-//! release and are gapless; of one parcel, nothing enters the live lane while something of it waits in
-//! the backlog lane; at most [`OUTSTANDING_MAX`] batches of a lane are without receipt. It does not
-//! know terms: who may have what was decided before.
+//! release and are gapless; of one parcel, everything that is ready or without receipt is in one lane,
+//! so that no lane overtakes the other; at most [`OUTSTANDING_MAX`] batches of a lane are without
+//! receipt, and each keeps what it showed, so that a repeat is the same. It does not know terms: who
+//! may have what was decided before.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use interlock_core::ids::{DepositId, ParcelId, RequestId, WireId};
 use interlock_core::time::Timestamp;
 
-use crate::exchange::wire::Lane;
+use crate::exchange::wire::{FeedItem, Lane};
 use crate::node::record::ItemRef;
 
 /// Most batches of a lane that may be without receipt.
@@ -34,10 +35,29 @@ impl Queued {
             ItemRef::Code(deposit) => Some(parcel_key_of(*deposit)),
         }
     }
+
+    /// Its place among what arose of its parcel in the same millisecond.
+    const fn index(&self) -> u32 {
+        match &self.item {
+            ItemRef::Event(_, index) => *index,
+            ItemRef::Advice(_) | ItemRef::Station(_) | ItemRef::Code(_) => 0,
+        }
+    }
 }
 
 const fn parcel_key_of(deposit: DepositId) -> ParcelId {
     ParcelId::from_bytes(*deposit.as_bytes())
+}
+
+/// One item of a batch that left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// What.
+    pub queued: Queued,
+    /// Salt of its commitment.
+    pub salt: RequestId,
+    /// What the consumer was shown; `None` once that was deleted.
+    pub shown: Option<FeedItem>,
 }
 
 /// A batch that left and is not yet receipted.
@@ -45,8 +65,8 @@ const fn parcel_key_of(deposit: DepositId) -> ParcelId {
 pub struct Outstanding {
     /// Position of its first event.
     pub first: u64,
-    /// What it held, with the salts of the commitments.
-    pub items: Vec<(Queued, RequestId)>,
+    /// What it held.
+    pub items: Vec<Released>,
     /// Under which agreement it left.
     pub agreement: WireId,
     /// Index of its leaf in our log.
@@ -56,7 +76,7 @@ pub struct Outstanding {
 impl Outstanding {
     /// Position of its last event.
     pub fn last(&self) -> u64 {
-        self.first + self.items.len() as u64 - 1
+        self.first + (self.items.len() as u64).saturating_sub(1)
     }
 }
 
@@ -78,8 +98,8 @@ pub struct Feed {
     backlog: LaneState,
     /// What arose while nothing was in force, in order.
     held: VecDeque<Queued>,
-    /// Of each parcel, how much is held or in the backlog lane.
-    behind: BTreeMap<ParcelId, u32>,
+    /// Of each parcel, how much is ready or without receipt, and in which lane.
+    under_way: BTreeMap<ParcelId, (Lane, u32)>,
     /// How much was dropped, by the term of the last agreement.
     pub dropped: u64,
 }
@@ -100,97 +120,109 @@ impl Feed {
         }
     }
 
-    /// Adds an item that arose while an agreement is in force.
+    /// Adds an item that arose while an agreement is in force: to the live lane, or behind what is under
+    /// way of its parcel.
     pub fn push_live(&mut self, item: Queued) {
-        match item.key().filter(|key| self.behind.contains_key(key)) {
-            Some(key) => {
-                self.note_behind(key);
-                self.backlog.ready.push_back(item);
-            }
-            None => self.live.ready.push_back(item),
-        }
+        self.push(Lane::Live, item);
     }
 
     /// Adds an item that arose while nothing is in force.
     pub fn push_held(&mut self, item: Queued) {
-        if let Some(key) = item.key() {
-            self.note_behind(key);
-        }
         self.held.push_back(item);
     }
 
-    /// An agreement came into force that covers what arose from `covers_from` on: that is ready now,
-    /// in the backlog lane. Of a parcel of which something earlier stays held, everything stays.
-    pub fn cover(&mut self, covers_from: Timestamp) {
-        let mut stuck: BTreeMap<ParcelId, ()> = BTreeMap::new();
-        for item in std::mem::take(&mut self.held) {
-            let key = item.key();
-            let blocked = key.is_some_and(|key| stuck.contains_key(&key));
-            if item.arose_at >= covers_from && !blocked {
-                self.backlog.ready.push_back(item);
-                continue;
+    fn push(&mut self, lane: Lane, item: Queued) {
+        let lane = match item.key() {
+            Some(key) => {
+                let (lane, count) = self.under_way.entry(key).or_insert((lane, 0));
+                *count += 1;
+                *lane
             }
-            if let Some(key) = key {
-                stuck.insert(key, ());
+            None => lane,
+        };
+        self.lane_mut(lane).ready.push_back(item);
+    }
+
+    /// One item less of a parcel is under way.
+    fn settled(&mut self, item: &Queued) {
+        let Some(key) = item.key() else { return };
+        if let Some((_, count)) = self.under_way.get_mut(&key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.under_way.remove(&key);
             }
-            self.held.push_back(item);
         }
     }
 
-    /// The agreement ended: what is ready and did not leave waits for another one.
+    /// An agreement came into force that covers what arose from `covers_from` on: that is ready now,
+    /// in the backlog lane, or behind what is under way of its parcel.
+    pub fn cover(&mut self, covers_from: Timestamp) {
+        for item in std::mem::take(&mut self.held) {
+            if item.arose_at >= covers_from {
+                self.push(Lane::Backlog, item);
+            } else {
+                self.held.push_back(item);
+            }
+        }
+    }
+
+    /// The last agreement ended: what is ready and did not leave waits for another one.
     pub fn withdraw(&mut self) {
-        let live = std::mem::take(&mut self.live.ready);
         let backlog = std::mem::take(&mut self.backlog.ready);
+        let live = std::mem::take(&mut self.live.ready);
         let held = std::mem::take(&mut self.held);
-        let mut all: Vec<Queued> = backlog
-            .into_iter()
-            .chain(live.into_iter().inspect(|item| {
-                if let Some(key) = item.key() {
-                    *self.behind.entry(key).or_default() += 1;
-                }
-            }))
-            .chain(held)
-            .collect();
-        all.sort_by_key(|item| item.arose_at);
+        for item in backlog.iter().chain(&live) {
+            self.settled(item);
+        }
+        let mut all: Vec<Queued> = backlog.into_iter().chain(live).chain(held).collect();
+        all.sort_by_key(|item| (item.arose_at, item.index()));
         self.held = all.into();
     }
 
+    /// The items that [`Self::release`] would release of the first `taken`.
+    pub fn front<'a>(
+        &'a self,
+        lane: Lane,
+        taken: u32,
+        withheld: &'a [u32],
+    ) -> impl Iterator<Item = &'a Queued> {
+        let mut withheld = withheld.iter().peekable();
+        self.lane(lane)
+            .ready
+            .iter()
+            .zip(0..taken)
+            .filter(move |(_, index)| withheld.next_if_eq(&index).is_none())
+            .map(|(item, _)| item)
+    }
+
     /// The first `taken` ready items of a lane left as one batch, but for those whose index is in
-    /// `withheld`, which wait.
+    /// `withheld` (ascending), which wait. `shown` are the salts and views of the others.
     pub fn release(
         &mut self,
         lane: Lane,
         taken: u32,
         withheld: &[u32],
-        salts: &[RequestId],
+        shown: Vec<(RequestId, Option<FeedItem>)>,
         agreement: &WireId,
         leaf: u64,
     ) {
-        let mut salts = salts.iter();
+        let mut withheld = withheld.iter().peekable();
+        let mut shown = shown.into_iter();
         let mut items = Vec::new();
-        let mut waiting = Vec::new();
         for index in 0..taken {
-            let Some(item) = self.lane_mut(lane).ready.pop_front() else {
+            let Some(queued) = self.lane_mut(lane).ready.pop_front() else {
                 break;
             };
-            if withheld.contains(&index) {
-                waiting.push(item);
-                continue;
+            if withheld.next_if_eq(&&index).is_some() {
+                self.settled(&queued);
+                self.held.push_back(queued);
+            } else if let Some((salt, shown)) = shown.next() {
+                items.push(Released {
+                    queued,
+                    salt,
+                    shown,
+                });
             }
-            if lane == Lane::Backlog {
-                self.forget_behind(&item);
-            }
-            if let Some(salt) = salts.next() {
-                items.push((item, *salt));
-            }
-        }
-        for item in waiting {
-            if lane == Lane::Live
-                && let Some(key) = item.key()
-            {
-                self.note_behind(key);
-            }
-            self.held.push_back(item);
         }
         if items.is_empty() {
             return;
@@ -208,12 +240,14 @@ impl Feed {
 
     /// The consumer holds everything up to `next`, by a receipt.
     pub fn receipted(&mut self, lane: Lane, next: u64) {
-        let outstanding = &mut self.lane_mut(lane).outstanding;
-        while outstanding
-            .front()
-            .is_some_and(|batch| batch.last() <= next)
+        while let Some(batch) = self
+            .lane_mut(lane)
+            .outstanding
+            .pop_front_if(|batch| batch.last() <= next)
         {
-            outstanding.pop_front();
+            for item in &batch.items {
+                self.settled(&item.queued);
+            }
         }
     }
 
@@ -242,20 +276,6 @@ impl Feed {
     pub fn oldest_held(&self) -> Option<Timestamp> {
         self.held.iter().map(|item| item.arose_at).min()
     }
-
-    fn note_behind(&mut self, key: ParcelId) {
-        *self.behind.entry(key).or_default() += 1;
-    }
-
-    fn forget_behind(&mut self, item: &Queued) {
-        let Some(key) = item.key() else { return };
-        if let Some(count) = self.behind.get_mut(&key) {
-            *count -= 1;
-            if *count == 0 {
-                self.behind.remove(&key);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -273,20 +293,20 @@ mod tests {
         WireId::parse("urn:a").unwrap()
     }
 
-    fn salts(n: usize) -> Vec<RequestId> {
+    fn shown(n: usize) -> Vec<(RequestId, Option<FeedItem>)> {
         (0..n)
-            .map(|i| RequestId::from_bytes([i as u8; 16]))
+            .map(|i| (RequestId::from_bytes([i as u8; 16]), None))
             .collect()
     }
 
     fn drain(feed: &mut Feed, lane: Lane) -> Vec<Queued> {
         let n = feed.lane(lane).ready.len() as u32;
-        feed.release(lane, n, &[], &salts(n as usize), &agreement(), 0);
+        feed.release(lane, n, &[], shown(n as usize), &agreement(), 0);
         let out = feed
             .lane(lane)
             .outstanding
             .back()
-            .map(|b| b.items.iter().map(|(q, _)| q.clone()).collect());
+            .map(|b| b.items.iter().map(|item| item.queued.clone()).collect());
         out.unwrap_or_default()
     }
 
@@ -299,15 +319,39 @@ mod tests {
         feed.push_live(item(1, 1, 20));
         feed.push_live(item(2, 1, 21));
         feed.push_live(item(3, 0, 22));
-        assert_eq!(drain(&mut feed, Lane::Live), [item(3, 0, 22)]);
-        // Parcel 1's first event is not covered; its second must not overtake it in either lane, but
-        // is itself covered and so goes by the backlog lane behind nothing of its own that flows.
+        // Parcel 1's first event is not covered and stays; its second is, and nothing of the parcel is
+        // under way. Parcel 2's second waits behind its first.
+        assert_eq!(
+            drain(&mut feed, Lane::Live),
+            [item(1, 1, 20), item(3, 0, 22)]
+        );
         assert_eq!(
             drain(&mut feed, Lane::Backlog),
-            [item(2, 0, 11), item(1, 1, 20), item(2, 1, 21)]
+            [item(2, 0, 11), item(2, 1, 21)]
         );
         assert_eq!(feed.held(), 1);
         assert_eq!(feed.oldest_held(), Some(Timestamp::from_millis(10)));
+    }
+
+    #[test]
+    fn what_left_holds_its_parcel_in_its_lane_until_the_receipt() {
+        let mut feed = Feed::default();
+        feed.push_held(item(1, 0, 1));
+        feed.cover(Timestamp::from_millis(0));
+        assert_eq!(drain(&mut feed, Lane::Backlog), [item(1, 0, 1)]);
+        feed.push_live(item(1, 1, 2));
+        assert!(feed.lane(Lane::Live).ready.is_empty());
+        assert_eq!(drain(&mut feed, Lane::Backlog), [item(1, 1, 2)]);
+        feed.receipted(Lane::Backlog, 2);
+        feed.push_live(item(1, 2, 3));
+        assert_eq!(drain(&mut feed, Lane::Live), [item(1, 2, 3)]);
+        feed.push_held(item(1, 3, 4));
+        feed.cover(Timestamp::from_millis(0));
+        assert!(
+            feed.lane(Lane::Backlog).ready.is_empty(),
+            "the live lane has something of the parcel without receipt"
+        );
+        assert_eq!(drain(&mut feed, Lane::Live), [item(1, 3, 4)]);
     }
 
     #[test]
@@ -316,7 +360,9 @@ mod tests {
         for n in 0..5 {
             feed.push_live(item(n, 0, i64::from(n)));
         }
-        feed.release(Lane::Live, 4, &[1, 2], &salts(2), &agreement(), 7);
+        let front: Vec<Queued> = feed.front(Lane::Live, 4, &[1, 2]).cloned().collect();
+        assert_eq!(front, [item(0, 0, 0), item(3, 0, 3)]);
+        feed.release(Lane::Live, 4, &[1, 2], shown(2), &agreement(), 7);
         assert_eq!(feed.lane(Lane::Live).released, 2);
         let batch = feed.lane(Lane::Live).outstanding.front().unwrap();
         assert_eq!((batch.first, batch.last(), batch.leaf), (1, 2, 7));

@@ -114,6 +114,17 @@ impl Parcel {
             .unwrap_or(0)
     }
 
+    /// Highest number of the events that came from `from`, 0 for none. Locker steps and others travel in
+    /// feeds of their own, of which neither waits for the other.
+    pub fn last_received(&self, from: &ParticipantId, locker: bool) -> u32 {
+        self.events
+            .iter()
+            .filter(|e| e.from.as_ref() == Some(from) && e.event.step.is_locker() == locker)
+            .map(|e| e.event.number)
+            .max()
+            .unwrap_or(0)
+    }
+
     /// The newest event by its own time; the later accepted of two at one time.
     pub fn latest(&self) -> Option<&TimelineEvent> {
         self.events.iter().max_by_key(|e| e.event.at)

@@ -25,15 +25,25 @@ impl State {
         leaves: &[Blob],
         checkpoint: &str,
     ) -> Result<(), MirrorError> {
+        let met = self.channels.contains_key(from);
         let channel = self.channel_mut(from);
-        let mirror = channel
-            .mirror
-            .as_mut()
-            .ok_or(MirrorError::Gap { expected: 0 })?;
-        let leaves: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.0.as_slice()).collect();
-        let accepted = mirror.accept(first, &leaves, checkpoint, at)?;
-        channel.note_leaves(accepted.leaves);
-        Ok(())
+        let accepted = match &mut channel.mirror {
+            Some(mirror) => {
+                let leaves: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.0.as_slice()).collect();
+                mirror.accept(first, &leaves, checkpoint, at)
+            }
+            None => Err(MirrorError::Gap { expected: 0 }),
+        };
+        let fresh = accepted.map(|accepted| accepted.leaves);
+        match &fresh {
+            Ok(leaves) if !leaves.is_empty() => channel.note_leaves(leaves),
+            Ok(_) | Err(_) if !met => {
+                // Nothing was recorded, so nothing may stay.
+                self.channels.remove(from);
+            }
+            Ok(_) | Err(_) => {}
+        }
+        fresh.map(|_| ())
     }
 
     pub(super) fn batch_received(

@@ -43,8 +43,10 @@ impl State {
                 token,
                 marketplace: record.marketplace.clone(),
             };
-            if !parcel.claims.contains(&claim) {
-                parcel.claims.push(claim);
+            let mut known = parcel.claims.iter_mut();
+            match known.find(|known| known.claimant == claim.claimant) {
+                Some(before) => *before = claim,
+                None => parcel.claims.push(claim),
             }
         }
         if record.source.is_none() {

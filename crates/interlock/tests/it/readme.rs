@@ -1,0 +1,170 @@
+//! The README's first agreement by hand, run as it is written: two shells, two nodes.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Longest time that one block of commands may take.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(60);
+/// A person types no faster than this: nodes talk to each other meanwhile.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Echoed after each block.
+const MARK: &str = "--- end of block";
+
+/// A terminal: a shell that stays, with a node in its background.
+struct Terminal {
+    shell: Child,
+    input: ChildStdin,
+    lines: Receiver<String>,
+}
+
+impl Terminal {
+    fn open(directory: &Path) -> Self {
+        let bin = Path::new(env!("CARGO_BIN_EXE_interlock")).parent().unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("bash")
+            .args(["--noprofile", "--norc", "-u"])
+            .current_dir(directory)
+            .env("PATH", path)
+            .env_remove("INTERLOCK_KEY")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("bash runs");
+        let input = shell.stdin.take().unwrap();
+        let output = shell.stdout.take().unwrap();
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            shell,
+            input,
+            lines,
+        }
+    }
+
+    /// Types a block and reads what it prints.
+    fn run(&mut self, block: &str) -> String {
+        writeln!(self.input, "{block}\necho; echo '{MARK}'").unwrap();
+        self.input.flush().unwrap();
+        let mut out = String::new();
+        loop {
+            let line = self
+                .lines
+                .recv_timeout(BLOCK_TIMEOUT)
+                .expect("the block ends in time");
+            if line == MARK {
+                return out;
+            }
+            out += &line;
+            out.push('\n');
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // The shell's own jobs, by their process ids.
+        let _ = writeln!(self.input, "kill $(jobs -p)\nwait\nexit");
+        let _ = self.input.flush();
+        let _ = self.shell.wait();
+    }
+}
+
+/// Four free ports in a row.
+fn free_ports() -> u16 {
+    for base in (20_000..60_000).step_by(16) {
+        let all: Result<Vec<_>, _> = (base..base + 4)
+            .map(|port| TcpListener::bind(("127.0.0.1", port)))
+            .collect();
+        if all.is_ok() && std::process::id() as u16 % 16 == (base / 16) % 16 {
+            return base;
+        }
+    }
+    panic!("no free ports");
+}
+
+/// The blocks of the README's section, with the terminal of each.
+fn blocks(readme: &str) -> Vec<(usize, String)> {
+    let section = readme.split("## A first agreement by hand").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let mut found = Vec::new();
+    let mut parts = section.split("```");
+    while let (Some(prose), Some(code)) = (parts.next(), parts.next()) {
+        let last = prose
+            .rfind("Terminal ")
+            .expect("a terminal is named before each block");
+        let terminal = match prose.as_bytes()[last + "Terminal ".len()] {
+            b'1' => 0,
+            b'2' => 1,
+            other => panic!("terminal {other}"),
+        };
+        found.push((
+            terminal,
+            code.strip_prefix("sh\n").expect("a shell block").to_owned(),
+        ));
+    }
+    found
+}
+
+fn scratch() -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("interlock-readme-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+#[test]
+fn the_readme_works_as_written() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let (ours, theirs) = (free_ports(), free_ports() + 32);
+    let dir = scratch();
+    let mut terminals = [Terminal::open(&dir), Terminal::open(&dir)];
+    let mut outputs = Vec::new();
+    for (terminal, block) in blocks(&readme) {
+        // Only the ports differ from what is written: others may use those of the README.
+        let block = block
+            .replace(
+                "--role platform --marketplace taobao >",
+                &format!("--role platform --marketplace taobao --port {ours} >"),
+            )
+            .replace("--port 8450", &format!("--port {theirs}"));
+        let block = (0..4).fold(block, |block, n| {
+            block
+                .replace(&format!(":{}", 8440 + n), &format!(":{}", ours + n))
+                .replace(&format!(":{}", 8450 + n), &format!(":{}", theirs + n))
+        });
+        outputs.push(terminals[terminal].run(&block));
+        std::thread::sleep(PAUSE);
+    }
+    let [.., approved, deposited] = outputs.as_slice() else {
+        panic!("blocks")
+    };
+    assert_eq!(approved.matches("IN_FORCE").count(), 2, "{approved}");
+    let deposit: Value = serde_json::from_str(deposited.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(
+        (&deposit["notifier"], &deposit["contactForm"]),
+        (&"operator".into(), &"full".into()),
+        "{deposited}"
+    );
+    let confirmed: Value = serde_json::from_str(deposited.lines().nth(2).unwrap()).unwrap();
+    assert_eq!(confirmed["state"], "deposited", "{deposited}");
+    assert!(
+        deposited.contains("owned") && deposited.contains("FC0001"),
+        "{deposited}"
+    );
+    drop(terminals);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
