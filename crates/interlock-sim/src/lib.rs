@@ -10,4 +10,4 @@ mod rng;
 mod world;
 
 pub use rng::SeededRng;
-pub use world::{Exchanged, NodeIx, NodeSpec, Sent, World};
+pub use world::{AskedOf, Exchanged, NodeIx, NodeSpec, Sent, World};

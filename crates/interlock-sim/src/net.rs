@@ -4,7 +4,7 @@ use interlock::exchange::http::{encode_answer, encode_request, parse_answer, par
 use interlock::node::io::{CallFailure, CallId, Effect, Input, Message, PeerAnswer, PeerRequest};
 use interlock_core::time::{ClockInterval, Timestamp};
 
-use crate::world::{Due, Exchanged, LATENCY_MS, NodeIx, Sent, Waiting, World};
+use crate::world::{AskedOf, Due, Exchanged, LATENCY_MS, NodeIx, Sent, Waiting, World};
 
 impl World {
     /// Does the next thing that is due; false if there is none, or none before `until`.
@@ -93,6 +93,15 @@ impl World {
             request: request.clone(),
             asked_at: self.now,
         };
+        if !self.cut.contains(&(from, to))
+            && let Some(asked) = self.replaced.get_mut(&to)
+        {
+            return asked.push(AskedOf {
+                from,
+                request,
+                waiting,
+            });
+        }
         let up = self.nodes.get(to).is_some_and(|n| n.up);
         let (Some(sender), true) = (
             self.nodes.get(from).map(|n| n.config.id.clone()),
@@ -120,7 +129,7 @@ impl World {
     }
 
     /// An answer goes back over the wire.
-    fn answered(&mut self, at: NodeIx, waiting: &Waiting, answer: &PeerAnswer) {
+    pub(crate) fn answered(&mut self, at: NodeIx, waiting: &Waiting, answer: &PeerAnswer) {
         let wire = encode_request(&waiting.request);
         let (status, body) = encode_answer(answer);
         let outcome = parse_answer(&waiting.request, status, &body).map_err(CallFailure::Rubbish);

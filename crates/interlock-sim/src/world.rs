@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::SigningKey;
+use interlock::exchange::http::{encode_answer, encode_request, parse_answer, parse_request};
 use interlock::exchange::wire::Contact;
 use interlock::identity::keys::PublicKey;
 use interlock::identity::partner::{Partner, Role as ParticipantRole};
@@ -132,6 +133,15 @@ pub(crate) enum Due {
     },
 }
 
+/// A call that came to a node whose place a test has taken.
+pub struct AskedOf {
+    /// Who asks.
+    pub from: NodeIx,
+    /// What.
+    pub request: PeerRequest,
+    pub(crate) waiting: Waiting,
+}
+
 /// A call that waits for its answer at the asked node.
 pub(crate) struct Waiting {
     pub(crate) from: NodeIx,
@@ -151,6 +161,7 @@ pub struct World {
     pub(crate) waiting: BTreeMap<(NodeIx, ReplyId), Waiting>,
     pub(crate) answers: BTreeMap<ReplyId, LocalAnswer>,
     pub(crate) cut: BTreeSet<(NodeIx, NodeIx)>,
+    pub(crate) replaced: BTreeMap<NodeIx, Vec<AskedOf>>,
     pub(crate) seen_messages: BTreeSet<(NodeIx, MessageId)>,
     /// Everything that passed between nodes.
     pub exchanged: Vec<Exchanged>,
@@ -172,6 +183,7 @@ impl World {
             waiting: BTreeMap::new(),
             answers: BTreeMap::new(),
             cut: BTreeSet::new(),
+            replaced: BTreeMap::new(),
             seen_messages: BTreeSet::new(),
             exchanged: Vec::new(),
             sent: Vec::new(),
@@ -414,22 +426,51 @@ impl World {
         self.until_answered(reply)
     }
 
-    /// A partner's request that did not come from its node; the answer is what it would see.
+    /// The key with which a node signs.
+    pub fn key(&self, ix: NodeIx) -> Option<&SigningKey> {
+        self.nodes.get(ix).map(|n| &n.key)
+    }
+
+    /// Kills a node and takes its place: what others ask of it is kept for [`Self::asked_of`].
+    pub fn replace(&mut self, ix: NodeIx) {
+        self.kill(ix);
+        self.replaced.insert(ix, Vec::new());
+    }
+
+    /// What was asked of a replaced node since the last call.
+    pub fn asked_of(&mut self, ix: NodeIx) -> Vec<AskedOf> {
+        self.replaced
+            .get_mut(&ix)
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// Answers in the place of a replaced node.
+    pub fn answer_for(&mut self, ix: NodeIx, asked: &AskedOf, answer: &PeerAnswer) {
+        self.answered(ix, &asked.waiting, answer);
+    }
+
+    /// A partner's request that did not come from its node; the answer is what it would see. `None` if
+    /// it waits.
     pub fn peer(
         &mut self,
         ix: NodeIx,
         from: &ParticipantId,
-        request: PeerRequest,
+        request: &PeerRequest,
     ) -> Option<PeerAnswer> {
-        let reply = self.reply();
+        let wire = encode_request(request);
+        let input = match parse_request(wire.post, &wire.target, &wire.body) {
+            Ok(parsed) => Input::Peer {
+                reply: self.reply(),
+                from: from.clone(),
+                request: parsed,
+            },
+            Err(problem) => return Some(PeerAnswer::Problem(problem)),
+        };
+        let reply = ReplyId(self.next_reply);
         let clock = ClockInterval::exact(self.now);
         let node = self.nodes.get_mut(ix)?;
         let mut rng = node.rng_at(self.now);
-        let input = Input::Peer {
-            reply,
-            from: from.clone(),
-            request,
-        };
         let effects = node.node.step(input, clock, &mut rng);
         let mut found = None;
         let (ours, rest): (Vec<_>, Vec<_>) = effects
@@ -437,7 +478,8 @@ impl World {
             .partition(|effect| matches!(effect, Effect::ReplyPeer { to, .. } if *to == reply));
         for effect in ours {
             if let Effect::ReplyPeer { answer, .. } = effect {
-                found = Some(answer);
+                let (status, body) = encode_answer(&answer);
+                found = parse_answer(request, status, &body).ok();
             }
         }
         self.carry_out(ix, rest);

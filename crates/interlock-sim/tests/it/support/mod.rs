@@ -1,6 +1,10 @@
 //! The network of June 2017 with its agreements in place, and short ways to act on it.
 
+mod hostile;
+
 use std::collections::BTreeSet;
+
+pub use hostile::{Hostile, reason};
 
 use interlock::identity::partner::Role as ParticipantRole;
 use interlock::node::agreements::{Agreement, Transfer};
@@ -42,6 +46,11 @@ pub struct Network {
 impl Network {
     /// Two days before the first midnight, everything signed.
     pub fn of_june_2017(seed: u64) -> Self {
+        Self::with_terms(seed, |_| {})
+    }
+
+    /// The same with other terms.
+    pub fn with_terms(seed: u64, change: impl Fn(&mut Terms)) -> Self {
         let spec = |name, role, marketplaces, carriers| NodeSpec {
             name,
             role,
@@ -73,12 +82,9 @@ impl Network {
                 (FENGCHAO, owner, Dataset::LockerEvents),
                 (SF, owner, Dataset::TrackingEvents),
             ] {
-                network.agree(
-                    provider,
-                    consumer,
-                    terms(dataset, from, until, &[market]),
-                    "old",
-                );
+                let mut terms = terms(dataset, from, until, &[market]);
+                change(&mut terms);
+                network.agree(provider, consumer, terms, "old");
             }
         }
         let long = MIDNIGHT.plus_ms(365 * DAY_MS);
@@ -151,6 +157,11 @@ impl Network {
 
     /// New agreements for Cainiao that cover the cut.
     pub fn agree_anew(&mut self, days: i64) {
+        self.agree_named("new", days, true);
+    }
+
+    /// The same under a name. Everybody learns of it by a restart, or all but the carrier.
+    pub fn agree_named(&mut self, name: &str, days: i64, all: bool) {
         let now = self.world.now();
         for (provider, consumer, dataset) in [
             (CAINIAO, FENGCHAO, Dataset::RecipientContact),
@@ -159,22 +170,26 @@ impl Network {
         ] {
             let mut new = terms(dataset, now, now.plus_ms(days * DAY_MS), &["taobao"]);
             new.covers_from = (dataset != Dataset::RecipientContact).then_some(MIDNIGHT);
-            self.agree(provider, consumer, new, "new");
+            self.agree(provider, consumer, new, name);
         }
-        for ix in ALL {
+        for ix in ALL.into_iter().filter(|ix| all || *ix != SF) {
             self.world.kill(ix);
             assert!(self.world.restart(ix));
         }
     }
 
-    pub fn put_station(&mut self, ix: NodeIx, id: &str, each: u16) {
-        let station = Station {
+    pub fn station(&self, id: &str, each: u16) -> Station {
+        Station {
             id: StationId::parse(id).unwrap(),
             name: StationName::parse("Gate 1").unwrap(),
             position: Position::new(120_000_000, 30_000_000).unwrap(),
             state: StationState::Operating,
             capacity: Capacity::new(each, each, each).unwrap(),
-        };
+        }
+    }
+
+    pub fn put_station(&mut self, ix: NodeIx, id: &str, each: u16) {
+        let station = self.station(id, each);
         ok(self
             .world
             .local(ix, LocalRequest::PutStations(vec![station])));
@@ -182,7 +197,19 @@ impl Network {
 
     /// Puts a parcel at its carrier and its owner; returns the tracking link.
     pub fn put_parcel(&mut self, number: &str, market: &str, owner: NodeIx, phone: &str) -> String {
-        let base = ParcelPut {
+        self.put_parcel_with(number, market, owner, phone, |_| {})
+    }
+
+    /// The same, otherwise at its owner.
+    pub fn put_parcel_with(
+        &mut self,
+        number: &str,
+        market: &str,
+        owner: NodeIx,
+        phone: &str,
+        change: impl FnOnce(&mut ParcelPut),
+    ) -> String {
+        let mut base = ParcelPut {
             waybill: Waybill::parse("sf", number).unwrap(),
             issued_at: None,
             marketplace: Marketplace::parse(market).unwrap(),
@@ -207,6 +234,7 @@ impl Network {
         ok(self
             .world
             .local(SF, LocalRequest::PutParcels(vec![carried])));
+        change(&mut base);
         let body = ok(self
             .world
             .local(owner, LocalRequest::PutParcels(vec![base])));
@@ -260,6 +288,12 @@ impl Network {
     }
 
     pub fn track(&mut self, ix: NodeIx, number: &str, step: &str) {
+        self.track_now(ix, number, step);
+        self.world.settle();
+    }
+
+    /// The same without waiting for what follows from it.
+    pub fn track_now(&mut self, ix: NodeIx, number: &str, step: &str) {
         let step = match step {
             "accepted" => Step::Accepted,
             "arrived" => Step::Arrived,
@@ -281,7 +315,6 @@ impl Network {
             digest,
         };
         ok(self.world.local(ix, LocalRequest::PostEvents(vec![put])));
-        self.world.settle();
     }
 
     pub fn parcel(&mut self, ix: NodeIx, number: &str) -> Value {
@@ -298,6 +331,23 @@ impl Network {
             .iter()
             .map(|e| e["step"].as_str().unwrap().to_owned())
             .collect()
+    }
+
+    /// The steps of a parcel, none if it is unknown.
+    pub fn steps_or_none(&mut self, ix: NodeIx, number: &str) -> Vec<String> {
+        let waybill = Waybill::parse("sf", number).unwrap();
+        let known = self.world.node(ix).unwrap().state().parcels.find(&waybill);
+        match known.is_some() {
+            true => self.steps(ix, number),
+            false => Vec::new(),
+        }
+    }
+
+    /// The code in the newest message.
+    pub fn code(&self) -> String {
+        let text = &self.world.sent.last().expect("a message").text_en;
+        let tail = text.split("ode ").nth(1).expect("a code in the text");
+        tail[..6].to_owned()
     }
 
     pub fn held(&mut self, ix: NodeIx, dataset: &str) -> u64 {
@@ -348,7 +398,11 @@ impl Network {
 
     /// A node made anew from its journal has the same state.
     pub fn assert_replay_gives_the_same(&mut self) {
-        for ix in ALL {
+        self.assert_replay_of(&ALL);
+    }
+
+    pub fn assert_replay_of(&mut self, nodes: &[NodeIx]) {
+        for ix in nodes.iter().copied() {
             let before = format!("{:?}", self.world.node(ix).unwrap().state());
             self.world.kill(ix);
             assert!(self.world.restart(ix));
@@ -409,11 +463,11 @@ pub fn terms(dataset: Dataset, from: Timestamp, until: Timestamp, markets: &[&st
     let purposes = match dataset {
         Dataset::RecipientContact => [Purpose::PickupNotification].into(),
         Dataset::LockerEvents | Dataset::TrackingEvents => [Purpose::DeliveryTracking].into(),
-        other @ (Dataset::PreAdvice
+        Dataset::PreAdvice
         | Dataset::PickupCode
         | Dataset::LockerStations
         | Dataset::CooperationStatus
-        | Dataset::ExchangeStatistics) => purposes_of(other).iter().copied().collect(),
+        | Dataset::ExchangeStatistics => purposes_of(dataset).iter().copied().collect(),
     };
     Terms {
         dataset,

@@ -1,11 +1,9 @@
 //! The exchange between whole nodes: one parcel through an agreement, and what can go wrong.
 
-#[cfg(test)]
-mod support;
-
 use interlock::node::io::{DepositAction, LocalRequest};
 use interlock_core::time::HOUR_MS;
-use support::*;
+
+use crate::support::*;
 
 #[test]
 fn one_parcel_from_the_scan_to_the_tracking_page() {

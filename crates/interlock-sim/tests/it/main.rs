@@ -1,0 +1,10 @@
+//! Whole nodes over a simulated network, disk and clock.
+
+#[cfg(test)]
+mod deposits;
+#[cfg(test)]
+mod exchange;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod support;
