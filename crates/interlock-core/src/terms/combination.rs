@@ -98,6 +98,9 @@ pub enum CombinationError {
     /// Later steps of a parcel would not flow.
     #[error("a limit for each parcel would cut its events off; remove `quota-per-parcel`")]
     QuotaPerParcelOnFeed,
+    /// A limit a day on a feed, which is bounded by its scope and not enforced by number.
+    #[error("a limit a day would cut events of parcels off; remove `quota-per-day`")]
+    QuotaPerDayOnFeed,
     /// The consumer could not ask once for each purpose.
     #[error("each of {0} purposes asks once for a parcel; let `quota-per-parcel` be at least {0}")]
     QuotaPerParcelTooSmall(u32),
@@ -143,7 +146,7 @@ impl CombinationError {
             Self::NoEvidence | Self::EvidenceOnFeed(_) | Self::ConsentNeedsArrival => {
                 TermKey::Evidence
             }
-            Self::QuotaZero => TermKey::QuotaPerDay,
+            Self::QuotaZero | Self::QuotaPerDayOnFeed => TermKey::QuotaPerDay,
             Self::QuotaPerParcelOnFeed | Self::QuotaPerParcelTooSmall(_) => TermKey::QuotaPerParcel,
             Self::RunOffOnOpenData(_) | Self::RunOffOutOfRange => TermKey::RunOff,
             Self::BacklogOnLookup | Self::BacklogContradicts => TermKey::Backlog,
@@ -196,7 +199,7 @@ pub const fn purposes_of(dataset: Dataset) -> &'static [Purpose] {
 /// - `deposit-consent` needs the field consent and the evidence arrival, for it is asked before the
 ///   deposit; `courier-call` needs the contact as virtual or full; `ownership` needs the fields owner
 ///   and marketplace; tracking needs step and number;
-/// - quotas are at least 1; feeds have no quota for each parcel, lookups one that lets each purpose ask
+/// - quotas are at least 1; feeds have no quota, lookups one that lets each purpose ask
 ///   once;
 /// - run-off is for parcel data, at most 7 days; backlog is for feeds, and coverage begins before the
 ///   term and is not dropped.
@@ -387,6 +390,9 @@ fn evidence_and_quotas(terms: &Terms, errors: &mut Errors) {
         errors.push(CombinationError::QuotaZero);
     }
     let purposes = u32::try_from(terms.purposes.len()).unwrap_or(u32::MAX);
+    if terms.quota_per_day.is_some() && !lookup {
+        errors.push(CombinationError::QuotaPerDayOnFeed);
+    }
     match terms.quota_per_parcel {
         Some(_) if !lookup => errors.push(CombinationError::QuotaPerParcelOnFeed),
         Some(quota) if quota < purposes => {

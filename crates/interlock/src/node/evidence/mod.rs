@@ -4,27 +4,28 @@
 //! taken in. Invariants: what leaves a node is named by a leaf of the same group of records; nothing of
 //! a partner's is used that its own log does not show. It does not know why something was released.
 
+mod leaves;
+
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParcelId, ParticipantId, RequestId, WireId};
 use interlock_core::time::HOUR_MS;
 use interlock_journal::bilateral::{
-    self, AgreementChange, Denial, Leaf, LeafBody, MirrorError, Receipt, Release, Request, Voided,
+    self, Leaf, LeafBody, MirrorError, Receipt,
     commit,
 };
 use serde::Serialize;
 
-use super::Node;
-use super::agreements::Agreement;
-use super::io::{PeerAnswer, Problem};
-use super::problem::problem;
-use super::record::{AlertKind, LookupDecision, Record};
-use super::state::channel::Channel;
-use super::turn::Turn;
 use crate::exchange::wire::{
     Blob, ENVELOPE_LEAVES_MAX, Envelope, Evidence, FeedItem, Lane, LookupItem, LookupOutcome,
     LookupRequest,
 };
+use crate::node::Node;
+use crate::node::io::{PeerAnswer, Problem};
+use crate::node::problem::problem;
+use crate::node::record::{AlertKind, Record};
+use crate::node::state::channel::Channel;
+use crate::node::turn::Turn;
 
 /// So many leaves of theirs are receipted even if they are receipts themselves.
 const RECEIPT_EVERY: u64 = 32;
@@ -33,7 +34,12 @@ const ALERT_AGAIN_MS: i64 = HOUR_MS;
 
 impl Node {
     /// Wraps a body with our leaves that `to` has not receipted.
-    pub(super) fn envelope<T>(&self, turn: &Turn<'_>, to: &ParticipantId, body: T) -> Envelope<T> {
+    pub(in crate::node) fn envelope<T>(
+        &self,
+        turn: &Turn<'_>,
+        to: &ParticipantId,
+        body: T,
+    ) -> Envelope<T> {
         Envelope {
             evidence: self.evidence_for(turn, to),
             body,
@@ -41,7 +47,7 @@ impl Node {
     }
 
     /// Our leaves that `to` has not receipted, and a checkpoint over them.
-    pub(super) fn evidence_for(&self, turn: &Turn<'_>, to: &ParticipantId) -> Evidence {
+    pub(in crate::node) fn evidence_for(&self, turn: &Turn<'_>, to: &ParticipantId) -> Evidence {
         let from = self
             .state
             .channels
@@ -59,7 +65,7 @@ impl Node {
         let out = match self.state.channels.get(to) {
             Some(channel) => &channel.out,
             None => {
-                fresh = super::state::channel::Channel::new(&self.state.me, to, None);
+                fresh = crate::node::state::channel::Channel::new(&self.state.me, to, None);
                 &fresh.out
             }
         };
@@ -78,7 +84,7 @@ impl Node {
     }
 
     /// `GET evidence/entries?from=`.
-    pub(super) fn entries(
+    pub(in crate::node) fn entries(
         &self,
         turn: &Turn<'_>,
         to: &ParticipantId,
@@ -90,7 +96,7 @@ impl Node {
     }
 
     /// Verifies and mirrors what a partner's envelope carries.
-    pub(super) fn take_evidence(
+    pub(in crate::node) fn take_evidence(
         &mut self,
         turn: &mut Turn<'_>,
         from: &ParticipantId,
@@ -209,7 +215,11 @@ impl Node {
     }
 
     /// Puts a receipt for everything mirrored of `to` into our log, if one is owed. True if it was.
-    pub(super) fn receipt_leaf(&mut self, turn: &mut Turn<'_>, to: &ParticipantId) -> bool {
+    pub(in crate::node) fn receipt_leaf(
+        &mut self,
+        turn: &mut Turn<'_>,
+        to: &ParticipantId,
+    ) -> bool {
         let Some((channel, mirror)) = self
             .state
             .channel(to)
@@ -243,7 +253,11 @@ impl Node {
 
     /// The same where nothing of ours goes out but answers: only once much is owed, so that receipts do
     /// not answer receipts.
-    pub(super) fn receipt_leaf_if_much(&mut self, turn: &mut Turn<'_>, to: &ParticipantId) {
+    pub(in crate::node) fn receipt_leaf_if_much(
+        &mut self,
+        turn: &mut Turn<'_>,
+        to: &ParticipantId,
+    ) {
         let behind = self.state.channel(to).map_or(0, |channel| {
             channel.mirrored().saturating_sub(channel.receipted)
         });
@@ -252,173 +266,8 @@ impl Node {
         }
     }
 
-    /// The leaf of a batch.
-    pub(super) fn release_leaf(
-        &mut self,
-        turn: &mut Turn<'_>,
-        agreement: &Agreement,
-        lane: Lane,
-        first: u64,
-        items: &[FeedItem],
-        salts: &[RequestId],
-    ) -> Blob {
-        if items.is_empty() {
-            return Blob(Vec::new());
-        }
-        let refs: Vec<&FeedItem> = items.iter().collect();
-        let body = LeafBody::Release(Release {
-            request_id: turn.random_id(),
-            agreement: agreement.id.clone(),
-            dataset: agreement.terms.dataset,
-            lane: Some(lane.into()),
-            from_position: first,
-            to_position: first + items.len() as u64 - 1,
-            items: count(items.len()),
-            items_root: items_root(&refs, salts),
-        });
-        encode(turn, body)
-    }
-
-    /// The leaf of a lookup of ours.
-    pub(super) fn request_leaf(
-        &self,
-        turn: &Turn<'_>,
-        request_id: RequestId,
-        agreement: &WireId,
-        purpose: &str,
-        items: &[LookupItem],
-    ) -> Blob {
-        let body = LeafBody::Request(Request {
-            request_id,
-            agreement: agreement.clone(),
-            dataset: Dataset::RecipientContact,
-            purpose: purpose.into(),
-            items: count(items.len()),
-            items_root: lookup_root(items),
-        });
-        encode(turn, body)
-    }
-
-    /// The leaves of a lookup that we decided: one for what is released, one for each reason of denial.
-    pub(super) fn lookup_leaves(
-        &self,
-        turn: &Turn<'_>,
-        agreement: &Agreement,
-        request_id: RequestId,
-        items: &[LookupItem],
-        outcomes: &[LookupDecision],
-    ) -> Vec<Blob> {
-        let mut released = Vec::new();
-        let mut denied: std::collections::BTreeMap<&str, Vec<&LookupItem>> =
-            std::collections::BTreeMap::new();
-        for (item, outcome) in items.iter().zip(outcomes) {
-            match outcome {
-                LookupDecision::Released { form, .. } => released.push((item, *form)),
-                LookupDecision::Denied { reason } => denied.entry(reason).or_default().push(item),
-            }
-        }
-        let mut leaves = Vec::new();
-        if !released.is_empty() {
-            leaves.push(encode(
-                turn,
-                LeafBody::Release(Release {
-                    request_id,
-                    agreement: agreement.id.clone(),
-                    dataset: agreement.terms.dataset,
-                    lane: None,
-                    from_position: 0,
-                    to_position: 0,
-                    items: count(released.len()),
-                    items_root: contacts_root(&released),
-                }),
-            ));
-        }
-        for (reason, items) in denied {
-            let items: Vec<LookupItem> = items.into_iter().cloned().collect();
-            leaves.push(encode(
-                turn,
-                LeafBody::Denial(Denial {
-                    request_id,
-                    agreement: Some(agreement.id.clone()),
-                    reason: reason.into(),
-                    items: count(items.len()),
-                    items_root: lookup_root(&items),
-                }),
-            ));
-        }
-        leaves
-    }
-
-    /// The leaf of a denial of everything that was asked for.
-    pub(super) fn denial_leaf(
-        &self,
-        turn: &mut Turn<'_>,
-        agreement: Option<&Agreement>,
-        reason: &str,
-    ) -> Blob {
-        let request_id = turn.random_id();
-        let body = LeafBody::Denial(Denial {
-            request_id,
-            agreement: agreement.map(|a| a.id.clone()),
-            reason: reason.into(),
-            items: 0,
-            items_root: bilateral::items_root(&[]),
-        });
-        encode(turn, body)
-    }
-
-    /// Says in our log toward the other party that an agreement changed its state.
-    pub(super) fn agreement_leaf(
-        &mut self,
-        turn: &mut Turn<'_>,
-        agreement: &Agreement,
-        state: &str,
-    ) {
-        let to = if agreement.provider == self.state.me {
-            &agreement.consumer
-        } else {
-            &agreement.provider
-        };
-        let body = LeafBody::AgreementChange(AgreementChange {
-            agreement: agreement.id.clone(),
-            policy_hash: agreement.policy_hash,
-            state: state.into(),
-        });
-        let leaf = encode(turn, body);
-        self.record(
-            turn,
-            Record::Leaf {
-                to: to.clone(),
-                leaf,
-            },
-        );
-    }
-
-    /// The driver held an answer back: its term had ended.
-    pub(super) fn voided(&mut self, turn: &mut Turn<'_>, to: &ParticipantId, agreement: &WireId) {
-        let Some(known) = self.state.book.agreements.get(agreement) else {
-            return;
-        };
-        let dataset = known.terms.dataset;
-        let body = LeafBody::Voided(Voided {
-            request_id: turn.random_id(),
-            agreement: agreement.clone(),
-            reason: "term-ended".into(),
-        });
-        let leaf = encode(turn, body);
-        self.record(
-            turn,
-            Record::Denied {
-                to: to.clone(),
-                dataset,
-                reason: "voided".into(),
-                leaf,
-            },
-        );
-    }
-
     /// Whether the partner's log shows that it released just this batch.
-    pub(super) fn shows_batch(
+    pub(in crate::node) fn shows_batch(
         &self,
         from: &ParticipantId,
         dataset: Dataset,
@@ -446,7 +295,7 @@ impl Node {
 
     /// Whether the partner's log shows that it asked just for this, for this purpose, under this
     /// agreement.
-    pub(super) fn shows_request(
+    pub(in crate::node) fn shows_request(
         &self,
         from: &ParticipantId,
         agreement: &WireId,
@@ -472,7 +321,7 @@ impl Node {
     }
 
     /// Whether the partner's log shows that it released just these contacts, in these forms.
-    pub(super) fn shows_contacts(
+    pub(in crate::node) fn shows_contacts(
         &self,
         from: &ParticipantId,
         request_id: RequestId,
@@ -515,7 +364,7 @@ impl Node {
 
     /// Tells people of something; of a partner's evidence and order once an hour, however often the
     /// partner repeats it.
-    pub(super) fn alert(
+    pub(in crate::node) fn alert(
         &mut self,
         turn: &mut Turn<'_>,
         kind: AlertKind,
@@ -579,7 +428,7 @@ fn commitment<T: Serialize>(salt: &RequestId, item: &T) -> [u8; 32] {
 }
 
 /// Root over the salted commitments to the items of a batch, each in its JSON form.
-pub(super) fn items_root(items: &[&FeedItem], salts: &[RequestId]) -> [u8; 32] {
+pub(in crate::node) fn items_root(items: &[&FeedItem], salts: &[RequestId]) -> [u8; 32] {
     let commitments: Vec<[u8; 32]> = items
         .iter()
         .zip(salts)
@@ -589,7 +438,7 @@ pub(super) fn items_root(items: &[&FeedItem], salts: &[RequestId]) -> [u8; 32] {
 }
 
 /// Root over the commitments to the items of a lookup; each item carries its salt.
-pub(super) fn lookup_root(items: &[LookupItem]) -> [u8; 32] {
+pub(in crate::node) fn lookup_root(items: &[LookupItem]) -> [u8; 32] {
     let commitments: Vec<[u8; 32]> = items
         .iter()
         .map(|item| commitment(&item.salt, item))

@@ -5,57 +5,32 @@
 //! poll gets the same batch; a poll that waits is answered when something comes, when the term ends,
 //! or when its time is over. It does not know how items came into the queue.
 
-use interlock_core::agreement::AgreementState;
+mod batch;
+
 use interlock_core::dataset::{Dataset, DatasetForm};
-use interlock_core::decide::{
-    self, Decision, DenialReason, EvidenceSeen, ReleaseRequest, Standing, Usage,
-};
-use interlock_core::ids::{ParticipantId, RequestId, WireId};
+use interlock_core::decide::DenialReason;
+use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::negotiation::Party;
-use interlock_core::terms::Purpose as TermPurpose;
-use interlock_core::time::ClockInterval;
 use interlock_core::transfer::TransferState;
 
-use super::Node;
-use super::agreements::Agreement;
-use super::io::{Effect, Guard, PeerAnswer, PeerRequest, Problem, ReplyId};
-use super::live::Parked;
-use super::problem;
-use super::record::{BatchReleased, Record};
-use super::state::feed::{OUTSTANDING_MAX, Outstanding, Queued};
-use super::turn::Turn;
 use crate::exchange::wire::{
-    BATCH_EVENTS_MAX, Envelope, FeedBatch, FeedEvent, FeedItem, FeedReceipt, Lane, POLL_WAIT_MS_MAX,
+    BATCH_EVENTS_MAX, Envelope, FeedBatch, FeedEvent, FeedReceipt, Lane, POLL_WAIT_MS_MAX,
 };
+use crate::node::Node;
+use crate::node::agreements::Agreement;
+use crate::node::io::{Effect, Guard, PeerAnswer, PeerRequest, Problem, ReplyId};
+use crate::node::live::Parked;
+use crate::node::problem;
+use crate::node::record::Record;
+use crate::node::state::feed::{OUTSTANDING_MAX, Outstanding};
+use crate::node::turn::Turn;
 
 /// Most polls that may wait at a node.
 const PARKED_MAX: usize = 10_000;
-/// Most items looked at to form one batch.
-const SCAN_MAX: usize = 5_000;
-
-/// The outcome of looking at the front of a queue.
-#[derive(Default)]
-struct Scan {
-    taken: u32,
-    withheld: Vec<u32>,
-    granted: Vec<FeedItem>,
-    /// Under which agreement, by index; decided by the first item granted.
-    under: Option<usize>,
-}
-
-/// What becomes of the item at the front of a queue.
-enum Front {
-    /// It may leave under the agreement with this index.
-    Leaves(usize, FeedItem),
-    /// It may leave soon, or under an agreement whose transfer is not started.
-    Soon,
-    /// Nothing that stands releases it.
-    Waits,
-}
 
 impl Node {
     /// A partner's request that its identity seam has let in.
-    pub(super) fn peer(
+    pub(in crate::node) fn peer(
         &mut self,
         turn: &mut Turn<'_>,
         reply: ReplyId,
@@ -104,7 +79,7 @@ impl Node {
     }
 
     /// The agreement behind a started transfer of `from`, where we provide.
-    pub(super) fn provided(
+    pub(in crate::node) fn provided(
         &self,
         from: &ParticipantId,
         transfer: &WireId,
@@ -182,7 +157,7 @@ impl Node {
     }
 
     /// Answers parked polls for which something came, whose term changed, or whose time is over.
-    pub(super) fn serve_parked(&mut self, turn: &mut Turn<'_>) {
+    pub(in crate::node) fn serve_parked(&mut self, turn: &mut Turn<'_>) {
         let ready = std::mem::take(&mut self.live.ready);
         if ready.is_empty() && self.live.parked.iter().all(|poll| poll.until > turn.at()) {
             return;
@@ -255,121 +230,9 @@ impl Node {
         self.form_batch(turn, poll, &agreements)
     }
 
-    /// The agreement of a poll, then the others of the same feed that stand now: a feed is one queue,
-    /// and an item must not be put aside by one agreement that another one releases.
-    fn standing_between(
-        &self,
-        now: &ClockInterval,
-        to: &ParticipantId,
-        polled: Agreement,
-    ) -> Vec<Agreement> {
-        let others = self
-            .state
-            .book
-            .between(&self.state.me, to, polled.terms.dataset)
-            .filter(|other| other.id != polled.id)
-            .filter(|other| match other.state_at(now) {
-                AgreementState::InForce | AgreementState::RunOff => true,
-                AgreementState::Finalized
-                | AgreementState::Signed
-                | AgreementState::Suspended
-                | AgreementState::Ended
-                | AgreementState::Superseded => false,
-            });
-        let others: Vec<Agreement> = others.cloned().collect();
-        std::iter::once(polled).chain(others).collect()
-    }
-
-    fn form_batch(
-        &mut self,
-        turn: &mut Turn<'_>,
-        poll: &Parked,
-        agreements: &[Agreement],
-    ) -> Result<Option<(Outstanding, Guard)>, Problem> {
-        let Some(polled) = agreements.first() else {
-            return Ok(None);
-        };
-        if let Some(reason) = self.closed(&turn.now, polled) {
-            return Err(self.deny(turn, &poll.from, &poll.transfer, polled, reason));
-        }
-        loop {
-            let scan = self.scan(&turn.now, poll, agreements);
-            if scan.taken == 0 {
-                return Ok(None);
-            }
-            let released = !scan.granted.is_empty();
-            let under = scan.under.and_then(|at| agreements.get(at));
-            let agreement = under.unwrap_or(polled);
-            self.record_batch(turn, poll, agreement, scan);
-            if released {
-                let channel = self.state.channels.get(&poll.from);
-                let feed = channel.and_then(|c| c.outbound.get(&agreement.terms.dataset));
-                let batch = feed.and_then(|feed| feed.lane(poll.lane).outstanding.back());
-                return Ok(batch.map(|batch| (batch.clone(), guard(poll, agreement))));
-            }
-        }
-    }
-
-    fn record_batch(
-        &mut self,
-        turn: &mut Turn<'_>,
-        poll: &Parked,
-        agreement: &Agreement,
-        scan: Scan,
-    ) {
-        let salts: Vec<RequestId> = scan.granted.iter().map(|_| turn.random_id()).collect();
-        let lane = self
-            .state
-            .channels
-            .get(&poll.from)
-            .and_then(|c| c.outbound.get(&agreement.terms.dataset));
-        let first = lane.map_or(0, |feed| feed.lane(poll.lane).released) + 1;
-        let leaf = self.release_leaf(turn, agreement, poll.lane, first, &scan.granted, &salts);
-        self.record(
-            turn,
-            Record::BatchReleased(Box::new(BatchReleased {
-                to: poll.from.clone(),
-                dataset: agreement.terms.dataset,
-                lane: poll.lane,
-                agreement: agreement.id.clone(),
-                first,
-                taken: scan.taken,
-                withheld: scan.withheld,
-                salts,
-                leaf,
-            })),
-        );
-    }
-
-    /// Looks at the front of a lane: what may leave now as one batch, and what waits for another
-    /// agreement. It stops at what may leave later, so that nothing overtakes it.
-    fn scan(&self, now: &ClockInterval, poll: &Parked, agreements: &[Agreement]) -> Scan {
-        let mut scan = Scan::default();
-        let feed = agreements.first().and_then(|polled| {
-            let channel = self.state.channels.get(&poll.from)?;
-            channel.outbound.get(&polled.terms.dataset)
-        });
-        let Some(feed) = feed else { return scan };
-        for queued in feed.lane(poll.lane).ready.iter().take(SCAN_MAX) {
-            if scan.granted.len() >= poll.limit as usize {
-                break;
-            }
-            match self.front(now, agreements, scan.under, queued) {
-                Front::Leaves(under, item) if scan.under.is_none_or(|chosen| chosen == under) => {
-                    scan.under = Some(under);
-                    scan.granted.push(item);
-                }
-                Front::Leaves(..) | Front::Soon => break,
-                Front::Waits => scan.withheld.push(scan.taken),
-            }
-            scan.taken += 1;
-        }
-        scan
-    }
-
     /// Answers polls that wait by other transfers of the feed of `transfer`: its consumer has taken it up
     /// and polls by it from now on.
-    pub(super) fn hand_over_polls(&mut self, turn: &mut Turn<'_>, transfer: &WireId) {
+    pub(in crate::node) fn hand_over_polls(&mut self, turn: &mut Turn<'_>, transfer: &WireId) {
         let Some(started) = self.state.book.transfers.get(transfer) else {
             return;
         };
@@ -382,128 +245,6 @@ impl Node {
                 self.live.parked.push(poll);
             }
         }
-    }
-
-    /// What becomes of an item: `chosen` is the agreement of the items before it.
-    fn front(
-        &self,
-        now: &ClockInterval,
-        agreements: &[Agreement],
-        chosen: Option<usize>,
-        queued: &Queued,
-    ) -> Front {
-        let mut soon = false;
-        for at in chosen.into_iter().chain(0..agreements.len()) {
-            let Some(agreement) = agreements.get(at) else {
-                continue;
-            };
-            match self.decide_item(now, agreement, queued) {
-                Decision::Release(grant) => {
-                    let started = at == 0 || self.transfer_of(agreement, Party::Provider).is_some();
-                    match self.state.view(&queued.item, grant.fields) {
-                        Some(item) if started => return Front::Leaves(at, item),
-                        Some(_) => soon = true,
-                        None => {}
-                    }
-                }
-                Decision::Denial(reason) => soon |= passes(reason),
-            }
-        }
-        if soon { Front::Soon } else { Front::Waits }
-    }
-
-    /// Why an agreement releases nothing at all now, if so. In run-off single parcels are decided.
-    pub(super) fn closed(
-        &self,
-        now: &ClockInterval,
-        agreement: &Agreement,
-    ) -> Option<DenialReason> {
-        let end = agreement.facts.end(&agreement.terms);
-        match agreement.state_at(now) {
-            AgreementState::InForce if now.latest >= end.plus_ms(-self.config.closing_guard_ms) => {
-                Some(DenialReason::Closing)
-            }
-            AgreementState::InForce | AgreementState::RunOff => None,
-            AgreementState::Finalized => Some(DenialReason::NotInForce),
-            AgreementState::Signed => Some(DenialReason::NotYet),
-            AgreementState::Suspended => Some(DenialReason::Suspended),
-            AgreementState::Ended if end < agreement.terms.until => Some(DenialReason::Terminated),
-            AgreementState::Ended => Some(DenialReason::TermEnded),
-            AgreementState::Superseded => Some(DenialReason::Superseded),
-        }
-    }
-
-    fn decide_item(&self, now: &ClockInterval, agreement: &Agreement, queued: &Queued) -> Decision {
-        let dataset = agreement.terms.dataset;
-        let qualified_at = self.state.qualified_at(&queued.item, dataset);
-        let marketplace = self.state.marketplace_of(&queued.item);
-        let request = ReleaseRequest {
-            purpose: feed_purpose(dataset),
-            marketplace: marketplace.as_ref(),
-            fields: &[],
-            form: None,
-            arose_at: queued.arose_at,
-            qualified_at,
-        };
-        let standing = self.standing(now, agreement, qualified_at);
-        decide::decide(
-            &request,
-            &agreement.terms,
-            &standing,
-            &Usage::default(),
-            &EvidenceSeen::default(),
-            now,
-        )
-    }
-
-    /// Where the agreement stands for a parcel that qualified at the given time.
-    pub(super) fn standing(
-        &self,
-        now: &ClockInterval,
-        agreement: &Agreement,
-        qualified_at: Option<interlock_core::time::Timestamp>,
-    ) -> Standing {
-        let end = agreement.facts.end(&agreement.terms);
-        Standing {
-            state: agreement.state_at(now),
-            terminated_at: agreement.facts.terminated_at,
-            closing_guard_ms: self.config.closing_guard_ms,
-            in_run_off_set: (agreement.state == AgreementState::RunOff)
-                .then(|| qualified_at.is_some_and(|at| at < end)),
-        }
-    }
-
-    /// A batch that left before may be shown again only while it could leave: under one of the
-    /// agreements that stand, with all that it showed.
-    fn may_repeat(
-        &self,
-        turn: &Turn<'_>,
-        poll: &Parked,
-        agreements: &[Agreement],
-        batch: &Outstanding,
-    ) -> Result<Guard, Problem> {
-        let mut refused = DenialReason::TermEnded;
-        let book = &self.state.book.agreements;
-        let showed = book.get(&batch.agreement).map(|a| a.terms.field_set());
-        for agreement in agreements {
-            let narrower =
-                showed.is_none_or(|fields| !fields.is_subset(agreement.terms.field_set()));
-            let reason = match self.closed(&turn.now, agreement) {
-                Some(reason) => Some(reason),
-                None if narrower => Some(DenialReason::FieldNotGranted),
-                None => batch.items.iter().find_map(|item| {
-                    match self.decide_item(&turn.now, agreement, &item.queued) {
-                        Decision::Release(_) => None,
-                        Decision::Denial(reason) => Some(reason),
-                    }
-                }),
-            };
-            match reason {
-                None => return Ok(guard(poll, agreement)),
-                Some(reason) => refused = reason,
-            }
-        }
-        Err(problem::denial(refused))
     }
 
     /// Puts a denial on record, once for each transfer and reason, and says it.
@@ -672,33 +413,8 @@ fn guard(poll: &Parked, agreement: &Agreement) -> Guard {
     }
 }
 
-/// Whether what was denied for this reason may leave by itself in a while.
-const fn passes(reason: DenialReason) -> bool {
-    match reason {
-        DenialReason::NotInForce
-        | DenialReason::NotYet
-        | DenialReason::Closing
-        | DenialReason::Suspended
-        | DenialReason::QuotaPerDay
-        | DenialReason::RunOffNotFrozen
-        | DenialReason::ClockUncertain => true,
-        DenialReason::TermEnded
-        | DenialReason::Superseded
-        | DenialReason::Terminated
-        | DenialReason::PurposeNotGranted
-        | DenialReason::OutOfScope
-        | DenialReason::FieldNotGranted
-        | DenialReason::FormNotGranted
-        | DenialReason::QuotaPerParcel
-        | DenialReason::EvidenceMissing
-        | DenialReason::NotInRunOff
-        | DenialReason::RunOffEnded
-        | DenialReason::BeforeCoverage => false,
-    }
-}
-
 /// The newest batch that a receipt up to `next` settles.
-fn settled(feed: &super::state::feed::Feed, lane: Lane, next: u64) -> Option<&Outstanding> {
+fn settled(feed: &crate::node::state::feed::Feed, lane: Lane, next: u64) -> Option<&Outstanding> {
     let outstanding = &feed.lane(lane).outstanding;
     outstanding.iter().rev().find(|batch| batch.last() <= next)
 }
@@ -714,16 +430,4 @@ fn cursor_problem(after: u64, released: u64, outstanding: Option<u64>) -> Proble
             "`{after}` is no boundary; go on after position {oldest} or {released}: what you receipted is not sent again"
         ),
     )
-}
-
-/// What a feed is for; a feed has one purpose, which the terms must grant.
-pub(super) const fn feed_purpose(dataset: Dataset) -> TermPurpose {
-    match dataset {
-        Dataset::PreAdvice => TermPurpose::Ownership,
-        Dataset::RecipientContact | Dataset::PickupCode => TermPurpose::PickupNotification,
-        Dataset::LockerEvents | Dataset::TrackingEvents => TermPurpose::DeliveryTracking,
-        Dataset::LockerStations => TermPurpose::LockerOperation,
-        Dataset::CooperationStatus => TermPurpose::Mediation,
-        Dataset::ExchangeStatistics => TermPurpose::Statistics,
-    }
 }
