@@ -84,6 +84,7 @@ fn a_station_that_cannot_take_it_says_why() {
     net.assert_replay_gives_the_same();
 }
 
+// tidy: long, one life of a code from its first wrong try to after the pick-up
 #[test]
 fn codes_are_tried_three_times_and_used_once() {
     let mut net = begin(161);

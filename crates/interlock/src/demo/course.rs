@@ -12,7 +12,7 @@ use super::deal::{Chapter, MIDNIGHT, TRUCE, conclude};
 use super::error::DemoError;
 use super::look::look;
 use super::network::Network;
-use super::parcels::{DemoParcel, stations};
+use super::parcels::{DemoParcel, Room, stations};
 use super::plan::{LOOK, Plan, day_start};
 use super::progress::Progress;
 use super::report::{Day, Notes};
@@ -25,6 +25,7 @@ const OUTBOX_SHOWN: usize = 2;
 pub struct Course<'a> {
     network: &'a Network,
     parcels: Arc<Vec<DemoParcel>>,
+    room: Room,
     progress: Progress,
     notes: Notes,
     day: Timestamp,
@@ -33,10 +34,16 @@ pub struct Course<'a> {
 
 impl<'a> Course<'a> {
     /// Nothing has happened yet.
-    pub fn new(network: &'a Network, parcels: Arc<Vec<DemoParcel>>, progress: Progress) -> Self {
+    pub fn new(
+        network: &'a Network,
+        parcels: Arc<Vec<DemoParcel>>,
+        room: Room,
+        progress: Progress,
+    ) -> Self {
         Self {
             network,
             parcels,
+            room,
             progress,
             notes: Notes::default(),
             day: day_start(network.now()),
@@ -54,7 +61,9 @@ impl<'a> Course<'a> {
         self.progress.say("agreements are negotiated and signed");
         conclude(network, Chapter::Opening, self.day).await?;
         let mut streets = Streets::new(network, self.parcels.clone(), plan);
-        streets.put_stations(&stations(&self.parcels)).await?;
+        streets
+            .put_stations(&stations(&self.parcels, self.room))
+            .await?;
         network.rest().await?;
         for (done, now) in instants.iter().enumerate() {
             self.progress.day(*now, done, instants.len());

@@ -167,9 +167,17 @@ async fn live_through(options: &Options, root: &Path) -> Result<(Report, Network
     let progress = Progress::new(!options.json);
     let plan = Plan::new(&parcels, end);
     let network = Network::start(root, plan.begins).await?;
-    let course = Course::new(&network, parcels.clone(), progress);
+    let recorded = matches!(options.parcels, Source::File(_));
+    // Recorded parcels all find room, though they come and go at the ends of the plan's pieces.
+    let room = match recorded {
+        true => parcels::Room::Ample {
+            slack_ms: plan::STEP_MS,
+        },
+        false => parcels::Room::Usual,
+    };
+    let course = Course::new(&network, parcels.clone(), room, progress);
     let (figures, mut notes) = course.run(plan).await?;
-    notes.recorded = matches!(options.parcels, Source::File(_));
+    notes.recorded = recorded;
     let audit = audit::audit(&network.nodes, &parcels, &root.join("audit"))?;
     progress.end();
     let took_ms = stopwatch.now().earliest.since_ms(started);

@@ -12,7 +12,7 @@ use super::deal::{MIDNIGHT, TRUCE};
 use super::parcels::DemoParcel;
 
 /// The day is cut into pieces this long. Every instant costs a round of polls between all nodes.
-const STEP_MS: i64 = 3 * HOUR_MS;
+pub const STEP_MS: i64 = 3 * HOUR_MS;
 /// What is due in a piece happens this long before its end, so that the last piece of a day is in it.
 const BEFORE_END_MS: i64 = MINUTE_MS;
 /// The latest day on which the demo begins: a week before the first midnight.

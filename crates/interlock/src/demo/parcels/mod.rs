@@ -18,7 +18,7 @@ use interlock_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 
 pub use generate::generate;
 pub use lade::{LADE_YEAR, parse_lade, read_lade};
-pub use stations::{DemoStation, stations};
+pub use stations::{DemoStation, Room, stations};
 
 /// Most parcels in one demo: what one process shows in reasonable time.
 pub const PARCELS_MAX: usize = 1_000_000;

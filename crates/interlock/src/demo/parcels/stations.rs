@@ -35,19 +35,34 @@ pub struct DemoStation {
     pub compartments: BTreeMap<DemoSize, u16>,
 }
 
+/// How many compartments stations have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Enough for most hours: lockers are full on arrival now and then.
+    Usual,
+    /// Enough for every parcel, even if it comes and goes so many milliseconds off its time.
+    Ample {
+        /// Milliseconds on either side.
+        slack_ms: i64,
+    },
+}
+
 /// The stations that the parcels go to, by operator and place.
-pub fn stations(parcels: &[DemoParcel]) -> Vec<DemoStation> {
+pub fn stations(parcels: &[DemoParcel], room: Room) -> Vec<DemoStation> {
     let mut by_station: BTreeMap<&StationId, Vec<&DemoParcel>> = BTreeMap::new();
     for parcel in parcels {
         by_station.entry(&parcel.station).or_default().push(parcel);
     }
     by_station
         .into_iter()
-        .filter_map(|(id, served)| served.first().map(|first| station(id, first, &served)))
+        .filter_map(|(id, served)| {
+            let first = served.first()?;
+            Some(station(id, first, &served, room))
+        })
         .collect()
 }
 
-fn station(id: &StationId, first: &DemoParcel, served: &[&DemoParcel]) -> DemoStation {
+fn station(id: &StationId, first: &DemoParcel, served: &[&DemoParcel], room: Room) -> DemoStation {
     let middle = |micro: i32| micro.div_euclid(CELL_MICRO) * CELL_MICRO + CELL_MICRO / 2;
     let operator = first.operator;
     DemoStation {
@@ -58,7 +73,7 @@ fn station(id: &StationId, first: &DemoParcel, served: &[&DemoParcel]) -> DemoSt
         lng_micro: middle(first.lng_micro),
         lat_micro: middle(first.lat_micro),
         compartments: DemoSize::ALL
-            .map(|size| (size, capacity(served, size)))
+            .map(|size| (size, capacity(served, size, room)))
             .into(),
     }
 }
@@ -79,24 +94,28 @@ pub(super) fn station_id(
 
 /// What the given share of deposits would see occupied, their own compartment included, if there
 /// were always room.
-fn capacity(served: &[&DemoParcel], size: DemoSize) -> u16 {
-    let mut seen = occupancies(served, size);
+fn capacity(served: &[&DemoParcel], size: DemoSize, room: Room) -> u16 {
+    let (permille, slack_ms) = match room {
+        Room::Usual => (SERVED_PERMILLE, 0),
+        Room::Ample { slack_ms } => (1_000, slack_ms),
+    };
+    let mut seen = occupancies(served, size, slack_ms);
     seen.sort_unstable();
-    let place = (seen.len() * SERVED_PERMILLE).div_ceil(1_000);
+    let place = (seen.len() * permille).div_ceil(1_000);
     let occupied = seen.get(place.saturating_sub(1)).copied().unwrap_or(1);
     u16::try_from(occupied).unwrap_or(u16::MAX).max(1)
 }
 
 /// Occupied compartments right after each deposit.
-fn occupancies(served: &[&DemoParcel], size: DemoSize) -> Vec<usize> {
+fn occupancies(served: &[&DemoParcel], size: DemoSize, slack_ms: i64) -> Vec<usize> {
     // At the same instant a pick-up comes first and frees its compartment.
     let mut changes: Vec<(i64, bool)> = served
         .iter()
         .filter(|parcel| parcel.size == size && parcel.consents_to_locker)
         .flat_map(|parcel| {
             [
-                (parcel.picked_up_at.as_millis(), false),
-                (parcel.deposited_at.as_millis(), true),
+                (parcel.picked_up_at.as_millis() + slack_ms, false),
+                (parcel.deposited_at.as_millis() - slack_ms, true),
             ]
         })
         .collect();

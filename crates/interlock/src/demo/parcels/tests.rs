@@ -54,7 +54,7 @@ fn assert_sound(parcels: &[DemoParcel]) {
         assert_eq!(digits.len(), 13);
         assert!(digits.iter().all(u8::is_ascii_digit));
     }
-    let stations = stations(parcels);
+    let stations = stations(parcels, Room::Usual);
     let ids: BTreeSet<&StationId> = stations.iter().map(|s| &s.id).collect();
     assert_eq!(ids.len(), stations.len());
     assert_eq!(ids, parcels.iter().map(|p| &p.station).collect());
@@ -71,7 +71,7 @@ fn share(parcels: &[DemoParcel], of: fn(&DemoParcel) -> bool) -> f64 {
 /// Deposits that find every compartment of their size class taken, and all deposits.
 fn full_on_arrival(parcels: &[DemoParcel]) -> (usize, usize) {
     let mut free = BTreeMap::new();
-    for station in stations(parcels) {
+    for station in stations(parcels, Room::Usual) {
         for (size, count) in station.compartments {
             free.insert((station.id.clone(), size), count);
         }

@@ -44,6 +44,8 @@ impl Node {
             )
         };
         let terms = check_policy(&put.policy, put.dataset).map_err(|e| refused("/policy", e))?;
+        self.can_provide(&terms)
+            .map_err(|e| refused("/policy", e))?;
         if terms.until <= turn.at() {
             return Err(refused(
                 "/policy",
@@ -124,6 +126,10 @@ impl Node {
                     ),
                 ));
             }
+        }
+        if let (Decision::Approve, Party::Provider) = (&decision, negotiation.party) {
+            self.can_provide(&negotiation.terms)
+                .map_err(|detail| problem("cannot-provide", 409, "not approved", detail))?;
         }
         match decision {
             Decision::Approve => match negotiation.party {

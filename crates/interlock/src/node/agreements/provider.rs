@@ -134,7 +134,7 @@ impl Node {
         let within = offer.is_some_and(|offer| {
             offer.auto_accept && terms::within(&negotiation.terms, &offer.terms).is_ok()
         });
-        if within {
+        if within && self.can_provide(&negotiation.terms).is_ok() {
             let by = format!("offer {}", negotiation.offer);
             self.agree(turn, negotiation, &by);
         } else {

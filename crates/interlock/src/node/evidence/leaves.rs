@@ -7,9 +7,7 @@ use interlock_journal::bilateral::{
 };
 
 use super::{contacts_root, count, encode, items_root, lookup_root};
-use crate::exchange::wire::{
-    Blob, FeedItem, Lane, LookupItem,
-};
+use crate::exchange::wire::{Blob, FeedItem, Lane, LookupItem};
 use crate::node::Node;
 use crate::node::agreements::Agreement;
 use crate::node::record::{LookupDecision, Record};

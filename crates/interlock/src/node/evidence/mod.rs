@@ -10,10 +10,7 @@ use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParcelId, ParticipantId, RequestId, WireId};
 use interlock_core::time::HOUR_MS;
-use interlock_journal::bilateral::{
-    self, Leaf, LeafBody, MirrorError, Receipt,
-    commit,
-};
+use interlock_journal::bilateral::{self, Leaf, LeafBody, MirrorError, Receipt, commit};
 use serde::Serialize;
 
 use crate::exchange::wire::{

@@ -5,7 +5,7 @@ use interlock_core::dataset::DatasetForm;
 use interlock_core::decide::{self, Decision, EvidenceSeen, Grant, ReleaseRequest};
 use interlock_core::ids::{ParcelId, ParticipantId, WireId};
 use interlock_core::parcel::{ConsentDenial, admits};
-use interlock_core::terms::{Field, Purpose, Terms};
+use interlock_core::terms::{Field, Purpose, Terms, check_combination};
 use interlock_core::time::{DAY_MS, Timestamp};
 use interlock_core::waybill::Waybill;
 
@@ -212,6 +212,23 @@ impl Node {
             ));
         }
         Ok(())
+    }
+
+    /// Whether this node can keep terms as the provider: without a form of contact that it can make,
+    /// parcels would be stranded.
+    ///
+    /// # Errors
+    /// What to change.
+    pub(in crate::node) fn can_provide(&self, terms: &Terms) -> Result<(), String> {
+        if terms.dataset.form() != DatasetForm::Lookup {
+            return Ok(());
+        }
+        check_combination(&self.producible(terms)).map_err(|_| {
+            "this node can make none of the forms of contact that would do: `virtual` needs \
+             `notify.virtual_number` in the configuration, `sealed` comes with a later version; add \
+             another form"
+                .into()
+        })
     }
 
     /// The terms with those forms of contact only that this node can make.

@@ -317,26 +317,8 @@ impl Node {
                 "the contacts are not what the partner's log says was released; they were not taken in",
             ));
         }
-        let mut outcomes = Vec::with_capacity(answer.items.len());
-        for item in &answer.items {
-            outcomes.push(match item {
-                LookupOutcome::Released(contact) if !usable(contact) => ContactOutcome::Denied {
-                    reason: "contact-unusable".into(),
-                },
-                LookupOutcome::Released(contact) => match turn.seal(contact) {
-                    Some(sealed) => ContactOutcome::Granted {
-                        form: contact.form(),
-                        contact: sealed,
-                    },
-                    None => ContactOutcome::Denied {
-                        reason: "internal".into(),
-                    },
-                },
-                LookupOutcome::Denied { reason } => ContactOutcome::Denied {
-                    reason: reason.chars().take(64).collect(),
-                },
-            });
-        }
+        let outcomes: Vec<ContactOutcome> =
+            answer.items.iter().map(|item| stored(turn, item)).collect();
         let denials: Vec<Option<String>> = outcomes
             .iter()
             .map(|outcome| match outcome {
@@ -426,5 +408,23 @@ fn usable(contact: &Contact) -> bool {
                 && digits(extension)
         }
         Contact::Sealed { ciphertext, .. } => ciphertext.0.len() <= SEALED_SIZE_BYTES_MAX,
+    }
+}
+
+/// An outcome as it is put on record.
+fn stored(turn: &mut Turn<'_>, outcome: &LookupOutcome) -> ContactOutcome {
+    let denied = |reason: &str| ContactOutcome::Denied {
+        reason: reason.chars().take(64).collect(),
+    };
+    match outcome {
+        LookupOutcome::Denied { reason } => denied(reason),
+        LookupOutcome::Released(contact) if !usable(contact) => denied("contact-unusable"),
+        LookupOutcome::Released(contact) => match turn.seal(contact) {
+            Some(sealed) => ContactOutcome::Granted {
+                form: contact.form(),
+                contact: sealed,
+            },
+            None => denied("internal"),
+        },
     }
 }

@@ -167,12 +167,7 @@ impl Node {
 
     /// Looks at the front of a lane: what may leave now as one batch, and what waits for another
     /// agreement. It stops at what may leave later, so that nothing overtakes it.
-    fn scan(
-        &self,
-        now: &ClockInterval,
-        poll: &Parked,
-        agreements: &[Agreement],
-    ) -> Scan {
+    fn scan(&self, now: &ClockInterval, poll: &Parked, agreements: &[Agreement]) -> Scan {
         let mut scan = Scan::default();
         let feed = agreements.first().and_then(|polled| {
             let channel = self.state.channels.get(&poll.from)?;
