@@ -114,12 +114,13 @@ mod tests {
         let mut table = Table::new(&["day", "n"]);
         table.row(&["2017-06-01".into(), "7".into()]);
         table.row(&["x".into(), "1,000".into()]);
-        expect_test::expect![[r#"
-               day             n
-               2017-06-01      7
-               x           1,000
-        "#]]
-        .assert_eq(&table.render(Paint(false)));
+        assert_eq!(
+            table.render(Paint(false)),
+            "   day             n
+   2017-06-01      7
+   x           1,000
+"
+        );
         assert!(table.render(Paint(true)).contains('\u{1b}'));
     }
 }
