@@ -219,6 +219,9 @@ impl Node {
         let agreement = self.provided(&poll.from, &poll.transfer, DatasetForm::Feed)?;
         let dataset = agreement.terms.dataset;
         let agreements = self.standing_between(&turn.now, &poll.from, agreement);
+        let Some(polled) = agreements.first() else {
+            return Ok(None);
+        };
         let feed = self
             .state
             .channels
@@ -232,8 +235,17 @@ impl Node {
             .flatten()
             .find(|batch| Some(batch.first) == poll.after.checked_add(1));
         if let Some(batch) = repeated {
-            let guard = self.may_repeat(turn, poll, &agreements, batch)?;
-            return Ok(Some((batch.clone(), guard)));
+            match self.may_repeat(turn, poll, &agreements, batch) {
+                Ok(guard) => return Ok(Some((batch.clone(), guard))),
+                Err(reason) if passes(reason) || self.closed(&turn.now, polled).is_some() => {
+                    return Err(problem::denial(reason));
+                }
+                Err(reason) => {
+                    let (first, agreement) = (batch.first, batch.agreement.clone());
+                    self.take_back(turn, poll, dataset, first, &agreement, reason);
+                    return self.form_batch(turn, poll, &agreements);
+                }
+            }
         }
         if poll.after != released {
             let oldest = outstanding.and_then(|all| all.front()).map(|b| b.first);
@@ -464,8 +476,9 @@ impl Node {
         poll: &Parked,
         agreements: &[Agreement],
         batch: &Outstanding,
-    ) -> Result<Guard, Problem> {
-        let mut refused = DenialReason::TermEnded;
+    ) -> Result<Guard, DenialReason> {
+        let mut lasting = DenialReason::TermEnded;
+        let mut passing = None;
         let book = &self.state.book.agreements;
         let showed = book.get(&batch.agreement).map(|a| a.terms.field_set());
         for agreement in agreements {
@@ -483,10 +496,35 @@ impl Node {
             };
             match reason {
                 None => return Ok(guard(poll, agreement)),
-                Some(reason) => refused = reason,
+                Some(reason) if passes(reason) => passing = Some(reason),
+                Some(reason) => lasting = reason,
             }
         }
-        Err(problem::denial(refused))
+        Err(passing.unwrap_or(lasting))
+    }
+
+    /// The consumer stands before a batch that left under an agreement that is over, and that no other
+    /// covers: it must not keep everything after it from leaving.
+    fn take_back(
+        &mut self,
+        turn: &mut Turn<'_>,
+        poll: &Parked,
+        dataset: Dataset,
+        first: u64,
+        agreement: &WireId,
+        reason: DenialReason,
+    ) {
+        let leaf = self.voided_leaf(turn, agreement, reason.as_str());
+        self.record(
+            turn,
+            Record::BatchesTakenBack {
+                to: poll.from.clone(),
+                dataset,
+                lane: poll.lane,
+                first,
+                leaf,
+            },
+        );
     }
 
     /// Puts a denial on record, once for each transfer and reason, and says it.

@@ -284,7 +284,9 @@ impl Node {
             marketplace,
             fields: &[Field::Contact],
             form: asking.request.form,
-            arose_at: qualified_at.unwrap_or_else(|| turn.at()),
+            // What is asked for arises with the question; a parcel that was on its way before the term
+            // is served within it.
+            arose_at: turn.at(),
             qualified_at,
         };
         let evidence = EvidenceSeen {
