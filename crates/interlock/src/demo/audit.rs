@@ -78,7 +78,9 @@ impl Logs {
                     .iter()
                     .for_each(|leaf| write(&lookup.to, leaf));
             }
-            Record::Denied { to, leaf, .. } | Record::Leaf { to, leaf } => write(to, leaf),
+            Record::Denied { to, leaf, .. }
+            | Record::Leaf { to, leaf }
+            | Record::BatchesTakenBack { to, leaf, .. } => write(to, leaf),
             Record::Mirrored {
                 from,
                 first,

@@ -17,7 +17,7 @@ use interlock_core::parcel::{
     Consent, Generation, LastGeneration, Preference, SizeClass, generation_for,
 };
 use interlock_core::pickup_code::PickupCode;
-use interlock_core::time::{SECOND_MS, Timestamp, Zone};
+use interlock_core::time::{Timestamp, Zone};
 use interlock_core::transfer::TransferState;
 use interlock_core::waybill::Waybill;
 
@@ -34,8 +34,6 @@ use crate::exchange::wire::{
 
 /// Added to a poll's wait before the call is given up, in milliseconds.
 const POLL_GRACE_MS: u32 = 10_000;
-/// How long after a refusal that may pass a feed is polled again, in milliseconds.
-const REFUSED_RETRY_MS: i64 = 5 * SECOND_MS;
 
 /// Longest text of a partner that is kept, in bytes.
 const TEXT_LENGTH_MAX: usize = 128;
@@ -82,7 +80,30 @@ impl Node {
         }
     }
 
+    /// The provider's id of the transfer by which a feed comes now: that of the agreement in force, else
+    /// of one that may still release something.
+    fn feed_transfer(&self, turn: &Turn<'_>, key: &PullKey) -> Option<WireId> {
+        self.state
+            .book
+            .between(&key.from, &self.state.me, key.dataset)
+            .filter_map(|agreement| {
+                let transfer = self.transfer_of(agreement, Party::Consumer)?;
+                let rank = match agreement.state_at(&turn.now) {
+                    AgreementState::InForce => 0,
+                    AgreementState::RunOff => 1,
+                    AgreementState::Suspended | AgreementState::Signed => 2,
+                    AgreementState::Finalized
+                    | AgreementState::Ended
+                    | AgreementState::Superseded => 3,
+                };
+                Some((rank, transfer.peer_id.clone()?))
+            })
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, transfer)| transfer)
+    }
+
     pub(super) fn pull(&mut self, turn: &mut Turn<'_>, key: &PullKey) {
+        let best = self.feed_transfer(turn, key);
         let Some(pull) = self.live.pulls.get_mut(key) else {
             return;
         };
@@ -90,6 +111,9 @@ impl Node {
             return;
         }
         pull.polling = true;
+        if let Some(best) = best {
+            pull.transfer = best;
+        }
         let transfer = pull.transfer.clone();
         let wait_ms = self.config.poll_wait_ms;
         let request = PeerRequest::Feed {
@@ -145,8 +169,7 @@ impl Node {
             }
             Ok(PeerAnswer::Problem(problem)) if self.may_still_flow(turn, &key) => {
                 tracing::debug!(partner = %key.from, dataset = %key.dataset, kind = %problem.kind, "a poll was refused");
-                self.live
-                    .timer(turn.at().plus_ms(REFUSED_RETRY_MS), Timer::Pull(key));
+                turn_later(self, turn, &key);
             }
             Ok(PeerAnswer::Problem(_)) => {
                 self.live.pulls.remove(&key);

@@ -167,12 +167,7 @@ impl Node {
             return;
         };
         let dataset = known.terms.dataset;
-        let body = LeafBody::Voided(Voided {
-            request_id: turn.random_id(),
-            agreement: agreement.clone(),
-            reason: "term-ended".into(),
-        });
-        let leaf = encode(turn, body);
+        let leaf = self.voided_leaf(turn, agreement, "term-ended");
         self.record(
             turn,
             Record::Denied {
@@ -182,5 +177,20 @@ impl Node {
                 leaf,
             },
         );
+    }
+
+    /// The leaf that says that what was released never left.
+    pub(in crate::node) fn voided_leaf(
+        &self,
+        turn: &mut Turn<'_>,
+        agreement: &WireId,
+        reason: &str,
+    ) -> Blob {
+        let body = LeafBody::Voided(Voided {
+            request_id: turn.random_id(),
+            agreement: agreement.clone(),
+            reason: reason.into(),
+        });
+        encode(turn, body)
     }
 }

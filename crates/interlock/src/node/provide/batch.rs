@@ -1,10 +1,11 @@
 //! Forming a batch: what may leave now, decided item by item.
 
 use interlock_core::agreement::AgreementState;
+use interlock_core::dataset::Dataset;
 use interlock_core::decide::{
     self, Decision, DenialReason, EvidenceSeen, ReleaseRequest, Standing, Usage,
 };
-use interlock_core::ids::{ParticipantId, RequestId};
+use interlock_core::ids::{ParticipantId, RequestId, WireId};
 use interlock_core::negotiation::Party;
 use interlock_core::terms::{Purpose as TermPurpose, Terms};
 use interlock_core::time::ClockInterval;
@@ -15,7 +16,6 @@ use crate::node::Node;
 use crate::node::agreements::Agreement;
 use crate::node::io::{Guard, Problem};
 use crate::node::live::Parked;
-use crate::node::problem;
 use crate::node::record::{BatchReleased, Record};
 use crate::node::state::feed::{Outstanding, Queued};
 use crate::node::turn::Turn;
@@ -44,7 +44,7 @@ enum Front {
 }
 
 /// Whether what was denied for this reason may leave by itself in a while.
-const fn passes(reason: DenialReason) -> bool {
+pub(super) const fn passes(reason: DenialReason) -> bool {
     match reason {
         DenialReason::NotInForce
         | DenialReason::NotYet
@@ -293,8 +293,9 @@ impl Node {
         poll: &Parked,
         agreements: &[Agreement],
         batch: &Outstanding,
-    ) -> Result<Guard, Problem> {
-        let mut refused = DenialReason::TermEnded;
+    ) -> Result<Guard, DenialReason> {
+        let mut lasting = DenialReason::TermEnded;
+        let mut passing = None;
         let book = &self.state.book.agreements;
         let showed = book.get(&batch.agreement).map(|a| a.terms.field_set());
         for agreement in agreements {
@@ -312,9 +313,34 @@ impl Node {
             };
             match reason {
                 None => return Ok(guard(poll, agreement)),
-                Some(reason) => refused = reason,
+                Some(reason) if passes(reason) => passing = Some(reason),
+                Some(reason) => lasting = reason,
             }
         }
-        Err(problem::denial(refused))
+        Err(passing.unwrap_or(lasting))
+    }
+
+    /// The consumer stands before a batch that left under an agreement that is over, and that no other
+    /// covers: it must not keep everything after it from leaving.
+    pub(in crate::node) fn take_back(
+        &mut self,
+        turn: &mut Turn<'_>,
+        poll: &Parked,
+        dataset: Dataset,
+        first: u64,
+        agreement: &WireId,
+        reason: DenialReason,
+    ) {
+        let leaf = self.voided_leaf(turn, agreement, reason.as_str());
+        self.record(
+            turn,
+            Record::BatchesTakenBack {
+                to: poll.from.clone(),
+                dataset,
+                lane: poll.lane,
+                first,
+                leaf,
+            },
+        );
     }
 }

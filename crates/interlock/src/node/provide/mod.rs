@@ -7,6 +7,8 @@
 
 mod batch;
 
+use batch::passes;
+
 use interlock_core::dataset::{Dataset, DatasetForm};
 use interlock_core::decide::DenialReason;
 use interlock_core::ids::{ParticipantId, WireId};
@@ -194,6 +196,9 @@ impl Node {
         let agreement = self.provided(&poll.from, &poll.transfer, DatasetForm::Feed)?;
         let dataset = agreement.terms.dataset;
         let agreements = self.standing_between(&turn.now, &poll.from, agreement);
+        let Some(polled) = agreements.first() else {
+            return Ok(None);
+        };
         let feed = self
             .state
             .channels
@@ -207,8 +212,17 @@ impl Node {
             .flatten()
             .find(|batch| Some(batch.first) == poll.after.checked_add(1));
         if let Some(batch) = repeated {
-            let guard = self.may_repeat(turn, poll, &agreements, batch)?;
-            return Ok(Some((batch.clone(), guard)));
+            match self.may_repeat(turn, poll, &agreements, batch) {
+                Ok(guard) => return Ok(Some((batch.clone(), guard))),
+                Err(reason) if passes(reason) || self.closed(&turn.now, polled).is_some() => {
+                    return Err(problem::denial(reason));
+                }
+                Err(reason) => {
+                    let (first, agreement) = (batch.first, batch.agreement.clone());
+                    self.take_back(turn, poll, dataset, first, &agreement, reason);
+                    return self.form_batch(turn, poll, &agreements);
+                }
+            }
         }
         if poll.after != released {
             let oldest = outstanding.and_then(|all| all.front()).map(|b| b.first);

@@ -222,6 +222,19 @@ pub enum Record {
         /// The parcel.
         parcel: ParcelId,
     },
+    /// Batches that the consumer never had, and may not have any more, went back to their queue.
+    BatchesTakenBack {
+        /// Whose.
+        to: ParticipantId,
+        /// Dataset.
+        dataset: Dataset,
+        /// Lane.
+        lane: Lane,
+        /// Position of the first event taken back; all after it are, too.
+        first: u64,
+        /// The leaf in our log toward them.
+        leaf: Blob,
+    },
 }
 
 impl Record {
@@ -277,7 +290,8 @@ impl Record {
             | Self::MessageDone { .. }
             | Self::Keyed { .. }
             | Self::Alert { .. }
-            | Self::ContactDeleted { .. } => Vec::new(),
+            | Self::ContactDeleted { .. }
+            | Self::BatchesTakenBack { .. } => Vec::new(),
         }
     }
 }

@@ -8,7 +8,7 @@ use interlock_journal::bilateral::{Leaf, LeafBody};
 
 use super::channel::{Answered, Asked};
 use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State};
-use crate::exchange::wire::{Blob, FeedItem};
+use crate::exchange::wire::{Blob, FeedItem, Lane};
 use crate::node::ContentKeys;
 use crate::node::record::{
     BatchReleased, LookupAsked, LookupDecision, LookupReleased, MessageKind, MessageOutcome, Record,
@@ -175,6 +175,16 @@ impl State {
                 detail: detail.clone(),
             }),
             Record::ContactDeleted { parcel } => self.contact_deleted(*parcel),
+            Record::BatchesTakenBack {
+                to,
+                dataset,
+                lane,
+                first,
+                leaf,
+            } => {
+                self.append_leaf(to, leaf)?;
+                self.taken_back(to, *dataset, *lane, *first);
+            }
         }
         Ok(())
     }
@@ -278,6 +288,22 @@ impl State {
             },
         });
         Ok(())
+    }
+
+    /// What was taken back waits, or flows by an agreement in force that covers it.
+    fn taken_back(&mut self, to: &ParticipantId, dataset: Dataset, lane: Lane, first: u64) {
+        let covers_from: Vec<Timestamp> = self
+            .book
+            .between(&self.me, to, dataset)
+            .filter(|agreement| agreement.state == AgreementState::InForce)
+            .map(|agreement| agreement.terms.coverage_start())
+            .collect();
+        let channel = self.channel_mut(to);
+        let feed = channel.outbound.entry(dataset).or_default();
+        feed.take_back(lane, first);
+        for from in covers_from {
+            feed.cover(from);
+        }
     }
 
     /// What a batch shows, as things are when it leaves, with the salts.

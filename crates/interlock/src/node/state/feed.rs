@@ -179,6 +179,27 @@ impl Feed {
         self.held = all.into();
     }
 
+    /// Batches from position `first` on never came to the consumer, and may not any more: what they held
+    /// waits, and their positions are free again.
+    pub fn take_back(&mut self, lane: Lane, first: u64) {
+        let mut back = Vec::new();
+        while let Some(batch) = self
+            .lane_mut(lane)
+            .outstanding
+            .pop_back_if(|batch| batch.first >= first)
+        {
+            self.lane_mut(lane).released = batch.first.saturating_sub(1);
+            back.extend(batch.items.into_iter().map(|item| item.queued));
+        }
+        for item in &back {
+            self.settled(item);
+        }
+        let held = std::mem::take(&mut self.held);
+        back.extend(held);
+        back.sort_by_key(|item| (item.arose_at, item.index()));
+        self.held = back.into();
+    }
+
     /// The items that [`Self::release`] would release of the first `taken`.
     pub fn front<'a>(
         &'a self,
@@ -379,6 +400,28 @@ mod tests {
         assert_eq!(
             drain(&mut feed, Lane::Backlog),
             [item(1, 0, 1), item(2, 0, 2)]
+        );
+    }
+
+    #[test]
+    fn what_is_taken_back_waits_and_its_positions_are_given_again() {
+        let mut feed = Feed::default();
+        feed.push_live(item(1, 0, 1));
+        drain(&mut feed, Lane::Live);
+        feed.push_live(item(1, 1, 2));
+        drain(&mut feed, Lane::Live);
+        feed.push_live(item(1, 2, 3));
+        drain(&mut feed, Lane::Live);
+        feed.push_held(item(1, 3, 4));
+        feed.take_back(Lane::Live, 2);
+        assert_eq!(feed.lane(Lane::Live).released, 1);
+        assert_eq!(feed.lane(Lane::Live).outstanding.len(), 1);
+        assert_eq!(feed.held(), 3);
+        feed.receipted(Lane::Live, 1);
+        feed.cover(Timestamp::from_millis(0));
+        assert_eq!(
+            drain(&mut feed, Lane::Backlog),
+            [item(1, 1, 2), item(1, 2, 3), item(1, 3, 4)]
         );
     }
 
