@@ -494,6 +494,38 @@ fn an_offer_that_cannot_be_kept_is_not_published() {
 }
 
 #[test]
+fn contacts_in_a_form_that_the_node_cannot_make_are_not_offered() {
+    use interlock_core::contact::ContactForm;
+    use interlock_core::terms::{EvidenceKind, Notifier};
+    let mut world = World::new();
+    let mut offer = |forms: &[ContactForm]| {
+        let terms = Terms {
+            dataset: Dataset::RecipientContact,
+            purposes: [Purpose::PickupNotification].into(),
+            fields: [Field::Contact].into(),
+            contact_forms: forms.iter().copied().collect(),
+            evidence: [EvidenceKind::Arrival].into(),
+            notifier: Some(Notifier::Operator),
+            ..events()
+        };
+        let put = OfferPut {
+            id: wire("contacts"),
+            dataset: Dataset::RecipientContact,
+            policy: terms.to_policy(),
+            audience: Vec::new(),
+            auto_accept: true,
+        };
+        world.local(P, LocalRequest::PublishOffer(put))
+    };
+    let (status, body) = offer(&[ContactForm::Sealed, ContactForm::Virtual]);
+    assert_eq!(status, 422, "{body}");
+    let detail = body["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("notify.virtual_number"), "{detail}");
+    let (status, body) = offer(&[ContactForm::Sealed, ContactForm::Full]);
+    assert_eq!(status, 201, "{body}");
+}
+
+#[test]
 fn an_uncertain_clock_begins_late_and_still_begins() {
     let mut world = World::new();
     world.clock_width_ms = 50;
