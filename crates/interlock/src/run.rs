@@ -177,6 +177,7 @@ fn node_config(config: &Config) -> NodeConfig {
         slow_partner_ms: i64::from(config.limits.partner_answer_ms_max),
         closing_guard_ms: i64::from(config.limits.closing_ms),
         poll_wait_ms: config.limits.poll_wait_ms,
+        plain_http_anywhere: config.listen.allow_plain_http_beyond_loopback,
         ..NodeConfig::new(
             participant.id.clone(),
             &participant.name,
@@ -218,6 +219,9 @@ fn authorities(config: &Config) -> Result<Trust, RunError> {
 
 fn gateway(config: &Config) -> Result<Option<Gateway>, RunError> {
     let Some(gateway) = &config.notify.gateway else {
+        tracing::warn!(
+            "no `gateway_url` in `[notify]`: messages to recipients wait until there is one"
+        );
         return Ok(None);
     };
     let text = gateway

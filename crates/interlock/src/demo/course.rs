@@ -10,7 +10,7 @@ use interlock_core::time::{DAY_MS, Timestamp};
 use super::count::Figures;
 use super::deal::{Chapter, MIDNIGHT, TRUCE, conclude};
 use super::error::DemoError;
-use super::look::look;
+use super::look::{look, newest_pages};
 use super::network::Network;
 use super::parcels::{DemoParcel, Room, stations};
 use super::plan::{LOOK, Plan, day_start};
@@ -78,6 +78,7 @@ impl<'a> Course<'a> {
             }
         }
         self.close_day().await?;
+        self.notes.newest = newest_pages(network, &streets, &self.parcels);
         self.notes.outbox = excerpt(network);
         let around =
             |at: Timestamp| at >= MIDNIGHT.plus_ms(-DAY_MS) && at < MIDNIGHT.plus_ms(DAY_MS);

@@ -72,6 +72,35 @@ pub async fn look(
     Ok(sights)
 }
 
+/// Pages that still work when all is over: of the newest parcel at Cainiao, and of the newest message.
+pub fn newest_pages(
+    network: &Network,
+    streets: &Streets<'_>,
+    parcels: &[DemoParcel],
+) -> Vec<(String, String)> {
+    let tracked = streets.tracking.iter().rev().find_map(|(n, url)| {
+        let parcel = parcels.get(*n).filter(|parcel| is_taobao(parcel))?;
+        let who = format!(
+            "buyer and merchant, at Cainiao, of a parcel taken over at {}",
+            clock(parcel.accepted_at)
+        );
+        Some((who, url.clone()))
+    });
+    let told = network.gateway.since(0).pop().and_then(|sms| {
+        let who = format!(
+            "recipient of a message of {} at {}",
+            sms.from.name(),
+            clock(sms.at)
+        );
+        let url = sms
+            .en
+            .split_whitespace()
+            .find(|word| word.starts_with("http"))?;
+        Some((who, url.to_owned()))
+    });
+    tracked.into_iter().chain(told).collect()
+}
+
 fn is_taobao(parcel: &DemoParcel) -> bool {
     parcel.marketplace == DemoMarketplace::Taobao
 }

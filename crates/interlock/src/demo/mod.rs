@@ -46,6 +46,8 @@ pub use report::{Day, Evidence, Report};
 
 /// Parcels of a demo that names none.
 pub const PARCELS_DEFAULT: usize = 5_000;
+/// How many days after the last pick-up a demo may end.
+const UNTIL_AFTER_DAYS_MAX: i64 = 30;
 /// From which everything that is not recorded is drawn.
 const SEED: u64 = 2017;
 
@@ -205,6 +207,13 @@ fn end_of(until: Option<&str>, parcels: &[DemoParcel]) -> Result<Timestamp, Demo
     if day < earliest {
         let first = report::date(earliest);
         return Err(refuse(format!("the first parcel is accepted on {first}")));
+    }
+    let latest = day_start(last).plus_ms(UNTIL_AFTER_DAYS_MAX * DAY_MS);
+    if day > latest {
+        let latest = report::date(latest);
+        return Err(refuse(format!(
+            "nothing happens after the last pick-up; write a day up to {latest}"
+        )));
     }
     Ok(day.plus_ms(DAY_MS - MINUTE_MS))
 }

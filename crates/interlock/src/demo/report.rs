@@ -61,6 +61,9 @@ pub struct Report {
     /// What people saw at 08:00 on 1 June.
     #[serde(skip)]
     pub sights: Vec<Sight>,
+    /// Pages that still work at the end: whose, and where.
+    #[serde(skip)]
+    pub newest: Vec<(String, String)>,
     /// What couriers were told of their rounds on 31 May and 1 June.
     #[serde(skip)]
     pub rounds: Vec<Round>,
@@ -158,6 +161,8 @@ pub struct Notes {
     pub days: Vec<Day>,
     /// What people saw.
     pub sights: Vec<Sight>,
+    /// Pages that still work at the end: whose, and where.
+    pub newest: Vec<(String, String)>,
     /// Rounds around the midnight.
     pub rounds: Vec<Round>,
     /// Some messages.
@@ -198,6 +203,7 @@ impl Report {
             },
             duration_ms,
             sights: notes.sights,
+            newest: notes.newest,
             rounds: notes.rounds,
             outbox: notes.outbox,
             findings: audit.findings,
@@ -218,8 +224,7 @@ impl Report {
 
     /// Pages that were looked at: what they are, and where.
     pub fn links(&self) -> Vec<(String, String)> {
-        let sights = self.sights.iter();
-        sights.map(|s| (s.who.clone(), s.url.clone())).collect()
+        self.newest.clone()
     }
 }
 

@@ -5,7 +5,8 @@
 //! same answer. A `GET` spends nothing and shows no code: previews fetch links. It does not know what
 //! a page says.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Body;
@@ -15,6 +16,7 @@ use axum::routing::{get, post};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use interlock_core::time::{MINUTE_MS, Timestamp};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -29,6 +31,12 @@ use crate::pages::{
     security_headers, stylesheet, tracking_page,
 };
 
+/// How often a link shows its code within [`SHOWN_FOR_MS`].
+const SHOWN_MAX: usize = 5;
+/// For how long a showing counts, in milliseconds.
+const SHOWN_FOR_MS: i64 = 10 * MINUTE_MS;
+/// Most links whose showings are counted at once; beyond it no code is shown.
+const SHOWN_LINKS_MAX: usize = 100_000;
 /// Largest form, in bytes: it holds one hidden field.
 const FORM_SIZE_BYTES_MAX: usize = 1_024;
 /// Characters of a link's token, at most; what is longer is no link of ours.
@@ -40,6 +48,8 @@ struct Door {
     publisher: String,
     /// Ties forms to pages; new at every start.
     form_key: Zeroizing<[u8; 32]>,
+    /// When codes were shown of late, by link.
+    shown: Mutex<BTreeMap<Digest, Vec<Timestamp>>>,
 }
 
 /// The routes of the door; `publisher` is the participant's name on pages that show no parcel.
@@ -50,6 +60,7 @@ pub fn router(handle: &Handle, publisher: &str) -> Router {
         handle: handle.clone(),
         publisher: publisher.into(),
         form_key,
+        shown: Mutex::default(),
     });
     Router::new()
         .route("/t/{token}", get(tracking))
@@ -109,6 +120,13 @@ async fn code(
         }
         return door.render(answer, &token, language);
     }
+    if let Some(until) = door.shown_too_often(digest) {
+        let mut answer = door.handle.page(PageRequest::Pickup(digest)).await;
+        if let LocalAnswer::Pickup(view) = &mut answer {
+            view.trouble = Some(TroubleView::ShownTooOften { until });
+        }
+        return door.render(answer, &token, language);
+    }
     let answer = door.handle.page(PageRequest::ShowCode(digest)).await;
     door.render(answer, &token, language)
 }
@@ -131,6 +149,24 @@ async fn nothing(State(door): State<Arc<Door>>, request: Request) -> Response {
 }
 
 impl Door {
+    /// Notes that a code is shown by a link; if it was shown too often, until when it is not.
+    fn shown_too_often(&self, digest: Digest) -> Option<Timestamp> {
+        let now = self.handle.now().latest;
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = |at: &Timestamp| now.since_ms(*at) < SHOWN_FOR_MS;
+        shown.retain(|_, times| times.last().is_some_and(recent));
+        if shown.len() >= SHOWN_LINKS_MAX {
+            return Some(now.plus_ms(SHOWN_FOR_MS));
+        }
+        let times = shown.entry(digest).or_default();
+        times.retain(recent);
+        if times.len() >= SHOWN_MAX {
+            return times.first().map(|at| at.plus_ms(SHOWN_FOR_MS));
+        }
+        times.push(now);
+        None
+    }
+
     fn render(&self, answer: LocalAnswer, token: &str, language: Language) -> Response {
         match answer {
             LocalAnswer::Tracking(view) => {

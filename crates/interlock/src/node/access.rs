@@ -304,6 +304,17 @@ impl Node {
                 "this is our own id; give the partner's",
             ));
         }
+        let url = &partner.exchange_url;
+        if !url.is_https() && !url.is_loopback() && !self.config.plain_http_anywhere {
+            return Err(problem::field(
+                "plain-http",
+                422,
+                "not without TLS",
+                "/exchangeUrl",
+                "plain HTTP is for this machine alone; give an https:// address, or set \
+                 `allow_plain_http_beyond_loopback = true` in `[listen]`",
+            ));
+        }
         if self
             .state
             .partners

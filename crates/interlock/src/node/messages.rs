@@ -21,6 +21,8 @@ use crate::exchange::wire::Contact;
 use crate::notify::{CodeFacts, MessageFacts, MessageKind as TextKind, message};
 use crate::pages::Language;
 
+/// The try after which people are told that a gateway does not take a message.
+const ALERT_AT_ATTEMPT: u32 = 3;
 /// How long a message is tried, in milliseconds.
 const MESSAGE_LIFE_MS: i64 = 48 * HOUR_MS;
 
@@ -92,6 +94,11 @@ impl Node {
         {
             return;
         }
+        if self.is_moot(state) {
+            let reason = "the parcel lies there no more".to_owned();
+            let outcome = MessageOutcome::Refused { reason };
+            return self.record(turn, Record::MessageDone { id, outcome });
+        }
         let Some(to) = self.addressee(state) else {
             let reason = "the contact is gone".to_owned();
             return self.record(
@@ -118,6 +125,12 @@ impl Node {
             text_en: texts.1,
             attempt,
         }));
+    }
+
+    /// Whether what a message says is over: the parcel was picked up, taken back or sent elsewhere.
+    fn is_moot(&self, state: &MessageState) -> bool {
+        let deposit = state.deposit.and_then(|id| self.state.deposits.get(&id));
+        deposit.is_some_and(|deposit| deposit.stay.phase().is_over())
     }
 
     /// Whom a message goes to: the contact granted to us, or the recipient that we know ourselves.
@@ -232,6 +245,19 @@ impl Node {
                 self.live.tries.insert(Timer::Message(id), attempt);
                 let at = turn.at().plus_ms(backoff_ms(attempt, turn.random64()));
                 self.live.timer(at, Timer::Message(id));
+                if attempt == ALERT_AT_ATTEMPT {
+                    let detail = format!(
+                        "the gateway has not taken message {id} in {attempt} tries; see to the gateway, or \
+                         tell the recipient another way"
+                    );
+                    self.alert(
+                        turn,
+                        AlertKind::RecipientNotTold,
+                        Some(parcel),
+                        None,
+                        detail,
+                    );
+                }
             }
             Err(DeliveryFailure::Retry(reason) | DeliveryFailure::Refused(reason)) => {
                 self.record(

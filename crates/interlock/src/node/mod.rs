@@ -84,6 +84,8 @@ pub struct NodeConfig {
     pub closing_guard_ms: i64,
     /// How long a poll waits for an event.
     pub poll_wait_ms: u32,
+    /// Whether partners beyond this machine may be called without TLS.
+    pub plain_http_anywhere: bool,
 }
 
 impl NodeConfig {
@@ -103,6 +105,7 @@ impl NodeConfig {
             slow_partner_ms: 2 * SECOND_MS,
             closing_guard_ms: SECOND_MS,
             poll_wait_ms: 30_000,
+            plain_http_anywhere: false,
         }
     }
 }

@@ -8,6 +8,7 @@ use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::{Place, Step};
 use interlock_core::ids::ParticipantId;
+use interlock_core::terms::Purpose;
 use interlock_core::time::{DAY_MS, Timestamp};
 
 use super::Node;
@@ -152,24 +153,29 @@ impl Node {
                 .get(&deposit.station)
                 .map(|own| StationView {
                     name: own.station.name.as_str().to_owned(),
-                    address: own.station.id.as_str().to_owned(),
+                    address: String::new(),
                 }),
             None => self.station_seen_of(parcel).map(|name| StationView {
                 name,
                 address: String::new(),
             }),
         };
-        let accesses = parcel
-            .uses
-            .iter()
-            .rev()
-            .map(|u| Access {
-                who: self.partner_name(&u.to),
-                purpose: u.purpose.clone(),
-                form: u.form,
-                at: u.at,
+        let given = parcel.uses.iter().rev().map(|u| Access {
+            who: self.partner_name(&u.to),
+            purpose: u.purpose.clone(),
+            form: u.form,
+            at: u.at,
+        });
+        // At an operator's page it is the operator itself that was given the number.
+        let taken = deposit.and_then(|deposit| {
+            Some(Access {
+                who: self.config.name.clone(),
+                purpose: Purpose::PickupNotification.as_str().into(),
+                form: deposit.contact_form?,
+                at: deposit.opened_at,
             })
-            .collect();
+        });
+        let accesses = given.chain(taken).collect();
         PickupView {
             publisher: self.config.name.clone(),
             csrf: String::new(),

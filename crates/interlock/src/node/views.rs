@@ -86,7 +86,9 @@ impl Node {
         let limit = limit.clamp(1, PAGE_MAX) as usize;
         let from = usize::try_from(after).unwrap_or(usize::MAX);
         let zone = self.config.zone;
-        let messages = self.state.messages.iter().skip(from).take(limit);
+        let mut in_order: Vec<_> = self.state.messages.iter().collect();
+        in_order.sort_by_key(|(id, message)| (message.queued_at, **id));
+        let messages = in_order.iter().skip(from).take(limit);
         let items: Vec<Value> = messages
             .zip(after.saturating_add(1)..)
             .map(|((id, message), position)| {

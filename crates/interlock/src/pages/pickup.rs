@@ -461,9 +461,11 @@ fn facts(view: &PickupView, language: Language) -> Markup {
                     dt { (language.pick("快递柜", "Locker")) }
                     dd { (cut(&station.name, NAME_CHARS_MAX)) }
                 }
-                div {
-                    dt { (language.pick("地址", "Address")) }
-                    dd { (cut(&station.address, ADDRESS_CHARS_MAX)) }
+                @if !station.address.is_empty() {
+                    div {
+                        dt { (language.pick("地址", "Address")) }
+                        dd { (cut(&station.address, ADDRESS_CHARS_MAX)) }
+                    }
                 }
             }
             @if let Some((label, at, relative)) = deadline {

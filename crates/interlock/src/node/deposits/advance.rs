@@ -135,10 +135,26 @@ impl Node {
             }
             DepositAction::PickUp => StayInput::PickedUp,
             DepositAction::Recall => StayInput::Recall { by: Actor::Courier },
-            DepositAction::Redirect { station } => StayInput::Redirect {
-                to: station.clone(),
-                by: Actor::Courier,
-            },
+            DepositAction::Redirect { station } => {
+                let ours = self.state.stations.contains_key(station);
+                let seen = self.state.stations_seen.keys().any(|(_, id)| id == station);
+                if !ours && !seen {
+                    let detail = format!(
+                        "`{station}` is no station of ours or of a partner; `interlock station list` shows them"
+                    );
+                    return Err(field(
+                        "unknown-station",
+                        422,
+                        "unknown station",
+                        "/station",
+                        detail,
+                    ));
+                }
+                StayInput::Redirect {
+                    to: station.clone(),
+                    by: Actor::Courier,
+                }
+            }
         })
     }
 
