@@ -1,7 +1,9 @@
 //! What is under way between nodes, and carrying out what a node wants.
 
 use interlock::exchange::http::{encode_answer, encode_request, parse_answer, parse_request};
-use interlock::node::io::{CallFailure, CallId, Effect, Input, Message, PeerAnswer, PeerRequest};
+use interlock::node::io::{
+    CallFailure, CallId, DeliveryFailure, Effect, Input, Message, PeerAnswer, PeerRequest,
+};
 use interlock_core::time::{ClockInterval, Timestamp};
 
 use crate::world::{AskedOf, Due, Exchanged, LATENCY_MS, NodeIx, Sent, Waiting, World};
@@ -57,6 +59,14 @@ impl World {
 
     fn gateway(&mut self, ix: NodeIx, epoch: u32, message: Message) {
         let id = message.id;
+        if self.gateways_down {
+            let outcome = Err(DeliveryFailure::Retry("down".into()));
+            if self.nodes.get(ix).is_some_and(|n| n.up && n.epoch == epoch) {
+                let message = id;
+                self.step(ix, Input::Delivered { message, outcome });
+            }
+            return;
+        }
         if self.seen_messages.insert((ix, id)) {
             let Message {
                 to,

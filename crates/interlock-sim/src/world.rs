@@ -169,6 +169,8 @@ pub struct World {
     pub sent: Vec<Sent>,
     /// Deliveries that gateways had taken before.
     pub repeated_messages: u64,
+    /// Whether gateways take nothing.
+    pub gateways_down: bool,
 }
 
 impl World {
@@ -188,6 +190,7 @@ impl World {
             exchanged: Vec::new(),
             sent: Vec::new(),
             repeated_messages: 0,
+            gateways_down: false,
         };
         for spec in specs {
             let mut rng = SeededRng::new(seed, spec.name);

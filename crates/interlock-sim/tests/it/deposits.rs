@@ -210,8 +210,16 @@ fn a_reservation_runs_out_and_a_parcel_comes_back() {
         .unwrap();
     net.world.settle();
     let station = StationId::parse("FC0002").unwrap();
-    net.advance(FENGCHAO, &third, DepositAction::Redirect { station })
-        .unwrap();
+    let redirect = || DepositAction::Redirect {
+        station: station.clone(),
+    };
+    refused(
+        net.advance(FENGCHAO, &third, redirect()),
+        422,
+        "unknown-station",
+    );
+    put_station(&mut net, StationState::Operating, [1, 1, 1]);
+    net.advance(FENGCHAO, &third, redirect()).unwrap();
     net.world.settle();
     assert_eq!(
         net.steps(CAINIAO, PARCEL),
@@ -227,6 +235,25 @@ fn a_reservation_runs_out_and_a_parcel_comes_back() {
     assert_eq!(net.world.sent.len(), 2, "one message a deposit");
     let free = ok(net.world.local(FENGCHAO, LocalRequest::GetStations));
     assert_eq!(free["stations"][0]["sizes"]["small"]["free"], 2);
+    net.assert_replay_gives_the_same();
+}
+
+#[test]
+fn a_message_that_waited_too_long_does_not_go_out() {
+    let mut net = begin(164);
+    net.world.gateways_down = true;
+    let deposit = net.deposit(FENGCHAO, PARCEL, "FC0001", "k1").unwrap();
+    net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+        .unwrap();
+    net.world.run_until(net.world.now().plus_ms(MINUTE_MS));
+    let alerts = ok(net.world.local(FENGCHAO, LocalRequest::GetAlerts));
+    assert_eq!(alerts["items"][0]["kind"], "recipient-not-told");
+    assert_eq!(alerts["items"].as_array().unwrap().len(), 1, "once");
+    net.advance(FENGCHAO, &deposit, DepositAction::Recall)
+        .unwrap();
+    net.world.gateways_down = false;
+    net.world.run_until(net.world.now().plus_ms(10 * MINUTE_MS));
+    assert!(net.world.sent.is_empty(), "the parcel lies there no more");
     net.assert_replay_gives_the_same();
 }
 

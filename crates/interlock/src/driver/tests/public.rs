@@ -113,6 +113,12 @@ async fn a_code_is_shown_to_the_pages_own_form_only() {
     let reply = send(to, "POST", &post, &same, form.as_bytes()).await;
     assert!(reply.body.contains("735182"));
     assert_eq!(log.lines(), ["shown"]);
+    for showing in 2..=6 {
+        let reply = send(to, "POST", &post, &same, form.as_bytes()).await;
+        let shown = reply.body.contains("735182");
+        assert_eq!(shown, showing <= 5, "five times in ten minutes, not more");
+    }
+    assert_eq!(log.lines().len(), 5, "the node is not asked a sixth time");
     server.stop().await.unwrap();
 }
 
