@@ -71,6 +71,9 @@ pub enum DemoError {
         /// The problem's detail.
         detail: String,
     },
+    /// Somebody stopped it.
+    #[error("stopped before its end; nothing is left behind")]
+    Interrupted,
     /// Something did not come to rest.
     #[error("{0} did not come to rest; report it as a fault")]
     Restless(&'static str),
@@ -103,6 +106,7 @@ impl DemoError {
             | Self::Start { .. }
             | Self::Unreachable { .. }
             | Self::Refused { .. }
+            | Self::Interrupted
             | Self::Restless(_)
             | Self::Journal { .. }
             | Self::Own { .. } => false,

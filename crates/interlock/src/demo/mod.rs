@@ -102,7 +102,15 @@ pub fn run(options: &Options) -> Result<Report, DemoError> {
         .enable_all()
         .build()
         .map_err(DemoError::own("a runtime"))?;
-    let outcome = runtime.block_on(show(options, &root));
+    let outcome = runtime.block_on(async {
+        // A demo that has been shown is preferred to its interruption.
+        tokio::select! {
+            biased;
+            outcome = show(options, &root) => outcome,
+            Ok(()) = tokio::signal::ctrl_c() => Err(DemoError::Interrupted),
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     let removed = fs::remove_dir_all(&root).map_err(DemoError::files(&root));
     let report = outcome?;
     removed?;

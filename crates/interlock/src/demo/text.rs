@@ -153,6 +153,14 @@ fn is_around(day: &Day) -> bool {
 
 fn truce(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     heading(out, paint, 4, "3 June 2017, 10:00: a temporary agreement")?;
+    let reached = report
+        .days
+        .last()
+        .is_some_and(|day| day.day.as_str() >= "2017-06-03");
+    if !reached {
+        writeln!(out, "   Not reached: the demo ended before.")?;
+        return unseen(out, paint);
+    }
     writeln!(
         out,
         "   Held at their owners: {} events. People of both sides approve; signed, it is in force, and \
@@ -160,6 +168,10 @@ fn truce(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
         grouped(report.held_at_cut),
         grouped(report.drained)
     )?;
+    unseen(out, paint)
+}
+
+fn unseen(out: &mut String, paint: Paint) -> fmt::Result {
     heading(out, paint, 5, "Not shown by this version")?;
     writeln!(
         out,
