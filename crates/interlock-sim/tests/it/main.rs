@@ -7,4 +7,6 @@ mod exchange;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod support;

@@ -76,6 +76,11 @@ impl Node {
                     failures: 0,
                 },
             );
+            // A receipt that was lost with a restart would leave its batch without one.
+            let cursor = self.cursor(&key);
+            if cursor > 0 && !polling {
+                self.give_receipt(turn, &key, cursor);
+            }
             self.pull(turn, &key);
         }
     }
@@ -169,6 +174,10 @@ impl Node {
             }
             Ok(PeerAnswer::Problem(problem)) if self.may_still_flow(turn, &key) => {
                 tracing::debug!(partner = %key.from, dataset = %key.dataset, kind = %problem.kind, "a poll was refused");
+                if problem.kind == "receipt-missing" {
+                    let cursor = self.cursor(&key);
+                    self.give_receipt(turn, &key, cursor);
+                }
                 turn_later(self, turn, &key);
             }
             Ok(PeerAnswer::Problem(_)) => {
