@@ -174,7 +174,7 @@ impl Node {
             }
             Ok(PeerAnswer::Problem(problem)) if self.may_still_flow(turn, &key) => {
                 tracing::debug!(partner = %key.from, dataset = %key.dataset, kind = %problem.kind, "a poll was refused");
-                if problem.kind == "receipt-missing" {
+                if problem.kind == "receipt-missing" && !self.live.receipts_due.contains(&key) {
                     let cursor = self.cursor(&key);
                     self.give_receipt(turn, &key, cursor);
                 }
@@ -309,6 +309,9 @@ impl Node {
                 | PeerAnswer::Problem(_),
             )
             | Err(_) => {
+                if !self.live.receipts_due.insert(key.clone()) {
+                    return;
+                }
                 let next = self.cursor(key);
                 let tries = self.live.receipt_tries.entry(key.clone()).or_default();
                 *tries = tries.saturating_add(1);
@@ -320,6 +323,7 @@ impl Node {
 
     /// Gives a receipt again whose call failed, if nothing newer was receipted since.
     pub(super) fn receipt_again(&mut self, turn: &mut Turn<'_>, key: &PullKey, next: u64) {
+        self.live.receipts_due.remove(key);
         if self.cursor(key) == next {
             self.give_receipt(turn, key, next);
         }
