@@ -443,6 +443,11 @@ impl World {
         self.replaced.insert(ix, Vec::new());
     }
 
+    /// Whether a test has taken a node's place.
+    pub fn is_replaced(&self, ix: NodeIx) -> bool {
+        self.replaced.contains_key(&ix)
+    }
+
     /// What was asked of a replaced node since the last call.
     pub fn asked_of(&mut self, ix: NodeIx) -> Vec<AskedOf> {
         self.replaced

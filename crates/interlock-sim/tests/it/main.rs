@@ -9,4 +9,6 @@ mod hostile;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod successors;
+#[cfg(test)]
 mod support;

@@ -173,6 +173,9 @@ impl Network {
             self.agree(provider, consumer, new, name);
         }
         for ix in ALL.into_iter().filter(|ix| all || *ix != SF) {
+            if self.world.is_replaced(ix) {
+                continue;
+            }
             self.world.kill(ix);
             assert!(self.world.restart(ix));
         }
