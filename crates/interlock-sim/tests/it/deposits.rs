@@ -210,8 +210,16 @@ fn a_reservation_runs_out_and_a_parcel_comes_back() {
         .unwrap();
     net.world.settle();
     let station = StationId::parse("FC0002").unwrap();
-    net.advance(FENGCHAO, &third, DepositAction::Redirect { station })
-        .unwrap();
+    let redirect = || DepositAction::Redirect {
+        station: station.clone(),
+    };
+    refused(
+        net.advance(FENGCHAO, &third, redirect()),
+        422,
+        "unknown-station",
+    );
+    net.put_station(FENGCHAO, "FC0002", 1);
+    net.advance(FENGCHAO, &third, redirect()).unwrap();
     net.world.settle();
     assert_eq!(
         net.steps(CAINIAO, PARCEL),
