@@ -352,19 +352,25 @@ impl World {
         }
     }
 
+    /// A node made from another's journal and keys, not started. `None` if the journal gives none.
+    pub fn replayed(&self, ix: NodeIx) -> Option<Node> {
+        let node = self.nodes.get(ix)?;
+        let mut fresh = Node::new(node.config.clone(), node.key.clone());
+        for (at, bytes) in &node.journal {
+            let record = postcard::from_bytes::<Record>(bytes).ok()?;
+            fresh.replay(*at, &record, &node.keys).ok()?;
+        }
+        Some(fresh)
+    }
+
     /// Starts a killed node from its journal. False if the journal does not give a node.
     pub fn restart(&mut self, ix: NodeIx) -> bool {
+        let Some(fresh) = self.replayed(ix) else {
+            return false;
+        };
         let Some(node) = self.nodes.get_mut(ix) else {
             return false;
         };
-        let mut fresh = Node::new(node.config.clone(), node.key.clone());
-        for (at, bytes) in &node.journal {
-            let replayed = postcard::from_bytes::<Record>(bytes)
-                .map(|record| fresh.replay(*at, &record, &node.keys));
-            if !matches!(replayed, Ok(Ok(()))) {
-                return false;
-            }
-        }
         node.node = fresh;
         node.up = true;
         self.start_node(ix);
@@ -438,6 +444,11 @@ impl World {
     pub fn replace(&mut self, ix: NodeIx) {
         self.kill(ix);
         self.replaced.insert(ix, Vec::new());
+    }
+
+    /// Whether a test has taken a node's place.
+    pub fn is_replaced(&self, ix: NodeIx) -> bool {
+        self.replaced.contains_key(&ix)
     }
 
     /// What was asked of a replaced node since the last call.

@@ -218,7 +218,7 @@ fn a_reservation_runs_out_and_a_parcel_comes_back() {
         422,
         "unknown-station",
     );
-    put_station(&mut net, StationState::Operating, [1, 1, 1]);
+    net.put_station(FENGCHAO, "FC0002", 1);
     net.advance(FENGCHAO, &third, redirect()).unwrap();
     net.world.settle();
     assert_eq!(

@@ -7,4 +7,8 @@ mod exchange;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
+mod successors;
+#[cfg(test)]
 mod support;

@@ -153,6 +153,8 @@ pub struct Live {
     pub agreements: super::agreements::UnderWay,
     /// When an agreement changes its state next.
     pub settle_at: Option<Timestamp>,
+    /// Lanes whose receipt is to be given again.
+    pub receipts_due: BTreeSet<PullKey>,
     /// Failures in a row of a lane's receipts.
     pub receipt_tries: BTreeMap<PullKey, u32>,
     /// When people were last told of a partner, by kind.

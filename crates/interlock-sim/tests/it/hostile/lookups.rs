@@ -43,13 +43,7 @@ fn refused(outcome: Result<impl std::fmt::Debug, Problem>, status: u16, kind: &s
 fn others_go_on(net: &mut Network) {
     net.track(SF, OURS, "accepted");
     assert_eq!(net.steps(CAINIAO, OURS), ["accepted"]);
-    for ix in [CAINIAO, SF, JD] {
-        let before = format!("{:?}", net.world.node(ix).unwrap().state());
-        net.world.kill(ix);
-        assert!(net.world.restart(ix), "the journal gives the node again");
-        let after = format!("{:?}", net.world.node(ix).unwrap().state());
-        assert!(before == after, "node {ix} differs after replay");
-    }
+    net.assert_replay_of(&[CAINIAO, SF, JD]);
 }
 
 #[test]

@@ -157,11 +157,11 @@ impl Network {
 
     /// New agreements for Cainiao that cover the cut.
     pub fn agree_anew(&mut self, days: i64) {
-        self.agree_named("new", days, true);
+        self.agree_named("new", days, MIDNIGHT, true);
     }
 
     /// The same under a name. Everybody learns of it by a restart, or all but the carrier.
-    pub fn agree_named(&mut self, name: &str, days: i64, all: bool) {
+    pub fn agree_named(&mut self, name: &str, days: i64, covers_from: Timestamp, all: bool) {
         let now = self.world.now();
         for (provider, consumer, dataset) in [
             (CAINIAO, FENGCHAO, Dataset::RecipientContact),
@@ -169,10 +169,13 @@ impl Network {
             (SF, CAINIAO, Dataset::TrackingEvents),
         ] {
             let mut new = terms(dataset, now, now.plus_ms(days * DAY_MS), &["taobao"]);
-            new.covers_from = (dataset != Dataset::RecipientContact).then_some(MIDNIGHT);
+            new.covers_from = (dataset != Dataset::RecipientContact).then_some(covers_from);
             self.agree(provider, consumer, new, name);
         }
         for ix in ALL.into_iter().filter(|ix| all || *ix != SF) {
+            if self.world.is_replaced(ix) {
+                continue;
+            }
             self.world.kill(ix);
             assert!(self.world.restart(ix));
         }
@@ -404,10 +407,11 @@ impl Network {
     pub fn assert_replay_of(&mut self, nodes: &[NodeIx]) {
         for ix in nodes.iter().copied() {
             let before = format!("{:?}", self.world.node(ix).unwrap().state());
+            let replayed = self.world.replayed(ix).expect("the journal gives the node");
+            let after = format!("{:?}", replayed.state());
+            assert!(before == after, "node {ix} differs after replay");
             self.world.kill(ix);
             assert!(self.world.restart(ix));
-            let after = format!("{:?}", self.world.node(ix).unwrap().state());
-            assert!(before == after, "node {ix} differs after replay");
         }
     }
 

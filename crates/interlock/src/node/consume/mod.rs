@@ -6,11 +6,13 @@
 //! have already is kept out by its number. There is no give-up: a partner that is down is polled again
 //! for as long as the agreement can still release anything.
 
+mod check;
+
 use std::collections::BTreeMap;
 
 use interlock_core::agreement::AgreementState;
-use interlock_core::dataset::{Dataset, DatasetForm};
-use interlock_core::event::{ParcelEvent, Place, Step};
+use interlock_core::dataset::DatasetForm;
+use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{ParcelId, ParticipantId, WireId};
 use interlock_core::negotiation::Party;
 use interlock_core::parcel::{
@@ -21,22 +23,21 @@ use interlock_core::time::{Timestamp, Zone};
 use interlock_core::transfer::TransferState;
 use interlock_core::waybill::Waybill;
 
-use super::Node;
-use super::feed_items::hex;
-use super::io::{CallFailure, Effect, PeerAnswer, PeerRequest};
-use super::live::{Pull, PullKey, Purpose, Timer, backoff_ms};
-use super::record::{AlertKind, BatchReceived, ParcelRecord, ReceivedItem, Record, StationSeen};
-use super::turn::Turn;
+use self::check::{check_positions, is_short, place_usable, station_usable};
 use crate::exchange::wire::{
     BATCH_EVENTS_MAX, Envelope, FeedBatch, FeedItem, FeedReceipt, Lane, ParcelView, PreAdviceView,
-    StationView,
 };
+use crate::node::Node;
+use crate::node::feed_items::hex;
+use crate::node::io::{CallFailure, Effect, PeerAnswer, PeerRequest};
+use crate::node::live::{Pull, PullKey, Purpose, Timer, backoff_ms};
+use crate::node::record::{
+    AlertKind, BatchReceived, ParcelRecord, ReceivedItem, Record, StationSeen,
+};
+use crate::node::turn::Turn;
 
 /// Added to a poll's wait before the call is given up, in milliseconds.
 const POLL_GRACE_MS: u32 = 10_000;
-
-/// Longest text of a partner that is kept, in bytes.
-const TEXT_LENGTH_MAX: usize = 128;
 
 /// Highest number so far of each parcel of a batch, by whether it counts locker steps.
 type Seen = BTreeMap<(ParcelId, bool), u32>;
@@ -46,7 +47,7 @@ struct Refusal(String);
 
 impl Node {
     /// Begins to pull the feed of a transfer that was started.
-    pub(super) fn start_pull(&mut self, turn: &mut Turn<'_>, transfer: &WireId) {
+    pub(in crate::node) fn start_pull(&mut self, turn: &mut Turn<'_>, transfer: &WireId) {
         let Some(transfer) = self.state.book.transfers.get(transfer) else {
             return;
         };
@@ -76,6 +77,11 @@ impl Node {
                     failures: 0,
                 },
             );
+            // A receipt that was lost with a restart would leave its batch without one.
+            let cursor = self.cursor(&key);
+            if cursor > 0 && !polling {
+                self.give_receipt(turn, &key, cursor);
+            }
             self.pull(turn, &key);
         }
     }
@@ -102,7 +108,7 @@ impl Node {
             .map(|(_, transfer)| transfer)
     }
 
-    pub(super) fn pull(&mut self, turn: &mut Turn<'_>, key: &PullKey) {
+    pub(in crate::node) fn pull(&mut self, turn: &mut Turn<'_>, key: &PullKey) {
         let best = self.feed_transfer(turn, key);
         let Some(pull) = self.live.pulls.get_mut(key) else {
             return;
@@ -140,7 +146,7 @@ impl Node {
             .map_or(0, |inbound| inbound.cursor(key.lane))
     }
 
-    pub(super) fn pulled(
+    pub(in crate::node) fn pulled(
         &mut self,
         turn: &mut Turn<'_>,
         key: PullKey,
@@ -169,6 +175,10 @@ impl Node {
             }
             Ok(PeerAnswer::Problem(problem)) if self.may_still_flow(turn, &key) => {
                 tracing::debug!(partner = %key.from, dataset = %key.dataset, kind = %problem.kind, "a poll was refused");
+                if problem.kind == "receipt-missing" && !self.live.receipts_due.contains(&key) {
+                    let cursor = self.cursor(&key);
+                    self.give_receipt(turn, &key, cursor);
+                }
                 turn_later(self, turn, &key);
             }
             Ok(PeerAnswer::Problem(_)) => {
@@ -242,7 +252,7 @@ impl Node {
         let told = self.to_tell(&received);
         self.record(turn, Record::BatchReceived(Box::new(received)));
         for parcel in told {
-            self.queue_message(turn, parcel, super::record::MessageKind::Deposited);
+            self.queue_message(turn, parcel, crate::node::record::MessageKind::Deposited);
         }
         self.give_receipt(turn, key, batch.next);
         Ok(())
@@ -273,7 +283,7 @@ impl Node {
     }
 
     /// The answer to a receipt. One that is lost is made good by the next.
-    pub(super) fn receipt_answered(
+    pub(in crate::node) fn receipt_answered(
         &mut self,
         turn: &mut Turn<'_>,
         key: &PullKey,
@@ -300,6 +310,9 @@ impl Node {
                 | PeerAnswer::Problem(_),
             )
             | Err(_) => {
+                if !self.live.receipts_due.insert(key.clone()) {
+                    return;
+                }
                 let next = self.cursor(key);
                 let tries = self.live.receipt_tries.entry(key.clone()).or_default();
                 *tries = tries.saturating_add(1);
@@ -310,7 +323,8 @@ impl Node {
     }
 
     /// Gives a receipt again whose call failed, if nothing newer was receipted since.
-    pub(super) fn receipt_again(&mut self, turn: &mut Turn<'_>, key: &PullKey, next: u64) {
+    pub(in crate::node) fn receipt_again(&mut self, turn: &mut Turn<'_>, key: &PullKey, next: u64) {
+        self.live.receipts_due.remove(key);
         if self.cursor(key) == next {
             self.give_receipt(turn, key, next);
         }
@@ -474,7 +488,7 @@ impl Node {
     }
 
     /// The parcel to which a waybill issued at a time belongs: a known one, or a new id and generation.
-    pub(super) fn place(
+    pub(in crate::node) fn place(
         &self,
         turn: &mut Turn<'_>,
         waybill: &Waybill,
@@ -504,7 +518,7 @@ impl Node {
     fn check_batch_leaf(&self, key: &PullKey, batch: &FeedBatch) -> Result<(), Refusal> {
         let items: Vec<&FeedItem> = batch.events.iter().map(|e| &e.item).collect();
         let salts: Vec<_> = batch.events.iter().map(|e| e.salt).collect();
-        let root = super::evidence::items_root(&items, &salts);
+        let root = crate::node::evidence::items_root(&items, &salts);
         let first = batch.events.first().map_or(0, |e| e.position);
         if self.shows_batch(&key.from, key.dataset, key.lane, (first, batch.next), &root) {
             return Ok(());
@@ -518,26 +532,6 @@ impl Node {
     }
 }
 
-/// Whether a step's own code is short enough to keep.
-fn is_short(step: &Step) -> bool {
-    step.as_str().len() <= TEXT_LENGTH_MAX
-}
-
-fn place_usable(place: &Place) -> bool {
-    match place {
-        Place::Station(_) => true,
-        Place::Named(name) => name.len() <= TEXT_LENGTH_MAX,
-    }
-}
-
-fn station_usable(view: &StationView) -> bool {
-    let words = view.availability.iter().flatten().chain(&view.state);
-    view.name
-        .iter()
-        .chain(words)
-        .all(|text| text.len() <= TEXT_LENGTH_MAX)
-}
-
 fn turn_later(node: &mut Node, turn: &mut Turn<'_>, key: &PullKey) {
     let Some(pull) = node.live.pulls.get_mut(key) else {
         return;
@@ -547,38 +541,6 @@ fn turn_later(node: &mut Node, turn: &mut Turn<'_>, key: &PullKey) {
         .at()
         .plus_ms(backoff_ms(pull.failures, turn.random64()));
     node.live.timer(at, Timer::Pull(key.clone()));
-}
-
-fn check_positions(key: &PullKey, batch: &FeedBatch, cursor: u64) -> Result<(), Refusal> {
-    let expected = cursor..=cursor.saturating_add(batch.events.len() as u64);
-    let gapless = batch
-        .events
-        .iter()
-        .zip(cursor + 1..)
-        .all(|(event, position)| event.position == position);
-    let fits =
-        batch.dataset == key.dataset && batch.lane == key.lane && batch.next == *expected.end();
-    let bounded = batch.events.len() <= BATCH_EVENTS_MAX as usize;
-    let same_kind = batch
-        .events
-        .iter()
-        .all(|event| kind_fits(key.dataset, &event.item));
-    if gapless && fits && bounded && same_kind {
-        return Ok(());
-    }
-    Err(Refusal(format!(
-        "a batch of {} does not follow position {cursor}; nothing was taken in",
-        key.dataset
-    )))
-}
-
-const fn kind_fits(dataset: Dataset, item: &FeedItem) -> bool {
-    match item {
-        FeedItem::PreAdvice(_) => matches!(dataset, Dataset::PreAdvice),
-        FeedItem::Parcel(_) => matches!(dataset, Dataset::LockerEvents | Dataset::TrackingEvents),
-        FeedItem::Station(_) => matches!(dataset, Dataset::LockerStations),
-        FeedItem::Code(_) => matches!(dataset, Dataset::PickupCode),
-    }
 }
 
 /// 32 bytes from 64 lower-case hexadecimal digits.
