@@ -216,7 +216,7 @@ fn with_listeners(config: &str, addresses: &[SocketAddr]) -> String {
     }
     out.push_str("\n[listen]\n");
     for (key, address) in LISTENERS.iter().zip(addresses) {
-        out.push_str(&format!("{key} = \"{address}\"\n"));
+        out.push_str(&format!("{key} = \"http://{address}\"\n"));
     }
     out
 }
@@ -241,8 +241,8 @@ mod tests {
         assert_eq!(
             with_listeners(config, &addresses),
             "[participant]\nname = \"A\"\n\n[store]\ndir = \"d\"\n\n[listen]\n\
-             local = \"127.0.0.1:1\"\nexchange = \"127.0.0.1:2\"\npublic = \"127.0.0.1:3\"\n\
-             metrics = \"127.0.0.1:4\"\n"
+             local = \"http://127.0.0.1:1\"\nexchange = \"http://127.0.0.1:2\"\npublic = \"http://127.0.0.1:3\"\n\
+             metrics = \"http://127.0.0.1:4\"\n"
         );
     }
 
