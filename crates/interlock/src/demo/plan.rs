@@ -1,6 +1,6 @@
 //! When what is due: the demo's weeks as a list of instants and of things that happen by then.
 //!
-//! INVARIANT: nothing happens before its time, and nothing later than three hours after it; the midnight
+//! INVARIANT: nothing happens before its time, and nothing later than four hours after it; the midnight
 //! of 1 June is an instant of its own, at which nothing else is due. It does not know nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use super::deal::{MIDNIGHT, TRUCE};
 use super::parcels::DemoParcel;
 
 /// The day is cut into pieces this long. Every instant costs a round of polls between all nodes.
-pub const STEP_MS: i64 = 3 * HOUR_MS;
+pub const STEP_MS: i64 = 4 * HOUR_MS;
 /// What is due in a piece happens this long before its end, so that the last piece of a day is in it.
 const BEFORE_END_MS: i64 = MINUTE_MS;
 /// The latest day on which the demo begins: a week before the first midnight.
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_early_and_nothing_is_three_hours_late() {
+    fn nothing_is_early_and_nothing_is_four_hours_late() {
         for at in [
             0,
             1,
