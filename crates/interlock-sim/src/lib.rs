@@ -6,8 +6,10 @@
 //! journal and keys. It does not ship, and it knows no sockets: the doors have tests of their own.
 
 mod net;
+mod node;
 mod rng;
 mod world;
 
+pub use node::{ClockError, DiskOf};
 pub use rng::SeededRng;
 pub use world::{AskedOf, Exchanged, NodeIx, NodeSpec, Sent, World};

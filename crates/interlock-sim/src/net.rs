@@ -4,7 +4,7 @@ use interlock::exchange::http::{encode_answer, encode_request, parse_answer, par
 use interlock::node::io::{
     CallFailure, CallId, DeliveryFailure, Effect, Input, Message, PeerAnswer, PeerRequest,
 };
-use interlock_core::time::{ClockInterval, Timestamp};
+use interlock_core::time::Timestamp;
 
 use crate::world::{AskedOf, Due, Exchanged, LATENCY_MS, NodeIx, Sent, Waiting, World};
 
@@ -178,58 +178,32 @@ impl World {
     }
 
     pub(crate) fn step(&mut self, ix: NodeIx, input: Input) {
-        let clock = ClockInterval::exact(self.now);
+        let now = self.now;
         let Some(node) = self.nodes.get_mut(ix) else {
             return;
         };
-        let mut rng = node.rng_at(self.now);
+        let clock = node.clock_at(now);
+        let mut rng = node.rng_at(now);
         let effects = node.node.step(input, clock, &mut rng);
-        self.carry_out(ix, effects);
+        self.carry_out(ix, effects, clock.latest);
     }
 
-    /// Carries out effects in the driver's order: keys, records, then everything that others see.
-    pub(crate) fn carry_out(&mut self, ix: NodeIx, effects: Vec<Effect>) {
+    /// Lets a node be woken when it wants to be.
+    pub(crate) fn schedule_wake(&mut self, ix: NodeIx) {
         let now = self.now;
-        let mut outside = Vec::new();
-        if let Some(node) = self.nodes.get_mut(ix) {
-            for effect in effects {
-                match effect {
-                    Effect::PutKey { day, slot, key } => {
-                        node.keys.0.insert((day, slot), key);
-                    }
-                    Effect::DestroyKey { day, slot } => {
-                        node.keys.0.remove(&(day, slot));
-                    }
-                    Effect::Append(record) => {
-                        if let Ok(bytes) = postcard::to_allocvec(&*record) {
-                            node.journal.push((now.max(node.node.state().high), bytes));
-                        }
-                    }
-                    shown @ (Effect::ReplyLocal { .. }
-                    | Effect::ReplyPeer { .. }
-                    | Effect::Call { .. }
-                    | Effect::Deliver(_)) => outside.push(shown),
-                }
-            }
-        }
-        for effect in outside {
-            self.show(ix, effect);
-        }
-        let wake = self
-            .nodes
-            .get(ix)
-            .and_then(|n| n.node.next_wake())
-            .map(|at| at.max(now.plus_ms(1)));
-        let changed = self.nodes.get(ix).is_some_and(|n| n.wake != wake);
-        if let Some(node) = self.nodes.get_mut(ix) {
-            node.wake = wake;
-        }
-        if let Some(at) = wake.filter(|_| changed) {
+        let Some(node) = self.nodes.get_mut(ix).filter(|n| n.up) else {
+            return;
+        };
+        let wake = node.node.next_wake();
+        let at = wake.map(|at| node.world_time(at).max(now.plus_ms(1)));
+        let changed = node.wake != at;
+        node.wake = at;
+        if let Some(at) = at.filter(|_| changed) {
             self.at(at, Due::Wake { node: ix });
         }
     }
 
-    fn show(&mut self, ix: NodeIx, effect: Effect) {
+    pub(crate) fn show(&mut self, ix: NodeIx, effect: Effect) {
         let epoch = self.nodes.get(ix).map_or(0, |n| n.epoch);
         match effect {
             Effect::ReplyLocal { to, answer } => {

@@ -13,13 +13,14 @@ use interlock::node::io::{
     PeerAnswer, PeerRequest, ReplyId, Role,
 };
 use interlock::node::record::Record;
-use interlock::node::{ContentKeys, Node, NodeConfig};
+use interlock::node::{Node, NodeConfig};
 use interlock_core::ids::{IdempotencyKey, Marketplace, MessageId, ParticipantId};
-use interlock_core::time::{ClockInterval, Timestamp};
+use interlock_core::time::Timestamp;
 use interlock_core::waybill::CarrierCode;
 use sha2::{Digest as _, Sha256};
 
 use crate::SeededRng;
+use crate::node::SimNode;
 
 /// One way through the simulated network, in milliseconds.
 pub(crate) const LATENCY_MS: i64 = 3;
@@ -72,41 +73,6 @@ pub struct Sent {
     pub text_zh: String,
     /// Text in English.
     pub text_en: String,
-}
-
-pub(crate) struct SimNode {
-    pub(crate) node: Node,
-    pub(crate) config: NodeConfig,
-    pub(crate) key: SigningKey,
-    pub(crate) journal: Vec<(Timestamp, Vec<u8>)>,
-    pub(crate) keys: Keys,
-    pub(crate) rng: SeededRng,
-    pub(crate) steps: (Timestamp, u64),
-    pub(crate) up: bool,
-    pub(crate) epoch: u32,
-    pub(crate) wake: Option<Timestamp>,
-}
-
-impl SimNode {
-    /// Random bytes for the next step.
-    pub(crate) fn rng_at(&mut self, now: Timestamp) -> SeededRng {
-        let nth = if self.steps.0 == now {
-            self.steps.1 + 1
-        } else {
-            0
-        };
-        self.steps = (now, nth);
-        self.rng.at(now.as_millis(), nth)
-    }
-}
-
-#[derive(Clone, Default)]
-pub(crate) struct Keys(pub(crate) BTreeMap<(u32, u32), [u8; 32]>);
-
-impl ContentKeys for Keys {
-    fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]> {
-        self.0.get(&(day, slot)).copied()
-    }
 }
 
 pub(crate) enum Due {
@@ -210,19 +176,7 @@ impl World {
             config.exchange_url = format!("https://node.{}.example", spec.name);
             config.poll_wait_ms = POLL_WAIT_MS;
             config.virtual_number = Some("+8618877771111".into());
-            let node = Node::new(config.clone(), key.clone());
-            world.nodes.push(SimNode {
-                node,
-                config,
-                key,
-                journal: Vec::new(),
-                keys: Keys::default(),
-                rng,
-                steps: (now, 0),
-                up: true,
-                epoch: 0,
-                wake: None,
-            });
+            world.nodes.push(SimNode::new(config, key, rng, now));
         }
         world.introduce(specs);
         world
@@ -266,36 +220,12 @@ impl World {
         })
     }
 
-    /// Writes a record into a node's journal as if it had been there before.
-    pub fn preset(&mut self, ix: NodeIx, record: Record) {
-        let now = self.now;
-        let Some(node) = self.nodes.get_mut(ix) else {
-            return;
-        };
-        let keys = node.keys.clone();
-        if node.node.replay(now, &record, &keys).is_ok()
-            && let Ok(bytes) = postcard::to_allocvec(&record)
-        {
-            node.journal.push((now, bytes));
-        }
-    }
-
     /// Starts what was preset: transfers, timers.
     pub fn start(&mut self) {
         for ix in 0..self.nodes.len() {
             self.start_node(ix);
         }
         self.settle();
-    }
-
-    fn start_node(&mut self, ix: NodeIx) {
-        let clock = ClockInterval::exact(self.now);
-        let Some(node) = self.nodes.get_mut(ix) else {
-            return;
-        };
-        let mut rng = node.rng_at(self.now);
-        let effects = node.node.start(clock, &mut rng);
-        self.carry_out(ix, effects);
     }
 
     /// The time.
@@ -329,54 +259,6 @@ impl World {
         }
     }
 
-    /// Kills a node: what was under way is lost, what was durable is not.
-    pub fn kill(&mut self, ix: NodeIx) {
-        if let Some(node) = self.nodes.get_mut(ix) {
-            node.up = false;
-            node.epoch += 1;
-            node.wake = None;
-        }
-        let lost: Vec<(NodeIx, ReplyId)> = self
-            .waiting
-            .keys()
-            .filter(|(at, _)| *at == ix)
-            .copied()
-            .collect();
-        for key in lost {
-            if let Some(waiting) = self.waiting.remove(&key) {
-                self.answer_later(
-                    &waiting,
-                    Err(CallFailure::Unreachable("the connection broke".into())),
-                );
-            }
-        }
-    }
-
-    /// A node made from another's journal and keys, not started. `None` if the journal gives none.
-    pub fn replayed(&self, ix: NodeIx) -> Option<Node> {
-        let node = self.nodes.get(ix)?;
-        let mut fresh = Node::new(node.config.clone(), node.key.clone());
-        for (at, bytes) in &node.journal {
-            let record = postcard::from_bytes::<Record>(bytes).ok()?;
-            fresh.replay(*at, &record, &node.keys).ok()?;
-        }
-        Some(fresh)
-    }
-
-    /// Starts a killed node from its journal. False if the journal does not give a node.
-    pub fn restart(&mut self, ix: NodeIx) -> bool {
-        let Some(fresh) = self.replayed(ix) else {
-            return false;
-        };
-        let Some(node) = self.nodes.get_mut(ix) else {
-            return false;
-        };
-        node.node = fresh;
-        node.up = true;
-        self.start_node(ix);
-        true
-    }
-
     /// Makes a request of a node's local API and runs until it is answered.
     pub fn local(&mut self, ix: NodeIx, request: LocalRequest) -> Option<LocalAnswer> {
         self.local_keyed(ix, request, None)
@@ -405,7 +287,7 @@ impl World {
                 request,
             },
         );
-        self.until_answered(reply)
+        self.until_answered(ix, reply)
     }
 
     /// A request with a credential of the caller's choice.
@@ -425,14 +307,14 @@ impl World {
                 request,
             },
         );
-        self.until_answered(reply)
+        self.until_answered(ix, reply)
     }
 
     /// Opens a page.
     pub fn page(&mut self, ix: NodeIx, request: PageRequest) -> Option<LocalAnswer> {
         let reply = self.reply();
         self.step(ix, Input::Page { reply, request });
-        self.until_answered(reply)
+        self.until_answered(ix, reply)
     }
 
     /// The key with which a node signs.
@@ -482,9 +364,10 @@ impl World {
             Err(problem) => return Some(PeerAnswer::Problem(problem)),
         };
         let reply = ReplyId(self.next_reply);
-        let clock = ClockInterval::exact(self.now);
+        let now = self.now;
         let node = self.nodes.get_mut(ix)?;
-        let mut rng = node.rng_at(self.now);
+        let clock = node.clock_at(now);
+        let mut rng = node.rng_at(now);
         let effects = node.node.step(input, clock, &mut rng);
         let mut found = None;
         let (ours, rest): (Vec<_>, Vec<_>) = effects
@@ -496,7 +379,7 @@ impl World {
                 found = parse_answer(request, status, &body).ok();
             }
         }
-        self.carry_out(ix, rest);
+        self.carry_out(ix, rest, clock.latest);
         found
     }
 
@@ -505,12 +388,14 @@ impl World {
         ReplyId(self.next_reply)
     }
 
-    fn until_answered(&mut self, reply: ReplyId) -> Option<LocalAnswer> {
+    /// `None` if the node dies before, or never answers.
+    fn until_answered(&mut self, ix: NodeIx, reply: ReplyId) -> Option<LocalAnswer> {
+        let life = self.nodes.get(ix).map(|n| n.epoch);
         for _ in 0..STEPS_MAX {
             if let Some(answer) = self.answers.remove(&reply) {
                 return Some(answer);
             }
-            if !self.next(None) {
+            if self.nodes.get(ix).map(|n| n.epoch) != life || !self.next(None) {
                 return None;
             }
         }

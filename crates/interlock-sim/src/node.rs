@@ -1,0 +1,379 @@
+//! One node of the world: its machine, what it made durable, and its clock.
+//!
+//! Invariant: a node that starts has nothing but what is on its two disks; a node whose disk fails is
+//! gone at once, as the shipped writer stops its process, and shows nothing of that step.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use ed25519_dalek::SigningKey;
+use interlock::driver::file_store::{FileStore, OpenError};
+use interlock::driver::seams::{Store, TimedRecord};
+use interlock::node::io::{CallFailure, Effect, ReplyId};
+use interlock::node::record::Record;
+use interlock::node::{ContentKeys, Node, NodeConfig};
+use interlock_core::time::{ClockInterval, Timestamp};
+use interlock_journal::disk::{Crash, Fault, MemDisk};
+use interlock_journal::journal::Options;
+use interlock_journal::keyslots::SlotKey;
+
+use crate::SeededRng;
+use crate::world::{NodeIx, World};
+
+/// Segments of the simulated journals: small, so that a run has several.
+const SEGMENT_SIZE_BYTES: u64 = 256 * 1024;
+/// Steps in which their space is taken.
+const PREALLOCATE_SIZE_BYTES: u64 = 16 * 1024;
+/// The master key of every simulated node.
+const MASTER: [u8; 32] = [9; 32];
+
+/// Which of a node's disks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskOf {
+    /// The one with the journal.
+    Journal,
+    /// The one with the content keys.
+    Keys,
+}
+
+/// How a node's clock differs from the world's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClockError {
+    /// What is added to the world's time, in milliseconds.
+    pub skew_ms: i64,
+    /// How uncertain the node says that it is, in milliseconds either way.
+    pub uncertainty_ms: i64,
+}
+
+pub(crate) struct SimNode {
+    pub(crate) node: Node,
+    pub(crate) config: NodeConfig,
+    pub(crate) key: SigningKey,
+    pub(crate) disk: Disks,
+    pub(crate) journal: Vec<(Timestamp, Vec<u8>)>,
+    pub(crate) keys: Keys,
+    pub(crate) rng: SeededRng,
+    pub(crate) steps: (Timestamp, u64),
+    pub(crate) up: bool,
+    pub(crate) epoch: u32,
+    pub(crate) wake: Option<Timestamp>,
+    pub(crate) clock: ClockError,
+    /// No reading of the clock is below this, as in the shipped writer.
+    pub(crate) floor: Option<ClockInterval>,
+}
+
+/// What a node has on disk, and the open store over it.
+#[derive(Default)]
+pub(crate) struct Disks {
+    journal: MemDisk,
+    keys: MemDisk,
+    store: Option<FileStore>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Keys(pub(crate) BTreeMap<(u32, u32), [u8; 32]>);
+
+impl ContentKeys for Keys {
+    fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]> {
+        self.0.get(&(day, slot)).copied()
+    }
+}
+
+/// What a start finds on disk.
+struct Found {
+    node: Node,
+    journal: Vec<(Timestamp, Vec<u8>)>,
+    time: Option<Timestamp>,
+}
+
+impl SimNode {
+    pub(crate) fn new(config: NodeConfig, key: SigningKey, rng: SeededRng, now: Timestamp) -> Self {
+        Self {
+            node: Node::new(config.clone(), key.clone()),
+            config,
+            key,
+            disk: Disks::default(),
+            journal: Vec::new(),
+            keys: Keys::default(),
+            rng,
+            steps: (now, 0),
+            up: true,
+            epoch: 0,
+            wake: None,
+            clock: ClockError::default(),
+            floor: None,
+        }
+    }
+
+    /// Random bytes for the next step.
+    pub(crate) fn rng_at(&mut self, now: Timestamp) -> SeededRng {
+        let nth = if self.steps.0 == now {
+            self.steps.1 + 1
+        } else {
+            0
+        };
+        self.steps = (now, nth);
+        self.rng.at(now.as_millis(), nth)
+    }
+
+    /// What the node's clock says when the world's says `now`.
+    pub(crate) fn clock_at(&mut self, now: Timestamp) -> ClockInterval {
+        let read = self.read_clock(now);
+        let read = self.floor.map_or(read, |floor| ClockInterval {
+            earliest: read.earliest.max(floor.earliest),
+            latest: read.latest.max(floor.latest),
+        });
+        self.floor = Some(read);
+        read
+    }
+
+    /// The same without the floor.
+    pub(crate) fn read_clock(&self, now: Timestamp) -> ClockInterval {
+        let ClockError {
+            skew_ms,
+            uncertainty_ms,
+        } = self.clock;
+        ClockInterval {
+            earliest: now.plus_ms(skew_ms - uncertainty_ms),
+            latest: now.plus_ms(skew_ms + uncertainty_ms),
+        }
+    }
+
+    /// When the world's clock stands so that this node's is at `at`.
+    pub(crate) fn world_time(&self, at: Timestamp) -> Timestamp {
+        at.plus_ms(-self.clock.skew_ms - self.clock.uncertainty_ms)
+    }
+
+    /// Makes what a step wants durable: keys, then records, as one group.
+    fn persist(&mut self, keys: &[SlotKey], records: Vec<TimedRecord>) -> io::Result<()> {
+        if self.disk.store.is_none() {
+            self.disk
+                .open(&self.config, &self.key)
+                .map_err(io::Error::other)?;
+        }
+        let Some(store) = self.disk.store.as_mut() else {
+            return Err(io::Error::other("the store is closed"));
+        };
+        if !keys.is_empty() {
+            store.put_keys(keys)?;
+        }
+        for key in keys {
+            self.keys.0.insert((key.day, key.slot), *key.key);
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        let bytes = |(at, record): &TimedRecord| {
+            let bytes = postcard::to_allocvec(&**record).map_err(io::Error::other)?;
+            Ok((*at, bytes))
+        };
+        let written = records.iter().map(bytes).collect::<io::Result<Vec<_>>>()?;
+        store.append(&[records])?;
+        self.journal.extend(written);
+        Ok(())
+    }
+
+    fn destroy(&mut self, slots: &[(u32, u32)]) -> io::Result<()> {
+        if slots.is_empty() {
+            return Ok(());
+        }
+        if let Some(store) = self.disk.store.as_mut() {
+            store.destroy_keys(slots)?;
+        }
+        for slot in slots {
+            self.keys.0.remove(slot);
+        }
+        Ok(())
+    }
+}
+
+impl Disks {
+    /// Opens the store and makes a node from what it holds.
+    fn open(&mut self, config: &NodeConfig, key: &SigningKey) -> Result<Found, OpenError> {
+        self.store = None;
+        let options = Options {
+            segment_size_bytes: SEGMENT_SIZE_BYTES,
+            preallocate_size_bytes: PREALLOCATE_SIZE_BYTES,
+            ..Options::default()
+        };
+        let mut node = Node::new(config.clone(), key.clone());
+        let mut journal = Vec::new();
+        let (store, time) = FileStore::open(
+            Box::new(self.journal.clone()),
+            Box::new(self.keys.clone()),
+            MASTER.into(),
+            options,
+            &mut |at, record: &Record, keys: &dyn ContentKeys| -> Result<(), String> {
+                let bytes = postcard::to_allocvec(record).map_err(|error| error.to_string())?;
+                journal.push((at, bytes));
+                node.replay(at, record, keys)
+                    .map_err(|error| error.to_string())
+            },
+        )?;
+        self.store = Some(store);
+        Ok(Found {
+            node,
+            journal,
+            time,
+        })
+    }
+
+    fn crash(&mut self, crash: Crash) {
+        self.store = None;
+        self.journal.crash(crash);
+        self.keys.crash(crash);
+    }
+}
+
+impl World {
+    /// Writes a record into a node's journal as if it had been there before.
+    pub fn preset(&mut self, ix: NodeIx, record: Record) {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return;
+        };
+        let keys = node.keys.clone();
+        if node.node.replay(now, &record, &keys).is_ok() {
+            // A disk that fails here is seen as a node that does not start.
+            let _ = node.persist(&[], vec![(now, Box::new(record))]);
+        }
+    }
+
+    pub(crate) fn start_node(&mut self, ix: NodeIx) {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return;
+        };
+        let clock = node.clock_at(now);
+        let mut rng = node.rng_at(now);
+        let effects = node.node.start(clock, &mut rng);
+        self.carry_out(ix, effects, clock.latest);
+    }
+
+    /// Kills a node's process: what was under way is lost, what was written is not.
+    pub fn kill(&mut self, ix: NodeIx) {
+        self.crash(ix, Crash::KeepAll);
+    }
+
+    /// Kills a node, or its whole machine: of what was not synced as much survives as `crash` says.
+    pub fn crash(&mut self, ix: NodeIx, crash: Crash) {
+        if let Some(node) = self.nodes.get_mut(ix) {
+            node.up = false;
+            node.epoch += 1;
+            node.wake = None;
+            node.disk.crash(crash);
+        }
+        let lost: Vec<(NodeIx, ReplyId)> = self
+            .waiting
+            .keys()
+            .filter(|(at, _)| *at == ix)
+            .copied()
+            .collect();
+        for key in lost {
+            if let Some(waiting) = self.waiting.remove(&key) {
+                self.answer_later(
+                    &waiting,
+                    Err(CallFailure::Unreachable("the connection broke".into())),
+                );
+            }
+        }
+    }
+
+    /// Lets an operation of a node's disk fail: the one after `operations_from_now` others that change
+    /// something.
+    pub fn inject(&self, ix: NodeIx, disk: DiskOf, operations_from_now: u64, fault: Fault) {
+        if let Some(node) = self.nodes.get(ix) {
+            let disk = match disk {
+                DiskOf::Journal => &node.disk.journal,
+                DiskOf::Keys => &node.disk.keys,
+            };
+            disk.inject(operations_from_now, fault);
+        }
+    }
+
+    /// Limits what the disk of a node's journal holds; `None` lifts the limit.
+    pub fn limit_disk(&self, ix: NodeIx, bytes: Option<u64>) {
+        if let Some(node) = self.nodes.get(ix) {
+            node.disk.journal.set_capacity_bytes(bytes);
+        }
+    }
+
+    /// Sets a node's clock.
+    pub fn set_clock(&mut self, ix: NodeIx, clock: ClockError) {
+        if let Some(node) = self.nodes.get_mut(ix) {
+            node.clock = clock;
+        }
+    }
+
+    /// Whether a node runs.
+    pub fn is_up(&self, ix: NodeIx) -> bool {
+        self.nodes.get(ix).is_some_and(|n| n.up)
+    }
+
+    /// A node made from another's records and keys, not started. `None` if they give none.
+    pub fn replayed(&self, ix: NodeIx) -> Option<Node> {
+        let node = self.nodes.get(ix)?;
+        let mut fresh = Node::new(node.config.clone(), node.key.clone());
+        for (at, bytes) in &node.journal {
+            let record = postcard::from_bytes::<Record>(bytes).ok()?;
+            fresh.replay(*at, &record, &node.keys).ok()?;
+        }
+        Some(fresh)
+    }
+
+    /// Starts a killed node from its disks. False if they give no node.
+    pub fn restart(&mut self, ix: NodeIx) -> bool {
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return false;
+        };
+        let Ok(found) = node.disk.open(&node.config, &node.key) else {
+            return false;
+        };
+        node.node = found.node;
+        node.journal = found.journal;
+        node.floor = found.time.map(|at| ClockInterval {
+            earliest: Timestamp::from_millis(i64::MIN),
+            latest: at,
+        });
+        node.up = true;
+        self.start_node(ix);
+        true
+    }
+
+    /// Carries out effects in the driver's order: keys, records, then everything that others see.
+    pub(crate) fn carry_out(&mut self, ix: NodeIx, effects: Vec<Effect>, time: Timestamp) {
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return;
+        };
+        let (mut keys, mut records, mut outside, mut destroy) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for effect in effects {
+            match effect {
+                Effect::PutKey { day, slot, key } => keys.push(SlotKey {
+                    day,
+                    slot,
+                    key: key.into(),
+                }),
+                Effect::DestroyKey { day, slot } => destroy.push((day, slot)),
+                Effect::Append(record) => records.push((time, record)),
+                shown @ (Effect::ReplyLocal { .. }
+                | Effect::ReplyPeer { .. }
+                | Effect::Call { .. }
+                | Effect::Deliver(_)) => outside.push(shown),
+            }
+        }
+        if node.persist(&keys, records).is_err() {
+            return self.crash(ix, Crash::KeepAll);
+        }
+        for effect in outside {
+            self.show(ix, effect);
+        }
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return;
+        };
+        if node.destroy(&destroy).is_err() {
+            return self.crash(ix, Crash::KeepAll);
+        }
+        self.schedule_wake(ix);
+    }
+}
