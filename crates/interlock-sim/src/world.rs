@@ -217,6 +217,7 @@ impl World {
                 .filter_map(|c| CarrierCode::parse(c).ok())
                 .collect(),
             certificate_pin: None,
+            connector: false,
         })
     }
 

@@ -190,6 +190,9 @@ pub(super) struct PartnerArguments {
     /// SHA-256 of its TLS certificate
     #[arg(long, value_parser = CertificatePin::parse)]
     pub(super) certificate_pin: Option<CertificatePin>,
+    /// It runs a connector that is not Interlock; --exchange-url is its Dataspace Protocol base
+    #[arg(long)]
+    pub(super) connector: bool,
 }
 
 /// `offer`

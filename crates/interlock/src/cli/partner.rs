@@ -113,6 +113,9 @@ fn body(arguments: &PartnerArguments, around: &Around<'_>) -> Result<Value, CliE
     if let (Some(pin), Value::Object(members)) = (&arguments.certificate_pin, &mut body) {
         members.insert("certificatePin".into(), pin.to_string().into());
     }
+    if let (true, Value::Object(members)) = (arguments.connector, &mut body) {
+        members.insert("connector".into(), true.into());
+    }
     Ok(body)
 }
 

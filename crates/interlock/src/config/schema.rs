@@ -224,7 +224,7 @@ pub(super) const PARTNER: Table = Table {
         key(
             "exchange_url",
             "\"https://node.cainiao.example\"",
-            "Where its exchange door is. Needed.",
+            "Where its exchange door is; of a connector, its Dataspace Protocol endpoints. Needed.",
         ),
         key(
             "key",
@@ -245,6 +245,11 @@ pub(super) const PARTNER: Table = Table {
             "certificate_pin",
             "\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"",
             "SHA-256 of its TLS certificate. Default: an authority of tls.ca_file must vouch for it.",
+        ),
+        key(
+            "connector",
+            "true",
+            "It runs a connector that is not Interlock: no manifest, no receipts. Default: false.",
         ),
         key(
             "static_token_file",

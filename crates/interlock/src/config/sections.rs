@@ -485,6 +485,7 @@ fn partner(reader: &Reader<'_>, allowed: Allowed) -> Option<PartnerConfig> {
             marketplaces,
             carriers,
             certificate_pin,
+            connector: reader.flag("connector"),
         },
         static_token,
     })

@@ -230,7 +230,16 @@ async fn exchange(
         return Err(CallFailure::TimedOut);
     };
     let encoded = encode_request(request);
-    let uri = format!("{}{}", client.partner.exchange_url, encoded.target);
+    let below = match (client.partner.connector, request) {
+        (true, PeerRequest::Dsp { path, .. }) => path,
+        (true, _) => {
+            let text =
+                "a connector that is not Interlock takes messages of the Dataspace Protocol only";
+            return Err(CallFailure::Unreachable(text.into()));
+        }
+        (false, _) => &encoded.target,
+    };
+    let uri = format!("{}{below}", client.partner.exchange_url);
     let uri: http::Uri = uri
         .parse()
         .map_err(|_| CallFailure::Unreachable(format!("`{uri}` is no address")))?;

@@ -81,7 +81,7 @@ pub struct Partner {
     pub name: String,
     /// What it does.
     pub roles: Vec<Role>,
-    /// Base address of its exchange door.
+    /// Base address of its exchange door; of a connector's Dataspace Protocol endpoints.
     pub exchange_url: BaseUrl,
     /// Its pinned key.
     pub key: PublicKey,
@@ -94,6 +94,10 @@ pub struct Partner {
     /// Its pinned TLS certificate; without one it must be signed by an authority that we trust.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_pin: Option<CertificatePin>,
+    /// Whether it runs a connector that is not Interlock: it speaks the Dataspace Protocol and plain
+    /// HTTP, signs no manifest, keeps no log and gives no receipts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub connector: bool,
 }
 
 impl Partner {
@@ -276,6 +280,7 @@ pub(crate) mod tests {
             marketplaces: Vec::new(),
             carriers: Vec::new(),
             certificate_pin: None,
+            connector: false,
         }
     }
 

@@ -395,6 +395,8 @@ fn administration() -> Named {
             "carriers": list("Carriers for which it speaks.", &text("", 16), 0, PARTICIPANTS_MAX),
             "certificatePin": { "type": "string", "pattern": "^sha256:[0-9A-Fa-f]{64}$",
                 "description": "SHA-256 of its TLS certificate." },
+            "connector": { "type": "boolean", "description": "It runs a connector that is not \
+                Interlock; `exchangeUrl` is the base of its Dataspace Protocol endpoints." },
         }),
     );
     let partner = with_example(
@@ -409,6 +411,7 @@ fn administration() -> Named {
             "carriers": ["sf"],
             "certificatePin":
                 "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "connector": false,
         }),
     );
     let key = object(

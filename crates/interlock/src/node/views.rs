@@ -141,6 +141,7 @@ impl Node {
                     "roles": p.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(),
                     "exchangeUrl": p.exchange_url.as_str(),
                     "key": p.key.to_multibase(),
+                    "connector": p.connector,
                     "carriers": p.carriers.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
                 })
             })

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::PARTICIPANTS_MAX;
 use super::super::call::Call;
-use super::super::input::{one_of, text, words};
+use super::super::input::{flag, one_of, text, words};
 use crate::identity::keys::PublicKey;
 use crate::identity::partner::{NAME_LENGTH_MAX, Partner, Role as ParticipantRole};
 use crate::identity::tls::CertificatePin;
@@ -40,7 +40,7 @@ pub(in super::super) const fn role_name(role: Role) -> &'static str {
 
 /// `POST /partners`.
 pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem> {
-    const KNOWN: [&str; 8] = [
+    const KNOWN: [&str; 9] = [
         "id",
         "name",
         "roles",
@@ -49,6 +49,7 @@ pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem
         "marketplaces",
         "carriers",
         "certificatePin",
+        "connector",
     ];
     call.object(&KNOWN, |object| {
         let id = object.need("id", text(ParticipantId::parse));
@@ -66,6 +67,7 @@ pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem
         let marketplaces = object.texts("marketplaces", PARTICIPANTS_MAX, Marketplace::parse);
         let carriers = object.texts("carriers", PARTICIPANTS_MAX, CarrierCode::parse);
         let certificate_pin = object.may("certificatePin", text(CertificatePin::parse));
+        let connector = object.may("connector", flag);
         Some(LocalRequest::AddPartner(Partner {
             id: id?,
             name: name?,
@@ -75,6 +77,7 @@ pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem
             marketplaces: marketplaces?,
             carriers: carriers?,
             certificate_pin,
+            connector: connector.unwrap_or(false),
         }))
     })
 }

@@ -53,6 +53,9 @@ impl Node {
         let Some(peer) = members().next().map(|n| n.peer.clone()) else {
             return;
         };
+        if self.state.is_connector(&peer) {
+            return;
+        }
         let Some(manifest) = self.manifest(cooperation, &peer, &agreements) else {
             return;
         };

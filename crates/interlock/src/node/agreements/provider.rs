@@ -212,6 +212,11 @@ impl Node {
             Party::Provider => (me.clone(), peer),
             Party::Consumer => (peer, me.clone()),
         };
+        // A connector knows no manifest: what is agreed with it is attested by the negotiation alone.
+        let assurance = match self.state.is_connector(&negotiation.peer) {
+            true => Assurance::Plain,
+            false => Assurance::Signed,
+        };
         let agreement = negotiation.agreement.clone().map(|id| Agreement {
             id,
             provider,
@@ -220,7 +225,7 @@ impl Node {
             terms: negotiation.terms.clone(),
             cooperation: negotiation.cooperation.clone(),
             finalized_at: turn.at(),
-            facts: AgreementFacts::finalized(Assurance::Signed),
+            facts: AgreementFacts::finalized(assurance),
             suspended_by: None,
             superseded_by: None,
             unsent_notice: None,

@@ -105,6 +105,7 @@ fn of_agreements() -> Vec<Record> {
         marketplaces: Vec::new(),
         carriers: Vec::new(),
         certificate_pin: None,
+        connector: false,
     };
     vec![
         Record::Partner(Box::new(partner)),

@@ -279,6 +279,11 @@ impl State {
         }
     }
 
+    /// Whether a partner runs a connector that is not Interlock.
+    pub fn is_connector(&self, partner: &ParticipantId) -> bool {
+        self.partners.get(partner).is_some_and(|p| p.connector)
+    }
+
     /// The channel with `partner`, made on first use.
     pub fn channel_mut(&mut self, partner: &ParticipantId) -> &mut Channel {
         let key = self.partners.get(partner).map(|p| *p.key.verifying_key());

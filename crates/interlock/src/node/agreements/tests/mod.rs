@@ -474,5 +474,6 @@ fn partner(at: usize) -> Partner {
         marketplaces: Vec::new(),
         carriers: Vec::new(),
         certificate_pin: None,
+        connector: false,
     }
 }
