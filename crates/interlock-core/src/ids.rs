@@ -149,6 +149,13 @@ text_id!(
     WireId, "identifier", 256,
     "use printable ASCII without spaces, at most 256 characters", is_uri_like
 );
+impl From<crate::dataset::Dataset> for WireId {
+    /// The dataset of that kind, where a participant has one only.
+    fn from(kind: crate::dataset::Dataset) -> Self {
+        Self(kind.as_str().into())
+    }
+}
+
 text_id!(
     /// Key by which a caller makes a write repeatable (`Idempotency-Key`).
     IdempotencyKey, "idempotency key", 128,

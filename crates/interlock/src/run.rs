@@ -341,6 +341,7 @@ fn offer(listed: &OfferConfig) -> Result<Offer, RunError> {
         .map_err(|errors| join(errors.iter().map(ToString::to_string).collect()))?;
     Ok(Offer {
         id: listed.id.clone(),
+        target: terms.dataset.into(),
         terms,
         audience: listed.audience.clone(),
         auto_accept: listed.auto_accept,

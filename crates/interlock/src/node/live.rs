@@ -122,6 +122,10 @@ pub enum Timer {
     Transfer(WireId),
     /// Send a manifest again.
     Cooperation(WireId),
+    /// Decide about a negotiation after all.
+    DecideNegotiation(WireId),
+    /// Decide about a transfer after all.
+    DecideTransfer(WireId),
 }
 
 /// Everything under way.

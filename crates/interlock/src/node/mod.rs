@@ -35,6 +35,7 @@ use interlock_core::time::{ClockInterval, HOUR_MS, MINUTE_MS, SECOND_MS, Timesta
 pub(crate) use self::consume::parse_hex32;
 pub use self::state::ReplayError;
 
+use self::agreements::approver::{Approver, WithinOffers};
 use self::content::Links;
 use self::io::{Effect, Input, LocalAnswer, ReplyId};
 use self::live::Live;
@@ -114,6 +115,7 @@ impl NodeConfig {
 pub struct Node {
     config: NodeConfig,
     key: SigningKey,
+    approver: Box<dyn Approver>,
     state: State,
     live: Live,
 }
@@ -126,9 +128,17 @@ impl Node {
         Self {
             config,
             key,
+            approver: Box::new(WithinOffers),
             state,
             live: Live::default(),
         }
+    }
+
+    /// The node with another approver than the one that ships.
+    #[must_use]
+    pub fn with_approver(mut self, approver: Box<dyn Approver>) -> Self {
+        self.approver = approver;
+        self
     }
 
     /// Applies one record of the journal, in order, before [`Node::start`].

@@ -48,7 +48,7 @@ impl Node {
                 self.live
                     .ready
                     .insert((agreement.consumer.clone(), agreement.terms.dataset));
-            } else if state == AgreementState::InForce {
+            } else if state == AgreementState::InForce && self.approver.asks_at_once(&agreement) {
                 self.request_transfer(turn, &id);
             }
         }
@@ -83,6 +83,8 @@ impl Node {
                 Timer::Negotiation(id) => self.send_negotiation(turn, &id),
                 Timer::Transfer(id) => self.send_transfer(turn, &id),
                 Timer::Cooperation(id) => self.send_cooperation(turn, &id),
+                Timer::DecideNegotiation(id) => self.decide_negotiation(turn, &id, true),
+                Timer::DecideTransfer(id) => self.decide_transfer(turn, &id, true),
             }
         }
     }

@@ -20,6 +20,7 @@ use super::super::io::{
 use super::super::live::Purpose;
 use super::super::problem::{field, not_found, problem};
 use super::super::turn::Turn;
+use super::approver::dataset_of;
 use super::door::{Incoming, Refused};
 use super::negotiate::{ANSWER_TIMEOUT_MS, check_policy, shorten};
 use super::transfer::FORMAT;
@@ -48,8 +49,9 @@ pub enum CatalogWanted {
     },
 }
 
-/// An offer in a partner's catalog: its dataset, if we know it, and its policy.
+/// An offer in a partner's catalog: its dataset, the kind of it if we know it, and its policy.
 struct Found {
+    target: WireId,
     dataset: Option<Dataset>,
     offer: dsp::Offer,
 }
@@ -87,16 +89,17 @@ impl Node {
             id: WireId::parse(self.state.me.as_str()).map_err(|_| Refusal::Unavailable)?,
             endpoint: self.dsp_base().ok_or(Refusal::Unavailable)?,
         };
-        let mut datasets: BTreeMap<Dataset, Vec<&Offer>> = BTreeMap::new();
+        let mut datasets: BTreeMap<&WireId, Vec<&Offer>> = BTreeMap::new();
         for offer in self.state.book.offers.values() {
             if offer.is_for(from) && offer.terms.until > turn.at() {
-                datasets.entry(offer.terms.dataset).or_default().push(offer);
+                datasets.entry(&offer.target).or_default().push(offer);
             }
         }
-        let offered = datasets.into_iter().filter_map(|(dataset, offers)| {
+        let offered = datasets.into_iter().filter_map(|(target, offers)| {
+            let kind = offers.first()?.terms.dataset;
             Some(OfferedDataset {
-                id: WireId::parse(dataset.as_str()).ok()?,
-                title: terms::dataset_label(dataset, Language::En).into(),
+                id: target.clone(),
+                title: terms::dataset_label(kind, Language::En).into(),
                 format: FORMAT.into(),
                 service: service.clone(),
                 offers: offers
@@ -205,7 +208,7 @@ impl Node {
         let mut errors = Vec::new();
         for (at, offer) in offers.iter().enumerate() {
             match asked_for(turn, offer, policies, found) {
-                Ok((asked, offered)) => wanted.push((offer.clone(), asked, offered)),
+                Ok(found) => wanted.push((offer.clone(), found)),
                 Err(detail) => errors.push(FieldError {
                     pointer: format!("/offers/{at}"),
                     detail,
@@ -223,7 +226,7 @@ impl Node {
         })?;
         let cooperation = new_id(turn);
         let mut ids = Vec::with_capacity(wanted.len());
-        for (offer, terms, offered) in wanted {
+        for (offer, (target, terms, offered)) in wanted {
             let mut negotiation = Negotiation {
                 id: new_id(turn),
                 peer_id: None,
@@ -231,6 +234,7 @@ impl Node {
                 party: Party::Consumer,
                 state: NegotiationState::Requested,
                 offer,
+                target,
                 terms_before: offered,
                 terms,
                 agreement: None,
@@ -290,7 +294,7 @@ fn asked_for(
     offer: &WireId,
     policies: &[(WireId, Value)],
     found: &[Found],
-) -> Result<(Terms, Option<Terms>), String> {
+) -> Result<(WireId, Terms, Option<Terms>), String> {
     let found = found.iter().find(|f| &f.offer.id == offer);
     let found = found.ok_or("the partner does not offer this to us; look at its catalog")?;
     let dataset = found
@@ -305,7 +309,7 @@ fn asked_for(
     if asked.until <= turn.at() {
         return Err("the term is over; ask for one that ends later".into());
     }
-    Ok((asked, offered.ok()))
+    Ok((found.target.clone(), asked, offered.ok()))
 }
 
 fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, Problem> {
@@ -342,10 +346,14 @@ fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, 
         .map_err(|error| unusable(error.to_string()))?;
     let mut found = Vec::new();
     for entry in catalog.content.datasets {
-        let dataset = Dataset::parse(entry.id.as_str());
+        let (target, dataset) = (entry.id.clone(), dataset_of(&entry.id));
         let offers = entry.distributions.into_iter().flat_map(|d| d.offers);
         let offers = entry.offers.into_iter().chain(offers);
-        found.extend(offers.map(|offer| Found { dataset, offer }));
+        found.extend(offers.map(|offer| Found {
+            target: target.clone(),
+            dataset,
+            offer,
+        }));
     }
     Ok(found)
 }
@@ -355,20 +363,26 @@ fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, 
 fn catalog_view(partner: &ParticipantId, found: &[Found]) -> Value {
     let offers: Vec<Value> = found
         .iter()
-        .map(|Found { dataset, offer }| {
-            let policy = offer.to_policy();
-            let read = match dataset {
-                Some(dataset) => check_policy(&policy, *dataset),
-                None => Err("the dataset is none of the profile's".into()),
-            };
-            json!({
-                "id": offer.id.as_str(),
-                "dataset": dataset.map(Dataset::as_str),
-                "policy": policy,
-                "terms": read.as_ref().ok().map(super::views::term_lines),
-                "problem": read.err(),
-            })
-        })
+        .map(
+            |Found {
+                 target,
+                 dataset,
+                 offer,
+             }| {
+                let policy = offer.to_policy();
+                let read = match dataset {
+                    Some(dataset) => check_policy(&policy, *dataset),
+                    None => Err("the dataset is none of the profile's".into()),
+                };
+                json!({
+                    "id": offer.id.as_str(),
+                    "dataset": target.as_str(),
+                    "policy": policy,
+                    "terms": read.as_ref().ok().map(super::views::term_lines),
+                    "problem": read.err(),
+                })
+            },
+        )
         .collect();
     json!({ "partner": partner.as_str(), "offers": offers })
 }

@@ -4,14 +4,13 @@
 //! is verified only if its normalised terms are byte-equal to what was on the table; an offer that
 //! differs from what we asked for waits for our people. It does not know how proposals begin.
 
-use interlock_core::dataset::Dataset;
 use interlock_core::negotiation::{NegotiationMessage, NegotiationState, Party};
 use serde_json::Value;
 
 use super::super::Node;
 use super::super::turn::Turn;
 use super::door::{Incoming, Refused};
-use super::negotiate::{check_frame, check_policy};
+use super::negotiate::check_frame;
 use super::{Negotiation, new_id};
 use crate::dsp;
 use crate::dsp::failure::Refusal;
@@ -45,16 +44,11 @@ impl Node {
             return Err(Refusal::Contradiction { pointer }.into());
         }
         self.may_open(message.from)?;
-        let dataset = Dataset::parse(body.target().as_str()).ok_or_else(|| {
-            Refusal::Policy(format!(
-                "the dataset `{}` is not known; offer one of the profile's",
-                body.target()
-            ))
-        })?;
-        let offered = self.terms_of(turn, &body.offer().to_policy(), dataset)?;
+        let target = body.target().clone();
+        let offered = self.terms_of(turn, &body.offer().to_policy(), &target)?;
         check_frame(
             body.offer(),
-            &offered,
+            &target,
             [message.from.as_str(), self.state.me.as_str()],
         )?;
         let mut negotiation = Negotiation {
@@ -64,11 +58,12 @@ impl Node {
             party: Party::Consumer,
             state: NegotiationState::Offered,
             offer: body.offer().id.clone(),
+            target,
             terms: offered,
             terms_before: None,
             agreement: None,
             cooperation: new_id(turn),
-            waits_for_people: true,
+            waits_for_people: false,
             unsent: None,
             taken: Some(message.digest),
             history: Vec::new(),
@@ -76,10 +71,10 @@ impl Node {
         negotiation.note(
             turn.at(),
             message.from.as_str(),
-            format!("offered {dataset}"),
+            format!("offered {}", negotiation.target),
         );
         let answer = negotiation.to_wire(negotiation.state);
-        self.put_negotiation(turn, negotiation);
+        self.consider(turn, negotiation, false);
         Ok(answer)
     }
 
@@ -103,21 +98,16 @@ impl Node {
         let Some(mut negotiation) = taken else {
             return Ok(());
         };
-        let dataset = negotiation.terms.dataset;
-        let offered = self.terms_of(turn, &body.offer().to_policy(), dataset)?;
+        let policy = body.offer().to_policy();
+        let offered = self.terms_of(turn, &policy, &negotiation.target)?;
         check_frame(
             body.offer(),
-            &offered,
+            &negotiation.target,
             [message.from.as_str(), self.state.me.as_str()],
         )?;
         negotiation.note(turn.at(), message.from.as_str(), "offered its terms");
-        if offered == negotiation.terms {
-            self.accept(turn, negotiation, "what we asked for");
-        } else {
-            negotiation.terms_before = Some(std::mem::replace(&mut negotiation.terms, offered));
-            negotiation.waits_for_people = true;
-            self.put_negotiation(turn, negotiation);
-        }
+        negotiation.terms_before = Some(std::mem::replace(&mut negotiation.terms, offered));
+        self.consider(turn, negotiation, false);
         Ok(())
     }
 
@@ -127,6 +117,14 @@ impl Node {
         negotiation.waits_for_people = false;
         negotiation.unsent = negotiation.event_message(NegotiationEvent::Accepted);
         negotiation.note(turn.at(), by, "accepted");
+        self.put_negotiation(turn, negotiation);
+    }
+
+    /// Confirms the agreement.
+    pub(super) fn verify(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation) {
+        negotiation.state = NegotiationState::Verified;
+        negotiation.waits_for_people = false;
+        negotiation.unsent = negotiation.verification_message();
         self.put_negotiation(turn, negotiation);
     }
 
@@ -145,16 +143,15 @@ impl Node {
         match self.differs(&negotiation, &body.agreement) {
             None => {
                 negotiation.agreement = Some(body.agreement.id);
-                negotiation.state = NegotiationState::Verified;
-                negotiation.unsent = negotiation.verification_message();
                 negotiation.note(turn.at(), message.from.as_str(), "agreed");
+                self.consider(turn, negotiation, false);
             }
             Some(reason) => {
                 let me = self.state.me.to_string();
                 negotiation.terminate(turn, &me, "agreement-differs", &reason);
+                self.put_negotiation(turn, negotiation);
             }
         }
-        self.put_negotiation(turn, negotiation);
         Ok(())
     }
 
@@ -163,7 +160,7 @@ impl Node {
         let frame = [
             (
                 agreement.target.as_str(),
-                negotiation.terms.dataset.as_str(),
+                negotiation.target.as_str(),
                 "target",
             ),
             (
@@ -194,7 +191,8 @@ impl Node {
         if used {
             return Some("the agreement's `@id` is that of another one".into());
         }
-        match check_policy(&agreement.to_policy(), negotiation.terms.dataset) {
+        let policy = agreement.to_policy();
+        match self.approver.terms(&negotiation.target, &policy) {
             Err(reason) => Some(reason),
             Ok(agreed) if agreed.policy_hash() == negotiation.terms.policy_hash() => None,
             Ok(_) => Some("the agreement's terms are not those that were on the table".into()),

@@ -63,8 +63,10 @@ impl Node {
             let detail = format!("there are {PAGE_SIZE_MAX} offers already; withdraw some");
             return Err(refused("/id", detail));
         }
+        let target = WireId::from(terms.dataset);
         let offer = Offer {
             id: put.id,
+            target,
             terms,
             audience: put.audience,
             auto_accept: put.auto_accept,
@@ -150,7 +152,8 @@ impl Node {
         Ok(LocalAnswer::Json { status: 200, body })
     }
 
-    fn counter(
+    /// Puts other terms on the table.
+    pub(super) fn counter(
         &mut self,
         turn: &mut Turn<'_>,
         mut negotiation: Negotiation,

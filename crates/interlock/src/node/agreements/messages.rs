@@ -46,16 +46,11 @@ impl Negotiation {
         super::note(&mut self.history, at, by, what.into());
     }
 
-    /// Its dataset as the wire names it.
-    pub(super) fn target(&self) -> Option<WireId> {
-        WireId::parse(self.terms.dataset.as_str()).ok()
-    }
-
     /// What is on the table, as an offer on the wire.
     fn wire_offer(&self, id: WireId) -> dsp::Offer {
         dsp::Offer {
             id,
-            target: self.target(),
+            target: Some(self.target.clone()),
             assigner: None,
             assignee: None,
             rules: rules(&self.terms),
@@ -81,7 +76,7 @@ impl Negotiation {
         let (step, body) = match self.party {
             Party::Provider => {
                 let (id, offer) = (self.id.clone(), self.wire_offer(offer));
-                let message = ContractOfferMessage::new(id, opening, self.target()?, offer);
+                let message = ContractOfferMessage::new(id, opening, self.target.clone(), offer);
                 (NegotiationStep::Offers, message.to_json())
             }
             Party::Consumer => {
@@ -107,7 +102,7 @@ impl Negotiation {
             pids: self.pids()?,
             agreement: dsp::Agreement {
                 id: agreement.clone(),
-                target: self.target()?,
+                target: self.target.clone(),
                 assigner: WireId::parse(me).ok()?,
                 assignee: WireId::parse(self.peer.as_str()).ok()?,
                 timestamp: at.to_rfc3339(self.terms.zone),

@@ -5,6 +5,7 @@
 //! agreement is in force before its manifest carries both signatures; at most one agreement is in
 //! force for a provider, consumer and dataset. It does not know what is released under an agreement.
 
+pub mod approver;
 mod catalog;
 mod consumer;
 mod door;
@@ -47,6 +48,8 @@ const HISTORY_MAX: usize = 1_000;
 pub struct Offer {
     /// Its id.
     pub id: WireId,
+    /// The dataset as the wire names it: its kind, or one of several of a kind.
+    pub target: WireId,
     /// The terms.
     pub terms: Terms,
     /// To whom; every partner if empty.
@@ -70,6 +73,8 @@ pub struct Negotiation {
     pub state: NegotiationState,
     /// The offer that it began with.
     pub offer: WireId,
+    /// The dataset as the wire names it.
+    pub target: WireId,
     /// The terms on the table.
     pub terms: Terms,
     /// The terms before the last counter-offer, for the diff.

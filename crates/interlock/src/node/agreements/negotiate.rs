@@ -16,6 +16,7 @@ use super::super::io::{CallFailure, Effect, PeerAnswer, PeerRequest};
 use super::super::live::{Purpose, Timer, backoff_ms};
 use super::super::record::Record;
 use super::super::turn::Turn;
+use super::approver::{Decided, NegotiationCase, NegotiationMove};
 use super::door::{Incoming, Refused};
 use super::{Negotiation, Outgoing};
 use crate::dsp::failure::Refusal;
@@ -85,9 +86,10 @@ impl Node {
         &self,
         turn: &Turn<'_>,
         policy: &Value,
-        dataset: Dataset,
+        target: &WireId,
     ) -> Result<Terms, Refused> {
-        let read = check_policy(policy, dataset).map_err(Refusal::Policy)?;
+        let read = self.approver.terms(target, policy);
+        let read = read.map_err(Refusal::Policy)?;
         if read.until <= turn.at() {
             let reason = "the term is over; ask for one that ends later";
             return Err(Refusal::Policy(reason.into()).into());
@@ -130,6 +132,74 @@ impl Node {
             let id = negotiation.id.clone();
             self.record(turn, Record::Negotiation(Box::new(negotiation)));
             self.send_negotiation(turn, &id);
+        }
+    }
+
+    /// Decides what comes next in a negotiation, and does it: the negotiation is put on record as it
+    /// is then.
+    pub(super) fn consider(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut negotiation: Negotiation,
+        waited: bool,
+    ) {
+        let offer = self
+            .offer_to(&negotiation.peer, &negotiation.offer)
+            .cloned();
+        let can_provide = self.can_provide(&negotiation.terms).is_ok();
+        let Decided { next, by } = self.approver.negotiation(&NegotiationCase {
+            negotiation: &negotiation,
+            offer: offer.as_ref(),
+            can_provide,
+            waited,
+        });
+        let message = next.message(negotiation.party);
+        let (state, party) = (negotiation.state, negotiation.party);
+        if message.is_some_and(|m| negotiation::next(Some(state), party, m).is_err()) {
+            tracing::error!(negotiation = %negotiation.id, ?next, %state,
+                "the approver wants what the protocol does not allow; nothing was done");
+            return self.put_if_changed(turn, negotiation);
+        }
+        negotiation.waits_for_people = next == NegotiationMove::AskPeople;
+        match next {
+            NegotiationMove::Wait | NegotiationMove::AskPeople => {
+                self.put_if_changed(turn, negotiation);
+            }
+            NegotiationMove::Later(ms) => {
+                let timer = Timer::DecideNegotiation(negotiation.id.clone());
+                self.live.timer(turn.at().plus_ms(ms), timer);
+                self.put_if_changed(turn, negotiation);
+            }
+            NegotiationMove::Agree => self.agree(turn, negotiation, &by),
+            NegotiationMove::Propose(terms) => self.counter(turn, negotiation, *terms, &by),
+            NegotiationMove::Accept => self.accept(turn, negotiation, &by),
+            NegotiationMove::Verify => self.verify(turn, negotiation),
+            NegotiationMove::Finalize => self.finalize(turn, negotiation),
+            NegotiationMove::Terminate(reason) => {
+                negotiation.terminate(turn, &by, "ended", &reason);
+                self.put_negotiation(turn, negotiation);
+            }
+        }
+    }
+
+    /// Decides about a negotiation that nobody else is to move on: not the peer, who has something of
+    /// ours to acknowledge, and not our people.
+    pub(in super::super) fn decide_negotiation(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        waited: bool,
+    ) {
+        let known = self.state.book.negotiations.get(id);
+        let open = known.filter(|n| n.unsent.is_none() && !n.waits_for_people);
+        if let Some(negotiation) = open.filter(|n| !n.state.is_terminal()).cloned() {
+            self.consider(turn, negotiation, waited);
+        }
+    }
+
+    fn put_if_changed(&mut self, turn: &mut Turn<'_>, negotiation: Negotiation) {
+        if self.state.book.negotiations.get(&negotiation.id) != Some(&negotiation) {
+            self.put_negotiation(turn, negotiation);
         }
     }
 
@@ -233,6 +303,7 @@ impl Node {
                 self.live.tries.remove(&timer);
                 negotiation.unsent = None;
                 self.record(turn, Record::Negotiation(Box::new(negotiation)));
+                self.decide_negotiation(turn, id, false);
             }
             Verdict::Refused(reason) if current => {
                 self.live.tries.remove(&timer);
@@ -267,6 +338,24 @@ impl Node {
     /// Our own endpoint of the protocol: what messages name as callback address.
     pub(super) fn dsp_base(&self) -> Option<BaseUrl> {
         BaseUrl::parse(&format!("{}/dsp", self.config.exchange_url)).ok()
+    }
+}
+
+impl NegotiationMove {
+    /// The message by which `party` makes it, if it is made by one.
+    const fn message(&self, party: Party) -> Option<NegotiationMessage> {
+        match self {
+            Self::Wait | Self::AskPeople | Self::Later(_) => None,
+            Self::Agree => Some(NegotiationMessage::Agreement),
+            Self::Propose(_) => Some(match party {
+                Party::Provider => NegotiationMessage::Offer,
+                Party::Consumer => NegotiationMessage::Request,
+            }),
+            Self::Accept => Some(NegotiationMessage::Accepted),
+            Self::Verify => Some(NegotiationMessage::Verification),
+            Self::Finalize => Some(NegotiationMessage::Finalized),
+            Self::Terminate(_) => Some(NegotiationMessage::Termination),
+        }
     }
 }
 
@@ -329,12 +418,12 @@ pub(super) fn check_policy(policy: &Value, dataset: Dataset) -> Result<Terms, St
 /// Checks what an offer on the wire says beside its rules.
 pub(super) fn check_frame(
     offer: &dsp::Offer,
-    terms: &Terms,
+    target: &WireId,
     parties: [&str; 2],
 ) -> Result<(), Refused> {
     let [provider, consumer] = parties;
     let frame = [
-        (&offer.target, terms.dataset.as_str(), "/offer/target"),
+        (&offer.target, target.as_str(), "/offer/target"),
         (&offer.assigner, provider, "/offer/assigner"),
         (&offer.assignee, consumer, "/offer/assignee"),
     ];

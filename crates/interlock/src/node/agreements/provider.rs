@@ -7,7 +7,6 @@
 use interlock_core::agreement::{AgreementFacts, AgreementState, Assurance};
 use interlock_core::ids::ParticipantId;
 use interlock_core::negotiation::{NegotiationMessage, NegotiationState, Party};
-use interlock_core::terms;
 use serde_json::Value;
 
 use super::super::Node;
@@ -50,11 +49,10 @@ impl Node {
         self.may_open(message.from)?;
         let offer = self.offer_to(message.from, &body.offer.id);
         let offer = offer.cloned().ok_or(Refusal::NotFound)?;
-        let dataset = offer.terms.dataset;
-        let asked = self.terms_of(turn, &body.offer.to_policy(), dataset)?;
+        let asked = self.terms_of(turn, &body.offer.to_policy(), &offer.target)?;
         check_frame(
             &body.offer,
-            &asked,
+            &offer.target,
             [self.state.me.as_str(), message.from.as_str()],
         )?;
         let id = new_id(turn);
@@ -65,6 +63,7 @@ impl Node {
             party: Party::Provider,
             state: NegotiationState::Requested,
             offer: offer.id,
+            target: offer.target,
             terms: asked,
             terms_before: Some(offer.terms),
             agreement: None,
@@ -78,10 +77,10 @@ impl Node {
         negotiation.note(
             turn.at(),
             message.from.as_str(),
-            format!("asked for {dataset}"),
+            format!("asked for {}", negotiation.target),
         );
         let answer = negotiation.to_wire(NegotiationState::Requested);
-        self.consider(turn, negotiation);
+        self.consider(turn, negotiation, false);
         Ok(answer)
     }
 
@@ -115,32 +114,17 @@ impl Node {
         let Some(mut negotiation) = taken else {
             return Ok(());
         };
-        let dataset = negotiation.terms.dataset;
-        let asked = self.terms_of(turn, &body.offer.to_policy(), dataset)?;
+        let policy = body.offer.to_policy();
+        let asked = self.terms_of(turn, &policy, &negotiation.target)?;
         check_frame(
             &body.offer,
-            &asked,
+            &negotiation.target,
             [self.state.me.as_str(), message.from.as_str()],
         )?;
         negotiation.terms_before = Some(std::mem::replace(&mut negotiation.terms, asked));
         negotiation.note(turn.at(), message.from.as_str(), "asked for other terms");
-        self.consider(turn, negotiation);
+        self.consider(turn, negotiation, false);
         Ok(())
-    }
-
-    /// Accepts a request within a published offer that says so, or leaves it to people.
-    fn consider(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation) {
-        let offer = self.offer_to(&negotiation.peer, &negotiation.offer);
-        let within = offer.is_some_and(|offer| {
-            offer.auto_accept && terms::within(&negotiation.terms, &offer.terms).is_ok()
-        });
-        if within && self.can_provide(&negotiation.terms).is_ok() {
-            let by = format!("offer {}", negotiation.offer);
-            self.agree(turn, negotiation, &by);
-        } else {
-            negotiation.waits_for_people = true;
-            self.put_negotiation(turn, negotiation);
-        }
     }
 
     /// Agrees to the terms on the table.
@@ -173,7 +157,7 @@ impl Node {
         match body.event {
             NegotiationEvent::Accepted => {
                 negotiation.note(turn.at(), message.from.as_str(), "accepted our terms");
-                self.agree(turn, negotiation, message.from.as_str());
+                self.consider(turn, negotiation, false);
             }
             NegotiationEvent::Finalized => {
                 negotiation.note(turn.at(), message.from.as_str(), "finalized it");
@@ -197,11 +181,17 @@ impl Node {
         let taken = self.take_message(message, known, &body.pids, kind)?;
         if let Some(mut negotiation) = taken {
             negotiation.note(turn.at(), message.from.as_str(), "verified the agreement");
-            negotiation.state = NegotiationState::Finalized;
-            negotiation.unsent = negotiation.event_message(NegotiationEvent::Finalized);
-            self.conclude(turn, negotiation);
+            self.consider(turn, negotiation, false);
         }
         Ok(())
+    }
+
+    /// Concludes a negotiation whose agreement was verified.
+    pub(super) fn finalize(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation) {
+        negotiation.state = NegotiationState::Finalized;
+        negotiation.waits_for_people = false;
+        negotiation.unsent = negotiation.event_message(NegotiationEvent::Finalized);
+        self.conclude(turn, negotiation);
     }
 
     /// Puts the agreement of a FINALIZED negotiation on record. It is in force only with a manifest.

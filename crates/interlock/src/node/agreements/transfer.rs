@@ -18,6 +18,7 @@ use super::super::io::{CallFailure, PeerAnswer};
 use super::super::live::{Purpose, Timer};
 use super::super::record::Record;
 use super::super::turn::Turn;
+use super::approver::{Decided, TransferCase, TransferMove};
 use super::door::{Incoming, Refused};
 use super::messages::cause;
 use super::negotiate::{Verdict, shorten, verdict};
@@ -120,25 +121,87 @@ impl Node {
         if open.count() >= OPEN_TRANSFERS_MAX {
             return Err(Refusal::Throttled.into());
         }
-        let form = agreement.terms.dataset.form();
-        let mut transfer = Transfer {
+        let transfer = Transfer {
             id: new_id(turn),
             peer_id: Some(body.consumer_pid),
             peer: message.from.clone(),
             party: Party::Provider,
             agreement: body.agreement_id,
-            state: TransferState::Started,
+            state: TransferState::Requested,
             unsent: None,
             taken: Some(message.digest),
         };
-        transfer.unsent = self.start_message(&transfer, form);
-        let answer = transfer.to_wire(TransferState::Requested);
-        self.put_transfer(turn, transfer);
+        let answer = transfer.to_wire(transfer.state);
+        self.consider_transfer(turn, transfer, false);
         Ok(answer)
     }
 
-    fn start_message(&self, transfer: &Transfer, form: DatasetForm) -> Option<Outgoing> {
-        let area = match form {
+    /// Decides what comes next in a transfer, and does it: the transfer is put on record as it is then.
+    fn consider_transfer(&mut self, turn: &mut Turn<'_>, mut transfer: Transfer, waited: bool) {
+        let Decided { next, by: _ } = self.approver.transfer(&TransferCase {
+            transfer: &transfer,
+            waited,
+        });
+        if let TransferMove::Later(ms) = next {
+            let timer = Timer::DecideTransfer(transfer.id.clone());
+            self.live.timer(turn.at().plus_ms(ms), timer);
+        }
+        if let Some(message) = next.message() {
+            match transfer::next(Some(transfer.state), transfer.party, message) {
+                Ok(state) => {
+                    transfer.state = state;
+                    transfer.unsent = self.transfer_message(&transfer, &next);
+                }
+                Err(error) => {
+                    tracing::error!(transfer = %transfer.id, %error, "the approver wants what the protocol does not allow; nothing was done");
+                }
+            }
+        }
+        if self.state.book.transfers.get(&transfer.id) != Some(&transfer) {
+            self.put_transfer(turn, transfer);
+        }
+    }
+
+    /// Decides about a transfer whose peer has nothing of ours to acknowledge.
+    pub(in super::super) fn decide_transfer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        waited: bool,
+    ) {
+        let known = self.state.book.transfers.get(id);
+        let open = known.filter(|t| t.unsent.is_none() && !t.state.is_terminal());
+        if let Some(transfer) = open.cloned() {
+            self.consider_transfer(turn, transfer, waited);
+        }
+    }
+
+    fn transfer_message(&self, transfer: &Transfer, next: &TransferMove) -> Option<Outgoing> {
+        let pids = transfer.pids()?;
+        let (step, body) = match next {
+            TransferMove::Wait | TransferMove::Later(_) => return None,
+            TransferMove::Start => return self.start_message(transfer),
+            TransferMove::Suspend(reason) => {
+                let cause = cause("suspended", reason);
+                let message = TransferSuspensionMessage { pids, cause };
+                (TransferStep::Suspension, message.to_json())
+            }
+            TransferMove::Complete => {
+                let message = TransferCompletionMessage { pids };
+                (TransferStep::Completion, message.to_json())
+            }
+            TransferMove::Terminate(reason) => {
+                let cause = cause("ended", reason);
+                let message = TransferTerminationMessage { pids, cause };
+                (TransferStep::Termination, message.to_json())
+            }
+        };
+        transfer.outgoing(step, &body)
+    }
+
+    fn start_message(&self, transfer: &Transfer) -> Option<Outgoing> {
+        let agreement = self.state.book.agreements.get(&transfer.agreement)?;
+        let area = match agreement.terms.dataset.form() {
             DatasetForm::Feed => "feeds",
             DatasetForm::Lookup => "lookups",
         };
@@ -227,6 +290,7 @@ impl Node {
         self.put_transfer(turn, transfer);
         self.settle_now(turn);
         self.start_pull(turn, &id);
+        self.decide_transfer(turn, &id, false);
         Ok(())
     }
 
@@ -301,15 +365,12 @@ impl Node {
         let transfers: Vec<Transfer> = mine.cloned().collect();
         for mut transfer in transfers {
             if stopped {
+                let next = TransferMove::Suspend(reason.into());
                 transfer.state = TransferState::Suspended;
-                transfer.unsent = transfer.pids().and_then(|pids| {
-                    let cause = cause("suspended", reason);
-                    let message = TransferSuspensionMessage { pids, cause };
-                    transfer.outgoing(TransferStep::Suspension, &message.to_json())
-                });
+                transfer.unsent = self.transfer_message(&transfer, &next);
             } else {
                 transfer.state = TransferState::Started;
-                transfer.unsent = self.start_message(&transfer, agreement.terms.dataset.form());
+                transfer.unsent = self.start_message(&transfer);
             }
             let id = transfer.id.clone();
             self.put_transfer(turn, transfer);
@@ -366,6 +427,7 @@ impl Node {
                 if started {
                     self.hand_over_polls(turn, id);
                 }
+                self.decide_transfer(turn, id, false);
             }
             Verdict::Refused(reason) if current => {
                 tracing::warn!(transfer = %id, peer = %transfer.peer, reason, "a transfer was refused");
@@ -424,6 +486,19 @@ impl Agreement {
         self.facts.suspended_at = None;
         self.suspended_by = None;
         self.note(turn, by, "resumed it");
+    }
+}
+
+impl TransferMove {
+    /// The message by which it is made, if it is made by one.
+    const fn message(&self) -> Option<TransferMessage> {
+        match self {
+            Self::Wait | Self::Later(_) => None,
+            Self::Start => Some(TransferMessage::Start),
+            Self::Suspend(_) => Some(TransferMessage::Suspension),
+            Self::Complete => Some(TransferMessage::Completion),
+            Self::Terminate(_) => Some(TransferMessage::Termination),
+        }
     }
 }
 

@@ -36,7 +36,7 @@ impl Node {
         let audience: Vec<&str> = offer.audience.iter().map(ParticipantId::as_str).collect();
         json!({
             "id": offer.id.as_str(),
-            "dataset": offer.terms.dataset.as_str(),
+            "dataset": offer.target.as_str(),
             "from": self.instant(offer.terms.from),
             "until": self.instant(offer.terms.until),
             "audience": audience,
@@ -58,7 +58,7 @@ impl Node {
             "peerId": n.peer_id.as_ref().map(WireId::as_str),
             "partner": n.peer.as_str(),
             "role": n.party.as_str(),
-            "dataset": n.terms.dataset.as_str(),
+            "dataset": n.target.as_str(),
             "state": n.state.as_str(),
             "offer": n.offer.as_str(),
             "agreement": n.agreement.as_ref().map(WireId::as_str),

@@ -117,6 +117,7 @@ fn of_agreements() -> Vec<Record> {
         },
         Record::Offer(Box::new(Offer {
             id: wire("urn:offer"),
+            target: wire("locker-events"),
             terms: terms(),
             audience: vec![who("sf")],
             auto_accept: true,
@@ -129,6 +130,7 @@ fn of_agreements() -> Vec<Record> {
             party: Party::Consumer,
             state: NegotiationState::Requested,
             offer: wire("urn:offer"),
+            target: wire("locker-events"),
             terms: terms(),
             terms_before: None,
             agreement: None,

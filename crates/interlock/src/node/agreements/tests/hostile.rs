@@ -21,6 +21,7 @@ fn standing(party: Party, state: NegotiationState) -> World {
         party,
         state,
         offer: wire("o"),
+        target: wire("locker-stations"),
         terms: stations(),
         terms_before: None,
         agreement: Some(wire("urn:uuid:agreement")),
