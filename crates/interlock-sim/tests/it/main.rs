@@ -7,6 +7,8 @@ mod exchange;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod midnight;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod successors;

@@ -79,6 +79,8 @@ pub(super) enum Command {
     Agreement(AgreementCommand),
     /// Would this be released, and by which term not; changes nothing
     Explain(ExplainArguments),
+    /// Which parcels, recipients and merchants the ends of agreements would touch; changes nothing
+    Rehearse(super::rehearse::RehearseArguments),
     /// Parcels
     #[command(subcommand)]
     Parcel(ParcelCommand),

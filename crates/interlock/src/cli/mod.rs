@@ -15,6 +15,7 @@ mod offline;
 mod output;
 mod partner;
 mod place;
+mod rehearse;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -161,6 +162,7 @@ fn dispatch(
         Command::Catalog { partner } => offer::catalog(partner, common, around, output),
         Command::Agreement(command) => agreement::run(command, common, around, output),
         Command::Explain(arguments) => show::explain(arguments, common, around, output),
+        Command::Rehearse(arguments) => rehearse::run(arguments, common, around, output),
         Command::Parcel(command) => show::parcel(command, common, around, output),
         Command::Station(command) => show::station(command, common, around, output),
         Command::Journal(command) => offline::journal(command, common, around, output),

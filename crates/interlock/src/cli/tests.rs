@@ -435,6 +435,52 @@ fn a_denial_is_three_and_says_why() {
 }
 
 #[test]
+fn a_rehearsal_is_a_table_for_each_partner() {
+    let script = |_: &LocalRequest| {
+        let counts = |n: u32| {
+            json!({ "parcels": n, "recipients": n, "merchants": 1,
+            "recipientsNotTold": n, "eventsHeld": 0, "eventsDropped": 0, "trackingStale": n })
+        };
+        let seen =
+            |message: &str, tracking: &str| json!({ "message": message, "tracking": tracking });
+        ok(json!({
+            "cooperations": [{ "partner": "did:web:f.example", "name": "Fengchao",
+                "agreements": [{ "id": "a1", "dataset": "recipient-contact",
+                    "provider": "did:web:c.example", "endsAt": "2017-07-01T00:00:00+08:00" }],
+                "outcomes": { "nothing-signed": counts(2), "run-off-only": counts(1),
+                    "temporary-agreement": counts(0) } }],
+            "parcels": [{ "carrier": "sf", "number": "SF1234567890123", "merchant": "m1",
+                "partner": "did:web:f.example", "outcomes": {
+                    "nothing-signed": seen("nobody", "last-known"),
+                    "run-off-only": seen("operator", "current") } }],
+            "next": 1,
+        }))
+    };
+    let (out, request) = pass(script, "rehearse --at 2017-07-01T01:00:00+08:00 --limit 1");
+    expect![[r#"
+        Fengchao (did:web:f.example)
+        agreement  dataset            provider           ends                       run-off until  backlog
+        a1         recipient-contact  did:web:c.example  2017-07-01T00:00:00+08:00  -              -
+
+        if                   parcels  recipients  merchants  not told  events held  dropped  pages stale
+        nothing signed       2        2           1          2         0            0        2
+        run-off only         1        1           1          1         0            0        1
+        temporary agreement  0        0           1          0         0            0        0
+
+        parcel              merchant  partner            nothing signed                             run-off only
+        sf/SF1234567890123  m1        did:web:f.example  no message: to the door, last known state  operator tells, tracked
+        there may be more: add `--after 1`
+    "#]]
+    .assert_eq(&out);
+    assert!(
+        matches!(request, LocalRequest::Rehearse { at, after: 0, limit: 1 }
+        if at.as_millis() == 1_498_842_000_000)
+    );
+    let wrong = ask(&serve(script), "rehearse --at midnight");
+    assert_eq!(wrong.code, 2);
+}
+
+#[test]
 fn tables_and_cards() {
     let agreements = |request: &LocalRequest| {
         if matches!(request, LocalRequest::GetAgreements) {

@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+use interlock_core::time::Timestamp;
 use serde_json::Value;
 
 use super::input::{Errors, Object, without_phone};
@@ -93,6 +94,20 @@ impl Call<'_> {
             .unwrap_or(default)
     }
 
+    /// An instant of the query that has to be given.
+    ///
+    /// # Errors
+    /// 400 if it is missing.
+    pub(super) fn instant(&self, name: &str) -> Result<Timestamp, Problem> {
+        let given = self.parameter(name).map(Timestamp::parse_zoned);
+        match given {
+            Some(Ok((at, _))) => Ok(at),
+            Some(Err(_)) | None => Err(bad_request(format!(
+                "`{name}` is missing; write an instant such as 2017-07-01T00:00:00%2B08:00"
+            ))),
+        }
+    }
+
     /// The body as JSON.
     ///
     /// # Errors
@@ -139,6 +154,12 @@ impl ParameterKind {
                 }
                 Err(format!("is not known; write one of {}", all.join(", ")))
             }
+            Self::Instant => match Timestamp::parse_zoned(value) {
+                Ok(_) => Ok(()),
+                Err(_) => Err("is no instant with an offset; write one such as \
+                     2017-07-01T00:00:00+08:00, its `+` as %2B"
+                    .into()),
+            },
         }
     }
 }

@@ -126,10 +126,12 @@ fn query(parameter: &Parameter) -> Value {
                 "default": default })
         }
         ParameterKind::Name(all) => json!({ "type": "string", "enum": all() }),
+        ParameterKind::Instant => json!({ "type": "string", "format": "date-time" }),
     };
     json!({
         "name": parameter.name,
         "in": "query",
+        "required": matches!(parameter.kind, ParameterKind::Instant),
         "description": parameter.description,
         "schema": schema,
     })

@@ -23,6 +23,8 @@ pub(super) enum ParameterKind {
     },
     /// One of some names.
     Name(fn() -> Vec<&'static str>),
+    /// An instant in RFC 3339 with an offset, which has to be given.
+    Instant,
 }
 
 /// A query parameter.

@@ -318,6 +318,19 @@ const AGREEMENTS: &[Route] = &[
     )
     .takes("Explain", SMALL_BODY_SIZE_BYTES_MAX)
     .idempotency(Idempotency::Refused),
+    get(
+        "/rehearsals",
+        "rehearse",
+        "What the ends of agreements up to an instant would touch, and what people would see, if \
+         nothing is signed, by the run-off alone, and under a temporary agreement. Changes nothing.",
+        "Counts by partner and outcome, a page of parcels, and the cursor `next`.",
+        Target::Node(|call| {
+            let (after, limit) = page(call);
+            let at = call.instant("at")?;
+            Ok(LocalRequest::Rehearse { at, after, limit })
+        }),
+    )
+    .query(REHEARSAL),
 ];
 
 const LEDGER: &[Route] = &[
@@ -454,7 +467,13 @@ const FEED: Parameter = Parameter {
     }),
     description: "Only what came in by this dataset.",
 };
+const AT: Parameter = Parameter {
+    name: "at",
+    kind: ParameterKind::Instant,
+    description: "The instant. Has to be given, and lies ahead.",
+};
 const PAGE: &[Parameter] = &[AFTER, LIMIT];
+const REHEARSAL: &[Parameter] = &[AT, AFTER, LIMIT];
 const EVENTS_PAGE: &[Parameter] = &[FEED, AFTER, LIMIT, WAIT];
 
 fn deposit(call: &Call<'_>, action: DepositAction) -> Result<LocalRequest, Problem> {

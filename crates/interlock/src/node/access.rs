@@ -41,6 +41,7 @@ const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::GetAgreement(_)
         | LocalRequest::GetCatalog(_)
         | LocalRequest::Explain(_)
+        | LocalRequest::Rehearse { .. }
         | LocalRequest::GetPartners => &[Role::Approver, Role::Auditor],
         LocalRequest::Propose { .. }
         | LocalRequest::Decide { .. }
@@ -260,6 +261,7 @@ impl Node {
             LocalRequest::GetMessages { after, limit } => json(self.messages_view(after, limit)),
             LocalRequest::GetEvidence => json(self.evidence_view()),
             LocalRequest::Explain(explain) => self.explain(turn, &explain),
+            LocalRequest::Rehearse { at, after, limit } => self.rehearsal(turn, at, after, limit),
             LocalRequest::GetPartners => json(self.partners_view()),
             LocalRequest::AddPartner(partner) => self.add_partner(turn, partner),
             LocalRequest::RemovePartner(id) => self.remove_partner(turn, id),

@@ -10,11 +10,9 @@ use interlock_core::ids::ParticipantId;
 use interlock_core::negotiation::Party;
 use interlock_core::parcel::Ownership;
 use interlock_core::terms::Notifier;
-use interlock_core::time::ClockInterval;
-use interlock_core::transfer::TransferState;
 
-use super::Node;
 use super::agreements::{Agreement, Transfer};
+use super::outlook::Outlook;
 use super::record::Teller;
 use super::state::parcels::Parcel;
 
@@ -27,10 +25,10 @@ pub(super) enum Rung {
     Settled(Teller),
 }
 
-impl Node {
+impl<'a> Outlook<'a> {
     /// The first rung that holds for a parcel. `refused` is the reason for which its owner has already
     /// denied the contact.
-    pub(super) fn rung(&self, now: &ClockInterval, parcel: &Parcel, refused: Option<&str>) -> Rung {
+    pub(super) fn rung(&self, parcel: &Parcel, refused: Option<&str>) -> Rung {
         let nobody = |reason: &str| {
             Rung::Settled(Teller::Nobody {
                 reason: reason.into(),
@@ -46,37 +44,36 @@ impl Node {
         }
         if let Some(owner) = owner
             && refused.is_none()
-            && self.contact_source(now, owner, parcel).is_some()
+            && self.contact_source(owner, parcel).is_some()
         {
             return Rung::Ask(owner.clone());
         }
         if let Some(carrier) = self.state.carrier_of(parcel)
-            && self.feeds_notifier(now, &carrier, parcel, Notifier::Carrier)
+            && self.feeds_notifier(&carrier, parcel, Notifier::Carrier)
         {
             return Rung::Settled(Teller::Carrier(carrier));
         }
         if let Some(owner) = owner
-            && self.feeds_notifier(now, owner, parcel, Notifier::Owner)
+            && self.feeds_notifier(owner, parcel, Notifier::Owner)
         {
             return Rung::Settled(Teller::Owner(owner.clone()));
         }
         match (owner, refused) {
             (None, _) => nobody("owner-unknown"),
             (Some(_), Some(reason)) => nobody(reason),
-            (Some(owner), None) => nobody(self.why_no_contact(now, owner)),
+            (Some(owner), None) => nobody(self.why_no_contact(owner, parcel)),
         }
     }
 
-    /// The agreement, and its started transfer, by which `owner` gives us contacts now.
-    pub(super) fn contact_source<'a>(
-        &'a self,
-        now: &ClockInterval,
-        owner: &'a ParticipantId,
+    /// The agreement, and its started transfer, by which `owner` gives us contacts now. In run-off it
+    /// does only of parcels that it had before the end; what we heard of later is not counted on.
+    pub(super) fn contact_source(
+        &self,
+        owner: &ParticipantId,
         parcel: &Parcel,
     ) -> Option<(&'a Agreement, &'a Transfer)> {
         let scope = parcel.marketplace.as_ref();
-        self.state
-            .book
+        self.book
             .between(owner, &self.state.me, Dataset::RecipientContact)
             .filter(|agreement| {
                 agreement
@@ -85,39 +82,26 @@ impl Node {
                     .is_none_or(|n| n == Notifier::Operator)
             })
             .filter(|agreement| scope.is_none_or(|m| agreement.terms.marketplaces.contains(m)))
-            .filter(|agreement| match agreement.state_at(now) {
-                AgreementState::InForce | AgreementState::RunOff => true,
+            .filter(|agreement| match agreement.state_at(&self.now) {
+                AgreementState::InForce => true,
+                AgreementState::RunOff => known_before_end(agreement, parcel),
                 AgreementState::Finalized
                 | AgreementState::Signed
                 | AgreementState::Suspended
                 | AgreementState::Ended
                 | AgreementState::Superseded => false,
             })
-            .find_map(|agreement| Some((agreement, self.transfer_of(agreement, Party::Consumer)?)))
-    }
-
-    /// The started transfer of an agreement, at our side of it.
-    pub(super) fn transfer_of(&self, agreement: &Agreement, party: Party) -> Option<&Transfer> {
-        self.state.book.transfers.values().find(|t| {
-            t.agreement == agreement.id && t.party == party && t.state == TransferState::Started
-        })
+            .find_map(|agreement| Some((agreement, self.book.started(agreement, Party::Consumer)?)))
     }
 
     /// Whether `consumer` gets our locker events of the parcel under an agreement by which it tells the
     /// recipient.
-    fn feeds_notifier(
-        &self,
-        now: &ClockInterval,
-        consumer: &ParticipantId,
-        parcel: &Parcel,
-        who: Notifier,
-    ) -> bool {
-        self.state
-            .book
+    fn feeds_notifier(&self, consumer: &ParticipantId, parcel: &Parcel, who: Notifier) -> bool {
+        self.book
             .between(&self.state.me, consumer, Dataset::LockerEvents)
             .any(|agreement| {
                 agreement.terms.notifier == Some(who)
-                    && agreement.state_at(now) == AgreementState::InForce
+                    && agreement.state_at(&self.now) == AgreementState::InForce
                     && parcel
                         .marketplace
                         .as_ref()
@@ -125,20 +109,26 @@ impl Node {
             })
     }
 
-    fn why_no_contact(&self, now: &ClockInterval, owner: &ParticipantId) -> &'static str {
+    fn why_no_contact(&self, owner: &ParticipantId, parcel: &Parcel) -> &'static str {
         let newest = self
-            .state
             .book
             .between(owner, &self.state.me, Dataset::RecipientContact)
             .next();
-        match newest.map(|agreement| agreement.state_at(now)) {
+        let in_run_off = newest.is_some_and(|agreement| known_before_end(agreement, parcel));
+        match newest.map(|agreement| agreement.state_at(&self.now)) {
             None => "no-agreement",
+            Some(AgreementState::RunOff) if !in_run_off => "not-in-run-off",
             Some(AgreementState::InForce | AgreementState::RunOff) => "transfer-not-started",
             Some(AgreementState::Finalized | AgreementState::Signed) => "not-in-force",
             Some(AgreementState::Suspended) => "suspended",
             Some(AgreementState::Ended | AgreementState::Superseded) => "term-ended",
         }
     }
+}
+
+/// Whether we knew of the parcel before the agreement ended.
+fn known_before_end(agreement: &Agreement, parcel: &Parcel) -> bool {
+    parcel.registered_at < agreement.facts.end(&agreement.terms)
 }
 
 /// The teller in words, for couriers.

@@ -4,8 +4,6 @@
 //! or ended link gets the same refusal; opening a page changes nothing and shows no code; the code is
 //! shown only while it is ours to tell. It does not know HTML.
 
-use interlock_core::agreement::AgreementState;
-use interlock_core::dataset::Dataset;
 use interlock_core::event::{Place, Step};
 use interlock_core::ids::ParticipantId;
 use interlock_core::terms::Purpose;
@@ -94,54 +92,14 @@ impl Node {
 
     /// Sources that would tell more of a parcel and do not, and why.
     pub(super) fn stale_reasons(&self, turn: &Turn<'_>, parcel: &Parcel) -> Vec<Stale> {
-        if parcel.closed_at.is_some() {
-            return Vec::new();
-        }
-        let mut sources: Vec<(ParticipantId, Dataset)> = Vec::new();
-        if let Some(carrier) = self.state.carrier_of(parcel) {
-            sources.push((carrier, Dataset::TrackingEvents));
-        }
-        for entry in parcel.events.iter().filter(|e| e.event.step.is_locker()) {
-            if let Some(from) = &entry.from
-                && !sources.contains(&(from.clone(), Dataset::LockerEvents))
-            {
-                sources.push((from.clone(), Dataset::LockerEvents));
-            }
-        }
-        sources
-            .iter()
-            .filter_map(|(from, dataset)| self.stale(turn, from, *dataset))
-            .collect()
-    }
-
-    fn stale(&self, turn: &Turn<'_>, from: &ParticipantId, dataset: Dataset) -> Option<Stale> {
-        let mut since = None;
-        let mut suspended = false;
-        for agreement in self.state.book.between(from, &self.state.me, dataset) {
-            match agreement.state_at(&turn.now) {
-                AgreementState::InForce => return None,
-                AgreementState::Suspended => {
-                    suspended = true;
-                    since = since.max(agreement.facts.suspended_at);
-                }
-                AgreementState::RunOff | AgreementState::Ended => {
-                    since = since.max(Some(agreement.facts.end(&agreement.terms)));
-                }
-                AgreementState::Finalized | AgreementState::Signed | AgreementState::Superseded => {
-                }
-            }
-        }
-        let reason = if suspended {
-            StaleReason::Suspended
-        } else {
-            StaleReason::NoAgreement
-        };
-        Some(Stale {
-            source: self.partner_name(from),
-            since: since?,
+        let sources = self.outlook(turn.now).stale_sources(parcel);
+        let shown = sources.into_iter().map(|stale| Stale {
+            source: self.partner_name(&stale.from),
+            since: stale.since,
             zone: self.config.zone,
-            reason,
-        })
+            reason: stale.reason,
+        });
+        shown.collect()
     }
 
     fn pickup_view(&self, turn: &Turn<'_>, parcel: &Parcel, show: bool) -> PickupView {

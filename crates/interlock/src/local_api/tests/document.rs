@@ -20,6 +20,21 @@ fn filled(path: &str) -> String {
         )
 }
 
+/// The query parameters that an operation needs; all of them are instants.
+fn needed_query(operation: &Value) -> String {
+    let parameters = operation["parameters"].as_array();
+    let needed = parameters
+        .into_iter()
+        .flatten()
+        .filter(|p| p["in"] == "query" && p["required"] == true)
+        .map(|p| format!("{}=2017-07-01T00:00:00Z", p["name"].as_str().unwrap()));
+    let needed: Vec<String> = needed.collect();
+    match needed.is_empty() {
+        true => String::new(),
+        false => format!("?{}", needed.join("&")),
+    }
+}
+
 /// The schema of a route's body, by name.
 fn body_schema(operation: &Value) -> Option<&str> {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
@@ -35,7 +50,8 @@ fn every_operation_of_the_document_is_served_and_nothing_else() {
         for method in ["GET", "PUT", "POST", "DELETE", "PATCH"] {
             let operation = &operations[method.to_ascii_lowercase()];
             let body = body_schema(operation).map(example);
-            let answer = door.ask(method, &filled(path), body.as_ref());
+            let asked = format!("{}{}", filled(path), needed_query(operation));
+            let answer = door.ask(method, &asked, body.as_ref());
             match operation.is_null() {
                 true => {
                     assert_eq!(answer.status, 405, "{method} {path}");

@@ -233,10 +233,10 @@ impl Book {
     /// Agreements of `dataset` from `provider` to `consumer`, the latest term first.
     pub fn between<'a>(
         &'a self,
-        provider: &'a ParticipantId,
-        consumer: &'a ParticipantId,
+        provider: &ParticipantId,
+        consumer: &ParticipantId,
         dataset: Dataset,
-    ) -> impl Iterator<Item = &'a Agreement> {
+    ) -> std::vec::IntoIter<&'a Agreement> {
         let mut found: Vec<&Agreement> = self
             .agreements
             .values()
@@ -246,6 +246,13 @@ impl Book {
             .collect();
         found.sort_by_key(|a| std::cmp::Reverse(a.terms.from));
         found.into_iter()
+    }
+
+    /// The started transfer of an agreement, at our side of it.
+    pub fn started(&self, agreement: &Agreement, party: Party) -> Option<&Transfer> {
+        self.transfers.values().find(|t| {
+            t.agreement == agreement.id && t.party == party && t.state == TransferState::Started
+        })
     }
 }
 

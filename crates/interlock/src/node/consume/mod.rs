@@ -93,7 +93,7 @@ impl Node {
             .book
             .between(&key.from, &self.state.me, key.dataset)
             .filter_map(|agreement| {
-                let transfer = self.transfer_of(agreement, Party::Consumer)?;
+                let transfer = self.state.book.started(agreement, Party::Consumer)?;
                 let rank = match agreement.state_at(&turn.now) {
                     AgreementState::InForce => 0,
                     AgreementState::RunOff => 1,

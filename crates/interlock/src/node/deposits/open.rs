@@ -68,7 +68,7 @@ impl Node {
             .ok_or_else(|| problem::not_found("parcel"))?;
         let rung = match &request.contact {
             Some(_) if parcel.owner().is_none() => Rung::Settled(Teller::Us),
-            Some(_) | None => self.rung(&turn.now, parcel, None),
+            Some(_) | None => self.outlook(turn.now).rung(parcel, None),
         };
         if let Rung::Settled(Teller::Nobody { reason }) = &rung {
             let detail = refusal_words(reason);
@@ -267,7 +267,7 @@ impl Node {
                 .state
                 .parcels
                 .get(parcel)
-                .map(|p| self.rung(&turn.now, p, Some(reason)))
+                .map(|p| self.outlook(turn.now).rung(p, Some(reason)))
             {
                 Some(Rung::Settled(teller)) => teller,
                 Some(Rung::Ask(_)) | None => Teller::Nobody {

@@ -121,6 +121,15 @@ pub enum LocalRequest {
     GetEvidence,
     /// `POST /explain`.
     Explain(ExplainRequest),
+    /// `GET /rehearsals`: what the ends of agreements up to an instant would touch.
+    Rehearse {
+        /// The instant.
+        at: Timestamp,
+        /// Cursor in the list of parcels.
+        after: u64,
+        /// Most parcels wanted.
+        limit: u32,
+    },
     /// `GET /partners`.
     GetPartners,
     /// `POST /partners`.

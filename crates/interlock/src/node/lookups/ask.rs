@@ -88,7 +88,7 @@ impl Node {
                 .get(&id)
                 .filter(|d| d.teller.is_none() && !d.stay.phase().is_over())
                 .and_then(|d| self.state.parcels.get(d.parcel))
-                .and_then(|p| self.contact_source(&turn.now, owner, p))
+                .and_then(|p| self.outlook(turn.now).contact_source(owner, p))
                 .map(|(agreement, _)| agreement.id.clone());
             match source {
                 Some(agreement) => items.push((id, agreement)),
@@ -171,7 +171,7 @@ impl Node {
     ) {
         let agreement = self.state.book.agreements.get(&asked.agreement);
         let transfer = agreement
-            .and_then(|a| self.transfer_of(a, Party::Consumer))
+            .and_then(|a| self.state.book.started(a, Party::Consumer))
             .and_then(|t| t.peer_id.clone());
         let Some(transfer) = transfer else {
             self.lookup_over(turn, owner, request_id, "term-ended");

@@ -206,7 +206,12 @@ impl Node {
             };
             match self.decide_item(now, agreement, queued) {
                 Decision::Release(grant) => {
-                    let started = at == 0 || self.transfer_of(agreement, Party::Provider).is_some();
+                    let started = at == 0
+                        || self
+                            .state
+                            .book
+                            .started(agreement, Party::Provider)
+                            .is_some();
                     match self.state.view(&queued.item, grant.fields) {
                         Some(item) if started => return Front::Leaves(at, item),
                         Some(_) => soon = true,

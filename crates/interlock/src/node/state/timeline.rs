@@ -1,10 +1,9 @@
 //! Applying records about parcels, and routing their events to the feeds of those who may have them.
 
-use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParcelId, ParticipantId};
 use interlock_core::parcel::{Claim, ClaimToken, ClaimTokenHash, Consent, Ownership, Preference};
-use interlock_core::terms::{Backlog, Notifier};
+use interlock_core::terms::Notifier;
 use interlock_core::time::Timestamp;
 
 use super::State;
@@ -13,6 +12,7 @@ use super::feed::Queued;
 use super::parcels::{BareClaim, ContactUse, Parcel, TimelineEvent};
 use crate::node::ContentKeys;
 use crate::node::content::{Content, LinkKind};
+use crate::node::outlook::Flow;
 use crate::node::record::{EventRecord, ItemRef, LookupReleased, ParcelRecord};
 use interlock_core::contact::ContactForm;
 
@@ -233,33 +233,16 @@ impl State {
         item: Queued,
         at: Timestamp,
     ) {
-        let mut flows = false;
-        let mut drops = false;
-        for (rank, agreement) in self.book.between(&self.me, consumer, dataset).enumerate() {
-            flows |= match agreement.state {
-                AgreementState::InForce => true,
-                AgreementState::RunOff => self
-                    .qualified_at(&item.item, dataset)
-                    .is_some_and(|qualified| qualified < agreement.facts.end(&agreement.terms)),
-                AgreementState::Finalized
-                | AgreementState::Signed
-                | AgreementState::Suspended
-                | AgreementState::Ended
-                | AgreementState::Superseded => false,
-            };
-            drops |= rank == 0
-                && agreement.terms.backlog == Some(Backlog::Drop)
-                && agreement.terms.from <= at;
-        }
+        let flow = self.flow(&self.book, consumer, dataset, &item.item, at);
         let feed = self
             .channel_mut(consumer)
             .outbound
             .entry(dataset)
             .or_default();
-        match (flows, drops) {
-            (true, _) => feed.push_live(item),
-            (false, true) => feed.dropped += 1,
-            (false, false) => feed.push_held(item),
+        match flow {
+            Flow::Live => feed.push_live(item),
+            Flow::Dropped => feed.dropped += 1,
+            Flow::Held => feed.push_held(item),
         }
     }
 

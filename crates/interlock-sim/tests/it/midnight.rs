@@ -1,0 +1,3 @@
+//! What the end of terms does, and what was said of it before.
+
+mod rehearsal;

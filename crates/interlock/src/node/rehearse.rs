@@ -1,0 +1,467 @@
+//! `GET /rehearsals`: what the end of agreements would touch.
+//!
+//! Purpose: for every partner whose agreements are over at an instant, which parcels, recipients and
+//! merchants see a difference if nothing is signed, if only the agreed run-off applies, and under a
+//! temporary agreement. Invariants: nothing changes; the answer comes from the functions that will
+//! decide ([`super::outlook`]), asked about that instant. It does not know parcels that are announced
+//! later, nor what the partner's other agreements let it do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use interlock_core::agreement::AgreementState;
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::{MerchantId, ParticipantId, WireId};
+use interlock_core::terms::Notifier;
+use interlock_core::time::{ClockInterval, DAY_MS, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::Node;
+use super::agreements::{Agreement, Book};
+use super::io::{LocalAnswer, Problem};
+use super::ladder::Rung;
+use super::outlook::{Flow, Outlook};
+use super::problem::field;
+use super::record::{ItemRef, Teller};
+use super::state::parcels::Parcel;
+use super::turn::Turn;
+use crate::identity::partner::Role;
+
+/// Most parcels on one page.
+const PAGE_MAX: u32 = 1_000;
+/// Most merchants listed.
+const MERCHANTS_MAX: usize = 1_000;
+
+/// What may come of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// The interface is closed; no run-off either.
+    NothingSigned,
+    /// The run-off of the terms, and nothing else.
+    RunOffOnly,
+    /// An agreement of the same terms takes over without a gap.
+    Temporary,
+}
+
+impl Outcome {
+    const ALL: [Self; 3] = [Self::NothingSigned, Self::RunOffOnly, Self::Temporary];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::NothingSigned => "nothing-signed",
+            Self::RunOffOnly => "run-off-only",
+            Self::Temporary => "temporary-agreement",
+        }
+    }
+}
+
+/// What the people behind one parcel would see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    /// Who tells the recipient of a deposit; `None` where it is not ours to know, or done.
+    message: Option<&'static str>,
+    /// Why nobody does.
+    reason: Option<String>,
+    /// What becomes of its next event, where the partner would get it from us.
+    events: Option<Flow>,
+    /// Whether our tracking page is current about what the partner tells, where it is ours.
+    current: Option<bool>,
+}
+
+/// Counts of one partner under one outcome.
+#[derive(Default)]
+struct Counts<'a> {
+    parcels: u64,
+    recipients: BTreeSet<&'a str>,
+    recipients_unknown: u64,
+    merchants: BTreeMap<&'a MerchantId, u64>,
+    not_told: u64,
+    held: u64,
+    dropped: u64,
+    stale: u64,
+}
+
+impl<'a> Counts<'a> {
+    fn add(&mut self, parcel: &'a Parcel, seen: &Seen) {
+        self.parcels += 1;
+        let recipient = parcel.recipient.as_ref().and_then(|r| r.value.as_ref());
+        match recipient {
+            Some(recipient) => drop(self.recipients.insert(recipient.phone.reveal())),
+            None => self.recipients_unknown += 1,
+        }
+        if let Some(merchant) = &parcel.merchant {
+            *self.merchants.entry(merchant).or_default() += 1;
+        }
+        self.not_told += u64::from(seen.message == Some("nobody"));
+        self.held += u64::from(seen.events == Some(Flow::Held));
+        self.dropped += u64::from(seen.events == Some(Flow::Dropped));
+        self.stale += u64::from(seen.current == Some(false));
+    }
+
+    fn view(&self) -> Value {
+        json!({
+            "parcels": self.parcels,
+            "recipients": self.recipients.len() as u64 + self.recipients_unknown,
+            "merchants": self.merchants.len(),
+            "recipientsNotTold": self.not_told,
+            "eventsHeld": self.held,
+            "eventsDropped": self.dropped,
+            "trackingStale": self.stale,
+        })
+    }
+}
+
+/// A page of the list.
+struct Page {
+    after: u64,
+    limit: usize,
+    items: Vec<Value>,
+    next: u64,
+    position: u64,
+}
+
+impl Page {
+    fn offer(&mut self, item: impl FnOnce(u64) -> Value) {
+        self.position += 1;
+        if self.position > self.after && self.items.len() < self.limit {
+            self.items.push(item(self.position));
+            self.next = self.position;
+        }
+    }
+}
+
+impl Node {
+    /// `GET /rehearsals?at=`: 200 with `at`, `cooperations` (each `partner`, `agreements` that are over
+    /// by then, `outcomes` with counts, `merchants`), `parcels` (a page) and `next`.
+    ///
+    /// # Errors
+    /// 422 for an instant in the past.
+    pub(super) fn rehearsal(
+        &self,
+        turn: &Turn<'_>,
+        at: Timestamp,
+        after: u64,
+        limit: u32,
+    ) -> Result<LocalAnswer, Problem> {
+        if at < turn.at() {
+            return Err(field(
+                "in-the-past",
+                422,
+                "no rehearsal of the past",
+                "at",
+                "name an instant from now on; what was is in `interlock parcel show` and the ledger",
+            ));
+        }
+        let mut page = Page {
+            after,
+            limit: limit.clamp(1, PAGE_MAX) as usize,
+            items: Vec::new(),
+            next: after,
+            position: 0,
+        };
+        let cooperations: Vec<Value> = self
+            .ending(turn, at)
+            .into_iter()
+            .map(|(partner, ending)| self.rehearse_one(turn, at, &partner, &ending, &mut page))
+            .collect();
+        let zone = self.config.zone;
+        let body = json!({
+            "now": turn.at().to_rfc3339(zone),
+            "at": at.to_rfc3339(zone),
+            "cooperations": cooperations,
+            "parcels": page.items,
+            "next": page.next,
+        });
+        Ok(LocalAnswer::Json { status: 200, body })
+    }
+
+    /// Agreements that stand now and are over at `at`, by partner.
+    pub(super) fn ending(
+        &self,
+        turn: &Turn<'_>,
+        at: Timestamp,
+    ) -> BTreeMap<ParticipantId, BTreeSet<WireId>> {
+        let mut ending: BTreeMap<ParticipantId, BTreeSet<WireId>> = BTreeMap::new();
+        for agreement in self.state.book.agreements.values() {
+            let stands = match agreement.state_at(&turn.now) {
+                AgreementState::Signed
+                | AgreementState::InForce
+                | AgreementState::Suspended
+                | AgreementState::RunOff => true,
+                AgreementState::Finalized | AgreementState::Ended | AgreementState::Superseded => {
+                    false
+                }
+            };
+            let over = match agreement.state_at(&ClockInterval::exact(at)) {
+                AgreementState::RunOff | AgreementState::Ended => true,
+                AgreementState::Finalized
+                | AgreementState::Signed
+                | AgreementState::InForce
+                | AgreementState::Suspended
+                | AgreementState::Superseded => false,
+            };
+            if stands && over {
+                let partner = agreement.other(&self.state.me).clone();
+                ending
+                    .entry(partner)
+                    .or_default()
+                    .insert(agreement.id.clone());
+            }
+        }
+        ending
+    }
+
+    fn rehearse_one(
+        &self,
+        turn: &Turn<'_>,
+        at: Timestamp,
+        partner: &ParticipantId,
+        ending: &BTreeSet<WireId>,
+        page: &mut Page,
+    ) -> Value {
+        let books = Outcome::ALL.map(|outcome| self.book_under(outcome, at, ending));
+        let outlooks = books.each_ref().map(|book| Outlook {
+            state: &self.state,
+            book,
+            now: ClockInterval::exact(at),
+        });
+        let mut counts: [Counts<'_>; 3] = std::array::from_fn(|_| Counts::default());
+        for parcel in self.state.parcels.iter() {
+            if parcel.closed_at.is_some() {
+                continue;
+            }
+            let seen = outlooks.each_ref().map(|o| self.seen(o, partner, parcel));
+            let [_, _, undisturbed] = &seen;
+            let mut touched = false;
+            for (counts, seen) in counts.iter_mut().zip(&seen) {
+                if seen != undisturbed {
+                    touched = true;
+                    counts.add(parcel, seen);
+                }
+            }
+            if touched {
+                page.offer(|cursor| parcel_view(cursor, partner, parcel, &seen));
+            }
+        }
+        let outcomes: Map<String, Value> = Outcome::ALL
+            .into_iter()
+            .zip(&counts)
+            .map(|(outcome, counts)| (outcome.as_str().into(), counts.view()))
+            .collect();
+        let agreements = ending
+            .iter()
+            .filter_map(|id| self.state.book.agreements.get(id));
+        json!({
+            "partner": partner.as_str(),
+            "name": self.partner_name(partner),
+            "agreements": agreements.map(|a| self.ending_view(turn, a)).collect::<Vec<_>>(),
+            "outcomes": outcomes,
+            "merchants": merchants_view(&counts),
+        })
+    }
+
+    fn ending_view(&self, turn: &Turn<'_>, agreement: &Agreement) -> Value {
+        let end = agreement.facts.end(&agreement.terms);
+        let run_off = agreement.terms.run_off_ms;
+        json!({
+            "id": agreement.id.as_str(),
+            "dataset": agreement.terms.dataset.as_str(),
+            "provider": agreement.provider.as_str(),
+            "state": agreement.state_at(&turn.now).as_str(),
+            "endsAt": end.to_rfc3339(self.config.zone),
+            "runOffUntil": run_off.map(|ms| end.plus_ms(ms).to_rfc3339(self.config.zone)),
+            "backlog": agreement.terms.backlog.map(|b| b.as_str()),
+        })
+    }
+
+    /// The agreements as they would be at `at`.
+    fn book_under(&self, outcome: Outcome, at: Timestamp, ending: &BTreeSet<WireId>) -> Book {
+        let clock = ClockInterval::exact(at);
+        let mut book = Book {
+            agreements: self.state.book.agreements.clone(),
+            transfers: self.state.book.transfers.clone(),
+            ..Book::default()
+        };
+        for agreement in book.agreements.values_mut() {
+            agreement.history.clear();
+            if ending.contains(&agreement.id) {
+                match outcome {
+                    Outcome::NothingSigned => agreement.terms.run_off_ms = None,
+                    Outcome::RunOffOnly => {}
+                    Outcome::Temporary => {
+                        agreement.facts.terminated_at = None;
+                        agreement.terms.until = at.plus_ms(DAY_MS);
+                    }
+                }
+            }
+            agreement.state = agreement.state_at(&clock);
+        }
+        book
+    }
+
+    fn seen(&self, outlook: &Outlook<'_>, partner: &ParticipantId, parcel: &Parcel) -> Seen {
+        let (message, reason) = if self.config.roles.contains(&Role::LockerOperator) {
+            self.told_by_us(outlook, partner, parcel)
+        } else {
+            (self.told_by(outlook, partner, parcel), None)
+        };
+        Seen {
+            message,
+            reason,
+            events: self.next_event(outlook, partner, parcel),
+            current: self.current(outlook, partner, parcel),
+        }
+    }
+
+    /// At a locker operator: who would tell the recipient of a deposit at one of our stations.
+    fn told_by_us(
+        &self,
+        outlook: &Outlook<'_>,
+        partner: &ParticipantId,
+        parcel: &Parcel,
+    ) -> (Option<&'static str>, Option<String>) {
+        let deposit = parcel.deposit.and_then(|id| self.state.deposits.get(&id));
+        let concerns = parcel.owner() == Some(partner)
+            || self.state.carrier_of(parcel).as_ref() == Some(partner);
+        if !concerns || deposit.is_some_and(|d| !d.stay.phase().is_over()) {
+            return (None, None);
+        }
+        match outlook.rung(parcel, None) {
+            Rung::Ask(_) | Rung::Settled(Teller::Us) => (Some("operator"), None),
+            Rung::Settled(Teller::Owner(_)) => (Some("owner"), None),
+            Rung::Settled(Teller::Carrier(_)) => (Some("carrier"), None),
+            Rung::Settled(Teller::Nobody { reason }) => (Some("nobody"), Some(reason)),
+        }
+    }
+
+    /// At an owner: who would tell the recipient of a deposit at a station of `operator`.
+    fn told_by(
+        &self,
+        outlook: &Outlook<'_>,
+        operator: &ParticipantId,
+        parcel: &Parcel,
+    ) -> Option<&'static str> {
+        let me = &self.state.me;
+        let ours = parcel.owner() == Some(me) && parcel.recipient.is_some();
+        let goes_there = parcel.lockers.is_empty() || parcel.lockers.contains(operator);
+        let told = parcel.uses.iter().any(|u| &u.to == operator);
+        let contacts = Dataset::RecipientContact;
+        if !ours || !goes_there || told || outlook.book.between(me, operator, contacts).len() == 0 {
+            return None;
+        }
+        let scope = |a: &Agreement| {
+            let market = parcel.marketplace.as_ref();
+            market.is_some_and(|m| a.terms.marketplaces.contains(m))
+        };
+        let released = outlook.book.between(me, operator, contacts).any(|a| {
+            scope(a)
+                && match a.state {
+                    AgreementState::InForce => true,
+                    AgreementState::RunOff => parcel.registered_at < a.facts.end(&a.terms),
+                    AgreementState::Finalized
+                    | AgreementState::Signed
+                    | AgreementState::Suspended
+                    | AgreementState::Ended
+                    | AgreementState::Superseded => false,
+                }
+        });
+        let mut events = outlook.book.between(operator, me, Dataset::LockerEvents);
+        let needs_notice = events.any(|a| {
+            scope(a)
+                && a.state == AgreementState::InForce
+                && a.terms.notifier == Some(Notifier::Owner)
+        });
+        Some(match (released, needs_notice) {
+            (true, _) => "operator",
+            (false, true) => "owner",
+            (false, false) => "nobody",
+        })
+    }
+
+    /// What becomes of the parcel's next event, if `partner` owns the parcel and has such a feed of ours.
+    fn next_event(
+        &self,
+        outlook: &Outlook<'_>,
+        partner: &ParticipantId,
+        parcel: &Parcel,
+    ) -> Option<Flow> {
+        if parcel.owner() != Some(partner) {
+            return None;
+        }
+        let item = ItemRef::Event(parcel.id, 0);
+        let me = &self.state.me;
+        [Dataset::LockerEvents, Dataset::TrackingEvents]
+            .into_iter()
+            .filter(|dataset| outlook.book.between(me, partner, *dataset).len() > 0)
+            .map(|dataset| {
+                self.state
+                    .flow(outlook.book, partner, dataset, &item, outlook.now.latest)
+            })
+            .max()
+    }
+
+    /// Whether our tracking page is current about what `partner` would tell of our parcel.
+    fn current(
+        &self,
+        outlook: &Outlook<'_>,
+        partner: &ParticipantId,
+        parcel: &Parcel,
+    ) -> Option<bool> {
+        if parcel.owner() != Some(&self.state.me) {
+            return None;
+        }
+        let stale = outlook.stale_sources(parcel);
+        Some(!stale.iter().any(|source| &source.from == partner))
+    }
+}
+
+fn parcel_view(cursor: u64, partner: &ParticipantId, parcel: &Parcel, seen: &[Seen; 3]) -> Value {
+    let outcomes: Map<String, Value> = Outcome::ALL
+        .into_iter()
+        .zip(seen)
+        .map(|(outcome, seen)| {
+            let view = json!({
+                "message": seen.message,
+                "reason": seen.reason,
+                "events": seen.events.map(flow_word),
+                "tracking": seen.current.map(|c| if c { "current" } else { "last-known" }),
+            });
+            (outcome.as_str().into(), view)
+        })
+        .collect();
+    json!({
+        "cursor": cursor,
+        "partner": partner.as_str(),
+        "carrier": parcel.waybill.carrier().as_str(),
+        "number": parcel.waybill.number(),
+        "marketplace": parcel.marketplace.as_ref().map(|m| m.as_str()),
+        "merchant": parcel.merchant.as_ref().map(|m| m.as_str()),
+        "outcomes": outcomes,
+    })
+}
+
+/// Merchants whose parcels are touched if nothing is signed, those with most parcels first.
+fn merchants_view(counts: &[Counts<'_>; 3]) -> Vec<Value> {
+    let [nothing, run_off, _] = counts;
+    let mut merchants: Vec<_> = nothing.merchants.iter().collect();
+    merchants.sort_by_key(|(name, parcels)| (std::cmp::Reverse(**parcels), **name));
+    let view = |(merchant, parcels): (&&MerchantId, &u64)| {
+        json!({
+            "merchant": merchant.as_str(),
+            "nothing-signed": parcels,
+            "run-off-only": run_off.merchants.get(*merchant).copied().unwrap_or(0),
+        })
+    };
+    merchants
+        .into_iter()
+        .take(MERCHANTS_MAX)
+        .map(view)
+        .collect()
+}
+
+const fn flow_word(flow: Flow) -> &'static str {
+    match flow {
+        Flow::Live => "flow",
+        Flow::Held => "held",
+        Flow::Dropped => "dropped",
+    }
+}
