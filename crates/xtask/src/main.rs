@@ -20,7 +20,8 @@ usage: cargo xtask TASK
 tasks:
   test                              format, lints, tidy, documentation, all tests
   tidy                              the rules of the house that no compiler checks
-  bench [NAME...] [--quick] [--json]  figures beside their goals
+  bench [NAME...] [--quick] [--json] [--events N]
+                                    figures beside their goals
   check-demo FILE                   whether the JSON of `interlock demo` shows what it must";
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Benchmarks of one whole node: a process with a data directory of its own.
+//! A node as a process of its own: a data directory, listeners on free ports, and its end.
 //!
 //! INVARIANT: a node that was started is ended, however the benchmark goes. It knows the command
 //! line, the names of the listeners in `interlock.toml` and `GET /health`; nothing else of the node.
@@ -10,89 +10,83 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 
-use super::{Figure, Setting, median};
-use crate::now;
+use super::Setting;
+use super::machine::{self, now};
 
 /// Listeners in the table `listen`. The first is the local API.
 const LISTENERS: [&str; 4] = ["local", "exchange", "public", "metrics"];
 
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(120);
 const POLL_EVERY: Duration = Duration::from_micros(500);
-/// Time at rest before memory is read, so that start-up's own work is over.
-const SETTLE: Duration = Duration::from_secs(1);
 
-/// Resident memory of a fresh node a second after it first answers.
-pub(super) fn rest(setting: &Setting) -> anyhow::Result<Figure> {
-    let place = Place::init(setting)?;
-    let mut node = place.start()?;
-    node.wait_until_it_answers(place.local)?;
-    std::thread::sleep(SETTLE);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", node.child.id()))
-        .context("failed to read the node's memory from /proc; this benchmark needs Linux")?;
-    Ok(Figure {
-        value: resident_kib(&status)? / 1024.0,
-        unit: "MiB",
-        floor: None,
-        goal_max: 40.0,
-    })
-}
-
-/// Median time from exec to the first 200 of `GET /health`.
-pub(super) fn start(setting: &Setting) -> anyhow::Result<Figure> {
-    let place = Place::init(setting)?;
-    let rounds = if setting.quick { 3 } else { 9 };
-    let mut floors = Vec::new();
-    let mut values = Vec::new();
-    for _ in 0..rounds {
-        let begin = now();
-        succeed(Command::new(&setting.binary).arg("--version"))?;
-        floors.push(begin.elapsed().as_secs_f64());
-
-        let begin = now();
-        let mut node = place.start()?;
-        node.wait_until_it_answers(place.local)?;
-        values.push(begin.elapsed().as_secs_f64());
-    }
-    Ok(Figure {
-        value: median(values).context("no round was measured")?,
-        unit: "s",
-        floor: median(floors),
-        goal_max: 0.2,
-    })
+/// What a participant is.
+pub(crate) struct Role {
+    /// Name of its directory.
+    pub(crate) name: &'static str,
+    /// Its DID.
+    pub(crate) id: &'static str,
+    /// As `interlock init` calls it.
+    pub(crate) role: &'static str,
+    /// Whose parcels it owns.
+    pub(crate) marketplace: Option<&'static str>,
+    /// Lines for `interlock.toml`.
+    pub(crate) config: &'static str,
 }
 
 /// A data directory with listeners on free ports.
-struct Place {
+pub(crate) struct Place {
     binary: PathBuf,
     config: PathBuf,
-    local: SocketAddr,
+    /// Where the local API is.
+    pub(crate) local: SocketAddr,
+    /// Where other nodes reach it.
+    pub(crate) exchange: SocketAddr,
+    /// An administrator's key.
+    pub(crate) admin: String,
+    /// The node's public key.
+    pub(crate) key: String,
 }
 
 impl Place {
-    fn init(setting: &Setting) -> anyhow::Result<Self> {
-        let dir = setting.scratch.join("node");
+    /// Makes the directory of a node.
+    pub(crate) fn init(setting: &Setting, role: &Role) -> anyhow::Result<Self> {
+        let dir = setting.scratch.join(role.name);
         let mut init = Command::new(&setting.binary);
-        init.arg("init").arg(&dir);
-        init.args(["--id", "did:web:bench.example"]);
-        init.args(["--name", "Bench", "--role", "locker-operator"]);
-        succeed(&mut init)?;
+        init.arg("--json").arg("init").arg(&dir);
+        init.args(["--id", role.id, "--name", role.name, "--role", role.role]);
+        if let Some(marketplace) = role.marketplace {
+            init.args(["--marketplace", marketplace]);
+        }
+        let said: Value =
+            serde_json::from_str(&succeed(&mut init)?).context("`init --json` printed no JSON")?;
+        let text = |name: &str| {
+            let text = said.get(name).and_then(Value::as_str).map(str::to_owned);
+            text.with_context(|| format!("`init --json` printed no `{name}`"))
+        };
         let config = dir.join("interlock.toml");
         let addresses = free_addresses(LISTENERS.len())?;
-        let text = std::fs::read_to_string(&config)
+        let written = std::fs::read_to_string(&config)
             .with_context(|| format!("`init` left no `{}`", config.display()))?;
-        std::fs::write(&config, with_listeners(&text, &addresses))
+        let mut changed = with_listeners(&written, &addresses);
+        changed.push_str(role.config);
+        std::fs::write(&config, changed)
             .with_context(|| format!("failed to write `{}`", config.display()))?;
-        let local = *addresses.first().context("no address for the local API")?;
+        let address = |at: usize| addresses.get(at).copied().context("no address is free");
         Ok(Self {
             binary: setting.binary.clone(),
             config,
-            local,
+            local: address(0)?,
+            exchange: address(1)?,
+            admin: text("adminKey")?,
+            key: text("key")?,
         })
     }
 
-    fn start(&self) -> anyhow::Result<Node> {
-        let log = self.log();
+    /// Starts the node.
+    pub(crate) fn start(&self) -> anyhow::Result<Node> {
+        let log = self.config.with_extension("log");
         let output = std::fs::File::create(&log)
             .with_context(|| format!("failed to create `{}`", log.display()))?;
         let mut run = Command::new(&self.binary);
@@ -105,19 +99,38 @@ impl Place {
         Ok(Node { child, log })
     }
 
-    fn log(&self) -> PathBuf {
-        self.config.with_extension("log")
+    /// Starts the node and waits until it answers.
+    pub(crate) fn up(&self) -> anyhow::Result<Node> {
+        let mut node = self.start()?;
+        node.wait_until_it_answers(self.local)?;
+        Ok(node)
+    }
+
+    /// The configuration file.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Bytes of everything that the node keeps.
+    pub(crate) fn disk_bytes(&self) -> anyhow::Result<u64> {
+        machine::disk_bytes(self.config.parent().unwrap_or(&self.config))
     }
 }
 
-/// A running node; ended when dropped.
-struct Node {
+/// A running node; ended when dropped, as `kill -9` does.
+pub(crate) struct Node {
     child: Child,
     log: PathBuf,
 }
 
 impl Node {
-    fn wait_until_it_answers(&mut self, local: SocketAddr) -> anyhow::Result<()> {
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the first 200 of `GET /health`.
+    pub(crate) fn wait_until_it_answers(&mut self, local: SocketAddr) -> anyhow::Result<()> {
         let begin = now();
         while begin.elapsed() < ANSWER_WAIT_MAX {
             if answers(local) {
@@ -168,7 +181,8 @@ fn answers(local: SocketAddr) -> bool {
     ask().is_ok_and(|status| status == *b"HTTP/1.1 200")
 }
 
-fn succeed(command: &mut Command) -> anyhow::Result<()> {
+/// Runs a command that must succeed; what it printed.
+pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -177,7 +191,7 @@ fn succeed(command: &mut Command) -> anyhow::Result<()> {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("`{}` failed: {}", name(command), said.trim());
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn name(command: &Command) -> String {
@@ -221,14 +235,6 @@ fn with_listeners(config: &str, addresses: &[SocketAddr]) -> String {
     out
 }
 
-fn resident_kib(status: &str) -> anyhow::Result<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-    number
-        .and_then(|number| number.trim().parse().ok())
-        .context("the node's status in /proc has no `VmRSS`; is it still running?")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,13 +253,6 @@ mod tests {
     }
 
     #[test]
-    fn resident_memory_is_read_in_kib() {
-        let status = "Name:\tinterlock\nVmHWM:\t  999 kB\nVmRSS:\t   20480 kB\n";
-        assert_eq!(resident_kib(status).unwrap(), 20480.0);
-        assert!(resident_kib("Name:\tinterlock\n").is_err());
-    }
-
-    #[test]
     fn only_a_200_is_an_answer() {
         for (reply, want) in [
             ("HTTP/1.1 200 OK\r\n\r\n", true),
@@ -263,13 +262,18 @@ mod tests {
             let local = listener.local_addr().unwrap();
             let server = std::thread::spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
-                let mut request = [0; 16];
-                stream.read_exact(&mut request).unwrap();
+                // All of it: what is left unread would reset the connection before the answer is read.
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    request.push(byte[0]);
+                }
                 stream.write_all(reply.as_bytes()).unwrap();
                 request
             });
             assert_eq!(answers(local), want, "{reply}");
-            assert_eq!(&server.join().unwrap(), b"GET /health HTTP");
+            assert!(server.join().unwrap().starts_with(b"GET /health HTTP"));
         }
     }
 

@@ -1,0 +1,81 @@
+//! The local API for what is done once: agreements, stations, looking whether something is done.
+//!
+//! INVARIANT: an answer that is no 2xx is an error with the node's own words. It does not know what is
+//! asked.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use super::documents::head;
+use super::place::Place;
+
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// One node's local API.
+pub(crate) struct Client {
+    to: SocketAddr,
+    admin: String,
+}
+
+impl Client {
+    /// Of a node, with its administrator's key.
+    pub(crate) fn of(place: &Place) -> Self {
+        Self {
+            to: place.local,
+            admin: place.admin.clone(),
+        }
+    }
+
+    /// `GET`.
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.ask("GET", path, None)
+    }
+
+    /// `POST`.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.ask("POST", path, Some(body))
+    }
+
+    /// `PUT`.
+    pub(crate) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.ask("PUT", path, Some(body))
+    }
+
+    /// A number in `GET /status`, by its JSON pointer.
+    pub(crate) fn status(&self, pointer: &str) -> anyhow::Result<u64> {
+        let status = self.get("/status")?;
+        let number = status.pointer(pointer).and_then(Value::as_u64);
+        number.with_context(|| format!("`GET /status` has no number at `{pointer}`"))
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let failed = || format!("`{method} {path}` got no answer");
+        let mut stream =
+            TcpStream::connect_timeout(&self.to, ANSWER_WAIT_MAX).with_context(failed)?;
+        stream
+            .set_read_timeout(Some(ANSWER_WAIT_MAX))
+            .with_context(failed)?;
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let length = match body.is_empty() {
+            true => String::new(),
+            false => format!("Content-Length: {}\r\n", body.len()),
+        };
+        let head = head(method, path, &self.admin);
+        write!(stream, "{head}Connection: close\r\n{length}\r\n{body}").with_context(failed)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).with_context(failed)?;
+        let text = String::from_utf8(answer).with_context(failed)?;
+        let (head, body) = text.split_once("\r\n\r\n").with_context(failed)?;
+        if head.as_bytes().get(9) != Some(&b'2') {
+            bail!("`{method} {path}` was refused: {}", body.trim());
+        }
+        match body.is_empty() {
+            true => Ok(Value::Null),
+            false => serde_json::from_str(body).with_context(failed),
+        }
+    }
+}
