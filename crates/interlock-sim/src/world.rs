@@ -218,6 +218,7 @@ impl World {
                 .collect(),
             certificate_pin: None,
             connector: false,
+            connector_id: None,
         })
     }
 

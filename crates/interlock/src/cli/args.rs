@@ -195,6 +195,9 @@ pub(super) struct PartnerArguments {
     /// It runs a connector that is not Interlock; --exchange-url is its Dataspace Protocol base
     #[arg(long)]
     pub(super) connector: bool,
+    /// What its connector calls itself in offers and agreements, if not by its DID
+    #[arg(long, value_name = "NAME", requires = "connector", value_parser = WireId::parse)]
+    pub(super) connector_id: Option<WireId>,
 }
 
 /// `offer`

@@ -116,6 +116,9 @@ fn body(arguments: &PartnerArguments, around: &Around<'_>) -> Result<Value, CliE
     if let (true, Value::Object(members)) = (arguments.connector, &mut body) {
         members.insert("connector".into(), true.into());
     }
+    if let (Some(id), Value::Object(members)) = (&arguments.connector_id, &mut body) {
+        members.insert("connectorId".into(), id.as_str().into());
+    }
     Ok(body)
 }
 

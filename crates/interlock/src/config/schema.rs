@@ -252,6 +252,11 @@ pub(super) const PARTNER: Table = Table {
             "It runs a connector that is not Interlock: no manifest, no receipts. Default: false.",
         ),
         key(
+            "connector_id",
+            "\"BPNL00000007QWER\"",
+            "What its connector calls itself in offers and agreements. Default: its id.",
+        ),
+        key(
             "static_token_file",
             "\"keys/kit.token\"",
             "Laboratory only: file with its fixed token, mode 0600.",

@@ -463,6 +463,7 @@ fn partner(reader: &Reader<'_>, allowed: Allowed) -> Option<PartnerConfig> {
     let marketplaces = reader.list("marketplaces", Marketplace::parse);
     let carriers = reader.list("carriers", CarrierCode::parse);
     let certificate_pin = reader.parsed("certificate_pin", CertificatePin::parse);
+    let connector_id = reader.parsed("connector_id", WireId::parse);
     let static_token = reader.secret("static_token_file", "static_token_env");
     if static_token.is_some() && !allowed.static_tokens {
         let set = match reader.has("static_token_file") {
@@ -486,6 +487,7 @@ fn partner(reader: &Reader<'_>, allowed: Allowed) -> Option<PartnerConfig> {
             carriers,
             certificate_pin,
             connector: reader.flag("connector"),
+            connector_id,
         },
         static_token,
     })

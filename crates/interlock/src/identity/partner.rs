@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use interlock_core::ids::{Marketplace, ParticipantId};
+use interlock_core::ids::{Marketplace, ParticipantId, WireId};
 use interlock_core::waybill::CarrierCode;
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,9 @@ pub struct Partner {
     /// HTTP, signs no manifest, keeps no log and gives no receipts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub connector: bool,
+    /// What its connector calls itself in offers and agreements; its DID where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector_id: Option<WireId>,
 }
 
 impl Partner {
@@ -281,6 +284,7 @@ pub(crate) mod tests {
             carriers: Vec::new(),
             certificate_pin: None,
             connector: false,
+            connector_id: None,
         }
     }
 

@@ -397,6 +397,8 @@ fn administration() -> Named {
                 "description": "SHA-256 of its TLS certificate." },
             "connector": { "type": "boolean", "description": "It runs a connector that is not \
                 Interlock; `exchangeUrl` is the base of its Dataspace Protocol endpoints." },
+            "connectorId": text("What its connector calls itself in offers and agreements; its id \
+                where absent.", 256),
         }),
     );
     let partner = with_example(
@@ -412,6 +414,7 @@ fn administration() -> Named {
             "certificatePin":
                 "sha256:0000000000000000000000000000000000000000000000000000000000000000",
             "connector": false,
+            "connectorId": "did:web:sf.example",
         }),
     );
     let key = object(

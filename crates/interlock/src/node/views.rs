@@ -142,6 +142,7 @@ impl Node {
                     "exchangeUrl": p.exchange_url.as_str(),
                     "key": p.key.to_multibase(),
                     "connector": p.connector,
+                    "connectorId": p.connector_id.as_ref().map(interlock_core::ids::WireId::as_str),
                     "carriers": p.carriers.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
                 })
             })

@@ -1,6 +1,6 @@
 //! Partners and API keys.
 
-use interlock_core::ids::{Marketplace, ParticipantId};
+use interlock_core::ids::{Marketplace, ParticipantId, WireId};
 use interlock_core::waybill::CarrierCode;
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ pub(in super::super) const fn role_name(role: Role) -> &'static str {
 
 /// `POST /partners`.
 pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem> {
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 10] = [
         "id",
         "name",
         "roles",
@@ -50,6 +50,7 @@ pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem
         "carriers",
         "certificatePin",
         "connector",
+        "connectorId",
     ];
     call.object(&KNOWN, |object| {
         let id = object.need("id", text(ParticipantId::parse));
@@ -68,6 +69,7 @@ pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem
         let carriers = object.texts("carriers", PARTICIPANTS_MAX, CarrierCode::parse);
         let certificate_pin = object.may("certificatePin", text(CertificatePin::parse));
         let connector = object.may("connector", flag);
+        let connector_id = object.may("connectorId", text(WireId::parse));
         Some(LocalRequest::AddPartner(Partner {
             id: id?,
             name: name?,
@@ -78,6 +80,7 @@ pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem
             carriers: carriers?,
             certificate_pin,
             connector: connector.unwrap_or(false),
+            connector_id,
         }))
     })
 }

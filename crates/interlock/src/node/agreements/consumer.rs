@@ -49,7 +49,10 @@ impl Node {
         check_frame(
             body.offer(),
             &target,
-            [message.from.as_str(), self.state.me.as_str()],
+            [
+                self.state.name_on_wire(message.from),
+                self.state.me.as_str(),
+            ],
         )?;
         let mut negotiation = Negotiation {
             id: new_id(turn),
@@ -103,7 +106,10 @@ impl Node {
         check_frame(
             body.offer(),
             &negotiation.target,
-            [message.from.as_str(), self.state.me.as_str()],
+            [
+                self.state.name_on_wire(message.from),
+                self.state.me.as_str(),
+            ],
         )?;
         negotiation.note(turn.at(), message.from.as_str(), "offered its terms");
         negotiation.terms_before = Some(std::mem::replace(&mut negotiation.terms, offered));
@@ -165,7 +171,7 @@ impl Node {
             ),
             (
                 agreement.assigner.as_str(),
-                negotiation.peer.as_str(),
+                self.state.name_on_wire(&negotiation.peer),
                 "assigner",
             ),
             (

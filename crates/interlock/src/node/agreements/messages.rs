@@ -94,7 +94,7 @@ impl Negotiation {
     /// The agreement, from its provider.
     pub(super) fn agreement_message(
         &self,
-        me: &str,
+        [provider, consumer]: [&str; 2],
         agreement: &WireId,
         at: Timestamp,
     ) -> Option<Outgoing> {
@@ -103,8 +103,8 @@ impl Negotiation {
             agreement: dsp::Agreement {
                 id: agreement.clone(),
                 target: self.target.clone(),
-                assigner: WireId::parse(me).ok()?,
-                assignee: WireId::parse(self.peer.as_str()).ok()?,
+                assigner: WireId::parse(provider).ok()?,
+                assignee: WireId::parse(consumer).ok()?,
                 timestamp: at.to_rfc3339(self.terms.zone),
                 rules: rules(&self.terms),
             },

@@ -53,7 +53,10 @@ impl Node {
         check_frame(
             &body.offer,
             &offer.target,
-            [self.state.me.as_str(), message.from.as_str()],
+            [
+                self.state.me.as_str(),
+                self.state.name_on_wire(message.from),
+            ],
         )?;
         let id = new_id(turn);
         let mut negotiation = Negotiation {
@@ -119,7 +122,10 @@ impl Node {
         check_frame(
             &body.offer,
             &negotiation.target,
-            [self.state.me.as_str(), message.from.as_str()],
+            [
+                self.state.me.as_str(),
+                self.state.name_on_wire(message.from),
+            ],
         )?;
         negotiation.terms_before = Some(std::mem::replace(&mut negotiation.terms, asked));
         negotiation.note(turn.at(), message.from.as_str(), "asked for other terms");
@@ -131,9 +137,10 @@ impl Node {
     pub(super) fn agree(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation, by: &str) {
         let agreement = new_id(turn);
         let me = self.state.me.as_str();
+        let parties = [me, self.state.name_on_wire(&negotiation.peer)];
         negotiation.state = NegotiationState::Agreed;
         negotiation.waits_for_people = false;
-        negotiation.unsent = negotiation.agreement_message(me, &agreement, turn.at());
+        negotiation.unsent = negotiation.agreement_message(parties, &agreement, turn.at());
         negotiation.agreement = Some(agreement);
         negotiation.note(turn.at(), by, "agreed");
         self.put_negotiation(turn, negotiation);

@@ -106,6 +106,7 @@ fn of_agreements() -> Vec<Record> {
         carriers: Vec::new(),
         certificate_pin: None,
         connector: false,
+        connector_id: None,
     };
     vec![
         Record::Partner(Box::new(partner)),

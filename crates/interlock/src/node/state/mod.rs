@@ -284,6 +284,13 @@ impl State {
         self.partners.get(partner).is_some_and(|p| p.connector)
     }
 
+    /// What a participant is called in offers and agreements.
+    pub fn name_on_wire<'a>(&'a self, id: &'a ParticipantId) -> &'a str {
+        let partner = self.partners.get(id);
+        let own = partner.and_then(|p| p.connector_id.as_ref());
+        own.map_or(id.as_str(), WireId::as_str)
+    }
+
     /// The channel with `partner`, made on first use.
     pub fn channel_mut(&mut self, partner: &ParticipantId) -> &mut Channel {
         let key = self.partners.get(partner).map(|p| *p.key.verifying_key());

@@ -475,5 +475,6 @@ fn partner(at: usize) -> Partner {
         carriers: Vec::new(),
         certificate_pin: None,
         connector: false,
+        connector_id: None,
     }
 }
