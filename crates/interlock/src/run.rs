@@ -33,6 +33,7 @@ use crate::identity::tls::{self, Trust};
 use crate::identity::token::scheme::{Scheme, StaticTokens};
 use crate::local_api;
 use crate::node::agreements::Offer;
+use crate::node::agreements::approver::Approver;
 use crate::node::io::{Digest, Role};
 use crate::node::record::Record;
 use crate::node::{ContentKeys, Node, NodeConfig};
@@ -59,19 +60,43 @@ fn failed(error: impl std::fmt::Display) -> RunError {
     RunError::Failed(error.to_string())
 }
 
+/// What a node is started with beside its configuration. The program that ships adds nothing.
+#[derive(Default)]
+pub struct Beside {
+    /// Another approver than the one that ships.
+    pub approver: Option<Box<dyn Approver>>,
+    /// Records that a new journal begins with.
+    pub records: Vec<Record>,
+}
+
 /// Runs the node until SIGINT or SIGTERM. Its doors' addresses go to `started`.
 ///
 /// # Errors
 /// [`RunError`].
 pub fn run(config: &Config, started: impl FnOnce(&Addresses)) -> Result<(), RunError> {
+    run_beside(config, Beside::default(), |server| {
+        started(&server.addresses);
+    })
+}
+
+/// The same with something beside its configuration; `started` gets the running node.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run_beside(
+    config: &Config,
+    beside: Beside,
+    started: impl FnOnce(&Server),
+) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(failed)?;
     runtime.block_on(async {
-        let mut server = Server::start(parts(config)?).await.map_err(failed)?;
-        started(&server.addresses);
+        let parts = parts(config, beside)?;
+        let mut server = Server::start(parts).await.map_err(failed)?;
+        started(&server);
         tokio::select! {
             error = server.ended() => Err(failed(error)),
             () = told_to_stop() => server.stop().await.map_err(failed),
@@ -98,7 +123,7 @@ async fn told_to_stop() {
     }
 }
 
-fn parts(config: &Config) -> Result<Parts<Node, FileStore>, RunError> {
+fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunError> {
     let key = NodeKey::read(&config.participant.key_file)
         .map_err(|error| configuration("failed to read the signing key", error))?;
     let master = hex_file(&config.participant.key_file.with_file_name("master.key"))?;
@@ -108,7 +133,10 @@ fn parts(config: &Config) -> Result<Parts<Node, FileStore>, RunError> {
         .now()
         .latest
         .max(opened.journal_time.unwrap_or_default());
-    enter(&mut opened, config, now)?;
+    if let Some(approver) = beside.approver {
+        opened.node = opened.node.with_approver(approver);
+    }
+    enter(&mut opened, config, beside.records, now)?;
     let id = config.participant.id.clone();
     let name = config.participant.name.clone();
     let did = DidDocument::of_node(&id, key.public(), &config.listen.exchange_url).to_json();
@@ -277,8 +305,14 @@ fn gateway(config: &Config) -> Result<Option<Gateway>, RunError> {
     }))
 }
 
-/// Puts the first admin key, partners and offers on record where they are new.
-fn enter(opened: &mut Opened, config: &Config, now: Timestamp) -> Result<(), RunError> {
+/// Puts the first admin key, partners and offers on record where they are new, and `first` at the
+/// beginning of a new journal.
+fn enter(
+    opened: &mut Opened,
+    config: &Config,
+    first: Vec<Record>,
+    now: Timestamp,
+) -> Result<(), RunError> {
     struct NoKeys;
     impl ContentKeys for NoKeys {
         fn get(&self, _: u32, _: u32) -> Option<[u8; 32]> {
@@ -287,7 +321,8 @@ fn enter(opened: &mut Opened, config: &Config, now: Timestamp) -> Result<(), Run
     }
     let mut records = Vec::new();
     let state = opened.node.state();
-    if state.api_keys.is_empty() {
+    let is_new = state.api_keys.is_empty();
+    if is_new {
         let digest: Digest =
             *hex_file(&config.participant.key_file.with_file_name("admin.sha256"))?;
         records.push(Record::ApiKey {
@@ -315,9 +350,15 @@ fn enter(opened: &mut Opened, config: &Config, now: Timestamp) -> Result<(), Run
             records.push(Record::Offer(Box::new(offer)));
         }
     }
+    if is_new {
+        records.extend(first);
+    }
+    let mut steps = Vec::with_capacity(records.len());
     for record in records {
         opened.node.replay(now, &record, &NoKeys).map_err(failed)?;
-        let steps = [vec![(now, Box::new(record))]];
+        steps.push(vec![(now, Box::new(record))]);
+    }
+    if !steps.is_empty() {
         opened.store.append(&steps).map_err(failed)?;
         opened.journal_time = Some(now);
     }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod check_demo;
+mod conformance;
 mod steps;
 mod tidy;
 
@@ -22,6 +23,7 @@ tasks:
   tidy                              the rules of the house that no compiler checks
   bench [NAME...] [--quick] [--json] [--events N]
                                     figures beside their goals
+  conformance [--kit-alone]         the official kit of Dataspace Protocol 2025-1 against a node
   check-demo FILE                   whether the JSON of `interlock demo` shows what it must";
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         ("test", []) => steps::run(&root),
         ("tidy", []) => tidy::run(&root),
         ("bench", rest) => bench::run(&root, rest),
+        ("conformance", rest) => conformance::run(&root, rest),
         ("check-demo", [file]) => check_demo::run(Path::new(file)),
         ("help" | "--help" | "-h", []) => {
             println!("{USAGE}");

@@ -44,6 +44,8 @@ const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::Rehearse { .. }
         | LocalRequest::GetPartners => &[Role::Approver, Role::Auditor],
         LocalRequest::Propose { .. }
+        | LocalRequest::ProposeKnown { .. }
+        | LocalRequest::RequestTransfer(_)
         | LocalRequest::Decide { .. }
         | LocalRequest::PublishOffer(_)
         | LocalRequest::WithdrawOffer(_)
@@ -241,6 +243,17 @@ impl Node {
             LocalRequest::GetOffers => json(self.offers_view()),
             LocalRequest::PublishOffer(offer) => self.publish_offer(turn, offer),
             LocalRequest::WithdrawOffer(id) => self.withdraw_offer(turn, &id),
+            LocalRequest::ProposeKnown {
+                partner,
+                offer,
+                target,
+                policy,
+            } => self.propose_known(turn, &partner, offer, target, &policy, by),
+            LocalRequest::RequestTransfer(id) if self.state.book.agreements.contains_key(&id) => {
+                self.request_transfer(turn, &id);
+                json(json!({}))
+            }
+            LocalRequest::RequestTransfer(_) => Err(problem::not_found("agreement")),
             LocalRequest::GetNegotiations => json(self.negotiations_view()),
             LocalRequest::GetProposals => json(self.proposals_view()),
             LocalRequest::Decide {

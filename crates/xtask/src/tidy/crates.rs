@@ -1,7 +1,8 @@
 //! Rules for the workspace: which crate may know which, and names of golden files.
 //!
-//! INVARIANT: dependencies of any kind point from `interlock-bench` and `interlock-sim` to `interlock`
-//! to `interlock-journal` to `interlock-core`, never back, and `xtask` stands apart; the core is
+//! INVARIANT: dependencies of any kind point from `interlock-bench`, `interlock-sim` and
+//! `interlock-conformance` to `interlock` to `interlock-journal` to `interlock-core`, never back, and
+//! `xtask` stands apart; the core is
 //! `no_std`. This module reads section and key names of manifests, not their values.
 
 use std::collections::BTreeMap;
@@ -10,12 +11,13 @@ use super::lexer;
 use super::{File, Finding, Tree, rust};
 
 /// Our crates from the innermost to the outermost.
-const ORDER: [&str; 5] = [
+const ORDER: [&str; 6] = [
     "interlock-core",
     "interlock-journal",
     "interlock",
     "interlock-sim",
     "interlock-bench",
+    "interlock-conformance",
 ];
 
 /// Checks all crates of the checkout.

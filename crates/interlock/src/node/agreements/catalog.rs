@@ -56,6 +56,15 @@ struct Found {
     offer: dsp::Offer,
 }
 
+/// What we ask a partner for.
+struct Wanted {
+    offer: WireId,
+    target: WireId,
+    terms: Terms,
+    /// What the partner offers, for the diff.
+    offered: Option<Terms>,
+}
+
 impl Node {
     /// A partner asks for our catalog. It has at most one entry a dataset of the profile, so one page.
     pub(super) fn catalog_requested(
@@ -208,7 +217,7 @@ impl Node {
         let mut errors = Vec::new();
         for (at, offer) in offers.iter().enumerate() {
             match asked_for(turn, offer, policies, found) {
-                Ok(found) => wanted.push((offer.clone(), found)),
+                Ok(found) => wanted.push(found),
                 Err(detail) => errors.push(FieldError {
                     pointer: format!("/offers/{at}"),
                     detail,
@@ -220,13 +229,60 @@ impl Node {
             let refused = problem("proposal-refused", 422, "nothing was proposed", detail);
             return Err(Problem { errors, ..refused });
         }
+        self.open_all(turn, partner, wanted, by)
+    }
+
+    /// Proposes an agreement from an offer that is known by other ways than the partner's catalog.
+    ///
+    /// # Errors
+    /// 404 for an unknown partner, 422 for a policy that cannot be agreed on.
+    pub(in super::super) fn propose_known(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partner: &ParticipantId,
+        offer: WireId,
+        target: WireId,
+        policy: &Value,
+        by: &str,
+    ) -> Result<LocalAnswer, Problem> {
+        if !self.state.partners.contains_key(partner) {
+            return Err(not_found("partner"));
+        }
+        let terms = self.approver.terms(&target, policy).map_err(|detail| {
+            let title = "nothing was proposed";
+            field("proposal-refused", 422, title, "/policy", detail)
+        })?;
+        let offered = None;
+        let wanted = Wanted {
+            offer,
+            target,
+            terms,
+            offered,
+        };
+        self.open_all(turn, partner, vec![wanted], by)
+    }
+
+    /// Opens a negotiation for each thing wanted, as one cooperation.
+    fn open_all(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partner: &ParticipantId,
+        wanted: Vec<Wanted>,
+        by: &str,
+    ) -> Result<LocalAnswer, Problem> {
         let callback = self.dsp_base().ok_or_else(|| {
             let detail = "the address of our exchange door is not one; set `listen.exchange_url`";
             problem("no-address", 500, "nothing was proposed", detail)
         })?;
         let cooperation = new_id(turn);
         let mut ids = Vec::with_capacity(wanted.len());
-        for (offer, (target, terms, offered)) in wanted {
+        for Wanted {
+            offer,
+            target,
+            terms,
+            offered,
+        } in wanted
+        {
             let mut negotiation = Negotiation {
                 id: new_id(turn),
                 peer_id: None,
@@ -294,7 +350,7 @@ fn asked_for(
     offer: &WireId,
     policies: &[(WireId, Value)],
     found: &[Found],
-) -> Result<(WireId, Terms, Option<Terms>), String> {
+) -> Result<Wanted, String> {
     let found = found.iter().find(|f| &f.offer.id == offer);
     let found = found.ok_or("the partner does not offer this to us; look at its catalog")?;
     let dataset = found
@@ -309,7 +365,12 @@ fn asked_for(
     if asked.until <= turn.at() {
         return Err("the term is over; ask for one that ends later".into());
     }
-    Ok((found.target.clone(), asked, offered.ok()))
+    Ok(Wanted {
+        offer: offer.clone(),
+        target: found.target.clone(),
+        terms: asked,
+        offered: offered.ok(),
+    })
 }
 
 fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, Problem> {

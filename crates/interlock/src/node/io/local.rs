@@ -77,6 +77,21 @@ pub enum LocalRequest {
         /// Policies to ask for instead of the offered ones, by offer; as offered where absent.
         policies: Vec<(WireId, serde_json::Value)>,
     },
+    /// Propose an agreement from an offer known by other ways than the partner's catalog. No route of
+    /// the local API leads here.
+    ProposeKnown {
+        /// The partner.
+        partner: ParticipantId,
+        /// Its offer.
+        offer: WireId,
+        /// The dataset as the wire names it.
+        target: WireId,
+        /// The policy to ask for.
+        policy: serde_json::Value,
+    },
+    /// Ask the provider of an agreement for its dataset, unless that is under way. No route of the local
+    /// API leads here.
+    RequestTransfer(WireId),
     /// `GET /negotiations`.
     GetNegotiations,
     /// `GET /proposals`: what waits for a decision of our people.
