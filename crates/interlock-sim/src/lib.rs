@@ -8,8 +8,10 @@
 mod net;
 mod node;
 mod rng;
+mod weather;
 mod world;
 
 pub use node::{ClockError, DiskOf};
 pub use rng::SeededRng;
-pub use world::{AskedOf, Exchanged, NodeIx, NodeSpec, Sent, World};
+pub use weather::Weather;
+pub use world::{AskedOf, Exchanged, NodeIx, NodeSpec, Sent, Struck, World};

@@ -1,12 +1,19 @@
 //! What is under way between nodes, and carrying out what a node wants.
 
 use interlock::exchange::http::{encode_answer, encode_request, parse_answer, parse_request};
-use interlock::node::io::{
-    CallFailure, CallId, DeliveryFailure, Effect, Input, Message, PeerAnswer, PeerRequest,
-};
+use interlock::node::io::{CallFailure, DeliveryFailure, Effect, Input, Message, PeerAnswer};
 use interlock_core::time::Timestamp;
 
-use crate::world::{AskedOf, Due, Exchanged, LATENCY_MS, NodeIx, Sent, Waiting, World};
+use crate::world::{AskedOf, Due, Exchanged, NodeIx, Sent, Waiting, World};
+
+/// One way through the simulated network in fair weather, in milliseconds.
+pub(crate) const LATENCY_MS: i64 = 3;
+/// After this long a caller notices that nothing comes any more, in milliseconds.
+const LOSS_NOTICED_MS: i64 = 30_000;
+
+fn broken() -> CallFailure {
+    CallFailure::Unreachable("the connection broke".into())
+}
 
 impl World {
     /// Does the next thing that is due; false if there is none, or none before `until`.
@@ -31,13 +38,7 @@ impl World {
                     self.step(node, Input::Tick);
                 }
             }
-            Due::Request {
-                from,
-                to,
-                epoch,
-                call,
-                request,
-            } => self.arrive(from, to, epoch, call, request),
+            Due::Request { to, waiting } => self.arrive(to, *waiting),
             Due::Answer {
                 to,
                 epoch,
@@ -95,14 +96,9 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, from: NodeIx, to: NodeIx, epoch: u32, call: CallId, request: PeerRequest) {
-        let waiting = Waiting {
-            from,
-            epoch,
-            call,
-            request: request.clone(),
-            asked_at: self.now,
-        };
+    fn arrive(&mut self, to: NodeIx, mut waiting: Waiting) {
+        waiting.asked_at = self.now;
+        let (from, request) = (waiting.from, waiting.request.clone());
         if !self.cut.contains(&(from, to))
             && let Some(asked) = self.replaced.get_mut(&to)
         {
@@ -163,13 +159,48 @@ impl World {
         waiting: &Waiting,
         outcome: Result<PeerAnswer, CallFailure>,
     ) {
+        if waiting.copy {
+            return;
+        }
+        let fate = self.weather.answer(&mut self.chance);
+        self.struck.lost += u64::from(fate.lost);
+        let (after_ms, outcome) = match fate.lost {
+            true => (LOSS_NOTICED_MS, Err(broken())),
+            false => (fate.way_ms, outcome),
+        };
         let due = Due::Answer {
             to: waiting.from,
             epoch: waiting.epoch,
             call: waiting.call,
             outcome,
         };
-        self.at(self.now.plus_ms(LATENCY_MS), due);
+        self.at(self.now.plus_ms(after_ms), due);
+    }
+
+    /// A call sets out.
+    fn send(&mut self, to: NodeIx, waiting: Waiting) {
+        let fate = self.weather.request(&mut self.chance);
+        self.struck.lost += u64::from(fate.lost);
+        if let Some(after_ms) = fate.again_ms {
+            self.struck.repeated += 1;
+            let copy = Waiting {
+                copy: true,
+                ..waiting.clone()
+            };
+            let waiting = Box::new(copy);
+            self.at(self.now.plus_ms(after_ms), Due::Request { to, waiting });
+        }
+        if fate.lost {
+            let due = Due::Answer {
+                to: waiting.from,
+                epoch: waiting.epoch,
+                call: waiting.call,
+                outcome: Err(broken()),
+            };
+            return self.at(self.now.plus_ms(LOSS_NOTICED_MS), due);
+        }
+        let waiting = Box::new(waiting);
+        self.at(self.now.plus_ms(fate.way_ms), Due::Request { to, waiting });
     }
 
     pub(crate) fn at(&mut self, at: Timestamp, due: Due) {
@@ -179,7 +210,7 @@ impl World {
 
     pub(crate) fn step(&mut self, ix: NodeIx, input: Input) {
         let now = self.now;
-        let Some(node) = self.nodes.get_mut(ix) else {
+        let Some(node) = self.nodes.get_mut(ix).filter(|n| n.up) else {
             return;
         };
         let clock = node.clock_at(now);
@@ -236,16 +267,15 @@ impl World {
             } => {
                 let target = self.nodes.iter().position(|n| n.config.id == to);
                 let Some(to) = target else { return };
-                self.at(
-                    self.now.plus_ms(LATENCY_MS),
-                    Due::Request {
-                        from: ix,
-                        to,
-                        epoch,
-                        call,
-                        request,
-                    },
-                );
+                let waiting = Waiting {
+                    from: ix,
+                    epoch,
+                    call,
+                    request,
+                    asked_at: self.now,
+                    copy: false,
+                };
+                self.send(to, waiting);
             }
             Effect::Deliver(message) => {
                 let due = Due::Gateway {

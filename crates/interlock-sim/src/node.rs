@@ -291,10 +291,21 @@ impl World {
         }
     }
 
-    /// Limits what the disk of a node's journal holds; `None` lifts the limit.
-    pub fn limit_disk(&self, ix: NodeIx, bytes: Option<u64>) {
+    /// Leaves the disk of a node's journal room for so many more bytes; `None` lifts the limit.
+    pub fn limit_disk(&self, ix: NodeIx, room_bytes: Option<u64>) {
         if let Some(node) = self.nodes.get(ix) {
-            node.disk.journal.set_capacity_bytes(bytes);
+            let disk = &node.disk.journal;
+            disk.set_capacity_bytes(room_bytes.map(|room| disk.used_bytes() + room));
+        }
+    }
+
+    /// Takes away the faults and limits of a node's disks that did not strike yet.
+    pub fn clear_faults(&self, ix: NodeIx) {
+        if let Some(node) = self.nodes.get(ix) {
+            for disk in [&node.disk.journal, &node.disk.keys] {
+                disk.crash(Crash::KeepAll);
+                disk.set_capacity_bytes(None);
+            }
         }
     }
 
@@ -363,6 +374,7 @@ impl World {
             }
         }
         if node.persist(&keys, records).is_err() {
+            self.struck.disks += 1;
             return self.crash(ix, Crash::KeepAll);
         }
         for effect in outside {
@@ -372,6 +384,7 @@ impl World {
             return;
         };
         if node.destroy(&destroy).is_err() {
+            self.struck.disks += 1;
             return self.crash(ix, Crash::KeepAll);
         }
         self.schedule_wake(ix);

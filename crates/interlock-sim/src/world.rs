@@ -21,11 +21,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::SeededRng;
 use crate::node::SimNode;
+use crate::weather::Weather;
 
-/// One way through the simulated network, in milliseconds.
-pub(crate) const LATENCY_MS: i64 = 3;
 /// How long nodes poll, in milliseconds: long, so that idle weeks are cheap.
 const POLL_WAIT_MS: u32 = 6 * 3_600_000;
+/// Longest time in which a local request is answered, in milliseconds.
+const ANSWER_MS_MAX: i64 = 24 * 3_600_000;
 /// Most steps of one run, so that a loop between nodes ends a test.
 const STEPS_MAX: usize = 5_000_000;
 
@@ -77,11 +78,8 @@ pub struct Sent {
 
 pub(crate) enum Due {
     Request {
-        from: NodeIx,
         to: NodeIx,
-        epoch: u32,
-        call: CallId,
-        request: PeerRequest,
+        waiting: Box<Waiting>,
     },
     Answer {
         to: NodeIx,
@@ -108,13 +106,16 @@ pub struct AskedOf {
     pub(crate) waiting: Waiting,
 }
 
-/// A call that waits for its answer at the asked node.
+/// A call: under way, or waiting for its answer at the asked node.
+#[derive(Clone)]
 pub(crate) struct Waiting {
     pub(crate) from: NodeIx,
     pub(crate) epoch: u32,
     pub(crate) call: CallId,
     pub(crate) request: PeerRequest,
     pub(crate) asked_at: Timestamp,
+    /// The network's own repetition of another, whose answer nobody waits for.
+    pub(crate) copy: bool,
 }
 
 /// Nodes over a simulated network.
@@ -129,6 +130,9 @@ pub struct World {
     pub(crate) cut: BTreeSet<(NodeIx, NodeIx)>,
     pub(crate) replaced: BTreeMap<NodeIx, Vec<AskedOf>>,
     pub(crate) seen_messages: BTreeSet<(NodeIx, MessageId)>,
+    pub(crate) chance: SeededRng,
+    /// What the network does.
+    pub weather: Weather,
     /// Everything that passed between nodes.
     pub exchanged: Vec<Exchanged>,
     /// Everything that gateways took, once each.
@@ -137,6 +141,19 @@ pub struct World {
     pub repeated_messages: u64,
     /// Whether gateways take nothing.
     pub gateways_down: bool,
+    /// What misfortune there was so far.
+    pub struck: Struck,
+}
+
+/// How often misfortune struck, so that a run can say that its faults were not in vain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Struck {
+    /// Nodes that ended because a disk failed.
+    pub disks: u64,
+    /// Requests and answers that were lost.
+    pub lost: u64,
+    /// Requests that arrived twice.
+    pub repeated: u64,
 }
 
 impl World {
@@ -153,10 +170,13 @@ impl World {
             cut: BTreeSet::new(),
             replaced: BTreeMap::new(),
             seen_messages: BTreeSet::new(),
+            chance: SeededRng::new(seed, "weather"),
+            weather: Weather::default(),
             exchanged: Vec::new(),
             sent: Vec::new(),
             repeated_messages: 0,
             gateways_down: false,
+            struck: Struck::default(),
         };
         for spec in specs {
             let mut rng = SeededRng::new(seed, spec.name);
@@ -392,12 +412,13 @@ impl World {
 
     /// `None` if the node dies before, or never answers.
     fn until_answered(&mut self, ix: NodeIx, reply: ReplyId) -> Option<LocalAnswer> {
-        let life = self.nodes.get(ix).map(|n| n.epoch);
+        let life = |world: &Self| world.nodes.get(ix).filter(|n| n.up).map(|n| n.epoch);
+        let (born, until) = (life(self), self.now.plus_ms(ANSWER_MS_MAX));
         for _ in 0..STEPS_MAX {
             if let Some(answer) = self.answers.remove(&reply) {
                 return Some(answer);
             }
-            if self.nodes.get(ix).map(|n| n.epoch) != life || !self.next(None) {
+            if born.is_none() || life(self) != born || !self.next(Some(until)) {
                 return None;
             }
         }

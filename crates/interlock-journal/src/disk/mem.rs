@@ -101,6 +101,11 @@ impl MemDisk {
         self.lock().capacity_bytes = capacity_bytes;
     }
 
+    /// Sum of all files' lengths, in bytes.
+    pub fn used_bytes(&self) -> u64 {
+        self.lock().used_bytes()
+    }
+
     /// How many changing operations there were.
     pub fn operations(&self) -> u64 {
         self.lock().operations
@@ -241,11 +246,15 @@ impl State {
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
+    fn used_bytes(&self) -> u64 {
+        self.files.values().map(|c| c.current.len() as u64).sum()
+    }
+
     fn check_space(&mut self, file: u64, change: &Change) -> io::Result<()> {
         let Some(capacity) = self.capacity_bytes else {
             return Ok(());
         };
-        let used: u64 = self.files.values().map(|c| c.current.len() as u64).sum();
+        let used = self.used_bytes();
         let len = self.content(file)?.current.len() as u64;
         let new_len = match change {
             Change::Write { offset, bytes } => len.max(offset + bytes.len() as u64),

@@ -212,6 +212,19 @@ impl Network {
         phone: &str,
         change: impl FnOnce(&mut ParcelPut),
     ) -> String {
+        self.try_put_parcel(number, market, owner, phone, change)
+            .expect("an answer")
+    }
+
+    /// The same where a node may die before it answers.
+    pub fn try_put_parcel(
+        &mut self,
+        number: &str,
+        market: &str,
+        owner: NodeIx,
+        phone: &str,
+        change: impl FnOnce(&mut ParcelPut),
+    ) -> Option<String> {
         let mut base = ParcelPut {
             waybill: Waybill::parse("sf", number).unwrap(),
             issued_at: None,
@@ -234,14 +247,16 @@ impl Network {
             lockers: vec![self.world.id(FENGCHAO).unwrap().clone()],
             ..base.clone()
         };
-        ok(self
+        let carrier = self
             .world
-            .local(SF, LocalRequest::PutParcels(vec![carried])));
+            .local(SF, LocalRequest::PutParcels(vec![carried]))?;
+        ok(Some(carrier));
         change(&mut base);
-        let body = ok(self
+        let answer = self
             .world
-            .local(owner, LocalRequest::PutParcels(vec![base])));
-        body["items"][0]["tracking"].as_str().unwrap().to_owned()
+            .local(owner, LocalRequest::PutParcels(vec![base]))?;
+        let body = ok(Some(answer));
+        Some(body["items"][0]["tracking"].as_str().unwrap().to_owned())
     }
 
     pub fn deposit(
@@ -271,10 +286,11 @@ impl Network {
             contact: None,
         };
         let body = format!("{number}{station}{size}");
-        result(
-            self.world
-                .local_keyed(ix, LocalRequest::OpenDeposit(request), Some((key, &body))),
-        )
+        result_or_dead(self.world.local_keyed(
+            ix,
+            LocalRequest::OpenDeposit(request),
+            Some((key, &body)),
+        ))
     }
 
     pub fn advance(
@@ -284,7 +300,7 @@ impl Network {
         action: DepositAction,
     ) -> Result<Value, Problem> {
         let deposit = DepositId::parse(deposit["id"].as_str().unwrap()).unwrap();
-        result(
+        result_or_dead(
             self.world
                 .local(ix, LocalRequest::AdvanceDeposit { deposit, action }),
         )
@@ -297,6 +313,11 @@ impl Network {
 
     /// The same without waiting for what follows from it.
     pub fn track_now(&mut self, ix: NodeIx, number: &str, step: &str) {
+        self.try_track(ix, number, step).expect("an answer");
+    }
+
+    /// The same where the node may die before it answers.
+    pub fn try_track(&mut self, ix: NodeIx, number: &str, step: &str) -> Option<()> {
         let step = match step {
             "accepted" => Step::Accepted,
             "arrived" => Step::Arrived,
@@ -317,7 +338,9 @@ impl Network {
             event,
             digest,
         };
-        ok(self.world.local(ix, LocalRequest::PostEvents(vec![put])));
+        let answer = self.world.local(ix, LocalRequest::PostEvents(vec![put]))?;
+        ok(Some(answer));
+        Some(())
     }
 
     pub fn parcel(&mut self, ix: NodeIx, number: &str) -> Value {
@@ -515,6 +538,20 @@ pub fn result(answer: Option<LocalAnswer>) -> Result<Value, Problem> {
         Some(LocalAnswer::Json { body, .. }) => Ok(body),
         Some(LocalAnswer::Problem(problem)) => Err(problem),
         other => panic!("no answer: {other:?}"),
+    }
+}
+
+/// What a caller sees whose node dies before it answers.
+fn result_or_dead(answer: Option<LocalAnswer>) -> Result<Value, Problem> {
+    match answer {
+        None => Err(Problem {
+            kind: "no-answer".into(),
+            status: 503,
+            title: "No answer".into(),
+            detail: "the node died before it answered".into(),
+            errors: Vec::new(),
+        }),
+        answered => result(answered),
     }
 }
 
