@@ -285,7 +285,11 @@ impl World {
                 };
                 self.at(self.now.plus_ms(LATENCY_MS), due);
             }
-            Effect::PutKey { .. } | Effect::DestroyKey { .. } | Effect::Append(_) => {}
+            // Nobody in this world is a connector.
+            Effect::ReplyConnector { .. }
+            | Effect::PutKey { .. }
+            | Effect::DestroyKey { .. }
+            | Effect::Append(_) => {}
         }
     }
 }

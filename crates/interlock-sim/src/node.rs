@@ -369,6 +369,7 @@ impl World {
                 Effect::Append(record) => records.push((time, record)),
                 shown @ (Effect::ReplyLocal { .. }
                 | Effect::ReplyPeer { .. }
+                | Effect::ReplyConnector { .. }
                 | Effect::Call { .. }
                 | Effect::Deliver(_)) => outside.push(shown),
             }

@@ -31,6 +31,7 @@ use crate::identity::keys::NodeKey;
 use crate::identity::private_file;
 use crate::identity::tls::{self, Trust};
 use crate::identity::token::scheme::{Scheme, StaticTokens};
+use crate::identity::transfer_token::TransferTokens;
 use crate::local_api;
 use crate::node::agreements::Offer;
 use crate::node::agreements::approver::Approver;
@@ -140,6 +141,7 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
     let id = config.participant.id.clone();
     let name = config.participant.name.clone();
     let did = DidDocument::of_node(&id, key.public(), &config.listen.exchange_url).to_json();
+    let tokens = TransferTokens::from_seed(&key.signing_key().to_bytes());
     let version = Versions::of_node(DSP_BASE).to_json();
     Ok(Parts {
         machine: opened.node,
@@ -158,6 +160,7 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         gate: Gate {
             id,
             scheme: scheme(config)?,
+            tokens,
             leeway_ms: i64::from(config.limits.clock_leeway_ms),
             base_path: String::new(),
             well_known: WellKnown {
@@ -205,6 +208,9 @@ fn node_config(config: &Config) -> NodeConfig {
         slow_partner_ms: i64::from(config.limits.partner_answer_ms_max),
         closing_guard_ms: i64::from(config.limits.closing_ms),
         poll_wait_ms: config.limits.poll_wait_ms,
+        transfer_token_ms: i64::from(config.limits.transfer_token_minutes) * MINUTE_MS,
+        unreceipted_per_day: config.limits.unreceipted_items_per_day,
+        allow_loopback_callbacks: config.listen.allow_loopback_callbacks,
         plain_http_anywhere: config.listen.allow_plain_http_beyond_loopback,
         ..NodeConfig::new(
             participant.id.clone(),

@@ -37,6 +37,10 @@ limits! {
         "How long a deposit waits for a partner's answer before its message is queued, in milliseconds.";
     closing_ms = 1_000 in 0..=60_000,
         "Last part of a term in which requests are denied as closing, in milliseconds.";
+    transfer_token_minutes = 15 in 1..=1_440,
+        "How long a token counts with which a connector fetches a feed, in minutes.";
+    unreceipted_items_per_day = 1_000_000 in 1..=1_000_000_000,
+        "Most items of a dataset that leave for one connector on a day: it gives no receipts.";
     clock_leeway_ms = 2_000 in 0..=5_000,
         "How far a partner's clock may differ from ours, in milliseconds. It lengthens no term.";
 }

@@ -98,6 +98,8 @@ pub struct ListenConfig {
     pub public_url: BaseUrl,
     /// Whether plain HTTP is accepted beyond this machine.
     pub allow_plain_http_beyond_loopback: bool,
+    /// Whether connectors may name callback addresses on this machine.
+    pub allow_loopback_callbacks: bool,
     /// Whether fixed tokens are accepted ([`crate::identity::token::scheme::Scheme::Static`]).
     pub allow_static_tokens_for_laboratory: bool,
 }

@@ -111,6 +111,11 @@ pub(super) const LISTEN: Table = Table {
             "true accepts http:// to and from other machines: only behind a proxy that does TLS.",
         ),
         key(
+            "allow_loopback_callbacks",
+            "false",
+            "true lets connectors name addresses on this machine, by http:// too: for tests.",
+        ),
+        key(
             "allow_static_tokens_for_laboratory",
             "false",
             "true accepts the fixed tokens of partners. They prove nothing: only for conformance kits.",

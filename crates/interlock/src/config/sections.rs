@@ -322,6 +322,7 @@ fn listen(reader: &Reader<'_>, allowed: Allowed, tls: &Reader<'_>) -> Option<Lis
         exchange_url: exchange_url?,
         public_url: public_url?,
         allow_plain_http_beyond_loopback: allowed.plain_http,
+        allow_loopback_callbacks: reader.flag("allow_loopback_callbacks"),
         allow_static_tokens_for_laboratory: allowed.static_tokens,
     })
 }

@@ -113,6 +113,7 @@ impl Logs {
             | Record::Notifier { .. }
             | Record::LookupAnswered { .. }
             | Record::Receipted { .. }
+            | Record::Acknowledged { .. }
             | Record::BatchReceived(_)
             | Record::Message { .. }
             | Record::MessageDone { .. }

@@ -35,6 +35,7 @@ use crate::identity::did::DidDocument;
 use crate::identity::keys::NodeKey;
 use crate::identity::tls::Trust;
 use crate::identity::token::scheme::Scheme;
+use crate::identity::transfer_token::TransferTokens;
 use crate::identity::url::BaseUrl;
 use crate::local_api;
 use crate::node::io::Role;
@@ -345,6 +346,7 @@ fn parts(
         gate: Gate {
             id,
             scheme: Scheme::default(),
+            tokens: TransferTokens::from_seed(&deed.key.signing_key().to_bytes()),
             leeway_ms: 1_000,
             base_path: String::new(),
             well_known: WellKnown {

@@ -22,12 +22,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answer::{read_body, refuse, require_json, respond};
 use super::handle::Handle;
 use crate::exchange::http::{DSP_BASE, encode_answer, parse_request};
+use crate::exchange::page::is_pull;
 use crate::exchange::problem::{method_not_allowed, not_found, problem};
 use crate::exchange::wire::BODY_SIZE_BYTES_MAX;
 use crate::identity::did::DID_DOCUMENT_TYPE;
 use crate::identity::token::replay::ReplayGuard;
 use crate::identity::token::scheme::{Caller, Scheme};
 use crate::identity::token::{Expected, TokenError};
+use crate::identity::transfer_token::TransferTokens;
 use crate::node::io::{PeerAnswer, Problem};
 
 /// Most requests of one partner at once, parked polls included.
@@ -48,6 +50,8 @@ pub struct Gate {
     pub id: ParticipantId,
     /// Signed tokens, or fixed ones in a laboratory.
     pub scheme: Scheme,
+    /// Checks the tokens of connectors for their transfers.
+    pub tokens: TransferTokens,
     /// How far a partner's clock may differ, in milliseconds.
     pub leeway_ms: i64,
     /// What stands before our paths where a proxy passes them on as they are; usually empty.
@@ -56,9 +60,9 @@ pub struct Gate {
     pub well_known: WellKnown,
 }
 
-struct Door {
-    handle: Handle,
-    gate: Gate,
+pub(super) struct Door {
+    pub(super) handle: Handle,
+    pub(super) gate: Gate,
     started_at: Timestamp,
     seen: Mutex<ReplayGuard>,
     slots: Mutex<HashMap<ParticipantId, Arc<Semaphore>>>,
@@ -120,6 +124,11 @@ impl Door {
             .uri
             .path_and_query()
             .map_or("/", |target| target.as_str());
+        if is_pull(self.below(target)) {
+            return Ok(self
+                .pull(post, self.below(target), &head.headers, body)
+                .await);
+        }
         let is_dsp = self.below(target).starts_with(DSP_BASE);
         let authorization = head
             .headers
@@ -208,7 +217,7 @@ impl Door {
         )
     }
 
-    fn slot(&self, from: &ParticipantId) -> Result<OwnedSemaphorePermit, Problem> {
+    pub(super) fn slot(&self, from: &ParticipantId) -> Result<OwnedSemaphorePermit, Problem> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slots = slots
             .entry(from.clone())

@@ -15,8 +15,8 @@ use super::clock::Clock;
 use super::seams::Partners;
 use crate::exchange::problem::problem;
 use crate::node::io::{
-    Digest, Guard, Input, LocalAnswer, LocalRequest, PageRequest, PeerAnswer, PeerRequest, Problem,
-    ReplyId,
+    ConnectorAnswer, ConnectorRequest, ConnectorWant, Digest, Guard, Input, LocalAnswer,
+    LocalRequest, PageRequest, PeerAnswer, PeerRequest, Problem, ReplyId,
 };
 use crate::telemetry::Metrics;
 
@@ -46,6 +46,11 @@ pub(super) enum Job {
         request: PeerRequest,
         reply: oneshot::Sender<PeerReply>,
     },
+    Connector {
+        from: ParticipantId,
+        request: ConnectorRequest,
+        reply: oneshot::Sender<ConnectorReply>,
+    },
     /// An input that nobody waits for.
     Plain(Input),
     /// Time passed; the sender learns when the node has seen it.
@@ -66,6 +71,15 @@ pub(super) struct Queued {
 pub struct PeerReply {
     /// The answer.
     pub answer: PeerAnswer,
+    /// Until when it may leave.
+    pub(super) guard: Option<Guard>,
+    pub(super) reply: ReplyId,
+}
+
+/// A connector's answer on its way to the socket.
+pub struct ConnectorReply {
+    /// The answer.
+    pub answer: ConnectorAnswer,
     /// Until when it may leave.
     pub(super) guard: Option<Guard>,
     pub(super) reply: ReplyId,
@@ -145,16 +159,52 @@ impl Handle {
         })
     }
 
+    /// Asks the node for the connector `from`, whose token for a transfer was verified. Before a page
+    /// goes to the socket it must pass [`Handle::may_leave`].
+    pub async fn connector(
+        &self,
+        from: ParticipantId,
+        request: ConnectorRequest,
+    ) -> ConnectorReply {
+        let wait_ms = match request.want {
+            ConnectorWant::Page { wait_ms, .. } => wait_ms,
+            ConnectorWant::Tokens => 0,
+        };
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Connector {
+            from,
+            request,
+            reply,
+        };
+        let mut gone = TellWhenGone(Some(self));
+        let outcome = self
+            .ask(job, answer, PEER_TIMEOUT_MS.saturating_add(wait_ms))
+            .await;
+        if outcome.is_ok() {
+            gone.0 = None;
+        }
+        outcome.unwrap_or_else(|problem| ConnectorReply {
+            answer: ConnectorAnswer::Problem(problem),
+            guard: None,
+            reply: ReplyId(0),
+        })
+    }
+
+    /// The last check before a partner's answer goes to the socket, see [`Handle::may_leave`].
+    pub async fn release(&self, reply: &PeerReply) -> Option<Problem> {
+        self.may_leave(reply.guard.as_ref(), reply.reply).await
+    }
+
     /// The last check before an answer goes to the socket: `None` if it may leave now. Otherwise its
     /// term has ended; the node is told that it did not leave, and the denial is to be sent instead.
-    pub async fn release(&self, reply: &PeerReply) -> Option<Problem> {
-        let guard = reply.guard.as_ref()?;
+    pub(super) async fn may_leave(&self, guard: Option<&Guard>, reply: ReplyId) -> Option<Problem> {
+        let guard = guard?;
         if self.clock.now().latest < guard.until {
             return None;
         }
         self.metrics.voided.add(1);
         self.send(Input::Voided {
-            reply: reply.reply,
+            reply,
             to: guard.to.clone(),
             agreement: guard.agreement.clone(),
         })

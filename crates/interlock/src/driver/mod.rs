@@ -19,6 +19,7 @@ pub mod listen;
 pub mod node;
 pub mod outlet;
 pub mod public_door;
+mod pull_door;
 pub mod seams;
 pub mod server;
 pub mod writer;

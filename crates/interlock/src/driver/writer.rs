@@ -19,11 +19,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::activity::{Activity, UnderWay};
 use super::clock::Clock;
-use super::handle::{Handle, Job, PeerReply, QUEUE_LENGTH_MAX, Queued};
+use super::handle::{ConnectorReply, Handle, Job, PeerReply, QUEUE_LENGTH_MAX, Queued};
 use super::seams::{Machine, Outside, Partners, Store, TimedRecord};
 use crate::node::Rng;
 use crate::node::io::{
-    CallId, Effect, Guard, Input, LocalAnswer, Message, PeerAnswer, PeerRequest, ReplyId,
+    CallId, ConnectorAnswer, Effect, Guard, Input, LocalAnswer, Message, PeerAnswer, PeerRequest,
+    ReplyId,
 };
 use crate::telemetry::Metrics;
 
@@ -84,6 +85,7 @@ struct Replies {
     drawn: u64,
     local: HashMap<ReplyId, oneshot::Sender<LocalAnswer>>,
     peer: HashMap<ReplyId, oneshot::Sender<PeerReply>>,
+    connector: HashMap<ReplyId, oneshot::Sender<ConnectorReply>>,
 }
 
 impl Replies {
@@ -92,6 +94,7 @@ impl Replies {
         if self.drawn.is_multiple_of(REPLIES_SWEEP as u64) {
             self.local.retain(|_, reply| !reply.is_closed());
             self.peer.retain(|_, reply| !reply.is_closed());
+            self.connector.retain(|_, reply| !reply.is_closed());
         }
         ReplyId(self.drawn)
     }
@@ -133,6 +136,7 @@ struct Group {
 enum Seen {
     Local(ReplyId, LocalAnswer),
     Peer(ReplyId, PeerAnswer, Option<Guard>),
+    Connector(ReplyId, ConnectorAnswer, Option<Guard>),
     Call(CallId, ParticipantId, PeerRequest, u32),
     Deliver(Message),
 }
@@ -152,6 +156,9 @@ impl Group {
                 Effect::ReplyLocal { to, answer } => self.seen.push(Seen::Local(to, answer)),
                 Effect::ReplyPeer { to, answer, guard } => {
                     self.seen.push(Seen::Peer(to, answer, guard));
+                }
+                Effect::ReplyConnector { to, answer, guard } => {
+                    self.seen.push(Seen::Connector(to, answer, guard));
                 }
                 Effect::Call {
                     call,
@@ -290,6 +297,19 @@ impl<M: Machine, S: Store> Writer<M, S> {
                     request,
                 }
             }
+            Job::Connector {
+                from,
+                request,
+                reply: sender,
+            } => {
+                let reply = self.replies.draw();
+                self.replies.connector.insert(reply, sender);
+                Input::Connector {
+                    reply,
+                    from,
+                    request,
+                }
+            }
             Job::Plain(input) => input,
             Job::Tick(seen) => {
                 group.ticks.push(seen);
@@ -369,6 +389,16 @@ impl<M: Machine, S: Store> Writer<M, S> {
                     });
                 }
             }
+            Seen::Connector(to, answer, guard) => {
+                if let Some(reply) = self.replies.connector.remove(&to) {
+                    // The same.
+                    let _ = reply.send(ConnectorReply {
+                        answer,
+                        guard,
+                        reply: to,
+                    });
+                }
+            }
             Seen::Call(call, to, request, timeout_ms) => {
                 outside.call(call, to, request, timeout_ms);
             }
@@ -388,7 +418,12 @@ impl<M: Machine, S: Store> Writer<M, S> {
             .local
             .values()
             .filter(|reply| !reply.is_closed());
-        let waiting = peers.count() + local.count();
+        let connectors = self
+            .replies
+            .connector
+            .values()
+            .filter(|reply| !reply.is_closed());
+        let waiting = peers.count() + local.count() + connectors.count();
         self.parked.set(self.machine.parked_polls().min(waiting));
         let next = self.machine.next_wake();
         self.wake.send_if_modified(|wake| {

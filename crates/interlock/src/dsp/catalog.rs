@@ -40,8 +40,8 @@ pub struct OfferedDataset {
     pub id: WireId,
     /// Its name for people.
     pub title: String,
-    /// The format of a transfer, such as `HttpData-PULL`.
-    pub format: String,
+    /// The formats of a transfer, such as `HttpData-PULL`.
+    pub formats: Vec<String>,
     /// The connector's protocol endpoint, where to ask for it.
     pub service: DataService,
     /// Its offers: identifier and policy, as [`Offer::from_policy`] takes it, without `@id`.
@@ -254,11 +254,15 @@ fn dataset(offered: OfferedDataset) -> Result<Dataset, DspError> {
         id: offered.id,
         title: Some(offered.title),
         offers: offers.collect::<Result<_, _>>()?,
-        distributions: vec![Distribution {
-            format: offered.format,
-            access: AccessService::Described(offered.service),
-            offers: Vec::new(),
-        }],
+        distributions: offered
+            .formats
+            .into_iter()
+            .map(|format| Distribution {
+                format,
+                access: AccessService::Described(offered.service.clone()),
+                offers: Vec::new(),
+            })
+            .collect(),
     })
 }
 
@@ -292,7 +296,7 @@ mod tests {
         OfferedDataset {
             id: id(name),
             title: format!("title of {name}"),
-            format: "HttpData-PULL".into(),
+            formats: vec!["HttpData-PULL".into()],
             service: DataService {
                 id: id("urn:service:1"),
                 endpoint: BaseUrl::parse("https://sf.example/dsp").unwrap(),

@@ -8,7 +8,7 @@
 //! percent-encoding.
 
 use interlock_core::event::Place;
-use interlock_core::ids::StationId;
+use interlock_core::ids::{ParticipantId, StationId};
 use interlock_core::waybill::{Waybill, WaybillError};
 
 use super::TEXT_BYTES_MAX;
@@ -31,6 +31,13 @@ impl IdBase {
     /// Takes a domain in lower case, with a port if need be.
     pub fn parse(domain: &str) -> Option<Self> {
         is_domain(domain).then(|| Self(domain.into()))
+    }
+
+    /// The domain of a participant's DID.
+    pub fn of(participant: &ParticipantId) -> Option<Self> {
+        let name = participant.as_str().strip_prefix("did:web:")?;
+        let domain = name.split(':').next()?;
+        Self::parse(&domain.replace("%3A", ":").to_ascii_lowercase())
     }
 
     /// The domain.

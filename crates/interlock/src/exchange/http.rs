@@ -180,7 +180,7 @@ fn parse_feed(transfer: &str, query: Option<&str>) -> Result<PeerRequest, Proble
     })
 }
 
-fn small(number: u64) -> u32 {
+pub(super) fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
@@ -381,17 +381,17 @@ pub fn decode_segment(segment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn parse_segment(segment: &str) -> Result<WireId, Problem> {
+pub(super) fn parse_segment(segment: &str) -> Result<WireId, Problem> {
     decode_segment(segment)
         .and_then(|text| WireId::parse(&text).ok())
         .ok_or_else(problem::not_found)
 }
 
 /// Query parameters: known names, each once.
-struct Parameters<'a>(Vec<(&'a str, &'a str)>);
+pub(super) struct Parameters<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Parameters<'a> {
-    fn parse(query: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
+    pub(super) fn parse(query: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
         let mut found: Vec<(&str, &str)> = Vec::new();
         for pair in query
             .unwrap_or_default()
@@ -413,14 +413,19 @@ impl<'a> Parameters<'a> {
         Ok(Self(found))
     }
 
-    fn get(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
         self.0
             .iter()
             .find(|(found, _)| *found == name)
             .map(|(_, value)| *value)
     }
 
-    fn number(&self, name: &str, max: u64, default: Option<u64>) -> Result<u64, Problem> {
+    pub(super) fn number(
+        &self,
+        name: &str,
+        max: u64,
+        default: Option<u64>,
+    ) -> Result<u64, Problem> {
         let bad = || problem::parameter(name, &format!("write a whole number from 0 to {max}"));
         match (self.get(name), default) {
             (None, Some(default)) => Ok(default),

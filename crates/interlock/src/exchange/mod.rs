@@ -5,5 +5,6 @@
 //! be released.
 
 pub mod http;
+pub mod page;
 pub mod problem;
 pub mod wire;

@@ -12,4 +12,5 @@ pub mod partner;
 pub mod private_file;
 pub mod tls;
 pub mod token;
+pub mod transfer_token;
 pub mod url;

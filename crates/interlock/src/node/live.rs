@@ -11,6 +11,7 @@ use interlock_core::time::Timestamp;
 
 use super::io::{CallId, ReplyId};
 use super::record::AlertKind;
+use crate::exchange::page::PageCursor;
 use crate::exchange::wire::Lane;
 
 /// What an outgoing call was for.
@@ -78,6 +79,8 @@ pub struct Parked {
     pub limit: u32,
     /// When it is answered empty.
     pub until: Timestamp,
+    /// The cursor of a connector, which asks for both lanes; `lane` and `after` follow it.
+    pub cursor: Option<PageCursor>,
 }
 
 /// A caller of ours that waits for events.

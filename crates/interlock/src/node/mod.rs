@@ -45,6 +45,7 @@ use self::record::Record;
 use self::state::State;
 use self::turn::Turn;
 use crate::identity::partner::Role as ParticipantRole;
+use crate::identity::transfer_token::TransferTokens;
 
 /// Source of random bytes; the driver's is the operating system, a test's is a seed.
 pub trait Rng {
@@ -87,6 +88,12 @@ pub struct NodeConfig {
     pub closing_guard_ms: i64,
     /// How long a poll waits for an event.
     pub poll_wait_ms: u32,
+    /// How long a connector's token for a transfer counts.
+    pub transfer_token_ms: i64,
+    /// Most items of a dataset that leave for one connector on a day, because it gives no receipts.
+    pub unreceipted_per_day: u32,
+    /// Whether an address that a connector names may be on this machine.
+    pub allow_loopback_callbacks: bool,
     /// Whether partners beyond this machine may be called without TLS.
     pub plain_http_anywhere: bool,
 }
@@ -108,6 +115,9 @@ impl NodeConfig {
             slow_partner_ms: 2 * SECOND_MS,
             closing_guard_ms: SECOND_MS,
             poll_wait_ms: 30_000,
+            transfer_token_ms: 15 * MINUTE_MS,
+            unreceipted_per_day: 1_000_000,
+            allow_loopback_callbacks: false,
             plain_http_anywhere: false,
         }
     }
@@ -118,6 +128,7 @@ pub struct Node {
     config: NodeConfig,
     key: SigningKey,
     approver: Box<dyn Approver>,
+    tokens: TransferTokens,
     state: State,
     live: Live,
 }
@@ -128,6 +139,7 @@ impl Node {
         let links = Links::from_seed(&key.to_bytes());
         let state = State::new(config.id.clone(), links);
         Self {
+            tokens: TransferTokens::from_seed(&key.to_bytes()),
             config,
             key,
             approver: Box::new(WithinOffers),
@@ -189,6 +201,11 @@ impl Node {
                 from,
                 request,
             } => self.peer(&mut turn, reply, &from, request),
+            Input::Connector {
+                reply,
+                from,
+                request,
+            } => self.connector(&mut turn, reply, &from, request),
             Input::Answered { call, outcome } => self.answered(&mut turn, call, outcome),
             Input::Delivered { message, outcome } => self.delivered(&mut turn, message, outcome),
             Input::Voided {

@@ -366,7 +366,7 @@ impl Node {
     }
 
     fn events_page(&self, waiter: &EventWaiter) -> (Vec<Value>, u64) {
-        let base = self.id_base();
+        let base = IdBase::of(&self.config.id);
         let mut next = waiter.after;
         let mut items = Vec::new();
         let from = usize::try_from(waiter.after).unwrap_or(usize::MAX);
@@ -394,18 +394,6 @@ impl Node {
             items.push(item);
         }
         (items, next)
-    }
-
-    /// The domain under which we name things: that of our DID.
-    fn id_base(&self) -> Option<IdBase> {
-        let domain = self
-            .config
-            .id
-            .as_str()
-            .strip_prefix("did:web:")?
-            .split(':')
-            .next()?;
-        IdBase::parse(&domain.replace("%3A", ":").to_ascii_lowercase())
     }
 
     fn inbox_body(

@@ -128,6 +128,11 @@ impl OwnStation {
     }
 }
 
+/// Degrees of millionths of a degree.
+pub(super) fn degrees(millionths: i32) -> f64 {
+    f64::from(millionths) / 1e6
+}
+
 fn station_view(own: &OwnStation) -> Value {
     let sizes: serde_json::Map<String, Value> = SizeClass::ALL
         .iter()
@@ -145,7 +150,7 @@ fn station_view(own: &OwnStation) -> Value {
         "id": own.station.id.as_str(),
         "name": own.station.name.as_str(),
         "state": own.station.state.as_str(),
-        "position": { "lngMicro": own.station.position.lng_udeg(), "latMicro": own.station.position.lat_udeg() },
+        "position": { "longitude": degrees(own.station.position.lng_udeg()), "latitude": degrees(own.station.position.lat_udeg()) },
         "sizes": sizes,
     })
 }

@@ -41,7 +41,8 @@ impl Node {
         let waybill = |id| self.state.parcels.get(id).map(|p| p.waybill.to_text());
         let outcome = match &entry.outcome {
             LedgerOutcome::Batch { lane, events } => {
-                json!({ "released": events, "lane": lane.as_str() })
+                let receipts = !self.state.is_connector(&entry.to);
+                json!({ "released": events, "lane": lane.as_str(), "receipts": receipts })
             }
             LedgerOutcome::Contact { parcel, form } => {
                 json!({ "released": 1, "parcel": waybill(*parcel), "contactForm": form.as_str() })

@@ -35,6 +35,12 @@ pub enum GuardError {
         /// What the URL says.
         host: String,
     },
+    /// A host that resolvers would take for an address, in a form that people do not see through.
+    #[error("`{host}` is neither a name nor an address in its usual form; write it as a name")]
+    Numbers {
+        /// What the URL says.
+        host: String,
+    },
     /// The address is private, local, reserved or a cloud's metadata service.
     #[error(
         "`{address}` lies inward (private, local, reserved or a metadata service); name a public gateway, or set `allow_loopback` for one on this machine"
@@ -108,6 +114,59 @@ pub fn guard(url: &str, resolved: IpAddr, allow_loopback: bool) -> Result<Target
         host: host.into(),
         tls,
     })
+}
+
+/// Checks what can be seen of an address before its name is resolved: scheme, user, and a host that is
+/// itself an address that leads inward, however it is written. The name is checked once resolved, by
+/// [`guard`].
+///
+/// # Errors
+/// [`GuardError`] with the remedy.
+pub fn screen(url: &str, allow_loopback: bool) -> Result<(), GuardError> {
+    if url.len() > URL_BYTES_MAX {
+        return Err(GuardError::Url);
+    }
+    let uri: Uri = url.parse().map_err(|_| GuardError::Url)?;
+    let authority = uri.authority().ok_or(GuardError::Url)?;
+    if authority.as_str().contains('@') {
+        return Err(GuardError::Credentials);
+    }
+    let host = authority.host().trim_matches(['[', ']']);
+    let local =
+        host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
+    let address = match host.parse::<IpAddr>() {
+        Ok(address) => Some(outermost(address)),
+        Err(_) if local => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        // Forms that resolvers take for an address: `2130706433`, `0177.0.0.1`, `0x7f.1`, `127.1`.
+        Err(_) if is_number_like(host) => {
+            return Err(GuardError::Numbers { host: host.into() });
+        }
+        Err(_) => None,
+    };
+    match (uri.scheme_str(), address) {
+        (None, _) => Err(GuardError::Url),
+        (Some("http" | "https"), Some(address)) if address.is_loopback() && allow_loopback => {
+            Ok(())
+        }
+        (Some("https"), Some(address)) if is_inward(address) => Err(GuardError::Inward { address }),
+        (Some("https"), _) => Ok(()),
+        (Some("http"), Some(address)) if is_inward(address) => Err(GuardError::Inward { address }),
+        (Some(scheme), _) => Err(GuardError::Scheme {
+            scheme: scheme.into(),
+        }),
+    }
+}
+
+/// Whether the last label of a host is a number, which no top-level domain is (WHATWG URL, "ends in a
+/// number").
+fn is_number_like(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    match hexadecimal {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()),
+    }
 }
 
 /// The address behind the ways of writing IPv4 as IPv6: mapped, compatible, NAT64 (RFC 6052) and

@@ -9,7 +9,7 @@ mod retry;
 mod text;
 mod webhook;
 
-pub use guard::{GuardError, Target, guard};
+pub use guard::{GuardError, Target, guard, screen};
 pub use retry::{DELAY_MS_MAX, next_attempt, retry_delay_ms};
 pub use text::{CodeFacts, MessageFacts, MessageKind, message};
 pub use webhook::{TOLERANCE_S, WebhookError, WebhookHeaders, WebhookSecret};

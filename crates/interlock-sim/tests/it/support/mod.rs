@@ -141,6 +141,8 @@ impl Network {
                 state: TransferState::Started,
                 unsent: None,
                 taken: None,
+                starts: 1,
+                push: None,
             };
             self.world
                 .preset(ix, Record::Agreement(Box::new(agreement.clone())));

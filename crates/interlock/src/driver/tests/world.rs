@@ -27,6 +27,7 @@ use crate::identity::partner::{Partner, Role};
 use crate::identity::tls::{CertificatePin, Trust};
 use crate::identity::token::scheme::Scheme;
 use crate::identity::token::{self, Request};
+use crate::identity::transfer_token::TransferTokens;
 use crate::identity::url::BaseUrl;
 use crate::node::Rng;
 use crate::node::io::{Effect, Input, LocalAnswer, LocalRequest, PeerAnswer};
@@ -283,6 +284,7 @@ impl Setup {
             },
             gateway: self.gateway,
             gate: Gate {
+                tokens: TransferTokens::from_seed(&self.me.key.signing_key().to_bytes()),
                 id: self.me.id,
                 scheme: Scheme::default(),
                 leeway_ms: 1_000,

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use interlock_core::dataset::Dataset;
+use interlock_core::dataset::{Dataset, DatasetForm};
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::negotiation::{NegotiationState, Party};
 use interlock_core::terms::{self, Language, Terms};
@@ -20,10 +20,10 @@ use super::super::io::{
 use super::super::live::Purpose;
 use super::super::problem::{field, not_found, problem};
 use super::super::turn::Turn;
+use super::address::{PULL, PUSH};
 use super::approver::dataset_of;
 use super::door::{Incoming, Refused};
 use super::negotiate::{ANSWER_TIMEOUT_MS, check_policy, shorten};
-use super::transfer::FORMAT;
 use super::{Negotiation, Offer, new_id};
 use crate::dsp::catalog::{Filter, OfferedDataset, Offerings, PAGE_SIZE_MAX};
 use crate::dsp::failure::Refusal;
@@ -65,6 +65,13 @@ struct Wanted {
     offered: Option<Terms>,
 }
 
+/// How a dataset can be had: connectors may have feeds pushed.
+fn formats(dataset: Dataset, connector: bool) -> Vec<String> {
+    let pushed = connector && dataset.form() == DatasetForm::Feed;
+    let push = pushed.then(|| PUSH.into());
+    std::iter::once(PULL.into()).chain(push).collect()
+}
+
 impl Node {
     /// A partner asks for our catalog. It has at most one entry a dataset of the profile, so one page.
     pub(super) fn catalog_requested(
@@ -98,6 +105,7 @@ impl Node {
             id: WireId::parse(self.state.me.as_str()).map_err(|_| Refusal::Unavailable)?,
             endpoint: self.dsp_base().ok_or(Refusal::Unavailable)?,
         };
+        let connector = self.state.is_connector(from);
         let mut datasets: BTreeMap<&WireId, Vec<&Offer>> = BTreeMap::new();
         for offer in self.state.book.offers.values() {
             if offer.is_for(from) && offer.terms.until > turn.at() {
@@ -109,7 +117,7 @@ impl Node {
             Some(OfferedDataset {
                 id: target.clone(),
                 title: terms::dataset_label(kind, Language::En).into(),
-                format: FORMAT.into(),
+                formats: formats(kind, connector),
                 service: service.clone(),
                 offers: offers
                     .iter()

@@ -5,6 +5,7 @@
 //! agreement is in force before its manifest carries both signatures; at most one agreement is in
 //! force for a provider, consumer and dataset. It does not know what is released under an agreement.
 
+mod address;
 pub mod approver;
 mod catalog;
 mod consumer;
@@ -212,6 +213,25 @@ pub struct Transfer {
     pub unsent: Option<Outgoing>,
     /// SHA-256 of the last message that we took from the peer, for recognising its repeats.
     pub taken: Option<[u8; 32]>,
+    /// How often its provider has started it: the tokens of earlier starts are void.
+    pub starts: u32,
+    /// Where its data is pushed; pulled if nowhere.
+    pub push: Option<PushTarget>,
+}
+
+/// Where the data of a transfer is pushed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushTarget {
+    /// Address, as the consumer gave it.
+    pub endpoint: String,
+    /// What goes into `Authorization`, if the consumer gave something. A secret of the consumer's.
+    pub authorization: Option<String>,
+}
+
+impl std::fmt::Debug for PushTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PushTarget(redacted)")
+    }
 }
 
 /// Everything that a node knows of agreements.

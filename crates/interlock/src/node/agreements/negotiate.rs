@@ -261,13 +261,27 @@ impl Node {
         message: Outgoing,
         purpose: Purpose,
     ) {
+        let body = message.json();
+        self.send_body(turn, id, to, message, body, purpose);
+    }
+
+    /// The same with a body that holds more than what is on record.
+    pub(super) fn send_body(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        to: interlock_core::ids::ParticipantId,
+        message: Outgoing,
+        body: Value,
+        purpose: Purpose,
+    ) {
         if self.live.agreements.sending.contains_key(id) {
             return;
         }
         let request = PeerRequest::Dsp {
             post: true,
             path: message.path.clone(),
-            body: message.json(),
+            body,
         };
         self.live.agreements.sending.insert(id.clone(), message);
         let call = self.live.call(purpose);

@@ -1,13 +1,12 @@
 //! Transfers: how an agreement in force hands over its dataset.
 //!
-//! Purpose: the transfer process of DSP 2025-1, at both sides, format `HttpData-PULL`. Invariants: a
+//! Purpose: the transfer process of DSP 2025-1, at both sides. Invariants: a
 //! transfer is started only under an agreement in force; what one party suspended only that party
-//! resumes; a transfer whose agreement has ended releases nothing, without a message. The address in a
-//! start is for connectors that are not Interlock: our own pulls go to the partner list's address. It
-//! does not know cursors: a feed's position outlives its transfers.
+//! resumes; a transfer whose agreement has ended releases nothing, without a message. Our own pulls go
+//! to the partner list's address, whatever a start says. It does not know cursors: a feed's position
+//! outlives its transfers.
 
 use interlock_core::agreement::AgreementState;
-use interlock_core::dataset::DatasetForm;
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::negotiation::Party;
 use interlock_core::transfer::{self, TransferMessage, TransferState};
@@ -18,6 +17,7 @@ use super::super::io::{CallFailure, PeerAnswer};
 use super::super::live::{Purpose, Timer};
 use super::super::record::Record;
 use super::super::turn::Turn;
+use super::address::PULL;
 use super::approver::{Decided, TransferCase, TransferMove};
 use super::door::{Incoming, Refused};
 use super::messages::cause;
@@ -26,15 +26,10 @@ use super::{Agreement, OPEN_TRANSFERS_MAX, Outgoing, Transfer, new_id};
 use crate::dsp::Limits;
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{
-    DataAddress, Pids, TransferCompletionMessage, TransferProcess, TransferRequestMessage,
-    TransferStartMessage, TransferSuspensionMessage, TransferTerminationMessage,
+    Pids, TransferCompletionMessage, TransferProcess, TransferRequestMessage, TransferStartMessage,
+    TransferSuspensionMessage, TransferTerminationMessage,
 };
 use crate::dsp::routes::{Route, TransferStep};
-
-/// The one format of our transfers: the consumer fetches by HTTP.
-pub(super) const FORMAT: &str = "HttpData-PULL";
-/// Endpoint type of data that is fetched by HTTP (DSP 2025-1, "DataAddress").
-const HTTP_ENDPOINT: &str = "https://w3id.org/idsa/v4.1/HTTP";
 
 impl Node {
     /// Asks the provider of an agreement in force for its dataset, unless that is under way.
@@ -57,7 +52,7 @@ impl Node {
         let message = TransferRequestMessage {
             consumer_pid: id.clone(),
             agreement_id: agreement.clone(),
-            format: FORMAT.into(),
+            format: PULL.into(),
             callback,
             data_address: None,
         };
@@ -70,6 +65,8 @@ impl Node {
             state: TransferState::Requested,
             unsent: Some(Outgoing::new(&Route::TransferRequest, &message.to_json())),
             taken: None,
+            starts: 0,
+            push: None,
         };
         self.put_transfer(turn, transfer);
     }
@@ -98,13 +95,8 @@ impl Node {
         let agreement = agreement
             .filter(|a| a.provider == self.state.me && &a.consumer == message.from)
             .ok_or(Refusal::NotFound)?;
-        if body.format != FORMAT {
-            let reason = format!(
-                "`/format` is `{}`; ask for `{FORMAT}`",
-                shorten(&body.format)
-            );
-            return Err(Refusal::Policy(reason).into());
-        }
+        let form = agreement.terms.dataset.form();
+        let push = self.push_target(message.from, &body, form)?;
         match agreement.state_at(&turn.now) {
             AgreementState::InForce => {}
             // It may come: the consumer's clock or its news of a resumption are ahead of ours.
@@ -130,6 +122,8 @@ impl Node {
             state: TransferState::Requested,
             unsent: None,
             taken: Some(message.digest),
+            starts: 0,
+            push,
         };
         let answer = transfer.to_wire(transfer.state);
         self.consider_transfer(turn, transfer, false);
@@ -149,7 +143,9 @@ impl Node {
         if let Some(message) = next.message() {
             match transfer::next(Some(transfer.state), transfer.party, message) {
                 Ok(state) => {
+                    let starts = transfer.party == Party::Provider && next == TransferMove::Start;
                     transfer.state = state;
+                    transfer.starts += u32::from(starts);
                     transfer.unsent = self.transfer_message(&transfer, &next);
                 }
                 Err(error) => {
@@ -201,24 +197,8 @@ impl Node {
 
     fn start_message(&self, transfer: &Transfer) -> Option<Outgoing> {
         let agreement = self.state.book.agreements.get(&transfer.agreement)?;
-        let area = match agreement.terms.dataset.form() {
-            DatasetForm::Feed => "feeds",
-            DatasetForm::Lookup => "lookups",
-        };
-        let url = format!(
-            "{}/exchange/v1/{area}/{}",
-            self.config.exchange_url, transfer.id
-        );
-        let address = DataAddress {
-            endpoint_type: HTTP_ENDPOINT.into(),
-            endpoint: Some(url),
-            properties: Vec::new(),
-        };
-        let message = TransferStartMessage {
-            pids: transfer.pids()?,
-            data_address: (transfer.party == Party::Provider).then_some(address),
-        };
-        transfer.outgoing(TransferStep::Start, &message.to_json())
+        let body = self.start_body(transfer, agreement.terms.dataset.form())?;
+        transfer.outgoing(TransferStep::Start, &body)
     }
 
     /// The transfer `id` of ours, if it is with `from`.
@@ -370,6 +350,7 @@ impl Node {
                 transfer.unsent = self.transfer_message(&transfer, &next);
             } else {
                 transfer.state = TransferState::Started;
+                transfer.starts += u32::from(transfer.party == Party::Provider);
                 transfer.unsent = self.start_message(&transfer);
             }
             let id = transfer.id.clone();
@@ -395,7 +376,8 @@ impl Node {
             return;
         };
         let to = transfer.peer.clone();
-        self.send(turn, id, to, unsent, Purpose::Transfer(id.clone()));
+        let body = self.with_tokens(turn, transfer, unsent.json());
+        self.send_body(turn, id, to, unsent, body, Purpose::Transfer(id.clone()));
     }
 
     /// The answer to a message about a transfer.

@@ -16,6 +16,7 @@ use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};
 use interlock_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::exchange::page::{Page, PageCursor};
 use crate::exchange::wire::{
     CooperationMessage, Envelope, Evidence, FeedBatch, FeedReceipt, Lane, LookupAnswer,
     LookupRequest, Notice,
@@ -68,6 +69,16 @@ pub enum Input {
         from: ParticipantId,
         /// What.
         request: PeerRequest,
+    },
+    /// A request with the token of a transfer, by a connector that is not Interlock; the door has
+    /// verified the token.
+    Connector {
+        /// Where the answer goes.
+        reply: ReplyId,
+        /// Whose token it is.
+        from: ParticipantId,
+        /// What.
+        request: ConnectorRequest,
     },
     /// The answer to an [`Effect::Call`].
     Answered {
@@ -150,6 +161,15 @@ pub enum Effect {
         to: ReplyId,
         /// With what.
         answer: PeerAnswer,
+        /// Until when it may leave.
+        guard: Option<Guard>,
+    },
+    /// Answer a connector that is not Interlock.
+    ReplyConnector {
+        /// Whom.
+        to: ReplyId,
+        /// With what.
+        answer: ConnectorAnswer,
         /// Until when it may leave.
         guard: Option<Guard>,
     },
@@ -254,6 +274,61 @@ pub enum PeerRequest {
     Cooperation(CooperationMessage),
     /// `POST notices`.
     Notice(Envelope<Notice>),
+}
+
+/// What a connector asks with a token of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectorRequest {
+    /// Our id of the transfer.
+    pub transfer: WireId,
+    /// The start of the transfer to which the token belongs.
+    pub start: u32,
+    /// What.
+    pub want: ConnectorWant,
+}
+
+/// See [`ConnectorRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectorWant {
+    /// A page of the feed.
+    Page {
+        /// Where it is, which acknowledges everything before; `None` for what is not acknowledged.
+        cursor: Option<PageCursor>,
+        /// Most items wanted.
+        limit: u32,
+        /// How long to wait for one, in milliseconds.
+        wait_ms: u32,
+    },
+    /// New tokens.
+    Tokens,
+}
+
+/// Answers to a [`ConnectorRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectorAnswer {
+    /// A page, perhaps an empty one.
+    Page(Page),
+    /// New tokens.
+    Tokens(TokenPair),
+    /// Refused.
+    Problem(Problem),
+}
+
+/// The tokens of a transfer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenPair {
+    /// For pages.
+    pub access: String,
+    /// For the next pair.
+    pub refresh: String,
+    /// How long `access` counts, in milliseconds.
+    pub expires_in_ms: i64,
+}
+
+impl std::fmt::Debug for TokenPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenPair(redacted)")
+    }
 }
 
 /// Answers between nodes.

@@ -6,6 +6,7 @@
 //! or when its time is over. It does not know how items came into the queue.
 
 mod batch;
+mod connector;
 
 use batch::passes;
 
@@ -20,7 +21,7 @@ use crate::exchange::wire::{
 };
 use crate::node::Node;
 use crate::node::agreements::Agreement;
-use crate::node::io::{Effect, Guard, PeerAnswer, PeerRequest, Problem, ReplyId};
+use crate::node::io::{ConnectorAnswer, Effect, Guard, PeerAnswer, PeerRequest, Problem, ReplyId};
 use crate::node::live::Parked;
 use crate::node::problem;
 use crate::node::record::Record;
@@ -39,6 +40,21 @@ impl Node {
         from: &ParticipantId,
         request: PeerRequest,
     ) {
+        if self.state.is_connector(from) && !matches!(request, PeerRequest::Dsp { .. }) {
+            let answer = PeerAnswer::Problem(problem::problem(
+                "connector",
+                403,
+                "not for connectors",
+                "this partner is listed as a connector that is not Interlock; pull with the token of \
+                 a transfer's start, or have its entry corrected",
+            ));
+            turn.push(Effect::ReplyPeer {
+                to: reply,
+                answer,
+                guard: None,
+            });
+            return;
+        }
         let answer = match request {
             PeerRequest::Dsp { post, path, body } => Ok(self.dsp(turn, from, post, &path, &body)),
             PeerRequest::Feed {
@@ -58,6 +74,7 @@ impl Node {
                     after,
                     limit,
                     until,
+                    cursor: None,
                 };
                 return self.poll(turn, poll);
             }
@@ -123,8 +140,12 @@ impl Node {
         }
     }
 
-    fn poll(&mut self, turn: &mut Turn<'_>, poll: Parked) {
-        match self.try_batch(turn, &poll) {
+    fn poll(&mut self, turn: &mut Turn<'_>, mut poll: Parked) {
+        let outcome = match poll.cursor {
+            Some(cursor) => self.try_lanes(turn, &mut poll, cursor),
+            None => self.try_batch(turn, &poll),
+        };
+        match outcome {
             Ok(Some(batch)) => {
                 let dataset = self.dataset_of(&poll.transfer);
                 let dataset = dataset.unwrap_or(Dataset::LockerStations);
@@ -134,14 +155,7 @@ impl Node {
                 self.park(turn, poll);
             }
             Ok(None) => self.answer_empty(turn, &poll),
-            Err(refused) => {
-                let answer = PeerAnswer::Problem(refused);
-                turn.push(Effect::ReplyPeer {
-                    to: poll.reply,
-                    answer,
-                    guard: None,
-                });
-            }
+            Err(refused) => refuse(turn, &poll, refused),
         }
     }
 
@@ -241,6 +255,7 @@ impl Node {
                 format!("{OUTSTANDING_MAX} batches are without receipt; post their receipts first"),
             ));
         }
+        self.check_unreceipted(turn, &poll.from, polled)?;
         self.form_batch(turn, poll, &agreements)
     }
 
@@ -308,34 +323,43 @@ impl Node {
                 })
             })
             .collect();
-        let (answer, guard) = if events.len() == wanted {
-            let body = FeedBatch {
-                dataset,
-                lane: poll.lane,
-                next,
-                events,
-            };
-            (
-                PeerAnswer::Feed(self.envelope(turn, &poll.from, body)),
-                Some(guard),
-            )
-        } else {
+        if events.len() != wanted {
             let gone = problem::problem(
                 "batch-gone",
                 410,
                 "the batch is deleted",
                 "what it held was due for deletion before it was receipted; settle it between people",
             );
-            (PeerAnswer::Problem(gone), None)
+            return refuse(turn, poll, gone);
+        }
+        let (to, guard) = (poll.reply, Some(guard));
+        if let Some(cursor) = poll.cursor {
+            let items = events.into_iter().map(|event| event.item).collect();
+            let cursor = cursor.after(poll.lane, next);
+            let page = self.page_of(&poll.transfer, cursor, items, Some(batch.leaf));
+            let answer = ConnectorAnswer::Page(page);
+            return turn.push(Effect::ReplyConnector { to, answer, guard });
+        }
+        let body = FeedBatch {
+            dataset,
+            lane: poll.lane,
+            next,
+            events,
         };
-        turn.push(Effect::ReplyPeer {
-            to: poll.reply,
-            answer,
-            guard,
-        });
+        let answer = PeerAnswer::Feed(self.envelope(turn, &poll.from, body));
+        turn.push(Effect::ReplyPeer { to, answer, guard });
     }
 
     fn answer_empty(&self, turn: &mut Turn<'_>, poll: &Parked) {
+        if let Some(cursor) = poll.cursor {
+            let page = self.page_of(&poll.transfer, cursor, Vec::new(), None);
+            turn.push(Effect::ReplyConnector {
+                to: poll.reply,
+                answer: ConnectorAnswer::Page(page),
+                guard: None,
+            });
+            return;
+        }
         let dataset = self
             .dataset_of(&poll.transfer)
             .unwrap_or(Dataset::LockerStations);
@@ -416,6 +440,23 @@ impl Node {
         self.receipt_leaf_if_much(turn, from);
         Ok(PeerAnswer::Evidence(self.evidence_for(turn, from)))
     }
+}
+
+/// Refuses a poll, in the form that whoever asks can read.
+fn refuse(turn: &mut Turn<'_>, poll: &Parked, refused: Problem) {
+    let (to, guard) = (poll.reply, None);
+    turn.push(match poll.cursor {
+        Some(_) => Effect::ReplyConnector {
+            to,
+            answer: ConnectorAnswer::Problem(refused),
+            guard,
+        },
+        None => Effect::ReplyPeer {
+            to,
+            answer: PeerAnswer::Problem(refused),
+            guard,
+        },
+    });
 }
 
 /// Until when an answer to a poll may leave.

@@ -235,6 +235,17 @@ pub enum Record {
         /// The leaf in our log toward them.
         leaf: Blob,
     },
+    /// A connector that gives no receipts has gone on beyond a position, or took what was pushed.
+    Acknowledged {
+        /// The connector.
+        from: ParticipantId,
+        /// Dataset.
+        dataset: Dataset,
+        /// Lane.
+        lane: Lane,
+        /// Last position that it acknowledged.
+        next: u64,
+    },
 }
 
 impl Record {
@@ -291,7 +302,8 @@ impl Record {
             | Self::Keyed { .. }
             | Self::Alert { .. }
             | Self::ContactDeleted { .. }
-            | Self::BatchesTakenBack { .. } => Vec::new(),
+            | Self::BatchesTakenBack { .. }
+            | Self::Acknowledged { .. } => Vec::new(),
         }
     }
 }

@@ -133,7 +133,14 @@ impl State {
             Record::Leaf { to, leaf } => {
                 self.append_leaf(to, leaf)?;
             }
+            // What a receipt says by itself, and what stands in for one: either frees the batch.
             Record::Receipted {
+                from,
+                dataset,
+                lane,
+                next,
+            }
+            | Record::Acknowledged {
                 from,
                 dataset,
                 lane,
@@ -260,6 +267,13 @@ impl State {
             self.append_leaf(&batch.to, &batch.leaf)?
         };
         let shown = self.shown_in(batch)?;
+        if self.is_connector(&batch.to) {
+            let agreement = self.book.agreements.get(&batch.agreement);
+            let day = agreement.map_or(0, |a| a.terms.zone.day_of(at));
+            let items = batch.salts.len() as u64;
+            let channel = self.channel_mut(&batch.to);
+            channel.left_unreceipted(batch.dataset, day, items);
+        }
         let channel = self.channel_mut(&batch.to);
         let feed = channel.outbound.entry(batch.dataset).or_default();
         feed.release(
@@ -441,10 +455,16 @@ impl State {
             channel.receipted = receipt.size;
             channel.owes_receipt = false;
         }
-        self.channel_mut(to)
-            .out
-            .append(&leaf)
-            .map_err(|_| ReplayError("a leaf does not fit its log"))
+        let connector = self.is_connector(to);
+        let channel = self.channel_mut(to);
+        let does_not_fit = |_| ReplayError("a leaf does not fit its log");
+        let index = channel.out.append(&leaf).map_err(does_not_fit)?;
+        if connector {
+            // It mirrors nothing and is sent no leaf: the journal has them, for export.
+            let size = channel.out.size();
+            channel.out.acknowledge(size).map_err(does_not_fit)?;
+        }
+        Ok(index)
     }
 
     pub(super) fn count_denial(&mut self, reason: &str) {

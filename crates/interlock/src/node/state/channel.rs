@@ -47,6 +47,8 @@ pub struct Channel {
     pub answered: VecDeque<Answered>,
     /// Usage by dataset.
     pub usage: BTreeMap<Dataset, UsageState>,
+    /// Of a connector: by dataset, the day of the newest release and how much left on it.
+    unreceipted: BTreeMap<Dataset, (i64, u64)>,
 }
 
 impl Channel {
@@ -63,6 +65,7 @@ impl Channel {
             asked: BTreeMap::new(),
             answered: VecDeque::new(),
             usage: BTreeMap::new(),
+            unreceipted: BTreeMap::new(),
         }
     }
 
@@ -71,6 +74,23 @@ impl Channel {
     pub fn has_room(&self) -> bool {
         let pending = self.out.size().saturating_sub(self.out.acknowledged());
         pending < (ENVELOPE_LEAVES_MAX - ENVELOPE_LEAVES_MAX / 10) as u64
+    }
+
+    /// Items left for a connector on `day`.
+    pub fn left_unreceipted(&mut self, dataset: Dataset, day: i64, items: u64) {
+        let (counted, count) = self.unreceipted.entry(dataset).or_insert((day, 0));
+        if *counted != day {
+            (*counted, *count) = (day, 0);
+        }
+        *count = count.saturating_add(items);
+    }
+
+    /// How many items of a dataset left for a connector on `day`.
+    pub fn unreceipted_on(&self, dataset: Dataset, day: i64) -> u64 {
+        let known = self.unreceipted.get(&dataset);
+        known
+            .filter(|(counted, _)| *counted == day)
+            .map_or(0, |(_, count)| *count)
     }
 
     /// How much of their log we hold.

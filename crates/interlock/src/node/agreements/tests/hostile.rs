@@ -146,6 +146,8 @@ fn every_transfer_message_in_every_state_does_what_the_specification_says() {
                     state,
                     unsent: None,
                     taken: None,
+                    starts: 1,
+                    push: None,
                 };
                 world.put(P, Record::Transfer(Box::new(transfer)));
                 let before = world.book(P).clone();

@@ -1,5 +1,6 @@
 //! Two nodes that talk in memory: every effect is delivered, lost or repeated as a test wants.
 
+mod connectors;
 mod faults;
 mod hostile;
 mod life;
@@ -22,8 +23,8 @@ use crate::identity::keys::PublicKey;
 use crate::identity::partner::{Partner, Role as ParticipantRole};
 use crate::identity::url::BaseUrl;
 use crate::node::io::{
-    CallFailure, CallId, Decision, Effect, Input, LocalAnswer, LocalRequest, OfferPut, PeerAnswer,
-    PeerRequest, ReplyId, Role,
+    CallFailure, CallId, ConnectorAnswer, Decision, Effect, Input, LocalAnswer, LocalRequest,
+    OfferPut, PeerAnswer, PeerRequest, ReplyId, Role,
 };
 use crate::node::record::Record;
 use crate::node::{ContentKeys, Node, NodeConfig, Rng};
@@ -142,6 +143,8 @@ pub(super) struct World {
     /// A node that does not answer.
     pub(super) down: Option<usize>,
     local: Vec<LocalAnswer>,
+    /// Answers to connectors.
+    connector: Vec<ConnectorAnswer>,
     rng: TestRng,
     replies: u64,
 }
@@ -158,6 +161,7 @@ impl World {
             fates: BTreeMap::new(),
             down: None,
             local: Vec::new(),
+            connector: Vec::new(),
             rng: TestRng(7),
             replies: 0,
         };
@@ -219,6 +223,7 @@ impl World {
                 }
                 Effect::ReplyPeer { to, answer, .. } => answers.push((to, answer)),
                 Effect::ReplyLocal { answer, .. } => self.local.push(answer),
+                Effect::ReplyConnector { answer, .. } => self.connector.push(answer),
                 Effect::PutKey { .. } | Effect::DestroyKey { .. } | Effect::Deliver(_) => {}
             }
         }
