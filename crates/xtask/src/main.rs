@@ -6,6 +6,7 @@
 mod bench;
 mod check_demo;
 mod conformance;
+mod sim;
 mod steps;
 mod tidy;
 
@@ -24,6 +25,8 @@ tasks:
   bench [NAME...] [--quick] [--json] [--events N]
                                     figures beside their goals
   conformance [--kit-alone]         the official kit of Dataspace Protocol 2025-1 against a node
+  sim [--seeds N] [--minutes M] [--first SEED] [--record]
+                                    random schedules of whole nodes under simulated misfortune
   check-demo FILE                   whether the JSON of `interlock demo` shows what it must";
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         ("tidy", []) => tidy::run(&root),
         ("bench", rest) => bench::run(&root, rest),
         ("conformance", rest) => conformance::run(&root, rest),
+        ("sim", rest) => sim::run(&root, rest),
         ("check-demo", [file]) => check_demo::run(Path::new(file)),
         ("help" | "--help" | "-h", []) => {
             println!("{USAGE}");

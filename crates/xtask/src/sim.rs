@@ -1,0 +1,200 @@
+//! `cargo xtask sim`: random schedules of whole nodes under simulated misfortune, by seed.
+//!
+//! INVARIANT: it passes only if every seed that it counts was run and showed no violation. A seed is a
+//! whole run: the same seed and the same code give the same run. How many seeds in a row have passed is
+//! kept in [`TOTAL`]. It knows the simulator's test by name and what that prints, never its code.
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::now;
+
+/// Where the running total is kept.
+const TOTAL: &str = "crates/interlock-sim/seeds.json";
+/// The test that runs seeds.
+const TEST: &str = "random::random_schedules_lose_nothing";
+/// Seeds of one start of the test: between them the time is looked at.
+const CHUNK: u64 = 200;
+/// Seeds of a run that was not told how many.
+const SEEDS: u64 = 1_000;
+
+const USAGE: &str = "\
+usage: cargo xtask sim [--seeds N] [--minutes M] [--first SEED] [--record]
+  --seeds N     how many seeds (1,000; with --minutes as many as fit)
+  --minutes M   begin no further seeds after so many minutes
+  --first SEED  the first seed (the first that was not run before, by the total)
+  --record      add what passed to the running total";
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wanted {
+    seeds: Option<u64>,
+    minutes: Option<u64>,
+    first: Option<u64>,
+    record: bool,
+}
+
+impl Wanted {
+    fn parse(args: &[String]) -> anyhow::Result<Self> {
+        let mut wanted = Self::default();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let slot = match arg.as_str() {
+                "--seeds" => &mut wanted.seeds,
+                "--minutes" => &mut wanted.minutes,
+                "--first" => &mut wanted.first,
+                "--record" => {
+                    wanted.record = true;
+                    continue;
+                }
+                _ => bail!("`{arg}` is no option of sim\n{USAGE}"),
+            };
+            let value = args.next().map(|text| text.parse());
+            let Some(Ok(value)) = value else {
+                bail!("`{arg}` takes a number\n{USAGE}");
+            };
+            *slot = Some(value);
+        }
+        Ok(wanted)
+    }
+}
+
+/// Runs the seeds that are asked for.
+pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
+    let wanted = match Wanted::parse(args) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let total = read_total(root)?;
+    let first = wanted.first.unwrap_or(total);
+    let fallback = match wanted.minutes {
+        Some(_) => u64::MAX - first,
+        None => SEEDS,
+    };
+    let end = first.saturating_add(wanted.seeds.unwrap_or(fallback));
+    println!("building the simulator");
+    cargo(root, &["--no-run"], None)?;
+    let limit = wanted
+        .minutes
+        .map(|m| Duration::from_secs(m.saturating_mul(60)));
+    let begin = now();
+    let mut next = first;
+    while next < end && limit.is_none_or(|limit| begin.elapsed() < limit) {
+        let count = CHUNK.min(end - next);
+        let said = cargo(root, &["--exact", TEST, "--nocapture"], Some((next, count)));
+        let said = said.with_context(|| {
+            format!(
+                "a seed from {next} on failed; run one again with `cargo xtask sim --first SEED --seeds 1`"
+            )
+        })?;
+        println!(
+            "{} ({:.0} s)",
+            told(&said, next, count)
+                .context("the simulator ran no seeds; is its test still there?")?,
+            begin.elapsed().as_secs_f64()
+        );
+        next += count;
+    }
+    let passed = next - first;
+    println!("{passed} seeds without a violation, from {first} on; {total} in a row before");
+    if wanted.record {
+        if first > total {
+            bail!(
+                "seeds {total} to {first} were not run; leave out --first to go on with the total"
+            );
+        }
+        write_total(root, next.max(total))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The line in which the test says that it ran just these seeds.
+fn told(said: &str, first: u64, count: u64) -> Option<&str> {
+    let begin = format!("{count} seeds from {first}: ");
+    said.lines().find(|line| line.starts_with(&begin))
+}
+
+/// Runs the simulator's tests, and gives what they printed.
+fn cargo(root: &Path, rest: &[&str], seeds: Option<(u64, u64)>) -> anyhow::Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root);
+    command.args(["test", "--quiet", "--release", "--package", "interlock-sim"]);
+    command.args(["--test", "it"]);
+    match seeds {
+        None => command.args(rest),
+        Some((first, count)) => command
+            .env("INTERLOCK_SEED_FIRST", first.to_string())
+            .env("INTERLOCK_SEEDS", count.to_string())
+            .arg("--")
+            .args(rest),
+    };
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .context("failed to start cargo")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!("{said}\nthe simulator failed: {}", output.status);
+    }
+    Ok(said)
+}
+
+fn read_total(root: &Path) -> anyhow::Result<u64> {
+    let text = std::fs::read_to_string(root.join(TOTAL))
+        .with_context(|| format!("failed to read `{TOTAL}`"))?;
+    parse_total(&text).with_context(|| format!("`{TOTAL}` is not {{\"passed\": N}}"))
+}
+
+fn parse_total(text: &str) -> Option<u64> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    value.get("passed")?.as_u64()
+}
+
+fn write_total(root: &Path, passed: u64) -> anyhow::Result<()> {
+    std::fs::write(root.join(TOTAL), format!("{{\"passed\": {passed}}}\n"))
+        .with_context(|| format!("failed to write `{TOTAL}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(String::from).collect()
+    }
+
+    #[test]
+    fn what_is_wanted_is_read_and_what_is_no_option_is_named() {
+        let wanted = Wanted::parse(&words("--seeds 5 --first 7 --record")).unwrap();
+        assert_eq!(
+            (wanted.seeds, wanted.first, wanted.record),
+            (Some(5), Some(7), true)
+        );
+        for bad in ["--seed 5", "--seeds", "--seeds many", "5"] {
+            let error = Wanted::parse(&words(bad)).unwrap_err().to_string();
+            assert!(error.contains("usage"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_run_of_no_seeds_or_of_others_does_not_count() {
+        let said = "\nrunning 1 test\n200 seeds from 400: Struck {}\n";
+        assert!(told(said, 400, 200).is_some());
+        assert!(told(said, 400, 100).is_none());
+        assert!(told(said, 200, 200).is_none());
+        assert!(told("running 0 tests", 0, 200).is_none());
+    }
+
+    #[test]
+    fn a_total_is_one_number() {
+        assert_eq!(parse_total("{\"passed\": 12}\n"), Some(12));
+        assert_eq!(parse_total("{\"passed\": \"12\"}"), None);
+        assert_eq!(parse_total(""), None);
+    }
+}
