@@ -54,6 +54,17 @@ impl World {
                 epoch,
                 message,
             } => self.gateway(node, epoch, *message),
+            Due::Noticed { node, epoch, id } => {
+                if self
+                    .nodes
+                    .get(node)
+                    .is_some_and(|n| n.up && n.epoch == epoch)
+                {
+                    let message = id;
+                    let outcome = Ok(());
+                    self.step(node, Input::Delivered { message, outcome });
+                }
+            }
         }
         true
     }
@@ -282,6 +293,16 @@ impl World {
                     node: ix,
                     epoch,
                     message: Box::new(message),
+                };
+                self.at(self.now.plus_ms(LATENCY_MS), due);
+            }
+            Effect::Notify(notice) => {
+                let id = notice.id;
+                self.notices.push((ix, notice));
+                let due = Due::Noticed {
+                    node: ix,
+                    epoch,
+                    id,
                 };
                 self.at(self.now.plus_ms(LATENCY_MS), due);
             }

@@ -371,7 +371,8 @@ impl World {
                 | Effect::ReplyPeer { .. }
                 | Effect::ReplyConnector { .. }
                 | Effect::Call { .. }
-                | Effect::Deliver(_)) => outside.push(shown),
+                | Effect::Deliver(_)
+                | Effect::Notify(_)) => outside.push(shown),
             }
         }
         if node.persist(&keys, records).is_err() {

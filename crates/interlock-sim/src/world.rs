@@ -10,7 +10,7 @@ use interlock::identity::partner::{Partner, Role as ParticipantRole};
 use interlock::identity::url::BaseUrl;
 use interlock::node::io::{
     CallFailure, CallId, Digest, Effect, Input, LocalAnswer, LocalRequest, Message, PageRequest,
-    PeerAnswer, PeerRequest, ReplyId, Role,
+    PeerAnswer, PeerRequest, ReplyId, Role, SystemNotice,
 };
 use interlock::node::record::Record;
 use interlock::node::{Node, NodeConfig};
@@ -92,6 +92,11 @@ pub(crate) enum Due {
         epoch: u32,
         message: Box<Message>,
     },
+    Noticed {
+        node: NodeIx,
+        epoch: u32,
+        id: MessageId,
+    },
     Wake {
         node: NodeIx,
     },
@@ -143,6 +148,8 @@ pub struct World {
     pub gateways_down: bool,
     /// What misfortune there was so far.
     pub struck: Struck,
+    /// What nodes told their own systems.
+    pub notices: Vec<(NodeIx, SystemNotice)>,
 }
 
 /// How often misfortune struck, so that a run can say that its faults were not in vain.
@@ -157,6 +164,13 @@ pub struct Struck {
 }
 
 impl World {
+    /// From its next start on, a node has no gateway by which it could tell recipients.
+    pub fn without_gateway(&mut self, ix: NodeIx) {
+        if let Some(node) = self.nodes.get_mut(ix) {
+            node.config.has_gateway = false;
+        }
+    }
+
     /// A world at `now`, all of whose nodes know each other.
     pub fn new(seed: u64, now: Timestamp, specs: &[NodeSpec]) -> Self {
         let mut world = Self {
@@ -177,6 +191,7 @@ impl World {
             repeated_messages: 0,
             gateways_down: false,
             struck: Struck::default(),
+            notices: Vec::new(),
         };
         for spec in specs {
             let mut rng = SeededRng::new(seed, spec.name);

@@ -12,7 +12,7 @@ use interlock_core::terms::{check_combination, parse_policy};
 use interlock_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use zeroize::Zeroizing;
 
-use crate::config::{Config, OfferConfig, PolicySource};
+use crate::config::{Config, GatewayConfig, OfferConfig, PolicySource};
 use crate::driver::activity::Activity;
 use crate::driver::clock::{Clock as _, SystemClock};
 use crate::driver::entropy::SystemRng;
@@ -20,7 +20,7 @@ use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::file_store::FileStore;
 use crate::driver::listen::Listener;
 use crate::driver::node::{Opened, open};
-use crate::driver::outlet::{Calling, Gateway};
+use crate::driver::outlet::{Calling, Gateway, Hooks};
 use crate::driver::public_door;
 use crate::driver::seams::Store as _;
 use crate::driver::server::{Addresses, Door, Parts, Server};
@@ -156,7 +156,10 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
             trust: authorities(config)?,
             plain_anywhere: config.listen.allow_plain_http_beyond_loopback,
         },
-        gateway: gateway(config)?,
+        hooks: Hooks {
+            gateway: gateway(config)?,
+            systems: systems(config)?,
+        },
         gate: Gate {
             id,
             scheme: scheme(config)?,
@@ -212,6 +215,7 @@ fn node_config(config: &Config) -> NodeConfig {
         unreceipted_per_day: config.limits.unreceipted_items_per_day,
         allow_loopback_callbacks: config.listen.allow_loopback_callbacks,
         plain_http_anywhere: config.listen.allow_plain_http_beyond_loopback,
+        has_gateway: config.notify.gateway.is_some(),
         ..NodeConfig::new(
             participant.id.clone(),
             &participant.name,
@@ -281,34 +285,44 @@ fn authorities(config: &Config) -> Result<Trust, RunError> {
 fn gateway(config: &Config) -> Result<Option<Gateway>, RunError> {
     let Some(gateway) = &config.notify.gateway else {
         tracing::warn!(
-            "no `gateway_url` in `[notify]`: messages to recipients wait until there is one"
+            "no `gateway_url` in `[notify]`: no door opens for a parcel whose recipient we would tell"
         );
         return Ok(None);
     };
+    webhook(config, gateway).map(Some)
+}
+
+/// Where our own systems are told of what they should know.
+fn systems(config: &Config) -> Result<Option<Gateway>, RunError> {
+    let systems = config.notify.systems.as_ref();
+    systems.map(|systems| webhook(config, systems)).transpose()
+}
+
+fn webhook(config: &Config, gateway: &GatewayConfig) -> Result<Gateway, RunError> {
     let text = gateway
         .secret
         .read(|name| std::env::var(name).ok())
-        .map_err(|error| configuration("failed to read the gateway's secret", error))?;
+        .map_err(|error| configuration("failed to read the secret of a webhook", error))?;
     let secret = crate::notify::WebhookSecret::parse(&text)
-        .map_err(|error| configuration("failed to use the gateway's secret", error))?;
+        .map_err(|error| configuration("failed to use the secret of a webhook", error))?;
     let url = gateway
         .url
         .as_str()
         .parse()
-        .map_err(|error| configuration("the gateway's address", error))?;
+        .map_err(|error| configuration("the address of a webhook", error))?;
     let tls = match gateway.url.is_https() {
         true => Some(
             tls::client_config(&authorities(config)?)
-                .map_err(|error| configuration("failed to set up TLS for the gateway", error))?,
+                .map_err(|error| configuration("failed to set up TLS for a webhook", error))?,
         ),
         false => None,
     };
-    Ok(Some(Gateway {
+    Ok(Gateway {
         url,
         secret,
         allow_loopback: gateway.url.is_loopback(),
         tls,
-    }))
+    })
 }
 
 /// Puts the first admin key, partners and offers on record where they are new, and `first` at the

@@ -1,3 +1,5 @@
 //! What the end of terms does, and what was said of it before.
 
+mod ladder;
 mod rehearsal;
+mod warnings;

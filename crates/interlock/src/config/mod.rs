@@ -134,6 +134,8 @@ pub struct StoreConfig {
 pub struct NotifyConfig {
     /// Our gateway and the secret that signs what we send to it; without it messages wait.
     pub gateway: Option<GatewayConfig>,
+    /// Our own systems and the secret that signs what we tell them.
+    pub systems: Option<GatewayConfig>,
     /// The number behind which recipients' own are hidden.
     pub virtual_number: Option<Phone>,
     /// Language where a recipient has chosen none.
@@ -224,7 +226,8 @@ impl Config {
             resolve(&mut files.key_file);
         }
         self.tls.ca_file.iter_mut().for_each(resolve);
-        let gateway = self.notify.gateway.iter_mut().map(|g| &mut g.secret);
+        let hooks = [&mut self.notify.gateway, &mut self.notify.systems];
+        let gateway = hooks.into_iter().flatten().map(|g| &mut g.secret);
         let tokens = self
             .partners
             .iter_mut()

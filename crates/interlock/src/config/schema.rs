@@ -163,7 +163,7 @@ pub(super) const STORE: Table = Table {
 pub(super) const NOTIFY: Table = Table {
     name: "notify",
     repeated: false,
-    comment: "Messages to recipients. Without gateway_url they wait in the outbox.",
+    comment: "Messages to recipients. Without gateway_url no door opens where we would tell the recipient.",
     keys: &[
         key(
             "gateway_url",
@@ -178,6 +178,21 @@ pub(super) const NOTIFY: Table = Table {
         key(
             "secret_env",
             "\"INTERLOCK_GATEWAY_SECRET\"",
+            "Or the environment variable that holds it.",
+        ),
+        key(
+            "webhook_url",
+            "\"https://erp.fengchao.example/interlock\"",
+            "Our own systems (Standard Webhooks), told when agreements end soon. Default: none.",
+        ),
+        key(
+            "webhook_secret_file",
+            "\"keys/webhook.secret\"",
+            "File with the secret that signs what they are told, mode 0600.",
+        ),
+        key(
+            "webhook_secret_env",
+            "\"INTERLOCK_WEBHOOK_SECRET\"",
             "Or the environment variable that holds it.",
         ),
         key(

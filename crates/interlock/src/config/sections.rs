@@ -418,8 +418,6 @@ fn store(reader: &Reader<'_>) -> StoreConfig {
 }
 
 fn notify(reader: &Reader<'_>, allowed: Allowed) -> NotifyConfig {
-    let url = url(reader, "gateway_url", allowed);
-    let secret = reader.secret("secret_file", "secret_env");
     let language = reader.parsed("language", |text| match text {
         "zh" => Ok(Language::Zh),
         "en" => Ok(Language::En),
@@ -428,18 +426,38 @@ fn notify(reader: &Reader<'_>, allowed: Allowed) -> NotifyConfig {
             shortened(text)
         )),
     });
-    if reader.has("gateway_url") && !reader.has("secret_file") && !reader.has("secret_env") {
-        let text = "`gateway_url` needs the secret that signs what we send; set `secret_file` or \
-                    `secret_env`";
-        reader.error("gateway_url", ConfigErrorKind::Combination(text.into()));
-    }
     NotifyConfig {
-        gateway: url
-            .zip(secret)
-            .map(|(url, secret)| GatewayConfig { url, secret }),
+        gateway: hook(
+            reader,
+            allowed,
+            ["gateway_url", "secret_file", "secret_env"],
+        ),
+        systems: hook(
+            reader,
+            allowed,
+            ["webhook_url", "webhook_secret_file", "webhook_secret_env"],
+        ),
         virtual_number: reader.parsed("virtual_number", Phone::parse),
         language: language.unwrap_or(Language::Zh),
     }
+}
+
+/// A webhook: its address, and the file or environment variable with its secret.
+fn hook(
+    reader: &Reader<'_>,
+    allowed: Allowed,
+    [address, file, env]: [&'static str; 3],
+) -> Option<GatewayConfig> {
+    let url = url(reader, address, allowed);
+    let secret = reader.secret(file, env);
+    if reader.has(address) && !reader.has(file) && !reader.has(env) {
+        let text = format!(
+            "`{address}` needs the secret that signs what we send; set `{file}` or `{env}`"
+        );
+        reader.error(address, ConfigErrorKind::Combination(text));
+    }
+    url.zip(secret)
+        .map(|(url, secret)| GatewayConfig { url, secret })
 }
 
 fn locker(reader: &Reader<'_>) -> LockerConfig {

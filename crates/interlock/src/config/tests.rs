@@ -70,6 +70,8 @@ dir = "journal"
 [notify]
 gateway_url = "https://sms.example/hook"
 secret_env = "GATEWAY_SECRET"
+webhook_url = "https://erp.example/interlock"
+webhook_secret_file = "webhook.secret"
 language = "en"
 [locker]
 pickup_hours = 48
@@ -109,6 +111,12 @@ permission = [{{ action = "use", n = 5, x = 1.5, until = 2017-06-01T00:00:00+08:
     );
     let gateway = config.notify.gateway.as_ref().unwrap();
     assert_eq!(gateway.secret, SecretSource::Env("GATEWAY_SECRET".into()));
+    let systems = config.notify.systems.as_ref().unwrap();
+    assert_eq!(systems.url.as_str(), "https://erp.example/interlock");
+    assert_eq!(
+        systems.secret,
+        SecretSource::File("/srv/node/webhook.secret".into())
+    );
     assert_eq!(config.notify.language, Language::En);
     assert_eq!(config.locker.pickup_hours, 48);
     assert_eq!(config.limits.poll_wait_ms, 1_048_576);

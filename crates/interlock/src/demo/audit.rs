@@ -119,7 +119,9 @@ impl Logs {
             | Record::MessageDone { .. }
             | Record::Keyed { .. }
             | Record::Alert { .. }
-            | Record::ContactDeleted { .. } => {}
+            | Record::ContactDeleted { .. }
+            | Record::EndWarned(_)
+            | Record::WarningDone { .. } => {}
         }
     }
 }

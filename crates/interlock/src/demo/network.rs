@@ -26,7 +26,7 @@ use crate::driver::entropy::SystemRng;
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::listen::Listener;
 use crate::driver::node::{Opened, open};
-use crate::driver::outlet::{Calling, Gateway as Outlet};
+use crate::driver::outlet::{Calling, Gateway as Outlet, Hooks};
 use crate::driver::public_door;
 use crate::driver::seams::Store as _;
 use crate::driver::server::{Door, Parts, Server};
@@ -342,7 +342,10 @@ fn parts(
             trust: Trust::default(),
             plain_anywhere: false,
         },
-        gateway: Some(gateway),
+        hooks: Hooks {
+            gateway: Some(gateway),
+            systems: None,
+        },
         gate: Gate {
             id,
             scheme: Scheme::default(),

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use interlock_core::ids::{ParticipantId, RequestId};
+use interlock_core::ids::{MessageId, ParticipantId, RequestId};
+use interlock_core::time::Zone;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::rustls::ClientConfig;
 
@@ -26,7 +27,7 @@ use crate::identity::tls::{self, Trust};
 use crate::identity::token::{self, Request};
 use crate::node::Rng as _;
 use crate::node::io::{
-    CallFailure, CallId, DeliveryFailure, Input, Message, PeerAnswer, PeerRequest,
+    CallFailure, CallId, DeliveryFailure, Input, Message, PeerAnswer, PeerRequest, SystemNotice,
 };
 use crate::notify::WebhookSecret;
 
@@ -52,6 +53,15 @@ pub struct Gateway {
     pub tls: Option<Arc<ClientConfig>>,
 }
 
+/// Where webhooks go.
+#[derive(Clone, Default)]
+pub struct Hooks {
+    /// The gateway for messages to recipients.
+    pub gateway: Option<Gateway>,
+    /// Our own systems.
+    pub systems: Option<Gateway>,
+}
+
 /// How partners are called.
 #[derive(Clone)]
 pub struct Calling {
@@ -72,6 +82,7 @@ pub(super) struct Outlet {
     calling: Arc<Calling>,
     clients: Mutex<BTreeMap<ParticipantId, Client>>,
     gateway: Option<Arc<GatewayClient>>,
+    systems: Option<Arc<GatewayClient>>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -93,10 +104,10 @@ impl Outlet {
     pub(super) fn new(
         handle: Handle,
         calling: Calling,
-        gateway: Option<Gateway>,
+        hooks: Hooks,
         stopped: watch::Receiver<bool>,
     ) -> Self {
-        let gateway = gateway.map(|gateway| {
+        let client = |gateway: Gateway| {
             let reach = Reach::Webhook {
                 allow_loopback: gateway.allow_loopback,
             };
@@ -105,13 +116,14 @@ impl Outlet {
                 gateway,
                 slots: Semaphore::new(DELIVERIES_MAX),
             })
-        });
+        };
         Self {
             runtime: tokio::runtime::Handle::current(),
             handle,
             calling: Arc::new(calling),
             clients: Mutex::default(),
-            gateway,
+            gateway: hooks.gateway.map(client),
+            systems: hooks.systems.map(client),
             stopped,
         }
     }
@@ -191,7 +203,10 @@ impl Outside for Outlet {
         let handle = self.handle.clone();
         self.spawn(async move {
             let outcome = match gateway {
-                Some(gateway) => post(&gateway, &handle, &message).await,
+                Some(gateway) => {
+                    let body = message_json(&message);
+                    post(&gateway, &handle, message.id, body).await
+                }
                 None => Err(DeliveryFailure::Retry(
                     "no gateway is configured; set `notify.gateway_url` and `notify.secret_file`"
                         .into(),
@@ -207,6 +222,30 @@ impl Outside for Outlet {
             }
         });
     }
+
+    fn notify(&self, notice: SystemNotice) {
+        let systems = self.systems.clone();
+        let handle = self.handle.clone();
+        self.spawn(async move {
+            let outcome = match systems {
+                Some(systems) => post(&systems, &handle, notice.id, notice_json(&notice)).await,
+                // They read alerts and status then; it is not an attempt that failed.
+                None => Err(DeliveryFailure::Refused("no webhook_url is set".into())),
+            };
+            Input::Delivered {
+                message: notice.id,
+                outcome,
+            }
+        });
+    }
+}
+
+/// The body that our own systems get (Standard Webhooks): `{type, timestamp, data}`.
+fn notice_json(notice: &SystemNotice) -> Vec<u8> {
+    let timestamp = notice.at.to_rfc3339(Zone::UTC);
+    let body =
+        serde_json::json!({ "type": notice.kind, "timestamp": timestamp, "data": notice.data });
+    body.to_string().into_bytes()
 }
 
 fn describe(failure: &CallFailure) -> &str {
@@ -312,12 +351,12 @@ fn message_json(message: &Message) -> Vec<u8> {
 async fn post(
     client: &GatewayClient,
     handle: &Handle,
-    message: &Message,
+    id: MessageId,
+    body: Vec<u8>,
 ) -> Result<(), DeliveryFailure> {
     let retry = DeliveryFailure::Retry;
     let _slot = client.slots.acquire().await;
-    let body = message_json(message);
-    let id = message.id.to_string();
+    let id = id.to_string();
     let headers = client
         .gateway
         .secret
@@ -358,8 +397,6 @@ fn classify(status: u16) -> Result<(), DeliveryFailure> {
 
 #[cfg(test)]
 mod tests {
-    use interlock_core::ids::MessageId;
-
     use super::*;
 
     #[test]
@@ -373,6 +410,18 @@ mod tests {
         for status in [400, 401, 404, 410, 422] {
             assert!(matches!(classify(status), Err(DeliveryFailure::Refused(_))));
         }
+    }
+
+    #[test]
+    fn the_body_for_our_own_systems_is_frozen() {
+        let notice = SystemNotice {
+            id: MessageId::from_bytes([1; 16]),
+            kind: "agreement.ends",
+            at: interlock_core::time::Timestamp::from_millis(1_496_246_400_000),
+            data: serde_json::json!({ "parcels": 2 }),
+        };
+        expect_test::expect![[r#"{"data":{"parcels":2},"timestamp":"2017-05-31T16:00:00+00:00","type":"agreement.ends"}"#]]
+            .assert_eq(&String::from_utf8(notice_json(&notice)).unwrap());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use interlock_journal::keyslots::SlotKey;
 
 use crate::identity::partner::Partner;
 use crate::node::Rng;
-use crate::node::io::{CallId, Effect, Input, Message, PeerRequest};
+use crate::node::io::{CallId, Effect, Input, Message, PeerRequest, SystemNotice};
 use crate::node::record::Record;
 
 /// The partners of a node, by id.
@@ -65,11 +65,14 @@ pub trait Store: Send + 'static {
     fn journal_bytes(&self) -> u64;
 }
 
-/// Carries out what leaves the process. Both return at once.
+/// Carries out what leaves the process. All return at once.
 pub trait Outside: Send + Sync + 'static {
     /// Calls a partner; [`Input::Answered`] comes back.
     fn call(&self, call: CallId, to: ParticipantId, request: PeerRequest, timeout_ms: u32);
 
     /// Hands a message to the gateway; [`Input::Delivered`] comes back.
     fn deliver(&self, message: Message);
+
+    /// Tells our own systems something; [`Input::Delivered`] comes back.
+    fn notify(&self, notice: SystemNotice);
 }

@@ -21,7 +21,7 @@ use super::clock::Clock;
 use super::exchange_door::{self, Gate};
 use super::handle::{Handle, Job};
 use super::listen::{self, Listener};
-use super::outlet::{Calling, Gateway, Outlet};
+use super::outlet::{Calling, Hooks, Outlet};
 use super::seams::{Machine, Store};
 use super::writer::{self, Writer, WriterError};
 use crate::node::Rng;
@@ -57,8 +57,8 @@ pub struct Parts<M, S> {
     pub activity: Activity,
     /// How it calls partners.
     pub calling: Calling,
-    /// Its gateway for messages.
-    pub gateway: Option<Gateway>,
+    /// Where its webhooks go.
+    pub hooks: Hooks,
     /// How it knows partners.
     pub gate: Gate,
     /// Where partners come.
@@ -136,12 +136,7 @@ impl Server {
             journal_time: parts.journal_time,
         });
         let stop = watch::Sender::new(false);
-        let outlet = Outlet::new(
-            handle.clone(),
-            parts.calling,
-            parts.gateway,
-            stop.subscribe(),
-        );
+        let outlet = Outlet::new(handle.clone(), parts.calling, parts.hooks, stop.subscribe());
         let mut ended = spawn_writer(writer, outlet).await?;
         tokio::spawn(tick(handle.clone(), wakes, stop.subscribe()));
         let mut routes = vec![(

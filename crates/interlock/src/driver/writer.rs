@@ -24,7 +24,7 @@ use super::seams::{Machine, Outside, Partners, Store, TimedRecord};
 use crate::node::Rng;
 use crate::node::io::{
     CallId, ConnectorAnswer, Effect, Guard, Input, LocalAnswer, Message, PeerAnswer, PeerRequest,
-    ReplyId,
+    ReplyId, SystemNotice,
 };
 use crate::telemetry::Metrics;
 
@@ -139,6 +139,7 @@ enum Seen {
     Connector(ReplyId, ConnectorAnswer, Option<Guard>),
     Call(CallId, ParticipantId, PeerRequest, u32),
     Deliver(Message),
+    Notify(SystemNotice),
 }
 
 impl Group {
@@ -167,6 +168,7 @@ impl Group {
                     timeout_ms,
                 } => self.seen.push(Seen::Call(call, to, request, timeout_ms)),
                 Effect::Deliver(message) => self.seen.push(Seen::Deliver(message)),
+                Effect::Notify(notice) => self.seen.push(Seen::Notify(notice)),
             }
         }
         if !records.is_empty() {
@@ -403,6 +405,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
                 outside.call(call, to, request, timeout_ms);
             }
             Seen::Deliver(message) => outside.deliver(message),
+            Seen::Notify(notice) => outside.notify(notice),
         }
     }
 

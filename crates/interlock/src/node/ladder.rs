@@ -44,6 +44,7 @@ impl<'a> Outlook<'a> {
         }
         if let Some(owner) = owner
             && refused.is_none()
+            && self.has_gateway
             && self.contact_source(owner, parcel).is_some()
         {
             return Rung::Ask(owner.clone());
@@ -61,6 +62,9 @@ impl<'a> Outlook<'a> {
         match (owner, refused) {
             (None, _) => nobody("owner-unknown"),
             (Some(_), Some(reason)) => nobody(reason),
+            (Some(owner), None) if self.contact_source(owner, parcel).is_some() => {
+                nobody("no-gateway")
+            }
             (Some(owner), None) => nobody(self.why_no_contact(owner, parcel)),
         }
     }
@@ -160,6 +164,7 @@ pub(super) fn refusal_words(reason: &str) -> String {
         }
         "suspended" => "the agreement with the parcel's owner is suspended",
         "not-yet" | "not-in-force" => "the agreement with the parcel's owner is not in force yet",
+        "no-gateway" => "this operator cannot send messages at the moment",
         "quota-per-day" => "the owner's limit for today is used up",
         _ => "nobody can tell the recipient",
     };

@@ -111,6 +111,8 @@ pub enum Timer {
     LookupReceipt(ParticipantId),
     /// Hand a message to the gateway again.
     Message(MessageId),
+    /// Hand a warning to our own systems again.
+    Warning(MessageId),
     /// Answer a courier who waits for a slow owner.
     Courier(DepositId),
     /// A compartment was kept long enough.

@@ -215,6 +215,9 @@ impl Node {
         id: MessageId,
         outcome: Result<(), DeliveryFailure>,
     ) {
+        if self.warning_delivered(turn, id, &outcome) {
+            return;
+        }
         let attempt = self.live.delivering.remove(&id).unwrap_or(0);
         let Some(state) = self.state.messages.get(&id) else {
             return;

@@ -29,6 +29,7 @@ pub mod state;
 mod stations;
 mod turn;
 mod views;
+mod warnings;
 
 use ed25519_dalek::SigningKey;
 use interlock_core::ids::{Marketplace, ParticipantId};
@@ -36,6 +37,7 @@ use interlock_core::time::{ClockInterval, HOUR_MS, MINUTE_MS, SECOND_MS, Timesta
 
 pub(crate) use self::consume::parse_hex32;
 pub use self::state::ReplayError;
+pub use self::warnings::LEADS_MS;
 
 use self::agreements::approver::{Approver, WithinOffers};
 use self::content::Links;
@@ -96,6 +98,8 @@ pub struct NodeConfig {
     pub allow_loopback_callbacks: bool,
     /// Whether partners beyond this machine may be called without TLS.
     pub plain_http_anywhere: bool,
+    /// Whether there is a gateway by which we tell recipients.
+    pub has_gateway: bool,
 }
 
 impl NodeConfig {
@@ -119,6 +123,7 @@ impl NodeConfig {
             unreceipted_per_day: 1_000_000,
             allow_loopback_callbacks: false,
             plain_http_anywhere: false,
+            has_gateway: true,
         }
     }
 }
@@ -175,6 +180,7 @@ impl Node {
         self.resume_deposits(&mut turn);
         self.resume_messages(&mut turn);
         self.resume_lookups(&mut turn);
+        self.resume_warnings(&mut turn);
         self.finish(turn)
     }
 

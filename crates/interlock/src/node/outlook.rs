@@ -25,6 +25,8 @@ pub(super) struct Outlook<'a> {
     pub(super) book: &'a Book,
     /// The instant.
     pub(super) now: ClockInterval,
+    /// Whether we can tell recipients ourselves.
+    pub(super) has_gateway: bool,
 }
 
 /// What becomes of an item that arises for a consumer.
@@ -55,6 +57,7 @@ impl Node {
             state: &self.state,
             book: &self.state.book,
             now,
+            has_gateway: self.config.has_gateway,
         }
     }
 }

@@ -97,10 +97,15 @@ impl<'a> Counts<'a> {
         self.stale += u64::from(seen.current == Some(false));
     }
 
+    /// Distinct known ones, and a parcel each of the others.
+    fn all_recipients(&self) -> u64 {
+        self.recipients.len() as u64 + self.recipients_unknown
+    }
+
     fn view(&self) -> Value {
         json!({
             "parcels": self.parcels,
-            "recipients": self.recipients.len() as u64 + self.recipients_unknown,
+            "recipients": self.all_recipients(),
             "merchants": self.merchants.len(),
             "recipientsNotTold": self.not_told,
             "eventsHeld": self.held,
@@ -210,6 +215,37 @@ impl Node {
         ending
     }
 
+    /// What the end at `ends_at` of the agreements with `partner` touches by their own terms: parcels,
+    /// recipients, and merchants with their parcels, those with most first.
+    pub(super) fn touched_by(
+        &self,
+        turn: &Turn<'_>,
+        ends_at: Timestamp,
+        partner: &ParticipantId,
+    ) -> (u64, u64, Vec<(MerchantId, u64)>) {
+        let ending = self.ending(turn, ends_at).remove(partner);
+        let ending = ending.unwrap_or_default();
+        let [now, undisturbed] = [Outcome::NothingSigned, Outcome::Temporary]
+            .map(|outcome| self.book_under(outcome, ends_at, &ending));
+        let outlook = |book| Outlook {
+            state: &self.state,
+            book,
+            now: ClockInterval::exact(ends_at),
+            has_gateway: self.config.has_gateway,
+        };
+        let mut counts = Counts::default();
+        for parcel in self.state.parcels.iter().filter(|p| p.closed_at.is_none()) {
+            let seen = self.seen(&outlook(&now), partner, parcel);
+            if seen != self.seen(&outlook(&undisturbed), partner, parcel) {
+                counts.add(parcel, &seen);
+            }
+        }
+        let mut merchants: Vec<_> = counts.merchants.iter().collect();
+        merchants.sort_by_key(|(name, parcels)| (std::cmp::Reverse(**parcels), **name));
+        let merchants = merchants.into_iter().map(|(m, n)| ((*m).clone(), *n));
+        (counts.parcels, counts.all_recipients(), merchants.collect())
+    }
+
     fn rehearse_one(
         &self,
         turn: &Turn<'_>,
@@ -223,6 +259,7 @@ impl Node {
             state: &self.state,
             book,
             now: ClockInterval::exact(at),
+            has_gateway: self.config.has_gateway,
         });
         let mut counts: [Counts<'_>; 3] = std::array::from_fn(|_| Counts::default());
         for parcel in self.state.parcels.iter() {

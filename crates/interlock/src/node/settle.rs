@@ -52,7 +52,9 @@ impl Node {
                 self.request_transfer(turn, &id);
             }
         }
-        self.live.settle_at = self.next_settle(&turn.now);
+        self.warn(turn);
+        let next = [self.next_settle(&turn.now), self.next_warning(turn)];
+        self.live.settle_at = next.into_iter().flatten().min();
     }
 
     /// When an agreement changes its state next. An end counts once the clock may have reached it, a
@@ -77,6 +79,7 @@ impl Node {
                 Timer::Lookup(owner) => self.ask(turn, &owner),
                 Timer::LookupReceipt(owner) => self.lookup_receipt_due(turn, &owner),
                 Timer::Message(id) => self.message_due(turn, id),
+                Timer::Warning(id) => self.warning_due(turn, id),
                 Timer::Courier(id) => self.courier_waited(turn, id),
                 Timer::Reservation(id) | Timer::Pickup(id) => self.deposit_due(turn, id),
                 Timer::Poll => {}

@@ -195,6 +195,7 @@ impl Node {
             "releases": counters.releases,
             "denials": counters.denials,
             "alerts": self.state.alerts.len(),
+            "warnings": self.warnings_view(),
             "feeds": feeds,
         })
     }

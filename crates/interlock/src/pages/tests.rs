@@ -105,6 +105,14 @@ fn tracking_empty(l: Language) -> TrackingView {
     }
 }
 
+/// Taken over during a cut: nothing ever came, and there is a reason.
+fn tracking_cut(language: Language) -> TrackingView {
+    TrackingView {
+        stale: tracking_stale(language).stale,
+        ..tracking_empty(language)
+    }
+}
+
 fn pickup(l: Language) -> PickupView {
     PickupView {
         publisher: name(l, "丰巢", "Fengchao"),
@@ -173,6 +181,7 @@ fn samples(l: Language) -> Vec<(&'static str, Markup)> {
             tracking_page(&tracking_picked_up(l), l),
         ),
         ("tracking-empty", tracking_page(&tracking_empty(l), l)),
+        ("tracking-cut", tracking_page(&tracking_cut(l), l)),
         ("pickup", p(&pickup(l))),
         (
             "pickup-shown",
@@ -635,6 +644,7 @@ fn the_first_lines_of_every_other_state() {
         tracking-stale: May be out of date | Last known: arrived in Hangzhou, 2017-05-31 22:41 (UTC+8), 9 hours ago. | No SF updates since 2017-06-01 00:00 (UTC+8): no agreement is in force. The parcel may still be moving.
         tracking-picked-up: Picked up | Picked up from locker 0412 Wensan Road, 2017-06-01 19:05 (UTC+8), 30 minutes ago. | Carrier
         tracking-empty: Nothing known yet | Nothing is known of this parcel yet. It shows here once SF reports it. | Carrier
+        tracking-cut: No updates | No SF updates since 2017-06-01 00:00 (UTC+8): no agreement is in force. The parcel may still be moving. | Carrier
         pickup: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | [button] Show code
         pickup-shown: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | Your code
         pickup-withheld: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | This page can't show your code: by agreement, Fengchao sends it by SMS to *******1234.
@@ -654,6 +664,7 @@ fn the_first_lines_of_every_other_state() {
         tracking-stale: 信息可能不是最新 | 最近已知：到达杭州，2017-05-31 22:41（UTC+8），9 小时前。 | 自 2017-06-01 00:00（UTC+8）起无有效协议，顺丰信息暂停更新。包裹可能仍在运送。
         tracking-picked-up: 已取件 | 已从快递柜 0412 文三路 取出，2017-06-01 19:05（UTC+8），30 分钟前。 | 快递公司
         tracking-empty: 尚无动态 | 尚未收到此包裹的信息。顺丰上报后将显示在这里。 | 快递公司
+        tracking-cut: 暂无更新 | 自 2017-06-01 00:00（UTC+8）起无有效协议，顺丰信息暂停更新。包裹可能仍在运送。 | 快递公司
         pickup: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | [button] 显示取件码
         pickup-shown: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 取件码
         pickup-withheld: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 本页不显示取件码：按协议由丰巢短信发送至 *******1234。

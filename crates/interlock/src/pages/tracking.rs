@@ -106,6 +106,14 @@ fn last_state(view: &TrackingView) -> Option<&TrackedEvent> {
 
 fn state(view: &TrackingView, stale: &[Stale], language: Language) -> Markup {
     let Some(last) = last_state(view) else {
+        if let Some((first, others)) = stale.split_first() {
+            let title = language.pick("暂无更新", "No updates");
+            return html! {
+                h1.soon { (Tone::Soon.shape()) (title) }
+                p.lead { (sentence(&warning(first, None, language))) }
+                (warnings(others, None, language))
+            };
+        }
         let (title, text) = match language {
             Language::Chinese => (
                 "尚无动态",

@@ -20,7 +20,7 @@ use crate::exchange::wire::Contact;
 use crate::identity::tls::{self, CertificatePin, SelfSigned};
 use crate::node::io::{
     CallFailure, CallId, DeliveryFailure, Effect, Input, LocalRequest, Message, PeerAnswer,
-    PeerRequest,
+    PeerRequest, SystemNotice,
 };
 use crate::notify::{WebhookHeaders, WebhookSecret};
 
@@ -231,20 +231,41 @@ fn secret() -> WebhookSecret {
     WebhookSecret::parse("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap()
 }
 
-/// Hands one message to a gateway and gives what the node hears of it.
-async fn deliver(url: &str, allow_loopback: bool) -> Result<(), DeliveryFailure> {
-    let mut setup = Setup::new(cast("a", 1));
-    setup.gateway = Some(Gateway {
+fn hook(url: &str, allow_loopback: bool) -> Gateway {
+    Gateway {
         url: url.parse().unwrap(),
         secret: secret(),
         allow_loopback,
         tls: None,
-    });
+    }
+}
+
+/// Hands one message to a gateway and gives what the node hears of it.
+async fn deliver(url: &str, allow_loopback: bool) -> Result<(), DeliveryFailure> {
+    let mut setup = Setup::new(cast("a", 1));
+    setup.gateway = Some(hook(url, allow_loopback));
+    hear(setup, || Effect::Deliver(message(5))).await
+}
+
+fn notice() -> SystemNotice {
+    SystemNotice {
+        id: message(5).id,
+        kind: "agreement.ends",
+        at: NOW,
+        data: serde_json::json!({ "parcels": 2 }),
+    }
+}
+
+/// Starts a node that has one thing delivered and gives what it hears of it.
+async fn hear(
+    setup: Setup,
+    effect: impl Fn() -> Effect + Send + 'static,
+) -> Result<(), DeliveryFailure> {
     let heard = Arc::new(Mutex::new(None));
     let seen = heard.clone();
     let server = setup
         .start(move |input, _| match input {
-            Input::Local { .. } => vec![Effect::Deliver(message(5))],
+            Input::Local { .. } => vec![effect()],
             Input::Delivered {
                 message: id,
                 outcome,
@@ -289,6 +310,25 @@ async fn a_gateway_gets_a_signed_message_once() {
     secret().verify(&headers, body.as_bytes(), NOW).unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(body["to"]["full"]["phone"], "+8613800000000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_systems_are_told_by_a_signed_webhook_and_not_the_gateway() {
+    let (systems, mut requests) =
+        canned(Some(b"HTTP/1.1 204 Yes\r\nContent-Length: 0\r\n\r\n")).await;
+    let mut setup = Setup::new(cast("a", 1));
+    setup.gateway = Some(hook("http://127.0.0.1:1/sms", true));
+    setup.systems = Some(hook(&format!("http://{systems}/erp"), true));
+    hear(setup, || Effect::Notify(notice())).await.unwrap();
+    let request = requests.recv().await.unwrap();
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /erp HTTP/1.1"));
+    assert!(head.contains("webhook-signature: v1,"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["type"], "agreement.ends");
+    assert_eq!(body["data"]["parcels"], 2);
+    let without = hear(Setup::new(cast("a", 1)), || Effect::Notify(notice())).await;
+    assert!(matches!(without, Err(DeliveryFailure::Refused(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

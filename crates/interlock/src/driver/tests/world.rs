@@ -18,7 +18,7 @@ use crate::driver::clock::ManualClock;
 use crate::driver::entropy::SystemRng;
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::listen::Listener;
-use crate::driver::outlet::{Calling, Gateway};
+use crate::driver::outlet::{Calling, Gateway, Hooks};
 use crate::driver::seams::{Machine, Partners, Store, TimedRecord};
 use crate::driver::server::{Door, Parts, Server};
 use crate::exchange::wire::Evidence;
@@ -203,6 +203,7 @@ pub(super) struct Setup {
     pub(super) parked: Arc<AtomicUsize>,
     pub(super) listener: Listener,
     pub(super) gateway: Option<Gateway>,
+    pub(super) systems: Option<Gateway>,
     pub(super) public: Option<Door>,
 }
 
@@ -222,6 +223,7 @@ impl Setup {
             parked: Arc::default(),
             listener: listener(),
             gateway: None,
+            systems: None,
             public: None,
         }
     }
@@ -282,7 +284,10 @@ impl Setup {
                 trust: Trust::default(),
                 plain_anywhere: false,
             },
-            gateway: self.gateway,
+            hooks: Hooks {
+                gateway: self.gateway,
+                systems: self.systems,
+            },
             gate: Gate {
                 tokens: TransferTokens::from_seed(&self.me.key.signing_key().to_bytes()),
                 id: self.me.id,

@@ -67,7 +67,9 @@ impl Node {
             .get(id)
             .ok_or_else(|| problem::not_found("parcel"))?;
         let rung = match &request.contact {
-            Some(_) if parcel.owner().is_none() => Rung::Settled(Teller::Us),
+            Some(_) if parcel.owner().is_none() && self.config.has_gateway => {
+                Rung::Settled(Teller::Us)
+            }
             Some(_) | None => self.outlook(turn.now).rung(parcel, None),
         };
         if let Rung::Settled(Teller::Nobody { reason }) = &rung {

@@ -186,6 +186,21 @@ pub enum Effect {
     },
     /// Hand a message to the gateway; answered by [`Input::Delivered`].
     Deliver(Message),
+    /// Tell our own systems something; answered by [`Input::Delivered`].
+    Notify(SystemNotice),
+}
+
+/// Something that our own systems are told by webhook. No personal data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemNotice {
+    /// Idempotency key at the receiver.
+    pub id: MessageId,
+    /// What it is about, such as `agreement.ends`.
+    pub kind: &'static str,
+    /// When it arose.
+    pub at: Timestamp,
+    /// What there is to say.
+    pub data: serde_json::Value,
 }
 
 /// An answer may leave only while `latest < until`.

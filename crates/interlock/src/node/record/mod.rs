@@ -9,8 +9,8 @@ mod parts;
 
 pub use parts::{
     AlertKind, BatchReceived, BatchReleased, CompartmentChange, ContactOutcome, DepositRecord,
-    EventRecord, ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased, MessageKind,
-    MessageOutcome, ParcelRecord, ReceivedItem, Sealed, StationSeen, Teller,
+    EndWarning, EventRecord, ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased,
+    MessageKind, MessageOutcome, ParcelRecord, ReceivedItem, Sealed, StationSeen, Teller,
 };
 
 use interlock_core::agreement::AgreementState;
@@ -246,6 +246,15 @@ pub enum Record {
         /// Last position that it acknowledged.
         next: u64,
     },
+    /// Our own systems are warned that agreements end.
+    EndWarned(Box<EndWarning>),
+    /// Our own systems have a warning, or will never.
+    WarningDone {
+        /// The warning.
+        id: MessageId,
+        /// Whether it was taken.
+        outcome: MessageOutcome,
+    },
 }
 
 impl Record {
@@ -303,7 +312,9 @@ impl Record {
             | Self::Alert { .. }
             | Self::ContactDeleted { .. }
             | Self::BatchesTakenBack { .. }
-            | Self::Acknowledged { .. } => Vec::new(),
+            | Self::Acknowledged { .. }
+            | Self::EndWarned(_)
+            | Self::WarningDone { .. } => Vec::new(),
         }
     }
 }

@@ -6,7 +6,8 @@ use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{
-    DepositId, Marketplace, MerchantId, ParcelId, ParticipantId, RequestId, StationId, WireId,
+    DepositId, Marketplace, MerchantId, MessageId, ParcelId, ParticipantId, RequestId, StationId,
+    WireId,
 };
 use interlock_core::locker::Stay;
 use interlock_core::parcel::{Consent, Generation, Preference, SizeClass};
@@ -361,4 +362,25 @@ pub enum AlertKind {
     MessageRefused,
     /// An agreement ends soon.
     AgreementEnds,
+}
+
+/// A warning that agreements with a partner end together and nothing follows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndWarning {
+    /// Its id, the idempotency key at our own systems.
+    pub id: MessageId,
+    /// With whom.
+    pub partner: ParticipantId,
+    /// When they end.
+    pub ends_at: Timestamp,
+    /// How long before that this is due, in milliseconds.
+    pub lead_ms: i64,
+    /// Which agreements.
+    pub agreements: Vec<WireId>,
+    /// Parcels of which people would see a difference.
+    pub parcels: u64,
+    /// Recipients of them.
+    pub recipients: u64,
+    /// Merchants of them with their parcels, those with most first.
+    pub merchants: Vec<(MerchantId, u64)>,
 }

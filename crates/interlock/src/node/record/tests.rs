@@ -368,6 +368,20 @@ fn of_exchange() -> Vec<Record> {
             lane: Lane::Live,
             next: 7,
         },
+        Record::EndWarned(Box::new(EndWarning {
+            id: MessageId::from_bytes([6; 16]),
+            partner: to.clone(),
+            ends_at: AT,
+            lead_ms: 3_600_000,
+            agreements: vec![wire("a1")],
+            parcels: 2,
+            recipients: 1,
+            merchants: vec![(MerchantId::parse("m1").unwrap(), 2)],
+        })),
+        Record::WarningDone {
+            id: MessageId::from_bytes([6; 16]),
+            outcome: MessageOutcome::Delivered,
+        },
         Record::BatchReceived(Box::new(BatchReceived {
             from: to,
             dataset: Dataset::PickupCode,
@@ -408,7 +422,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 33, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&32), "variants are added at the end");
+    assert_eq!(variants.len(), 35, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&34), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

@@ -3,15 +3,16 @@
 use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, RequestId};
-use interlock_core::time::Timestamp;
+use interlock_core::time::{HOUR_MS, Timestamp};
 use interlock_journal::bilateral::{Leaf, LeafBody};
 
 use super::channel::{Answered, Asked};
-use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State};
+use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State, WarningState};
 use crate::exchange::wire::{Blob, FeedItem, Lane};
 use crate::node::ContentKeys;
 use crate::node::record::{
-    BatchReleased, LookupAsked, LookupDecision, LookupReleased, MessageKind, MessageOutcome, Record,
+    AlertKind, BatchReleased, EndWarning, LookupAsked, LookupDecision, LookupReleased, MessageKind,
+    MessageOutcome, Record,
 };
 
 /// Why a record does not fit the state: the journal is not this node's, or is damaged.
@@ -191,6 +192,11 @@ impl State {
             } => {
                 self.append_leaf(to, leaf)?;
                 self.taken_back(to, *dataset, *lane, *first);
+            }
+            Record::EndWarned(warning) => self.end_warned(at, warning),
+            Record::WarningDone { id, outcome } => {
+                let known = self.warnings.get_mut(id);
+                known.ok_or(ReplayError("a warning is unknown"))?.done = Some(outcome.clone());
             }
         }
         Ok(())
@@ -398,6 +404,33 @@ impl State {
             log_size,
         });
         Ok(())
+    }
+
+    fn end_warned(&mut self, at: Timestamp, warning: &EndWarning) {
+        for agreement in &warning.agreements {
+            self.warned.insert(agreement.clone(), warning.lead_ms);
+        }
+        let hours = warning.lead_ms / HOUR_MS;
+        self.alerts.push(Alert {
+            at,
+            kind: AlertKind::AgreementEnds,
+            parcel: None,
+            partner: Some(warning.partner.clone()),
+            detail: format!(
+                "{} agreements end within {hours} hours and nothing follows them; {} parcels of {} \
+                 merchants are touched: renew them, and see `interlock rehearse`",
+                warning.agreements.len(),
+                warning.parcels,
+                warning.merchants.len()
+            ),
+        });
+        let warning = warning.clone();
+        let known = WarningState {
+            warning,
+            at,
+            done: None,
+        };
+        self.warnings.insert(known.warning.id, known);
     }
 
     fn message(

@@ -30,7 +30,9 @@ use self::parcels::Parcels;
 use super::agreements::Book;
 use super::content::{Content, Links};
 use super::io::{Digest, Role};
-use super::record::{AlertKind, KeyedEffect, MessageKind, StationSeen, Teller};
+use super::record::{
+    AlertKind, EndWarning, KeyedEffect, MessageKind, MessageOutcome, StationSeen, Teller,
+};
 use crate::exchange::wire::{Contact, Lane};
 use crate::identity::partner::Partner;
 
@@ -59,6 +61,10 @@ pub struct State {
     pub channels: BTreeMap<ParticipantId, Channel>,
     /// Messages to recipients.
     pub messages: BTreeMap<MessageId, MessageState>,
+    /// Warnings before ends of agreements.
+    pub warnings: BTreeMap<MessageId, WarningState>,
+    /// The shortest lead at which an agreement's end was warned of, in milliseconds.
+    pub warned: BTreeMap<WireId, i64>,
     /// Which messages were decided on: parcel, deposit, kind.
     pub told: BTreeSet<(ParcelId, Option<DepositId>, MessageKind)>,
     /// Requests with an idempotency key.
@@ -136,6 +142,17 @@ pub struct MessageState {
     pub delivered_at: Option<Timestamp>,
     /// Why the gateway will never take it.
     pub refused: Option<String>,
+}
+
+/// A warning before an end of agreements.
+#[derive(Debug)]
+pub struct WarningState {
+    /// What it says.
+    pub warning: EndWarning,
+    /// When it was given.
+    pub at: Timestamp,
+    /// What became of it at our own systems; open while they have not answered.
+    pub done: Option<MessageOutcome>,
 }
 
 /// A request with an idempotency key.
@@ -268,6 +285,8 @@ impl State {
             deposits: BTreeMap::new(),
             channels: BTreeMap::new(),
             messages: BTreeMap::new(),
+            warnings: BTreeMap::new(),
+            warned: BTreeMap::new(),
             told: BTreeSet::new(),
             keyed: BTreeMap::new(),
             inbox: Vec::new(),

@@ -224,7 +224,10 @@ impl World {
                 Effect::ReplyPeer { to, answer, .. } => answers.push((to, answer)),
                 Effect::ReplyLocal { answer, .. } => self.local.push(answer),
                 Effect::ReplyConnector { answer, .. } => self.connector.push(answer),
-                Effect::PutKey { .. } | Effect::DestroyKey { .. } | Effect::Deliver(_) => {}
+                Effect::PutKey { .. }
+                | Effect::DestroyKey { .. }
+                | Effect::Deliver(_)
+                | Effect::Notify(_) => {}
             }
         }
         answers

@@ -1,0 +1,104 @@
+//! During a cut no door opens unless somebody tells, and the round's check says so before setting out.
+
+use interlock::node::io::LocalRequest;
+use interlock_core::time::{DAY_MS, HOUR_MS};
+use interlock_core::waybill::Waybill;
+use serde_json::Value;
+
+use crate::support::*;
+
+const BEFORE: &str = "SF1000000000001";
+const AFTER: &str = "SF1000000000002";
+
+fn check(net: &mut Network, number: &str) -> Value {
+    let waybills = vec![Waybill::parse("sf", number).unwrap()];
+    let round = ok(net
+        .world
+        .local(FENGCHAO, LocalRequest::CheckRound { waybills }));
+    round["items"][0].clone()
+}
+
+#[test]
+fn a_round_in_run_off_is_told_what_the_deposits_will_say() {
+    let mut net = Network::of_june_2017(320);
+    net.put_station(FENGCHAO, "FC0001", 20);
+    net.put_parcel(BEFORE, "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+    net.world.run_until(MIDNIGHT.plus_ms(HOUR_MS));
+    net.put_parcel(AFTER, "taobao", CAINIAO, "13800000002");
+    net.world.settle();
+    let served = check(&mut net, BEFORE);
+    assert_eq!(
+        (&served["canDeposit"], &served["notifier"]),
+        (&true.into(), &"operator".into())
+    );
+    let late = check(&mut net, AFTER);
+    assert_eq!(late["canDeposit"], false);
+    assert!(
+        late["detail"].as_str().unwrap().contains("has ended"),
+        "{late}"
+    );
+    // Both are held to it, and the owner is not even asked about the late one.
+    let denials = |net: &Network| {
+        net.world
+            .node(CAINIAO)
+            .unwrap()
+            .state()
+            .counters
+            .denials
+            .clone()
+    };
+    let before = denials(&net);
+    let refused = net.deposit(FENGCHAO, AFTER, "FC0001", "k2").unwrap_err();
+    assert_eq!(refused.kind, "nobody-can-tell");
+    assert_eq!(denials(&net), before);
+    net.deposit(FENGCHAO, BEFORE, "FC0001", "k1").unwrap();
+    // The run-off is over: not a moment longer.
+    net.world.run_until(MIDNIGHT.plus_ms(7 * DAY_MS));
+    assert_eq!(check(&mut net, BEFORE)["canDeposit"], false);
+}
+
+#[test]
+fn without_a_gateway_no_door_opens_where_we_would_tell() {
+    let mut net = Network::of_june_2017(321);
+    net.put_station(FENGCHAO, "FC0001", 20);
+    net.put_parcel(BEFORE, "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+    net.world.without_gateway(FENGCHAO);
+    net.world.kill(FENGCHAO);
+    assert!(net.world.restart(FENGCHAO));
+    net.world.settle();
+    let told = check(&mut net, BEFORE);
+    assert_eq!(told["canDeposit"], false);
+    assert!(
+        told["detail"].as_str().unwrap().contains("no-gateway"),
+        "{told}"
+    );
+    let releases = |net: &Network| net.world.node(CAINIAO).unwrap().state().counters.releases;
+    let before = releases(&net);
+    let refused = net.deposit(FENGCHAO, BEFORE, "FC0001", "k1").unwrap_err();
+    assert_eq!(refused.kind, "nobody-can-tell");
+    assert_eq!(
+        releases(&net),
+        before,
+        "no contact is asked for that nobody would use"
+    );
+}
+
+#[test]
+fn a_page_during_the_cut_leads_with_the_reason() {
+    let mut net = Network::with_terms(322, |terms| terms.run_off_ms = None);
+    net.world.run_until(MIDNIGHT.plus_ms(HOUR_MS));
+    let link = net.put_parcel(BEFORE, "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+    let view = net.tracking(CAINIAO, &link);
+    assert!(view.events.is_empty());
+    assert_eq!(view.stale.len(), 1);
+    assert_eq!(view.stale[0].since, MIDNIGHT);
+    let page = interlock::pages::tracking_page(&view, interlock::pages::Language::English);
+    let text = page.into_string();
+    assert!(!text.contains("Nothing known yet"), "{text}");
+    assert!(text.contains("no agreement is in force"), "{text}");
+    let parcel = net.parcel(CAINIAO, BEFORE);
+    assert_eq!(parcel["stale"][0]["reason"], "no-agreement");
+}
