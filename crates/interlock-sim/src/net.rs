@@ -308,6 +308,7 @@ impl World {
             }
             // Nobody in this world is a connector.
             Effect::ReplyConnector { .. }
+            | Effect::Push(_)
             | Effect::PutKey { .. }
             | Effect::DestroyKey { .. }
             | Effect::Append(_) => {}

@@ -370,6 +370,7 @@ impl World {
                 shown @ (Effect::ReplyLocal { .. }
                 | Effect::ReplyPeer { .. }
                 | Effect::ReplyConnector { .. }
+                | Effect::Push(_)
                 | Effect::Call { .. }
                 | Effect::Deliver(_)
                 | Effect::Notify(_)) => outside.push(shown),

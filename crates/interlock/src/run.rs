@@ -155,6 +155,7 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
             key,
             trust: authorities(config)?,
             plain_anywhere: config.listen.allow_plain_http_beyond_loopback,
+            allow_loopback_callbacks: config.listen.allow_loopback_callbacks,
         },
         hooks: Hooks {
             gateway: gateway(config)?,

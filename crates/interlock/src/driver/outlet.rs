@@ -20,6 +20,7 @@ use super::handle::Handle;
 use super::http_client::{HttpClient, HttpFailure, Reach};
 use super::seams::Outside;
 use crate::exchange::http::{encode_request, parse_answer};
+use crate::exchange::page::page_json;
 use crate::exchange::wire::{BODY_SIZE_BYTES_MAX, Contact};
 use crate::identity::keys::NodeKey;
 use crate::identity::partner::Partner;
@@ -27,7 +28,8 @@ use crate::identity::tls::{self, Trust};
 use crate::identity::token::{self, Request};
 use crate::node::Rng as _;
 use crate::node::io::{
-    CallFailure, CallId, DeliveryFailure, Input, Message, PeerAnswer, PeerRequest, SystemNotice,
+    CallFailure, CallId, DeliveryFailure, Input, Message, PeerAnswer, PeerRequest, Push, ReplyId,
+    SystemNotice,
 };
 use crate::notify::WebhookSecret;
 
@@ -73,6 +75,8 @@ pub struct Calling {
     pub trust: Trust,
     /// Whether plain HTTP may leave this machine.
     pub plain_anywhere: bool,
+    /// Whether a connector may have pages sent to this machine.
+    pub allow_loopback_callbacks: bool,
 }
 
 /// Carries out calls and deliveries on the runtime.
@@ -83,6 +87,7 @@ pub(super) struct Outlet {
     clients: Mutex<BTreeMap<ParticipantId, Client>>,
     gateway: Option<Arc<GatewayClient>>,
     systems: Option<Arc<GatewayClient>>,
+    pushes: HttpClient,
     stopped: watch::Receiver<bool>,
 }
 
@@ -117,6 +122,12 @@ impl Outlet {
                 slots: Semaphore::new(DELIVERIES_MAX),
             })
         };
+        // Without authorities nothing would be trusted: such pushes fail by name.
+        let tls = tls::client_config(&calling.trust).ok();
+        let reach = Reach::Webhook {
+            allow_loopback: calling.allow_loopback_callbacks,
+        };
+        let pushes = HttpClient::new(tls, reach);
         Self {
             runtime: tokio::runtime::Handle::current(),
             handle,
@@ -124,6 +135,7 @@ impl Outlet {
             clients: Mutex::default(),
             gateway: hooks.gateway.map(client),
             systems: hooks.systems.map(client),
+            pushes,
             stopped,
         }
     }
@@ -193,6 +205,21 @@ impl Outside for Outlet {
             if let Err(failure) = &outcome {
                 handle.metrics.call_failures.add(1);
                 tracing::warn!(partner = %to, failure = %describe(failure), "a call failed");
+            }
+            Input::Answered { call, outcome }
+        });
+    }
+
+    fn push(&self, push: Push) {
+        let client = self.pushes.clone();
+        let calling = self.calling.clone();
+        let handle = self.handle.clone();
+        self.spawn(async move {
+            let call = push.call;
+            let outcome = send_page(&client, &calling, &handle, push).await;
+            handle.metrics.calls.add(1);
+            if outcome.is_err() {
+                handle.metrics.call_failures.add(1);
             }
             Input::Answered { call, outcome }
         });
@@ -320,6 +347,55 @@ async fn exchange(
             }
         })?;
     parse_answer(request, status, &body).map_err(CallFailure::Rubbish)
+}
+
+/// One attempt to send a page to a connector. Redirects are not followed: only a 2xx takes it.
+async fn send_page(
+    client: &HttpClient,
+    calling: &Calling,
+    handle: &Handle,
+    push: Push,
+) -> Result<PeerAnswer, CallFailure> {
+    let unreachable = |text: String| CallFailure::Unreachable(text);
+    let created = handle.now().earliest;
+    let body = page_json(&push.page, &calling.id, created, Zone::UTC).to_string();
+    let key = format!("{}#{}", push.transfer, push.page.next.to_text());
+    let mut builder = http::Request::builder()
+        .method("POST")
+        .uri(push.target.endpoint.as_str())
+        .header(CONTENT_TYPE, "application/json")
+        .header("idempotency-key", key);
+    if let Some(authorization) = &push.target.authorization {
+        builder = builder.header(AUTHORIZATION, authorization);
+    }
+    let request = builder
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| unreachable(error.to_string()))?;
+    // Nobody waits for an answer of ours: what is voided is the page.
+    if handle
+        .may_leave(Some(&push.guard), ReplyId(0))
+        .await
+        .is_some()
+    {
+        return Err(unreachable(
+            "the term had ended before it could leave".into(),
+        ));
+    }
+    let (status, _) = client
+        .send(request, push.timeout_ms, GATEWAY_ANSWER_BYTES_MAX)
+        .await
+        .map_err(|failure| match failure {
+            HttpFailure::Unreachable(text) => CallFailure::Unreachable(text),
+            HttpFailure::TimedOut => CallFailure::TimedOut,
+            HttpFailure::TooLarge => CallFailure::Rubbish("an answer that is too large".into()),
+        })?;
+    match status {
+        200..=299 => Ok(PeerAnswer::Dsp {
+            status,
+            body: serde_json::Value::Null,
+        }),
+        _ => Err(CallFailure::Rubbish(format!("status `{status}`"))),
+    }
 }
 
 /// The body that a gateway gets: `{id, to, text: {zh, en}}`.

@@ -12,7 +12,7 @@ use interlock_journal::keyslots::SlotKey;
 
 use crate::identity::partner::Partner;
 use crate::node::Rng;
-use crate::node::io::{CallId, Effect, Input, Message, PeerRequest, SystemNotice};
+use crate::node::io::{CallId, Effect, Input, Message, PeerRequest, Push, SystemNotice};
 use crate::node::record::Record;
 
 /// The partners of a node, by id.
@@ -69,6 +69,9 @@ pub trait Store: Send + 'static {
 pub trait Outside: Send + Sync + 'static {
     /// Calls a partner; [`Input::Answered`] comes back.
     fn call(&self, call: CallId, to: ParticipantId, request: PeerRequest, timeout_ms: u32);
+
+    /// Sends a page to a connector; [`Input::Answered`] comes back.
+    fn push(&self, push: Push);
 
     /// Hands a message to the gateway; [`Input::Delivered`] comes back.
     fn deliver(&self, message: Message);

@@ -24,7 +24,7 @@ use super::seams::{Machine, Outside, Partners, Store, TimedRecord};
 use crate::node::Rng;
 use crate::node::io::{
     CallId, ConnectorAnswer, Effect, Guard, Input, LocalAnswer, Message, PeerAnswer, PeerRequest,
-    ReplyId, SystemNotice,
+    Push, ReplyId, SystemNotice,
 };
 use crate::telemetry::Metrics;
 
@@ -138,6 +138,7 @@ enum Seen {
     Peer(ReplyId, PeerAnswer, Option<Guard>),
     Connector(ReplyId, ConnectorAnswer, Option<Guard>),
     Call(CallId, ParticipantId, PeerRequest, u32),
+    Push(Box<Push>),
     Deliver(Message),
     Notify(SystemNotice),
 }
@@ -167,6 +168,7 @@ impl Group {
                     request,
                     timeout_ms,
                 } => self.seen.push(Seen::Call(call, to, request, timeout_ms)),
+                Effect::Push(push) => self.seen.push(Seen::Push(push)),
                 Effect::Deliver(message) => self.seen.push(Seen::Deliver(message)),
                 Effect::Notify(notice) => self.seen.push(Seen::Notify(notice)),
             }
@@ -404,6 +406,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
             Seen::Call(call, to, request, timeout_ms) => {
                 outside.call(call, to, request, timeout_ms);
             }
+            Seen::Push(push) => outside.push(*push),
             Seen::Deliver(message) => outside.deliver(message),
             Seen::Notify(notice) => outside.notify(notice),
         }

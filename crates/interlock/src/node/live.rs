@@ -38,6 +38,13 @@ pub enum Purpose {
     Cooperation(WireId),
     /// A catalog, for a caller of ours.
     Catalog(ReplyId),
+    /// A page of a push transfer.
+    Push {
+        /// Our id of the transfer.
+        transfer: WireId,
+        /// What a 2xx acknowledges.
+        next: PageCursor,
+    },
 }
 
 /// One lane of one feed that we consume.
@@ -127,6 +134,8 @@ pub enum Timer {
     Transfer(WireId),
     /// Send a manifest again.
     Cooperation(WireId),
+    /// Send a page again.
+    Push(WireId),
     /// Decide about a negotiation after all.
     DecideNegotiation(WireId),
     /// Decide about a transfer after all.
@@ -141,6 +150,8 @@ pub struct Live {
     next_call: u64,
     /// Lanes being pulled.
     pub pulls: BTreeMap<PullKey, Pull>,
+    /// Push transfers with a page under way.
+    pub pushing: BTreeSet<WireId>,
     /// Polls of partners that wait.
     pub parked: Vec<Parked>,
     /// Feeds that got something in this step.

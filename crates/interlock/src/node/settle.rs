@@ -86,6 +86,7 @@ impl Node {
                 Timer::Negotiation(id) => self.send_negotiation(turn, &id),
                 Timer::Transfer(id) => self.send_transfer(turn, &id),
                 Timer::Cooperation(id) => self.send_cooperation(turn, &id),
+                Timer::Push(id) => self.push(turn, &id),
                 Timer::DecideNegotiation(id) => self.decide_negotiation(turn, &id, true),
                 Timer::DecideTransfer(id) => self.decide_transfer(turn, &id, true),
             }
@@ -118,6 +119,9 @@ impl Node {
             Purpose::Negotiation(id) => self.negotiation_answered(turn, &id, outcome),
             Purpose::Transfer(id) => self.transfer_answered(turn, &id, outcome),
             Purpose::Cooperation(id) => self.cooperation_answered(turn, &id, outcome),
+            Purpose::Push { transfer, next } => {
+                self.pushed(turn, &transfer, next, outcome.map(drop));
+            }
             Purpose::Catalog(reply) => self.catalog_answered(turn, reply, outcome),
         }
     }

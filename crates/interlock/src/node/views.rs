@@ -209,5 +209,6 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::OrderBroken => "order-broken",
         AlertKind::MessageRefused => "message-refused",
         AlertKind::AgreementEnds => "agreement-ends",
+        AlertKind::NotTaken => "not-taken",
     }
 }

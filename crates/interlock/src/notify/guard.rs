@@ -1,4 +1,4 @@
-//! Where a webhook may go: outward only.
+//! Where a webhook, or a page for a connector, may go: outward only.
 //!
 //! Invariant: the address that is checked is the one that is connected to, so the driver resolves
 //! first, asks here, then connects to that very address. It does not resolve names.
@@ -14,16 +14,14 @@ const URL_BYTES_MAX: usize = 2_048;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
     /// Not a URL that can be called.
-    #[error("the webhook's address is no URL; write `https://host/path`, at most 2048 characters")]
+    #[error("the address is no URL; write `https://host/path`, at most 2048 characters")]
     Url,
     /// A name or password in the URL.
-    #[error(
-        "the webhook's URL has a user or password in it; the signature says who calls, take them out"
-    )]
+    #[error("the address has a user or password in it; take them out")]
     Credentials,
     /// Neither `https` nor plain HTTP to this machine where that is allowed.
     #[error(
-        "`{scheme}` is not called; use `https`, plain `http` goes to a loopback address only and needs `allow_loopback`"
+        "`{scheme}` is not called; use `https`, plain `http` goes to this machine only, where the configuration allows it"
     )]
     Scheme {
         /// What the URL says.
@@ -43,7 +41,7 @@ pub enum GuardError {
     },
     /// The address is private, local, reserved or a cloud's metadata service.
     #[error(
-        "`{address}` lies inward (private, local, reserved or a metadata service); name a public gateway, or set `allow_loopback` for one on this machine"
+        "`{address}` lies inward (private, local, reserved or a metadata service); name a public one, or allow this machine in the configuration"
     )]
     Inward {
         /// What the name resolved to.

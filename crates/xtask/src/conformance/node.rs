@@ -147,6 +147,7 @@ local = \"http://{local}\"
 public = \"http://{public}\"
 metrics = \"http://{metrics}\"
 allow_static_tokens_for_laboratory = true
+allow_loopback_callbacks = true
 
 [[partner]]
 id = \"did:web:kit.example\"

@@ -283,6 +283,7 @@ impl Setup {
                 key: self.me.key.clone(),
                 trust: Trust::default(),
                 plain_anywhere: false,
+                allow_loopback_callbacks: false,
             },
             hooks: Hooks {
                 gateway: self.gateway,

@@ -24,6 +24,7 @@ use crate::dsp::message::{
 };
 use crate::exchange::page::pull_path;
 use crate::identity::transfer_token::{TokenUse, TransferClaims};
+use crate::identity::url::BaseUrl;
 use crate::notify;
 
 /// The consumer fetches by HTTP.
@@ -43,6 +44,25 @@ fn property(name: &str, value: impl Into<String>) -> EndpointProperty {
 }
 
 impl Node {
+    /// A callback address is never called: messages go to the listed one (decision 10). One that leads
+    /// elsewhere is an error all the same, and one that leads inward is refused before people wonder.
+    pub(super) fn check_callback(
+        &self,
+        from: &ParticipantId,
+        callback: &BaseUrl,
+    ) -> Result<(), Refused> {
+        let listed = self.state.partners.get(from).map(|p| &p.exchange_url);
+        let same = |url: &BaseUrl| {
+            (url.is_https(), url.host(), url.port())
+                == (callback.is_https(), callback.host(), callback.port())
+        };
+        if listed.is_some_and(same) {
+            return Ok(());
+        }
+        notify::screen(callback.as_str(), self.config.allow_loopback_callbacks)
+            .map_err(|error| Refusal::Policy(format!("`/callbackAddress`: {error}")).into())
+    }
+
     /// Where a request wants its data: `None` to fetch it.
     pub(super) fn push_target(
         &self,

@@ -26,10 +26,11 @@ impl Node {
         message: &Incoming<'_>,
     ) -> Result<Value, Refused> {
         let body = message.read(ContractOfferMessage::parse)?;
-        if matches!(body.opening, Opening::Continued { .. }) {
+        let Opening::New { callback } = &body.opening else {
             let pointer = "/consumerPid".into();
             return Err(Refusal::Contradiction { pointer }.into());
-        }
+        };
+        self.check_callback(message.from, callback)?;
         let mut known = self.state.book.negotiations.values();
         let opened_before = known.find(|n| {
             n.party == Party::Consumer

@@ -95,6 +95,7 @@ impl Node {
         let agreement = agreement
             .filter(|a| a.provider == self.state.me && &a.consumer == message.from)
             .ok_or(Refusal::NotFound)?;
+        self.check_callback(message.from, &body.callback)?;
         let form = agreement.terms.dataset.form();
         let push = self.push_target(message.from, &body, form)?;
         match agreement.state_at(&turn.now) {
@@ -270,6 +271,7 @@ impl Node {
         self.put_transfer(turn, transfer);
         self.settle_now(turn);
         self.start_pull(turn, &id);
+        self.push(turn, &id);
         self.decide_transfer(turn, &id, false);
         Ok(())
     }
@@ -408,6 +410,7 @@ impl Node {
                 self.record(turn, Record::Transfer(Box::new(transfer)));
                 if started {
                     self.hand_over_polls(turn, id);
+                    self.push(turn, id);
                 }
                 self.decide_transfer(turn, id, false);
             }
@@ -442,6 +445,7 @@ impl Node {
         for id in transfers {
             self.send_transfer(turn, &id);
             self.start_pull(turn, &id);
+            self.push(turn, &id);
         }
         for id in rest {
             self.send_cooperation(turn, &id);

@@ -370,7 +370,7 @@ impl Node {
         detail: String,
     ) {
         let repeats = match kind {
-            AlertKind::EvidenceMismatch | AlertKind::OrderBroken => true,
+            AlertKind::EvidenceMismatch | AlertKind::OrderBroken | AlertKind::NotTaken => true,
             AlertKind::ContestedOwnership
             | AlertKind::RecipientNotTold
             | AlertKind::MessageRefused

@@ -21,6 +21,7 @@ use crate::exchange::wire::{
     CooperationMessage, Envelope, Evidence, FeedBatch, FeedReceipt, Lane, LookupAnswer,
     LookupRequest, Notice,
 };
+use crate::node::agreements::PushTarget;
 
 /// Longest wait of our own systems for an event, in milliseconds.
 pub const EVENTS_WAIT_MS_MAX: u32 = 60_000;
@@ -184,6 +185,9 @@ pub enum Effect {
         /// Give up after so many milliseconds.
         timeout_ms: u32,
     },
+    /// Send a page to a connector; answered by [`Input::Answered`], with any 2xx as
+    /// [`PeerAnswer::Dsp`] and all else as a failure.
+    Push(Box<Push>),
     /// Hand a message to the gateway; answered by [`Input::Delivered`].
     Deliver(Message),
     /// Tell our own systems something; answered by [`Input::Delivered`].
@@ -201,6 +205,23 @@ pub struct SystemNotice {
     pub at: Timestamp,
     /// What there is to say.
     pub data: serde_json::Value,
+}
+
+/// A page that is sent to a connector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// Its id.
+    pub call: CallId,
+    /// Our id of the transfer.
+    pub transfer: WireId,
+    /// Where to.
+    pub target: PushTarget,
+    /// What.
+    pub page: Page,
+    /// Until when it may leave.
+    pub guard: Guard,
+    /// Give up after so many milliseconds.
+    pub timeout_ms: u32,
 }
 
 /// An answer may leave only while `latest < until`.

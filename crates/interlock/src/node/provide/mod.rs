@@ -7,6 +7,7 @@
 
 mod batch;
 mod connector;
+mod push;
 
 use batch::passes;
 
@@ -175,6 +176,7 @@ impl Node {
     /// Answers parked polls for which something came, whose term changed, or whose time is over.
     pub(in crate::node) fn serve_parked(&mut self, turn: &mut Turn<'_>) {
         let ready = std::mem::take(&mut self.live.ready);
+        self.push_ready(turn, &ready);
         if ready.is_empty() && self.live.parked.iter().all(|poll| poll.until > turn.at()) {
             return;
         }

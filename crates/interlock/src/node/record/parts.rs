@@ -362,6 +362,8 @@ pub enum AlertKind {
     MessageRefused,
     /// An agreement ends soon.
     AgreementEnds,
+    /// A connector does not take what is sent to it.
+    NotTaken,
 }
 
 /// A warning that agreements with a partner end together and nothing follows them.

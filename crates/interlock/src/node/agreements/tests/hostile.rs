@@ -227,7 +227,7 @@ fn opening(pid: &str, offer: &Value) -> Value {
         "@context": [CONTEXT],
         "@type": "ContractRequestMessage",
         "consumerPid": pid,
-        "callbackAddress": "https://169.254.169.254/latest",
+        "callbackAddress": "https://elsewhere.example/latest",
         "offer": offer,
     })
 }
@@ -357,7 +357,7 @@ fn a_repeated_request_is_one_negotiation_and_another_offer_is_none() {
     let before = world.book(P).clone();
     // Another spelling of the same request, as a connector that was restarted may write it.
     let mut again = opening(THEIRS, &with_id("o", &stations()));
-    again["callbackAddress"] = "https://10.0.0.1/other".into();
+    again["callbackAddress"] = "https://elsewhere.example/other".into();
     assert_eq!(
         world.post(&name(C), P, "/negotiations/request", &again),
         first
@@ -398,7 +398,14 @@ fn we_send_to_the_partner_and_never_to_a_callback_address() {
     assert_eq!(http.target, format!("/dsp/negotiations/{THEIRS}/agreement"));
     let journal = postcard::to_allocvec(&world.journals[P]).unwrap();
     let text = String::from_utf8_lossy(&journal);
-    assert!(!text.contains("169.254"), "it is not even kept");
+    assert!(!text.contains("elsewhere"), "it is not even kept");
+
+    let mut inward = opening("urn:uuid:other", &with_id("o", &stations()));
+    inward["callbackAddress"] = "https://169.254.169.254/latest".into();
+    let before = world.book(P).clone();
+    let (status, answer) = world.post(&name(C), P, "/negotiations/request", &inward);
+    assert_eq!(status, 400, "{answer}");
+    assert_eq!(world.book(P), &before, "refused without a trace");
 }
 
 #[test]

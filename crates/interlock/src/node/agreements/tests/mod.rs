@@ -143,6 +143,8 @@ pub(super) struct World {
     /// A node that does not answer.
     pub(super) down: Option<usize>,
     local: Vec<LocalAnswer>,
+    /// Pages on their way to connectors.
+    pushes: Vec<crate::node::io::Push>,
     /// Answers to connectors.
     connector: Vec<ConnectorAnswer>,
     rng: TestRng,
@@ -162,6 +164,7 @@ impl World {
             down: None,
             local: Vec::new(),
             connector: Vec::new(),
+            pushes: Vec::new(),
             rng: TestRng(7),
             replies: 0,
         };
@@ -224,6 +227,7 @@ impl World {
                 Effect::ReplyPeer { to, answer, .. } => answers.push((to, answer)),
                 Effect::ReplyLocal { answer, .. } => self.local.push(answer),
                 Effect::ReplyConnector { answer, .. } => self.connector.push(answer),
+                Effect::Push(push) => self.pushes.push(*push),
                 Effect::PutKey { .. }
                 | Effect::DestroyKey { .. }
                 | Effect::Deliver(_)
