@@ -95,12 +95,15 @@ fn agreement(
         policy_hash: terms().policy_hash(),
         terms: terms(),
         cooperation: WireId::parse(&format!("cooperation:{name}"))?,
+        agreed_at: Timestamp::from_millis(FROM_MS),
         finalized_at: Timestamp::from_millis(FROM_MS),
         facts: AgreementFacts::finalized(Assurance::Plain),
         suspended_by: None,
+        supersedes: None,
         superseded_by: None,
         unsent_notice: None,
         state: AgreementState::Finalized,
-        history: Vec::new(),
+        negotiation: WireId::parse(&format!("negotiation:{name}"))?,
+        target: WireId::parse(name)?,
     })
 }

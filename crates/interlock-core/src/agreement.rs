@@ -9,6 +9,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::Dataset;
 use crate::terms::Terms;
 use crate::time::{ClockInterval, HOUR_MS, Timestamp};
 
@@ -75,6 +76,26 @@ pub enum Assurance {
     Signed,
     /// By the negotiation alone: a counterparty that knows no manifests. Enough for open data.
     Plain,
+    /// By the negotiation alone, and enough for parcel data too: our configuration says so.
+    Waived,
+}
+
+impl Assurance {
+    /// What agreements are shown to have: `signed`, or `plain` without a manifest.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Plain | Self::Waived => "plain",
+        }
+    }
+
+    /// Whether an agreement on `dataset` can come into force by it.
+    pub const fn is_enough_for(self, dataset: Dataset) -> bool {
+        match self {
+            Self::Signed | Self::Waived => true,
+            Self::Plain => !dataset.is_parcel_data(),
+        }
+    }
 }
 
 /// What is known of an agreement whose negotiation is FINALIZED.
@@ -115,8 +136,22 @@ impl AgreementFacts {
             Assurance::Signed => self
                 .manifest_complete_at
                 .is_some_and(|at| clock.earliest >= at),
-            Assurance::Plain => !terms.dataset.is_parcel_data(),
+            Assurance::Plain | Assurance::Waived => self.assurance.is_enough_for(terms.dataset),
         }
+    }
+
+    /// Whether it is attested, or has been since some time: by both signatures, or by the negotiation
+    /// where that is enough.
+    pub fn is_attested(&self, terms: &Terms) -> bool {
+        match self.assurance {
+            Assurance::Signed => self.manifest_complete_at.is_some(),
+            Assurance::Plain | Assurance::Waived => self.assurance.is_enough_for(terms.dataset),
+        }
+    }
+
+    /// Whether a successor took its place before it began: it never comes into force.
+    pub fn is_moot(&self, terms: &Terms) -> bool {
+        self.superseded_at.is_some_and(|at| at <= terms.from)
     }
 }
 
@@ -127,7 +162,7 @@ impl AgreementFacts {
 pub fn state(facts: &AgreementFacts, terms: &Terms, clock: &ClockInterval) -> AgreementState {
     let passed = |at: Option<Timestamp>| at.is_some_and(|at| clock.latest >= at);
     let end = facts.end(terms);
-    let superseded = passed(facts.superseded_at);
+    let superseded = passed(facts.superseded_at) || facts.is_moot(terms);
     if !facts.attested(terms, clock) {
         return match (superseded, clock.latest >= end) {
             (true, _) => AgreementState::Superseded,
@@ -186,7 +221,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dataset::Dataset;
     use crate::terms::testing::{JULY, JUNE, event_terms};
     use crate::time::DAY_MS;
 
@@ -300,6 +334,28 @@ mod tests {
         };
         assert_eq!(at(&after, JULY.plus_ms(3 * DAY_MS)), S::RunOff);
         assert_eq!(at(&after, JULY.plus_ms(7 * DAY_MS)), S::Superseded);
+    }
+
+    #[test]
+    fn one_that_was_superseded_before_it_began_is_over_at_once() {
+        for moot_at in [EARLIER, JUNE] {
+            let facts = AgreementFacts {
+                superseded_at: Some(moot_at),
+                ..signed()
+            };
+            for instant in [EARLIER, JUNE, JULY] {
+                assert_eq!(at(&facts, instant), S::Superseded);
+            }
+        }
+    }
+
+    #[test]
+    fn parcel_data_without_a_manifest_flows_only_where_that_was_waived() {
+        let waived = AgreementFacts::finalized(Assurance::Waived);
+        assert_eq!(at(&waived, JUNE), S::InForce);
+        assert_eq!(Assurance::Waived.as_str(), "plain");
+        assert!(!Assurance::Plain.is_enough_for(Dataset::LockerEvents));
+        assert!(Assurance::Plain.is_enough_for(Dataset::LockerStations));
     }
 
     #[test]

@@ -254,6 +254,7 @@ impl World {
             certificate_pin: None,
             connector: false,
             connector_id: None,
+            parcel_data_without_manifest: false,
         })
     }
 

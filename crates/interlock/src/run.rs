@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use interlock_core::terms::{check_combination, parse_policy};
-use interlock_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
+use interlock_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, GatewayConfig, OfferConfig, PolicySource};
@@ -215,6 +215,8 @@ fn node_config(config: &Config) -> NodeConfig {
         transfer_token_ms: i64::from(config.limits.transfer_token_minutes) * MINUTE_MS,
         unreceipted_per_day: config.limits.unreceipted_items_per_day,
         allow_loopback_callbacks: config.listen.allow_loopback_callbacks,
+        approvals_min: usize::try_from(config.limits.approvals_min).unwrap_or(usize::MAX),
+        proposal_life_ms: i64::from(config.limits.proposal_days) * DAY_MS,
         plain_http_anywhere: config.listen.allow_plain_http_beyond_loopback,
         has_gateway: config.notify.gateway.is_some(),
         ..NodeConfig::new(

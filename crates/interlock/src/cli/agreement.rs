@@ -32,15 +32,17 @@ pub(super) fn run(
             }
             let body = json!({ "partner": partner, "offers": offers, "policies": chosen });
             let answer = client.post("/negotiations", Some(&body))?;
-            let rows = [
-                ("cooperation", "/cooperation"),
-                ("negotiations", "/negotiations"),
-            ];
-            output.card(&answer, &rows)
+            output.card(&answer, &PROPOSED)
         }
         AgreementCommand::List => list(&client, output),
         AgreementCommand::Show { id, odrl, zh } => show(&client, id, *odrl, *zh, output),
-        AgreementCommand::Approve { id } => decide(&client, id, "approve", None, output),
+        AgreementCommand::Approve { id, version } => {
+            let decision = match version {
+                Some(version) => format!("approve?version={version}"),
+                None => "approve".into(),
+            };
+            decide(&client, id, &decision, None, output)
+        }
         AgreementCommand::Counter { id, policy } => {
             let body = json!({ "policy": json_file(&around.directory.join(policy))? });
             decide(&client, id, "counter", Some(&body), output)
@@ -52,6 +54,18 @@ pub(super) fn run(
             Some(&json!({ "reason": reason })),
             output,
         ),
+        AgreementCommand::Renew { id, until, policy } => {
+            let mut body = Map::new();
+            if let Some((at, zone)) = until {
+                body.insert("until".into(), at.to_rfc3339(*zone).into());
+            }
+            if let Some(path) = policy {
+                body.insert("policy".into(), json_file(&around.directory.join(path))?);
+            }
+            let path = format!("/agreements/{}/renew", segment(id.as_str()));
+            let answer = client.post(&path, Some(&Value::Object(body)))?;
+            output.card(&answer, &PROPOSED)
+        }
         AgreementCommand::Suspend { id, reason } => change(
             &client,
             id,
@@ -66,6 +80,11 @@ pub(super) fn run(
         }
     }
 }
+
+const PROPOSED: [Column; 2] = [
+    ("cooperation", "/cooperation"),
+    ("negotiations", "/negotiations"),
+];
 
 fn decide(
     client: &Client,
@@ -82,6 +101,8 @@ fn decide(
         ("dataset", "/dataset"),
         ("state", "/state"),
         ("agreement", "/agreement"),
+        ("approved by", "/approvedBy"),
+        ("waits for us", "/waitsForPeople"),
     ];
     output.card(&answer, &rows)
 }
@@ -166,7 +187,12 @@ fn show(
     if output.json {
         return output.json(&found);
     }
-    output.card(&found, &HEAD)?;
+    let negotiated = found.pointer("/version").is_some();
+    if negotiated {
+        output.card(&found, &NEGOTIATION)?;
+    } else {
+        output.card(&found, &HEAD)?;
+    }
     let language = if zh { "zh" } else { "en" };
     if let Some(summary) = found
         .pointer(&format!("/summary/{language}"))
@@ -179,36 +205,77 @@ fn show(
     print_terms(&found, zh, output)?;
     let changes = found.pointer("/changes").and_then(Value::as_array);
     for change in changes.into_iter().flatten() {
-        let text = |pointer: &str| {
-            change
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or("-")
-        };
-        let (old, new) = (
-            text(&format!("/{language}/old")),
-            text(&format!("/{language}/new")),
-        );
-        output.line(&format!(
-            "  changed: {} ({}): {old} -> {new}",
-            text("/key"),
-            text("/effect")
-        ))?;
+        print_change(change, language, output)?;
+    }
+    print_history(&found, output)
+}
+
+/// One term that differs from what lay there before, with what it means and who makes it come true.
+fn print_change(change: &Value, language: &str, output: &mut Output<'_>) -> Result<(), CliError> {
+    let text = |pointer: &str| {
+        change
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or("-")
+    };
+    let (old, new) = (
+        text(&format!("/{language}/old")),
+        text(&format!("/{language}/new")),
+    );
+    let effect = match text("/effect") {
+        "consumer-gets-more" => "the consumer gets more",
+        "consumer-gets-less" => "the consumer gets less",
+        _ => "neither more nor less",
+    };
+    output.line(&format!(
+        "  changed: {} ({effect}): {old} -> {new}  [{}]",
+        text("/key"),
+        class(text("/class"))
+    ))
+}
+
+/// Who did and decided what, the negotiation before the agreement.
+fn print_history(of: &Value, output: &mut Output<'_>) -> Result<(), CliError> {
+    let lines = |pointer: &str| of.pointer(pointer).and_then(Value::as_array);
+    let all: Vec<&Value> = lines("/negotiated")
+        .into_iter()
+        .chain(lines("/history"))
+        .flatten()
+        .collect();
+    if !all.is_empty() {
+        output.line("")?;
+    }
+    for line in all {
+        let text = |pointer: &str| line.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
+        let version = line.pointer("/version").and_then(Value::as_u64);
+        let version = version.map_or(String::new(), |number| format!("  (version {number})"));
+        let (at, by, what) = (text("/at"), text("/by"), text("/what"));
+        output.line(&format!("  {at}  {by}: {what}{version}"))?;
     }
     Ok(())
 }
 
-/// An agreement, else what waits for our decision.
+const NEGOTIATION: [Column; 11] = [
+    ("negotiation", "/id"),
+    ("partner", "/partner"),
+    ("we are", "/role"),
+    ("dataset", "/dataset"),
+    ("state", "/state"),
+    ("version", "/version"),
+    ("waits for us", "/waitsForPeople"),
+    ("drafted by", "/draftBy"),
+    ("approved by", "/approvedBy"),
+    ("answer by", "/answerBy"),
+    ("assurance", "/assurance"),
+];
+
+/// An agreement, else a negotiation.
 fn find(client: &Client, id: &WireId) -> Result<Value, CliError> {
-    let proposals = client.get("/proposals")?;
-    let all = proposals.pointer("/proposals").and_then(Value::as_array);
-    let waiting = all
-        .into_iter()
-        .flatten()
-        .find(|proposal| proposal.pointer("/id").and_then(Value::as_str) == Some(id.as_str()));
-    match waiting {
-        Some(proposal) => Ok(proposal.clone()),
-        None => client.get(&format!("/agreements/{}", segment(id.as_str()))),
+    match client.get(&format!("/agreements/{}", segment(id.as_str()))) {
+        Err(CliError::NotFound(_)) => {
+            client.get(&format!("/negotiations/{}", segment(id.as_str())))
+        }
+        found => found,
     }
 }
 

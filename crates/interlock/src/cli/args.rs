@@ -198,6 +198,9 @@ pub(super) struct PartnerArguments {
     /// What its connector calls itself in offers and agreements, if not by its DID
     #[arg(long, value_name = "NAME", requires = "connector", value_parser = WireId::parse)]
     pub(super) connector_id: Option<WireId>,
+    /// Agree with such a connector on parcel data too, with no manifest signed
+    #[arg(long, requires = "connector")]
+    pub(super) parcel_data_without_manifest: bool,
 }
 
 /// `offer`
@@ -320,11 +323,14 @@ pub(super) enum AgreementCommand {
         #[arg(long)]
         zh: bool,
     },
-    /// Agree to a proposal
+    /// Agree to a proposal; where two people must approve, one of the two approvals
     Approve {
         /// The negotiation
         #[arg(value_parser = WireId::parse)]
         id: WireId,
+        /// Only if these are still the terms, by the version that `show` printed
+        #[arg(long)]
+        version: Option<u32>,
     },
     /// Offer other terms instead
     Counter {
@@ -343,6 +349,18 @@ pub(super) enum AgreementCommand {
         /// Why, for the other side
         #[arg(long)]
         reason: String,
+    },
+    /// Propose a successor that takes over at the end, without a gap
+    Renew {
+        /// The agreement
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+        /// When the new term ends; after as long a term again if not given
+        #[arg(long, value_name = "INSTANT", value_parser = Timestamp::parse_zoned)]
+        until: Option<(Timestamp, Zone)>,
+        /// Other terms: ODRL policy in a file
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
     },
     /// Release nothing until it is resumed
     Suspend {

@@ -12,6 +12,9 @@ pub enum CliError {
     /// Something failed.
     #[error("{0}")]
     Failed(String),
+    /// There is no such thing at the node.
+    #[error("{0}")]
+    NotFound(String),
     /// Wrong usage or configuration.
     #[error("{0}")]
     Usage(String),
@@ -31,7 +34,7 @@ impl CliError {
     /// failed, 5 counterparty unreachable.
     pub const fn code(&self) -> u8 {
         match self {
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::NotFound(_) => 1,
             Self::Usage(_) => 2,
             Self::Denied(_) => 3,
             Self::Verification(_) => 4,
@@ -58,6 +61,7 @@ impl CliError {
         match problem.status {
             403 if term => Self::Denied(text),
             400 | 413 | 415 | 422 => Self::Usage(text),
+            404 => Self::NotFound(text),
             502 | 504 if problem.kind.starts_with("partner-") => Self::Unreachable(text),
             _ => Self::Failed(text),
         }

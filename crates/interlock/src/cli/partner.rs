@@ -119,6 +119,9 @@ fn body(arguments: &PartnerArguments, around: &Around<'_>) -> Result<Value, CliE
     if let (Some(id), Value::Object(members)) = (&arguments.connector_id, &mut body) {
         members.insert("connectorId".into(), id.as_str().into());
     }
+    if let (true, Value::Object(members)) = (arguments.parcel_data_without_manifest, &mut body) {
+        members.insert("parcelDataWithoutManifest".into(), true.into());
+    }
     Ok(body)
 }
 

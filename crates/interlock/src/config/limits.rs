@@ -41,6 +41,10 @@ limits! {
         "How long a token counts with which a connector fetches a feed, in minutes.";
     unreceipted_items_per_day = 1_000_000 in 1..=1_000_000_000,
         "Most items of a dataset that leave for one connector on a day: it gives no receipts.";
+    approvals_min = 1 in 1..=2,
+        "How many people must approve the same terms before we agree or propose: 2 for four eyes.";
+    proposal_days = 14 in 1..=365,
+        "How long a negotiation waits for somebody's answer before it ends by itself, in days.";
     clock_leeway_ms = 2_000 in 0..=5_000,
         "How far a partner's clock may differ from ours, in milliseconds. It lengthens no term.";
 }

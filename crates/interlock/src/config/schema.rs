@@ -277,6 +277,11 @@ pub(super) const PARTNER: Table = Table {
             "What its connector calls itself in offers and agreements. Default: its id.",
         ),
         key(
+            "parcel_data_without_manifest",
+            "false",
+            "true agrees with such a connector on parcel data too, which needs a manifest otherwise.",
+        ),
+        key(
             "static_token_file",
             "\"keys/kit.token\"",
             "Laboratory only: file with its fixed token, mode 0600.",

@@ -507,6 +507,7 @@ fn partner(reader: &Reader<'_>, allowed: Allowed) -> Option<PartnerConfig> {
             certificate_pin,
             connector: reader.flag("connector"),
             connector_id,
+            parcel_data_without_manifest: reader.flag("parcel_data_without_manifest"),
         },
         static_token,
     })

@@ -121,7 +121,8 @@ impl Logs {
             | Record::Alert { .. }
             | Record::ContactDeleted { .. }
             | Record::EndWarned(_)
-            | Record::WarningDone { .. } => {}
+            | Record::WarningDone { .. }
+            | Record::Noted(_) => {}
         }
     }
 }

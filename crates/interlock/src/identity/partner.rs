@@ -101,6 +101,9 @@ pub struct Partner {
     /// What its connector calls itself in offers and agreements; its DID where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connector_id: Option<WireId>,
+    /// Whether parcel data may be agreed on with such a connector, which signs no manifest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parcel_data_without_manifest: bool,
 }
 
 impl Partner {
@@ -285,6 +288,7 @@ pub(crate) mod tests {
             certificate_pin: None,
             connector: false,
             connector_id: None,
+            parcel_data_without_manifest: false,
         }
     }
 

@@ -338,6 +338,16 @@ fn decisions() -> Named {
         &["at", "reason"],
         json!({ "at": instant("When it ends."), "reason": reason() }),
     );
+    let renewal = object(
+        "The next term of an agreement: the same terms for as long again, or another policy, or \
+         another end.",
+        &[],
+        json!({ "until": instant("When it ends."), "policy": named("Policy") }),
+    );
+    let renewal = with_example(
+        renewal,
+        json!({ "until": "2017-08-01T00:00:00+08:00", "policy": example_policy() }),
+    );
     let explain = object(
         "A release that is only thought of.",
         &["partner", "dataset", "purpose"],
@@ -373,6 +383,7 @@ fn decisions() -> Named {
             with_example(reasons, json!({ "reason": "the term is too long" })),
         ),
         ("Termination", termination),
+        ("Renewal", renewal),
         ("Explain", with_example(explain, explain_example)),
     ]
 }
@@ -399,6 +410,8 @@ fn administration() -> Named {
                 Interlock; `exchangeUrl` is the base of its Dataspace Protocol endpoints." },
             "connectorId": text("What its connector calls itself in offers and agreements; its id \
                 where absent.", 256),
+            "parcelDataWithoutManifest": { "type": "boolean", "description": "Parcel data may be \
+                agreed on with such a connector, which signs no manifest." },
         }),
     );
     let partner = with_example(
@@ -415,6 +428,7 @@ fn administration() -> Named {
                 "sha256:0000000000000000000000000000000000000000000000000000000000000000",
             "connector": false,
             "connectorId": "did:web:sf.example",
+            "parcelDataWithoutManifest": false,
         }),
     );
     let key = object(

@@ -220,6 +220,14 @@ const AGREEMENTS: &[Route] = &[
         Target::Node(|_| Ok(LocalRequest::GetNegotiations)),
     ),
     get(
+        "/negotiations/{id}",
+        "getNegotiation",
+        "A negotiation: the terms that lie there, what they change, who did and decided what. With `wait` the answer comes once it is over and signed, at the latest then.",
+        "The negotiation.",
+        Target::Node(get_negotiation),
+    )
+    .query(&[NEGOTIATION_WAIT]),
+    get(
         "/proposals",
         "getProposals",
         "What waits for a decision of our people, in plain words.",
@@ -230,13 +238,11 @@ const AGREEMENTS: &[Route] = &[
         Method::POST,
         "/proposals/{id}/approve",
         "approve",
-        "Agrees to a proposal.",
+        "Agrees to a proposal. Where two people must approve, the second one's approval counts.",
         (200, "The negotiation."),
-        Target::Node(|call| {
-            call.nothing()?;
-            decide(call, Decision::Approve)
-        }),
-    ),
+        Target::Node(approve),
+    )
+    .query(&[VERSION]),
     write(
         Method::POST,
         "/proposals/{id}/counter",
@@ -299,6 +305,15 @@ const AGREEMENTS: &[Route] = &[
             change(call, AgreementChange::Resume)
         }),
     ),
+    write(
+        Method::POST,
+        "/agreements/{id}/renew",
+        "renew",
+        "Proposes a successor that takes over at the agreement's end, with the same terms if none are given.",
+        (201, "The negotiation."),
+        Target::Node(agreements::renew),
+    )
+    .takes("Renewal", SMALL_BODY_SIZE_BYTES_MAX),
     write(
         Method::POST,
         "/agreements/{id}/terminate",
@@ -457,6 +472,18 @@ const WAIT: Parameter = Parameter {
     },
     description: "How long to wait for an entry if there is none, in milliseconds.",
 };
+const NEGOTIATION_WAIT: Parameter = Parameter {
+    description: "How long to wait for its end, in milliseconds.",
+    ..WAIT
+};
+const VERSION: Parameter = Parameter {
+    name: "version",
+    kind: ParameterKind::Whole {
+        range: || 0..=u64::from(u32::MAX),
+        default: 0,
+    },
+    description: "Approve these terms only, by the number that was shown; 0 for whatever lies there.",
+};
 const FEED: Parameter = Parameter {
     name: "feed",
     kind: ParameterKind::Name(|| {
@@ -491,6 +518,21 @@ fn decide(call: &Call<'_>, decision: Decision) -> Result<LocalRequest, Problem> 
     Ok(LocalRequest::Decide {
         negotiation,
         decision,
+    })
+}
+
+fn approve(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    call.nothing()?;
+    match call.number("version", 0) {
+        0 => decide(call, Decision::Approve),
+        version => decide(call, Decision::ApproveVersion(version)),
+    }
+}
+
+fn get_negotiation(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    Ok(LocalRequest::GetNegotiation {
+        negotiation: call.segment("id", WireId::parse)?,
+        wait_ms: call.number("wait", 0),
     })
 }
 

@@ -36,6 +36,7 @@ const fn allowed(request: &LocalRequest) -> &'static [Role] {
         ],
         LocalRequest::GetOffers
         | LocalRequest::GetNegotiations
+        | LocalRequest::GetNegotiation { .. }
         | LocalRequest::GetProposals
         | LocalRequest::GetAgreements
         | LocalRequest::GetAgreement(_)
@@ -47,6 +48,7 @@ const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::ProposeKnown { .. }
         | LocalRequest::RequestTransfer(_)
         | LocalRequest::Decide { .. }
+        | LocalRequest::Renew { .. }
         | LocalRequest::PublishOffer(_)
         | LocalRequest::WithdrawOffer(_)
         | LocalRequest::ChangeAgreement { .. } => &[Role::Approver],
@@ -77,7 +79,7 @@ impl Node {
     /// Answers a request of the local API.
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "three requests may be answered later; `answer` names all others"
+        reason = "four requests may be answered later; `answer` names all others"
     )]
     pub(super) fn local(
         &mut self,
@@ -120,6 +122,13 @@ impl Node {
                 );
             }
             LocalRequest::GetCatalog(partner) => self.get_catalog(turn, reply, &partner),
+            LocalRequest::GetNegotiation {
+                negotiation,
+                wait_ms,
+            } => {
+                let until = wait_until(turn.at(), wait_ms.min(EVENTS_WAIT_MS_MAX));
+                self.get_negotiation(turn, reply, negotiation, until);
+            }
             LocalRequest::Propose {
                 partner,
                 offers,
@@ -260,6 +269,7 @@ impl Node {
                 negotiation,
                 decision,
             } => self.decide_proposal(turn, &negotiation, decision, by),
+            LocalRequest::Renew { agreement, renewal } => self.renew(turn, &agreement, renewal, by),
             LocalRequest::GetAgreements => json(self.agreements_view(turn)),
             LocalRequest::GetAgreement(id) => self.agreement_answer(turn, &id),
             LocalRequest::ChangeAgreement { agreement, change } => {
@@ -296,6 +306,7 @@ impl Node {
             LocalRequest::OpenDeposit(_)
             | LocalRequest::GetEvents { .. }
             | LocalRequest::GetCatalog(_)
+            | LocalRequest::GetNegotiation { .. }
             | LocalRequest::Propose { .. } => Err(problem(
                 "internal",
                 500,

@@ -171,8 +171,6 @@ pub struct Live {
     timers: BTreeSet<(Timestamp, Timer)>,
     /// Calls about agreements.
     pub agreements: super::agreements::UnderWay,
-    /// When an agreement changes its state next.
-    pub settle_at: Option<Timestamp>,
     /// Lanes whose receipt is to be given again.
     pub receipts_due: BTreeSet<PullKey>,
     /// Failures in a row of a lane's receipts.

@@ -33,7 +33,7 @@ mod warnings;
 
 use ed25519_dalek::SigningKey;
 use interlock_core::ids::{Marketplace, ParticipantId};
-use interlock_core::time::{ClockInterval, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Zone};
+use interlock_core::time::{ClockInterval, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Zone};
 
 pub(crate) use self::consume::parse_hex32;
 pub use self::state::ReplayError;
@@ -100,6 +100,10 @@ pub struct NodeConfig {
     pub plain_http_anywhere: bool,
     /// Whether there is a gateway by which we tell recipients.
     pub has_gateway: bool,
+    /// How many of our people must approve the same terms: 1, or 2 for four eyes.
+    pub approvals_min: usize,
+    /// How long a negotiation waits for somebody's answer.
+    pub proposal_life_ms: i64,
 }
 
 impl NodeConfig {
@@ -124,6 +128,8 @@ impl NodeConfig {
             allow_loopback_callbacks: false,
             plain_http_anywhere: false,
             has_gateway: true,
+            approvals_min: 1,
+            proposal_life_ms: 14 * DAY_MS,
         }
     }
 }
@@ -227,13 +233,13 @@ impl Node {
     /// When the node wants an [`io::Input::Tick`] next, if at all.
     pub fn next_wake(&self) -> Option<Timestamp> {
         let poll = self.live.parked.iter().map(|poll| poll.until).min();
-        let all = [self.live.next_timer(), self.live.settle_at, poll];
+        let all = [self.live.next_timer(), self.next_settle(), poll];
         all.into_iter().flatten().min()
     }
 
     /// How many polls of partners and of our own systems wait here for something to happen.
     pub fn parked_polls(&self) -> usize {
-        self.live.parked.len() + self.live.event_waiters.len()
+        self.live.parked.len() + self.live.event_waiters.len() + self.waiting_for_negotiations()
     }
 
     /// Read access for tests and the demo's counting.
@@ -265,6 +271,7 @@ impl Node {
     fn finish(&mut self, mut turn: Turn<'_>) -> Vec<Effect> {
         self.serve_parked(&mut turn);
         self.serve_waiters(&mut turn);
+        self.serve_negotiation_waiters(&mut turn);
         turn.finish()
     }
 }

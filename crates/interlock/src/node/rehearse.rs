@@ -313,13 +313,9 @@ impl Node {
     /// The agreements as they would be at `at`.
     fn book_under(&self, outcome: Outcome, at: Timestamp, ending: &BTreeSet<WireId>) -> Book {
         let clock = ClockInterval::exact(at);
-        let mut book = Book {
-            agreements: self.state.book.agreements.clone(),
-            transfers: self.state.book.transfers.clone(),
-            ..Book::default()
-        };
-        for agreement in book.agreements.values_mut() {
-            agreement.history.clear();
+        let mut book = Book::default();
+        for agreement in self.state.book.agreements.values() {
+            let mut agreement = agreement.clone();
             if ending.contains(&agreement.id) {
                 match outcome {
                     Outcome::NothingSigned => agreement.terms.run_off_ms = None,
@@ -331,6 +327,10 @@ impl Node {
                 }
             }
             agreement.state = agreement.state_at(&clock);
+            book.put_agreement(agreement);
+        }
+        for transfer in self.state.book.transfers.values() {
+            book.put_transfer(transfer.clone());
         }
         book
     }
@@ -382,7 +382,15 @@ impl Node {
         let goes_there = parcel.lockers.is_empty() || parcel.lockers.contains(operator);
         let told = parcel.uses.iter().any(|u| &u.to == operator);
         let contacts = Dataset::RecipientContact;
-        if !ours || !goes_there || told || outlook.book.between(me, operator, contacts).len() == 0 {
+        if !ours
+            || !goes_there
+            || told
+            || outlook
+                .book
+                .between(me, operator, contacts)
+                .next()
+                .is_none()
+        {
             return None;
         }
         let scope = |a: &Agreement| {
@@ -428,7 +436,7 @@ impl Node {
         let me = &self.state.me;
         [Dataset::LockerEvents, Dataset::TrackingEvents]
             .into_iter()
-            .filter(|dataset| outlook.book.between(me, partner, *dataset).len() > 0)
+            .filter(|dataset| outlook.book.between(me, partner, *dataset).next().is_some())
             .map(|dataset| {
                 self.state
                     .flow(outlook.book, partner, dataset, &item, outlook.now.latest)

@@ -2,7 +2,7 @@
 
 use interlock_core::agreement::{self, AgreementState};
 use interlock_core::ids::WireId;
-use interlock_core::time::{ClockInterval, Timestamp};
+use interlock_core::time::Timestamp;
 
 use super::Node;
 use super::io::{CallFailure, CallId, PeerAnswer};
@@ -14,60 +14,90 @@ impl Node {
     /// Puts every agreement's new state on record once time has changed it, before anything else of
     /// the step is looked at. What was decided does not depend on this having been done in time.
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>) {
-        if self.live.settle_at.is_some_and(|at| at > turn.at()) {
-            return;
+        let changes = &mut self.live.agreements;
+        while let Some((_, id)) = changes.changes.first().filter(|(at, _)| *at <= turn.at()) {
+            let id = id.clone();
+            changes.changes.pop_first();
+            changes.change_at.remove(&id);
+            changes.touched.insert(id);
         }
+        self.expire_negotiations(turn);
         self.settle_now(turn);
     }
 
-    /// The same, whenever an agreement changed.
+    /// The same, whenever an agreement changed: looks at those that did.
     pub(super) fn settle_now(&mut self, turn: &mut Turn<'_>) {
-        let changed: Vec<(WireId, AgreementState)> = self
-            .state
-            .book
-            .agreements
-            .values()
-            .map(|a| (a, a.state_at(&turn.now)))
-            .filter(|(a, state)| a.state != *state)
-            .map(|(a, state)| (a.id.clone(), state))
-            .collect();
-        for (id, state) in changed {
-            self.record(
-                turn,
-                Record::AgreementState {
-                    agreement: id.clone(),
-                    state,
-                },
-            );
-            let Some(agreement) = self.state.book.agreements.get(&id).cloned() else {
+        let changed = !self.live.agreements.touched.is_empty();
+        while let Some(id) = self.live.agreements.touched.pop_first() {
+            let Some(agreement) = self.state.book.agreements.get(&id) else {
                 continue;
             };
-            tracing::info!(agreement = %id, dataset = %agreement.terms.dataset, state = state.as_str(), "an agreement changed its state");
-            self.agreement_leaf(turn, &agreement, state.as_str());
-            if agreement.provider == self.state.me {
-                self.live
-                    .ready
-                    .insert((agreement.consumer.clone(), agreement.terms.dataset));
-            } else if state == AgreementState::InForce && self.approver.asks_at_once(&agreement) {
-                self.request_transfer(turn, &id);
+            let state = agreement.state_at(&turn.now);
+            if agreement.state != state {
+                self.entered(turn, &id, state);
             }
+            self.watch(turn, id);
         }
-        self.warn(turn);
-        let next = [self.next_settle(&turn.now), self.next_warning(turn)];
-        self.live.settle_at = next.into_iter().flatten().min();
+        let due = self.live.agreements.warn_at;
+        if changed || due.is_some_and(|at| at <= turn.at()) {
+            self.warn(turn);
+            self.live.agreements.warn_at = self.next_warning(turn);
+        }
     }
 
-    /// When an agreement changes its state next. An end counts once the clock may have reached it, a
-    /// beginning only once the clock must have: that much later by the width of the clock.
-    fn next_settle(&self, now: &ClockInterval) -> Option<Timestamp> {
-        let width_ms = now.latest.since_ms(now.earliest);
-        let next = |a: &super::agreements::Agreement| {
-            let end = agreement::next_change_at(&a.facts, &a.terms, now.latest);
-            let begin = agreement::next_change_at(&a.facts, &a.terms, now.earliest);
+    /// Puts the new state of an agreement on record and does what follows from it.
+    fn entered(&mut self, turn: &mut Turn<'_>, id: &WireId, state: AgreementState) {
+        self.record(
+            turn,
+            Record::AgreementState {
+                agreement: id.clone(),
+                state,
+            },
+        );
+        let Some(agreement) = self.state.book.agreements.get(id).cloned() else {
+            return;
+        };
+        tracing::info!(agreement = %id, dataset = %agreement.terms.dataset, state = state.as_str(), "an agreement changed its state");
+        self.agreement_leaf(turn, &agreement, state.as_str());
+        if agreement.provider == self.state.me {
+            self.live
+                .ready
+                .insert((agreement.consumer.clone(), agreement.terms.dataset));
+        } else if state == AgreementState::InForce && self.approver.asks_at_once(&agreement) {
+            self.request_transfer(turn, id);
+        }
+    }
+
+    /// Notes when an agreement changes its state next. An end counts once the clock may have reached
+    /// it, a beginning only once the clock must have: that much later by the width of the clock.
+    fn watch(&mut self, turn: &Turn<'_>, id: WireId) {
+        let next = self.state.book.agreements.get(&id).and_then(|a| {
+            let width_ms = turn.now.latest.since_ms(turn.now.earliest);
+            let end = agreement::next_change_at(&a.facts, &a.terms, turn.now.latest);
+            let begin = agreement::next_change_at(&a.facts, &a.terms, turn.now.earliest);
             let begin = begin.map(|at| at.plus_ms(width_ms));
             [end, begin].into_iter().flatten().min()
+        });
+        let watched = &mut self.live.agreements;
+        let before = match next {
+            Some(at) => watched.change_at.insert(id.clone(), at),
+            None => watched.change_at.remove(&id),
         };
-        self.state.book.agreements.values().filter_map(next).min()
+        if let Some(before) = before {
+            watched.changes.remove(&(before, id.clone()));
+        }
+        if let Some(at) = next {
+            watched.changes.insert((at, id));
+        }
+    }
+
+    /// When time changes the state of an agreement, or ends a negotiation, next.
+    pub(super) fn next_settle(&self) -> Option<Timestamp> {
+        let change = self.live.agreements.changes.first();
+        let deadline = self.state.book.next_deadline();
+        let first = [change, deadline].into_iter().flatten();
+        let first = first.map(|(at, _)| *at);
+        first.chain(self.live.agreements.warn_at).min()
     }
 
     /// Does what is due.

@@ -145,6 +145,7 @@ impl Node {
                     "connector": p.connector,
                     "connectorId": p.connector_id.as_ref().map(interlock_core::ids::WireId::as_str),
                     "carriers": p.carriers.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
+                    "parcelDataWithoutManifest": p.parcel_data_without_manifest,
                 })
             })
             .collect();

@@ -42,7 +42,7 @@ impl Node {
     /// Warns of the ends that are near enough now.
     pub(super) fn warn(&mut self, turn: &mut Turn<'_>) {
         let mut due: BTreeMap<(ParticipantId, Timestamp, i64), Vec<WireId>> = BTreeMap::new();
-        for agreement in self.state.book.agreements.values() {
+        for agreement in self.running() {
             let Some(lead_ms) = self.lead_due(turn, agreement) else {
                 continue;
             };
@@ -75,6 +75,12 @@ impl Node {
         }
     }
 
+    /// Agreements whose state will still change.
+    fn running(&self) -> impl Iterator<Item = &Agreement> {
+        let running = self.live.agreements.change_at.keys();
+        running.filter_map(|id| self.state.book.agreements.get(id))
+    }
+
     /// The lead that is due for an agreement and was not warned of, the shortest.
     fn lead_due(&self, turn: &Turn<'_>, agreement: &Agreement) -> Option<i64> {
         let warned = self.state.warned.get(&agreement.id).copied();
@@ -87,7 +93,7 @@ impl Node {
 
     /// When a warning is due next.
     pub(super) fn next_warning(&self, turn: &Turn<'_>) -> Option<Timestamp> {
-        let ahead = self.state.book.agreements.values().filter_map(|agreement| {
+        let ahead = self.running().filter_map(|agreement| {
             let end = agreement.facts.end(&agreement.terms);
             let at = self.leads(turn, agreement).map(|lead| end.plus_ms(-lead));
             at.filter(|at| *at > turn.at()).min()

@@ -115,13 +115,16 @@ impl Network {
             policy_hash: terms.policy_hash(),
             terms,
             cooperation: wire("urn:cooperation"),
+            agreed_at: self.world.now(),
             finalized_at: self.world.now(),
             facts,
             suspended_by: None,
+            supersedes: None,
             superseded_by: None,
             unsent_notice: None,
             state: AgreementState::Signed,
-            history: Vec::new(),
+            negotiation: wire("urn:negotiation"),
+            target: wire("urn:dataset"),
         };
         let state = agreement.state_at(&clock);
         for (ix, party, peer) in [

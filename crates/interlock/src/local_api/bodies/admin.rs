@@ -40,7 +40,7 @@ pub(in super::super) const fn role_name(role: Role) -> &'static str {
 
 /// `POST /partners`.
 pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem> {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 11] = [
         "id",
         "name",
         "roles",
@@ -51,6 +51,7 @@ pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem
         "certificatePin",
         "connector",
         "connectorId",
+        "parcelDataWithoutManifest",
     ];
     call.object(&KNOWN, |object| {
         let id = object.need("id", text(ParticipantId::parse));
@@ -70,6 +71,7 @@ pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem
         let certificate_pin = object.may("certificatePin", text(CertificatePin::parse));
         let connector = object.may("connector", flag);
         let connector_id = object.may("connectorId", text(WireId::parse));
+        let without_manifest = object.may("parcelDataWithoutManifest", flag);
         Some(LocalRequest::AddPartner(Partner {
             id: id?,
             name: name?,
@@ -81,6 +83,7 @@ pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem
             certificate_pin,
             connector: connector.unwrap_or(false),
             connector_id,
+            parcel_data_without_manifest: without_manifest.unwrap_or(false),
         }))
     })
 }

@@ -10,7 +10,9 @@ use super::super::call::Call;
 use super::super::input::{Errors, Object, below, flag, one_of, text, words};
 use super::super::{NEGOTIATION_OFFERS_MAX, PARTICIPANTS_MAX};
 use super::{instant, waybill};
-use crate::node::io::{AgreementChange, Decision, ExplainRequest, LocalRequest, OfferPut, Problem};
+use crate::node::io::{
+    AgreementChange, Decision, ExplainRequest, LocalRequest, OfferPut, Problem, Renewal,
+};
 
 /// Longest reason, in bytes.
 pub(in super::super) const REASON_BYTES_MAX: usize = 512;
@@ -137,6 +139,17 @@ pub(in super::super) fn counter(call: &Call<'_>) -> Result<Decision, Problem> {
 pub(in super::super) fn reason(call: &Call<'_>) -> Result<String, Problem> {
     call.object(&["reason"], |object| {
         object.need("reason", words(REASON_BYTES_MAX))
+    })
+}
+
+/// `POST /agreements/{id}/renew`.
+pub(in super::super) fn renew(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    let agreement = call.segment("id", WireId::parse)?;
+    call.object(&["until", "policy"], |object| {
+        let until = object.may("until", text(instant));
+        let policy = object.may("policy", any_policy);
+        let renewal = Renewal { until, policy };
+        Some(LocalRequest::Renew { agreement, renewal })
     })
 }
 

@@ -13,7 +13,7 @@ use interlock_core::transfer::TransferState;
 use serde_json::Value;
 
 use super::negotiate::check_policy;
-use super::{Agreement, Negotiation, Offer, Transfer};
+use super::{Actor, Agreement, Negotiation, Offer, Transfer};
 
 /// Decides for a node. Asked whenever a message was taken from the peer or acknowledged by it.
 pub trait Approver: Send {
@@ -55,13 +55,13 @@ pub struct TransferCase<'a> {
     pub waited: bool,
 }
 
-/// A decision and whose it is, for the history: a participant, an offer, a key of our people.
+/// A decision and whose it is, for the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided<T> {
     /// What to do.
     pub next: T,
     /// By whom.
-    pub by: String,
+    pub by: Actor,
 }
 
 /// What to do about a negotiation.
@@ -106,7 +106,7 @@ pub enum TransferMove {
 
 impl<T> Decided<T> {
     /// `next`, decided by `by`.
-    pub fn new(next: T, by: impl Into<String>) -> Self {
+    pub fn new(next: T, by: impl Into<Actor>) -> Self {
         let by = by.into();
         Self { next, by }
     }
@@ -125,24 +125,30 @@ impl Approver for WithinOffers {
 
     fn negotiation(&mut self, case: &NegotiationCase<'_>) -> Decided<NegotiationMove> {
         let it = case.negotiation;
-        let peer = it.peer.as_str();
         match (it.party, it.state) {
             (Party::Provider, State::Requested) => {
                 let within = case
                     .offer
                     .filter(|o| o.auto_accept && terms::within(&it.terms, &o.terms).is_ok());
                 match within.filter(|_| case.can_provide) {
-                    Some(o) => Decided::new(NegotiationMove::Agree, format!("offer {}", o.id)),
-                    None => Decided::new(NegotiationMove::AskPeople, peer),
+                    Some(o) => Decided::new(NegotiationMove::Agree, Actor::Offer(o.id.clone())),
+                    None => Decided::new(NegotiationMove::AskPeople, Actor::Node),
                 }
             }
-            (Party::Provider, State::Accepted) => Decided::new(NegotiationMove::Agree, peer),
-            (Party::Provider, State::Verified) => Decided::new(NegotiationMove::Finalize, peer),
-            (Party::Consumer, State::Offered) if it.terms_before.as_ref() == Some(&it.terms) => {
-                Decided::new(NegotiationMove::Accept, "what we asked for")
+            (Party::Provider, State::Accepted) => Decided::new(NegotiationMove::Agree, Actor::Node),
+            (Party::Provider, State::Verified) => {
+                Decided::new(NegotiationMove::Finalize, Actor::Node)
             }
-            (Party::Consumer, State::Offered) => Decided::new(NegotiationMove::AskPeople, peer),
-            (Party::Consumer, State::Agreed) => Decided::new(NegotiationMove::Verify, peer),
+            // Our people stand for what we asked for.
+            (Party::Consumer, State::Offered)
+                if it.version > 1 && it.terms_before.as_ref() == Some(&it.terms) =>
+            {
+                Decided::new(NegotiationMove::Accept, Actor::Node)
+            }
+            (Party::Consumer, State::Offered) => {
+                Decided::new(NegotiationMove::AskPeople, Actor::Node)
+            }
+            (Party::Consumer, State::Agreed) => Decided::new(NegotiationMove::Verify, Actor::Node),
             (
                 Party::Provider,
                 State::Offered | State::Agreed | State::Finalized | State::Terminated,
@@ -154,7 +160,7 @@ impl Approver for WithinOffers {
                 | State::Verified
                 | State::Finalized
                 | State::Terminated,
-            ) => Decided::new(NegotiationMove::Wait, peer),
+            ) => Decided::new(NegotiationMove::Wait, Actor::Node),
         }
     }
 
@@ -171,7 +177,7 @@ impl Approver for WithinOffers {
                 | TransferState::Terminated,
             ) => TransferMove::Wait,
         };
-        Decided::new(next, it.peer.as_str())
+        Decided::new(next, Actor::Node)
     }
 
     fn asks_at_once(&self, _agreement: &Agreement) -> bool {

@@ -108,7 +108,8 @@ impl Node {
         let connector = self.state.is_connector(from);
         let mut datasets: BTreeMap<&WireId, Vec<&Offer>> = BTreeMap::new();
         for offer in self.state.book.offers.values() {
-            if offer.is_for(from) && offer.terms.until > turn.at() {
+            let enough = self.can_attest(from, offer.terms.dataset).is_ok();
+            if enough && offer.is_for(from) && offer.terms.until > turn.at() {
                 datasets.entry(&offer.target).or_default().push(offer);
             }
         }
@@ -224,8 +225,12 @@ impl Node {
         let mut wanted = Vec::with_capacity(offers.len());
         let mut errors = Vec::new();
         for (at, offer) in offers.iter().enumerate() {
-            match asked_for(turn, offer, policies, found) {
-                Ok(found) => wanted.push(found),
+            let asked = asked_for(turn, offer, policies, found).and_then(|asked| {
+                self.can_attest(partner, asked.terms.dataset)?;
+                Ok(asked)
+            });
+            match asked {
+                Ok(asked) => wanted.push(asked),
                 Err(detail) => errors.push(FieldError {
                     pointer: format!("/offers/{at}"),
                     detail,
@@ -278,10 +283,10 @@ impl Node {
         wanted: Vec<Wanted>,
         by: &str,
     ) -> Result<LocalAnswer, Problem> {
-        let callback = self.dsp_base().ok_or_else(|| {
+        if self.dsp_base().is_none() {
             let detail = "the address of our exchange door is not one; set `listen.exchange_url`";
-            problem("no-address", 500, "nothing was proposed", detail)
-        })?;
+            return Err(problem("no-address", 500, "nothing was proposed", detail));
+        }
         let cooperation = new_id(turn);
         let mut ids = Vec::with_capacity(wanted.len());
         for Wanted {
@@ -291,7 +296,7 @@ impl Node {
             offered,
         } in wanted
         {
-            let mut negotiation = Negotiation {
+            let negotiation = Negotiation {
                 id: new_id(turn),
                 peer_id: None,
                 peer: partner.clone(),
@@ -301,21 +306,20 @@ impl Node {
                 target,
                 terms_before: offered,
                 terms,
+                version: 1,
                 agreement: None,
+                agreed_at: None,
                 cooperation: cooperation.clone(),
                 waits_for_people: false,
+                draft: None,
+                approved_by: Vec::new(),
+                expires_at: self.answer_by(turn),
                 unsent: None,
                 taken: None,
-                history: Vec::new(),
+                supersedes: None,
             };
-            negotiation.unsent = Some(negotiation.opening_message(callback.clone()));
-            negotiation.note(
-                turn.at(),
-                by,
-                format!("proposed {}", negotiation.terms.dataset),
-            );
             ids.push(negotiation.id.clone());
-            self.put_negotiation(turn, negotiation);
+            self.begin(turn, negotiation, by);
         }
         let ids: Vec<&str> = ids.iter().map(WireId::as_str).collect();
         let body = json!({ "cooperation": cooperation.as_str(), "negotiations": ids });

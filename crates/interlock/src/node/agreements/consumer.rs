@@ -5,13 +5,15 @@
 //! differs from what we asked for waits for our people. It does not know how proposals begin.
 
 use interlock_core::negotiation::{NegotiationMessage, NegotiationState, Party};
+use interlock_core::time::Timestamp;
+use interlock_journal::bilateral::SKEW_MS_MAX;
 use serde_json::Value;
 
 use super::super::Node;
 use super::super::turn::Turn;
 use super::door::{Incoming, Refused};
 use super::negotiate::check_frame;
-use super::{Negotiation, new_id};
+use super::{Actor, Negotiation, new_id};
 use crate::dsp;
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{
@@ -31,12 +33,9 @@ impl Node {
             return Err(Refusal::Contradiction { pointer }.into());
         };
         self.check_callback(message.from, callback)?;
-        let mut known = self.state.book.negotiations.values();
-        let opened_before = known.find(|n| {
-            n.party == Party::Consumer
-                && &n.peer == message.from
-                && n.peer_id.as_ref() == Some(&body.provider_pid)
-        });
+        let book = &self.state.book;
+        let opened_before =
+            book.negotiation_with(message.from, Party::Consumer, &body.provider_pid);
         if let Some(known) = opened_before {
             if known.offer == body.offer().id {
                 return Ok(known.to_wire(known.state));
@@ -55,7 +54,12 @@ impl Node {
                 self.state.me.as_str(),
             ],
         )?;
-        let mut negotiation = Negotiation {
+        self.can_attest(message.from, offered.dataset)
+            .map_err(Refusal::Policy)?;
+        let renewed = self.to_renew(message.from, Party::Consumer, &body.offer().id);
+        let before = renewed.map(|a| a.terms.clone());
+        let supersedes = renewed.map(|a| a.id.clone());
+        let negotiation = Negotiation {
             id: new_id(turn),
             peer_id: Some(body.provider_pid.clone()),
             peer: message.from.clone(),
@@ -63,20 +67,23 @@ impl Node {
             state: NegotiationState::Offered,
             offer: body.offer().id.clone(),
             target,
+            terms_before: before,
             terms: offered,
-            terms_before: None,
+            version: 1,
             agreement: None,
+            agreed_at: None,
             cooperation: new_id(turn),
             waits_for_people: false,
+            draft: None,
+            approved_by: Vec::new(),
+            expires_at: self.answer_by(turn),
             unsent: None,
             taken: Some(message.digest),
-            history: Vec::new(),
+            supersedes,
         };
-        negotiation.note(
-            turn.at(),
-            message.from.as_str(),
-            format!("offered {}", negotiation.target),
-        );
+        let by = Actor::Partner(message.from.clone());
+        let what = format!("offered {}", negotiation.target);
+        self.note(turn, &negotiation, by, what);
         let answer = negotiation.to_wire(negotiation.state);
         self.consider(turn, negotiation, false);
         Ok(answer)
@@ -112,18 +119,25 @@ impl Node {
                 self.state.me.as_str(),
             ],
         )?;
-        negotiation.note(turn.at(), message.from.as_str(), "offered its terms");
-        negotiation.terms_before = Some(std::mem::replace(&mut negotiation.terms, offered));
+        let same = offered == negotiation.terms;
+        negotiation.table(offered, None);
+        negotiation.expires_at = self.answer_by(turn);
+        let what = match same {
+            true => "offered what we asked for",
+            false => "offered other terms",
+        };
+        let by = Actor::Partner(message.from.clone());
+        self.note(turn, &negotiation, by, what);
         self.consider(turn, negotiation, false);
         Ok(())
     }
 
     /// Accepts the offer on the table.
-    pub(super) fn accept(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation, by: &str) {
+    pub(super) fn accept(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation, by: Actor) {
         negotiation.state = NegotiationState::Accepted;
         negotiation.waits_for_people = false;
         negotiation.unsent = negotiation.event_message(NegotiationEvent::Accepted);
-        negotiation.note(turn.at(), by, "accepted");
+        self.note(turn, &negotiation, by, "accepted");
         self.put_negotiation(turn, negotiation);
     }
 
@@ -147,23 +161,34 @@ impl Node {
         let Some(mut negotiation) = self.take_message(message, known, &body.pids, kind)? else {
             return Ok(());
         };
-        match self.differs(&negotiation, &body.agreement) {
-            None => {
+        let read = self.read_agreement(turn, &negotiation, &body.agreement);
+        match read {
+            Ok(agreed_at) => {
                 negotiation.agreement = Some(body.agreement.id);
-                negotiation.note(turn.at(), message.from.as_str(), "agreed");
+                negotiation.agreed_at = Some(agreed_at);
+                let by = Actor::Partner(message.from.clone());
+                self.note(turn, &negotiation, by, "agreed");
                 self.consider(turn, negotiation, false);
             }
-            Some(reason) => {
-                let me = self.state.me.to_string();
-                negotiation.terminate(turn, &me, "agreement-differs", &reason);
+            Err(reason) => {
+                let code = "agreement-differs";
+                self.terminate(turn, &mut negotiation, Actor::Node, code, &reason);
                 self.put_negotiation(turn, negotiation);
             }
         }
         Ok(())
     }
 
-    /// In what an agreement differs from what was on the table, if in anything.
-    fn differs(&self, negotiation: &Negotiation, agreement: &dsp::Agreement) -> Option<String> {
+    /// When the provider agreed.
+    ///
+    /// # Errors
+    /// In what the agreement differs from what was on the table.
+    fn read_agreement(
+        &self,
+        turn: &Turn<'_>,
+        negotiation: &Negotiation,
+        agreement: &dsp::Agreement,
+    ) -> Result<Timestamp, String> {
         let frame = [
             (
                 agreement.target.as_str(),
@@ -183,26 +208,27 @@ impl Node {
         ];
         for (given, wanted, name) in frame {
             if given != wanted {
-                return Some(format!(
+                return Err(format!(
                     "the agreement's `{name}` is not what was negotiated"
                 ));
             }
         }
-        let used = self.state.book.agreements.contains_key(&agreement.id)
-            || self
-                .state
-                .book
-                .negotiations
-                .values()
-                .any(|n| n.agreement.as_ref() == Some(&agreement.id));
-        if used {
-            return Some("the agreement's `@id` is that of another one".into());
+        if self.state.book.knows_agreement(&agreement.id) {
+            return Err("the agreement's `@id` is that of another one".into());
         }
-        let policy = agreement.to_policy();
-        match self.approver.terms(&negotiation.target, &policy) {
-            Err(reason) => Some(reason),
-            Ok(agreed) if agreed.policy_hash() == negotiation.terms.policy_hash() => None,
-            Ok(_) => Some("the agreement's terms are not those that were on the table".into()),
+        let agreed = self
+            .approver
+            .terms(&negotiation.target, &agreement.to_policy())?;
+        if agreed.policy_hash() != negotiation.terms.policy_hash() {
+            return Err("the agreement's terms are not those that were on the table".into());
+        }
+        // Of two agreements the later one counts, so that none may be dated into the future.
+        match Timestamp::parse_zoned(&agreement.timestamp) {
+            Ok((at, _)) if at.since_ms(turn.at()) > SKEW_MS_MAX => {
+                Err("the agreement's `timestamp` is ahead of our clock; correct yours".into())
+            }
+            Ok((at, _)) => Ok(at),
+            Err(_) => Ok(turn.at()),
         }
     }
 }

@@ -1,26 +1,24 @@
-//! What our own people do with offers, proposals and agreements.
+//! What our own people do with offers and agreements.
 //!
-//! Purpose: publishing, deciding, changing, asking what would be released. Invariants: a decision is
-//! possible only while it is asked for; whoever suspended an agreement is the one to resume it; a dry
-//! run changes nothing. It does not know who may do what: the door has checked the role.
+//! Purpose: publishing, changing, asking what would be released. Invariants: whoever suspended an
+//! agreement is the one to resume it; a dry run changes nothing. It does not know who may do what: the door has checked the role.
 
 use interlock_core::agreement::AgreementState;
 use interlock_core::decide::{
     self, Decision as Verdict, DenialReason, EvidenceSeen, ReleaseRequest,
 };
 use interlock_core::ids::WireId;
-use interlock_core::negotiation::{NegotiationState, Party};
-use interlock_core::terms::{Language, Purpose, Terms};
+use interlock_core::terms::{Language, Purpose};
 use interlock_core::time::ClockInterval;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::Node;
-use super::super::io::{AgreementChange, Decision, ExplainRequest, LocalAnswer, OfferPut, Problem};
+use super::super::io::{AgreementChange, ExplainRequest, LocalAnswer, OfferPut, Problem};
 use super::super::problem::{field, not_found, problem};
 use super::super::record::Record;
 use super::super::turn::Turn;
 use super::negotiate::{check_policy, shorten};
-use super::{Agreement, Negotiation, Offer, new_id};
+use super::{Actor, Agreement, Offer};
 use crate::dsp::catalog::PAGE_SIZE_MAX;
 
 impl Node {
@@ -51,6 +49,11 @@ impl Node {
                 "/policy",
                 "the term is over; let it end later".into(),
             ));
+        }
+        if put.auto_accept && self.needs_two() {
+            let detail = "two people must approve here: an offer that accepts by itself stands in \
+                          the configuration, `auto_accept = true` in its `[[offer]]`";
+            return Err(refused("/autoAccept", detail.into()));
         }
         for (at, partner) in put.audience.iter().enumerate() {
             if !self.state.partners.contains_key(partner) {
@@ -97,80 +100,6 @@ impl Node {
         })
     }
 
-    /// `POST /proposals/{id}/approve`, `counter`, `reject`: 200 with the negotiation. `by` is the name
-    /// of the API key of whoever decided.
-    ///
-    /// # Errors
-    /// 404 for an unknown negotiation, 409 for one that waits for nobody here, 422 for a counter-offer
-    /// that cannot be made.
-    pub(in super::super) fn decide_proposal(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: &WireId,
-        decision: Decision,
-        by: &str,
-    ) -> Result<LocalAnswer, Problem> {
-        let known = self.state.book.negotiations.get(id).cloned();
-        let mut negotiation = known.ok_or_else(|| not_found("negotiation"))?;
-        let gone = turn.at() >= negotiation.terms.until;
-        match &decision {
-            Decision::Reject { .. } if !negotiation.state.is_terminal() => {}
-            Decision::Approve | Decision::Counter { .. }
-                if negotiation.waits_for_people && !gone => {}
-            Decision::Approve | Decision::Counter { .. } | Decision::Reject { .. } => {
-                return Err(problem(
-                    "not-waiting",
-                    409,
-                    "nothing to decide",
-                    format!(
-                        "the negotiation is in state `{}` and waits for no decision here, or its term is over",
-                        negotiation.state
-                    ),
-                ));
-            }
-        }
-        if let (Decision::Approve, Party::Provider) = (&decision, negotiation.party) {
-            self.can_provide(&negotiation.terms)
-                .map_err(|detail| problem("cannot-provide", 409, "not approved", detail))?;
-        }
-        match decision {
-            Decision::Approve => match negotiation.party {
-                Party::Provider => self.agree(turn, negotiation, by),
-                Party::Consumer => self.accept(turn, negotiation, by),
-            },
-            Decision::Counter { policy } => {
-                let terms = counter_terms(turn, &negotiation, &policy)?;
-                self.counter(turn, negotiation, terms, by);
-            }
-            Decision::Reject { reason } => {
-                negotiation.terminate(turn, by, "rejected", &shorten(&reason));
-                self.put_negotiation(turn, negotiation);
-            }
-        }
-        let known = self.state.book.negotiations.get(id);
-        let body = known.map_or(Value::Null, |n| self.negotiation_view(n));
-        Ok(LocalAnswer::Json { status: 200, body })
-    }
-
-    /// Puts other terms on the table.
-    pub(super) fn counter(
-        &mut self,
-        turn: &mut Turn<'_>,
-        mut negotiation: Negotiation,
-        terms: Terms,
-        by: &str,
-    ) {
-        negotiation.terms_before = Some(std::mem::replace(&mut negotiation.terms, terms));
-        negotiation.state = match negotiation.party {
-            Party::Provider => NegotiationState::Offered,
-            Party::Consumer => NegotiationState::Requested,
-        };
-        negotiation.waits_for_people = false;
-        negotiation.unsent = negotiation.counter_message(new_id(turn));
-        negotiation.note(turn.at(), by, "proposed other terms");
-        self.put_negotiation(turn, negotiation);
-    }
-
     /// `POST /agreements/{id}/suspend`, `resume`, `terminate`: 200 with the agreement.
     ///
     /// # Errors
@@ -184,7 +113,8 @@ impl Node {
         by: &str,
     ) -> Result<LocalAnswer, Problem> {
         let known = self.state.book.agreements.get(id).cloned();
-        let mut agreement = known.ok_or_else(|| not_found("agreement"))?;
+        let agreement = known.ok_or_else(|| not_found("agreement"))?;
+        let by = Actor::Person(by.into());
         let me = self.state.me.clone();
         let state = agreement.state_at(&turn.now);
         let not_now = |detail: &str| Err(problem("not-possible", 409, "not possible now", detail));
@@ -194,9 +124,8 @@ impl Node {
                     return not_now("only an agreement in force can be suspended");
                 }
                 let reason = shorten(&reason);
-                agreement.suspended(turn, &me, by, &reason);
-                self.record(turn, Record::Agreement(Box::new(agreement.clone())));
-                self.follow_agreement(turn, &agreement, &reason);
+                self.suspended(turn, agreement, &me, by, &reason);
+                self.follow_agreement(turn, id, &reason);
             }
             AgreementChange::Resume => {
                 if agreement.suspended_by.as_ref() != Some(&me) || !Self::is_live(turn, &agreement)
@@ -205,9 +134,8 @@ impl Node {
                         "only whoever suspended an agreement can resume it, before its end",
                     );
                 }
-                agreement.resumed(turn, by);
-                self.record(turn, Record::Agreement(Box::new(agreement.clone())));
-                self.follow_agreement(turn, &agreement, "");
+                self.resumed(turn, agreement, by);
+                self.follow_agreement(turn, id, "");
             }
             AgreementChange::Terminate { at, reason } => {
                 if !Self::is_live(turn, &agreement) {
@@ -226,7 +154,7 @@ impl Node {
         mut agreement: Agreement,
         at: interlock_core::time::Timestamp,
         reason: &str,
-        by: &str,
+        by: Actor,
     ) -> Result<(), Problem> {
         let end = agreement.facts.end(&agreement.terms);
         if at < turn.at() || at >= end {
@@ -242,13 +170,10 @@ impl Node {
         agreement.end_at(at);
         agreement.unsent_notice = Some((at, reason.into()));
         let at = self.instant(at);
-        agreement.note(
-            turn,
-            by,
-            format!("terminated it with effect from {at}: {reason}"),
-        );
+        let what = format!("terminated it with effect from {at}: {reason}");
+        self.note_agreement(turn, &agreement, by, what);
         let id = agreement.id.clone();
-        self.record(turn, Record::Agreement(Box::new(agreement)));
+        self.put_agreement(turn, agreement);
         self.send_cooperation(turn, &id);
         Ok(())
     }
@@ -347,31 +272,4 @@ fn explained(verdict: Verdict, agreement: Option<&WireId>) -> LocalAnswer {
         }),
     };
     LocalAnswer::Json { status: 200, body }
-}
-
-/// The terms of a counter-offer, which must be about the same dataset and not the same terms.
-fn counter_terms(
-    turn: &Turn<'_>,
-    negotiation: &Negotiation,
-    policy: &Value,
-) -> Result<Terms, Problem> {
-    let refused = |detail: String| {
-        field(
-            "counter-refused",
-            422,
-            "no counter-offer was made",
-            "/policy",
-            detail,
-        )
-    };
-    let terms = check_policy(policy, negotiation.terms.dataset).map_err(&refused)?;
-    if terms.until <= turn.at() {
-        return Err(refused("the term is over; let it end later".into()));
-    }
-    if terms == negotiation.terms {
-        return Err(refused(
-            "these are the terms on the table; approve them instead".into(),
-        ));
-    }
-    Ok(terms)
 }

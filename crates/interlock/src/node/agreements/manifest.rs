@@ -2,14 +2,16 @@
 //!
 //! Purpose: from FINALIZED to in force. Invariants: no agreement is in force before the manifest that
 //! names its hash carries both signatures, each by the pinned key of its party; an agreement is in one
-//! complete manifest at most; of two agreements for one provider, consumer and dataset the one signed
+//! complete manifest at most; of two agreements for one provider, consumer and dataset the one agreed on
 //! later takes over when it begins. It does not know how agreements were negotiated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use interlock_core::agreement::Assurance;
 use interlock_core::ids::{ParticipantId, WireId};
-use interlock_core::negotiation::{NegotiationState, Party};
+use interlock_core::negotiation::NegotiationState;
 use interlock_journal::manifest::{MANIFEST_VERSION, Manifest, Party as Signer, PolicyRef};
+use sha2::{Digest as _, Sha256};
 
 use super::super::Node;
 use super::super::feed_items::hex;
@@ -19,13 +21,21 @@ use super::super::problem::{field, problem};
 use super::super::record::{AlertKind, Record};
 use super::super::turn::Turn;
 use super::negotiate::{ANSWER_TIMEOUT_MS, is_final, shorten};
-use super::{Agreement, Cooperation, Outgoing};
+use super::{Actor, Agreement, Cooperation, Outgoing};
 use crate::exchange::wire::{CooperationMessage, ManifestSignature};
 
 impl Cooperation {
     /// Whether both parties have signed.
     pub fn is_complete(&self) -> bool {
         self.our_signature.is_some() && self.their_signature.is_some()
+    }
+
+    /// The hash by which others name its manifest, once there is one.
+    pub fn manifest_hash(&self) -> Option<[u8; 32]> {
+        // It is stored in its canonical form, which is what is hashed.
+        self.manifest
+            .as_ref()
+            .map(|bytes| Sha256::digest(bytes).into())
     }
 
     /// The manifest, once there is one.
@@ -41,10 +51,7 @@ impl Node {
         if book.cooperations.contains_key(cooperation) {
             return;
         }
-        let members = || {
-            let all = book.negotiations.values();
-            all.filter(|n| n.party == Party::Consumer && &n.cooperation == cooperation)
-        };
+        let members = || book.members(cooperation);
         if !members().all(|n| n.state == NegotiationState::Finalized) {
             return;
         }
@@ -53,7 +60,7 @@ impl Node {
         let Some(peer) = members().next().map(|n| n.peer.clone()) else {
             return;
         };
-        if self.state.is_connector(&peer) {
+        if self.assurance_with(&peer) != Assurance::Signed {
             return;
         }
         let Some(manifest) = self.manifest(cooperation, &peer, &agreements) else {
@@ -103,8 +110,28 @@ impl Node {
             from: from.terms.from.to_rfc3339(from.terms.zone),
             until: until.terms.until.to_rfc3339(until.terms.zone),
             mediator: None,
-            supersedes: None,
+            supersedes: self.superseded_by(agreements),
         })
+    }
+
+    /// The hash of the manifest that one with these agreements takes the place of: that of the
+    /// agreement that is to be renewed, else of the one that stands.
+    fn superseded_by(&self, agreements: &[&Agreement]) -> Option<String> {
+        let book = &self.state.book;
+        let before = |a: &&Agreement| {
+            let standing = || {
+                let mut others = book.between(&a.provider, &a.consumer, a.terms.dataset);
+                others.find(|other| {
+                    other.id != a.id
+                        && other.target == a.target
+                        && other.facts.is_attested(&other.terms)
+                })
+            };
+            let known = a.supersedes.as_ref().and_then(|id| book.agreements.get(id));
+            let cooperation = &known.or_else(standing)?.cooperation;
+            book.cooperations.get(cooperation)?.manifest_hash()
+        };
+        agreements.iter().find_map(before).map(|hash| hex(&hash))
     }
 
     /// Us and the partner, each with the key that is pinned.
@@ -183,12 +210,13 @@ impl Node {
                 "name the two of us, each with the key that the other has pinned",
             ));
         }
-        if manifest.mediator.is_some() || manifest.supersedes.is_some() {
+        if manifest.mediator.is_some() {
             return Err(wrong(
                 "/manifest",
-                "leave out `mediator` and `supersedes`; agreements succeed one another by dataset",
+                "leave out `mediator`; the two of us have negotiated",
             ));
         }
+        self.check_supersedes(from, manifest)?;
         let mut named = Vec::new();
         for (id, policy) in &manifest.policies {
             let known = self.state.book.agreements.get(id);
@@ -220,6 +248,28 @@ impl Node {
         }
     }
 
+    /// A manifest may take the place of one that both signed, about one of the same datasets.
+    fn check_supersedes(&self, from: &ParticipantId, manifest: &Manifest) -> Result<(), Problem> {
+        let Some(hash) = &manifest.supersedes else {
+            return Ok(());
+        };
+        let feed = |p: &PolicyRef| (p.provider.clone(), p.consumer.clone(), p.dataset);
+        let known = unhex(hash).and_then(|hash| self.state.book.cooperation_of(&hash));
+        let known = known.filter(|cooperation| &cooperation.peer == from);
+        let before = known.and_then(Cooperation::read_manifest);
+        let follows = before.is_some_and(|before| {
+            let feeds: BTreeSet<_> = before.policies.values().map(feed).collect();
+            manifest.policies.values().any(|p| feeds.contains(&feed(p)))
+        });
+        if follows {
+            return Ok(());
+        }
+        Err(wrong(
+            "/manifest/supersedes",
+            "name the hash of a manifest that both of us signed, about one of the same datasets",
+        ))
+    }
+
     /// Both have signed: the agreements of a manifest are attested, and take over from others.
     fn signed(&mut self, turn: &mut Turn<'_>, manifest: &Manifest) {
         for id in manifest.policies.keys() {
@@ -229,43 +279,59 @@ impl Node {
             // It is complete now; the earliest that now can be is never before the record.
             agreement.facts.manifest_complete_at = Some(turn.now.earliest);
             agreement.cooperation = manifest.cooperation.clone();
-            agreement.note(turn, self.state.me.as_str(), "both parties have signed");
-            self.supersede(turn, &agreement);
-            self.record(turn, Record::Agreement(Box::new(agreement)));
+            self.note_agreement(turn, &agreement, Actor::Node, "both parties have signed");
+            self.live
+                .agreements
+                .moved
+                .insert(agreement.negotiation.clone());
+            self.take_over(turn, agreement);
         }
         self.settle_now(turn);
     }
 
-    /// Lets a signed agreement take the place of those for the same provider, consumer and dataset
-    /// that would still run when it begins.
-    fn supersede(&mut self, turn: &mut Turn<'_>, successor: &Agreement) {
-        let (provider, consumer) = (&successor.provider, &successor.consumer);
-        let begins = successor.terms.from.max(turn.at());
-        let runs = |a: &&Agreement| {
-            a.id != successor.id
-                && a.facts.manifest_complete_at.is_some()
-                && a.terms.from < successor.terms.until
-                && begins < a.facts.end(&a.terms)
-                && a.facts.superseded_at.is_none_or(|at| begins < at)
+    /// Puts an agreement that is attested now on record, beside those for the same provider, consumer
+    /// and dataset whose terms overlap: of any two, the one that was agreed on later takes the place of
+    /// the other when it begins. Both sides know that order, whatever order signatures came in.
+    pub(super) fn take_over(&mut self, turn: &mut Turn<'_>, mut agreement: Agreement) {
+        let (provider, consumer) = (agreement.provider.clone(), agreement.consumer.clone());
+        let overlaps = |a: &&Agreement| {
+            a.id != agreement.id
+                && a.target == agreement.target
+                && a.facts.is_attested(&a.terms)
+                && (agreement.supersedes.as_ref() == Some(&a.id)
+                    || a.terms.from < agreement.facts.end(&agreement.terms)
+                        && agreement.terms.from < a.facts.end(&a.terms)
+                        && turn.at() < a.facts.end(&a.terms))
         };
-        let dataset = successor.terms.dataset;
-        let predecessors: Vec<Agreement> = self
-            .state
-            .book
-            .between(provider, consumer, dataset)
-            .filter(runs)
-            .cloned()
-            .collect();
-        for mut agreement in predecessors {
-            agreement.facts.superseded_at = Some(begins);
-            agreement.superseded_by = Some(successor.id.clone());
-            agreement.note(
-                turn,
-                self.state.me.as_str(),
-                format!("superseded by {}", successor.id),
-            );
-            self.record(turn, Record::Agreement(Box::new(agreement)));
+        let dataset = agreement.terms.dataset;
+        let between = self.state.book.between(&provider, &consumer, dataset);
+        let others: Vec<Agreement> = between.filter(overlaps).cloned().collect();
+        for mut other in others {
+            if (other.agreed_at, &other.id) > (agreement.agreed_at, &agreement.id) {
+                self.give_way(turn, &mut agreement, &other);
+            } else if self.give_way(turn, &mut other, &agreement) {
+                self.put_agreement(turn, other);
+            }
         }
+        self.put_agreement(turn, agreement);
+    }
+
+    /// Lets `earlier` end when `later` begins, unless it has given way before.
+    fn give_way(
+        &mut self,
+        turn: &mut Turn<'_>,
+        earlier: &mut Agreement,
+        later: &Agreement,
+    ) -> bool {
+        let begins = later.terms.from.max(turn.at());
+        if earlier.facts.superseded_at.is_some_and(|at| at <= begins) {
+            return false;
+        }
+        earlier.facts.superseded_at = Some(begins);
+        earlier.superseded_by = Some(later.id.clone());
+        let what = format!("superseded by {}", later.id);
+        self.note_agreement(turn, earlier, Actor::Node, what);
+        true
     }
 
     /// Sends a manifest that they have not signed, or the notice of an agreement's end.

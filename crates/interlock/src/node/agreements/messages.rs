@@ -41,11 +41,6 @@ impl Negotiation {
         Some(pids(self.party, &self.id, self.peer_id.as_ref()?))
     }
 
-    /// Adds a line to the history.
-    pub(super) fn note(&mut self, at: Timestamp, by: &str, what: impl Into<String>) {
-        super::note(&mut self.history, at, by, what.into());
-    }
-
     /// What is on the table, as an offer on the wire.
     fn wire_offer(&self, id: WireId) -> dsp::Offer {
         dsp::Offer {
@@ -57,14 +52,26 @@ impl Negotiation {
         }
     }
 
-    /// The consumer's opening request; `callback` is our own endpoint.
-    pub(super) fn opening_message(&self, callback: BaseUrl) -> Outgoing {
-        let message = ContractRequestMessage {
-            consumer_pid: self.id.clone(),
-            opening: Opening::New { callback },
-            offer: self.wire_offer(self.offer.clone()),
+    /// What opens it: the consumer's request, or the provider's offer; `callback` is our own endpoint.
+    pub(super) fn opening_message(&self, callback: BaseUrl) -> Option<Outgoing> {
+        let opening = Opening::New { callback };
+        let offer = self.wire_offer(self.offer.clone());
+        let (route, body) = match self.party {
+            Party::Provider => {
+                let target = self.target.clone();
+                let message = ContractOfferMessage::new(self.id.clone(), opening, target, offer);
+                (Route::NegotiationOffer, message.to_json())
+            }
+            Party::Consumer => {
+                let message = ContractRequestMessage {
+                    consumer_pid: self.id.clone(),
+                    opening,
+                    offer,
+                };
+                (Route::NegotiationRequest, message.to_json())
+            }
         };
-        Outgoing::new(&Route::NegotiationRequest, &message.to_json())
+        Some(Outgoing::new(&route, &body))
     }
 
     /// The terms on the table, to the other side: an offer of the provider, a request of the consumer.

@@ -7,24 +7,29 @@
 
 mod address;
 pub mod approver;
+mod book;
 mod catalog;
 mod consumer;
 mod door;
+mod history;
 mod local;
 mod manifest;
 mod messages;
 mod negotiate;
 mod notice;
+mod plain;
+mod proposals;
 mod provider;
+mod renew;
 #[cfg(test)]
 mod tests;
 mod transfer;
 mod views;
+mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_core::agreement::{self, AgreementFacts, AgreementState};
-use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::negotiation::{NegotiationState, Party};
 use interlock_core::terms::Terms;
@@ -35,15 +40,14 @@ use serde::{Deserialize, Serialize};
 use super::io::ReplyId;
 use super::turn::Turn;
 
+pub use self::book::Book;
 pub(super) use self::catalog::CatalogWanted;
+pub use self::history::{Actor, HistoryEntry, Noted, Version};
 
 /// Most negotiations of one partner that may be open at once; more of them is a fault or an attack.
 const OPEN_NEGOTIATIONS_MAX: usize = 1_000;
 /// Most transfers under one agreement that may be open at once.
 const OPEN_TRANSFERS_MAX: usize = 100;
-/// Most lines of a history that are kept at hand, the newest; the journal has all of them.
-const HISTORY_MAX: usize = 1_000;
-
 /// What we offer to partners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
@@ -78,20 +82,39 @@ pub struct Negotiation {
     pub target: WireId,
     /// The terms on the table.
     pub terms: Terms,
+    /// Which terms these are: 1 for the first ones, one more with each counter-offer.
+    pub version: u32,
     /// The terms before the last counter-offer, for the diff.
     pub terms_before: Option<Terms>,
     /// The agreement, once there is one.
     pub agreement: Option<WireId>,
+    /// When the provider agreed, by its word.
+    pub agreed_at: Option<Timestamp>,
     /// The cooperation whose manifest it will be part of.
     pub cooperation: WireId,
     /// Whether our people must decide.
     pub waits_for_people: bool,
+    /// What one of our people wants to propose, until a second one has approved it.
+    pub draft: Option<Draft>,
+    /// Who of our people has approved the terms on the table, or made them, by the name of the API key.
+    pub approved_by: Vec<String>,
+    /// When it ends by itself unless somebody answers.
+    pub expires_at: Timestamp,
     /// The message that the peer has not yet acknowledged.
     pub unsent: Option<Outgoing>,
     /// SHA-256 of the last message that we took from the peer, for recognising its repeats.
     pub taken: Option<[u8; 32]>,
-    /// What happened, oldest first.
-    pub history: Vec<HistoryEntry>,
+    /// The agreement that it is to take the place of.
+    pub supersedes: Option<WireId>,
+}
+
+/// Terms that one of our people wants to propose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// The terms.
+    pub terms: Terms,
+    /// Who, by the name of the API key.
+    pub by: String,
 }
 
 /// A message that is sent again until the peer acknowledges it.
@@ -101,17 +124,6 @@ pub struct Outgoing {
     pub path: String,
     /// JSON body as text.
     pub body: String,
-}
-
-/// One line of a history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HistoryEntry {
-    /// When.
-    pub at: Timestamp,
-    /// Who: a participant's id, or the name of the API key of our people.
-    pub by: String,
-    /// What, in words.
-    pub what: String,
 }
 
 /// An agreement, at either side.
@@ -129,12 +141,17 @@ pub struct Agreement {
     pub policy_hash: [u8; 32],
     /// The cooperation that it belongs to.
     pub cooperation: WireId,
+    /// When its provider agreed, by the provider's clock: of two agreements on one dataset between the
+    /// same parties the later one counts, at both sides.
+    pub agreed_at: Timestamp,
     /// When it was FINALIZED, by our clock.
     pub finalized_at: Timestamp,
     /// From which its state follows at any time.
     pub facts: AgreementFacts,
     /// Who suspended it, while it is.
     pub suspended_by: Option<ParticipantId>,
+    /// The agreement that it was to take the place of, if it is a renewal.
+    pub supersedes: Option<WireId>,
     /// The agreement that follows it.
     pub superseded_by: Option<WireId>,
     /// The notice of our termination that the other party has not yet acknowledged: when it ends,
@@ -142,8 +159,10 @@ pub struct Agreement {
     pub unsent_notice: Option<(Timestamp, String)>,
     /// The state that was last entered on record.
     pub state: AgreementState,
-    /// What happened, oldest first.
-    pub history: Vec<HistoryEntry>,
+    /// Our id of the negotiation that it came of.
+    pub negotiation: WireId,
+    /// The dataset as the wire names it.
+    pub target: WireId,
 }
 
 impl Agreement {
@@ -234,48 +253,6 @@ impl std::fmt::Debug for PushTarget {
     }
 }
 
-/// Everything that a node knows of agreements.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Book {
-    /// Offers that we publish.
-    pub offers: BTreeMap<WireId, Offer>,
-    /// Negotiations by our id.
-    pub negotiations: BTreeMap<WireId, Negotiation>,
-    /// Agreements.
-    pub agreements: BTreeMap<WireId, Agreement>,
-    /// Cooperations.
-    pub cooperations: BTreeMap<WireId, Cooperation>,
-    /// Transfers by our id.
-    pub transfers: BTreeMap<WireId, Transfer>,
-}
-
-impl Book {
-    /// Agreements of `dataset` from `provider` to `consumer`, the latest term first.
-    pub fn between<'a>(
-        &'a self,
-        provider: &ParticipantId,
-        consumer: &ParticipantId,
-        dataset: Dataset,
-    ) -> std::vec::IntoIter<&'a Agreement> {
-        let mut found: Vec<&Agreement> = self
-            .agreements
-            .values()
-            .filter(|a| {
-                &a.provider == provider && &a.consumer == consumer && a.terms.dataset == dataset
-            })
-            .collect();
-        found.sort_by_key(|a| std::cmp::Reverse(a.terms.from));
-        found.into_iter()
-    }
-
-    /// The started transfer of an agreement, at our side of it.
-    pub fn started(&self, agreement: &Agreement, party: Party) -> Option<&Transfer> {
-        self.transfers.values().find(|t| {
-            t.agreement == agreement.id && t.party == party && t.state == TransferState::Started
-        })
-    }
-}
-
 /// Calls about agreements that are under way. Lost at a restart, which sends anew.
 #[derive(Debug, Default)]
 pub struct UnderWay {
@@ -284,15 +261,27 @@ pub struct UnderWay {
     pub(super) sending: BTreeMap<WireId, Outgoing>,
     /// Callers of ours that wait for a partner's catalog.
     pub(super) catalogs: BTreeMap<ReplyId, CatalogWanted>,
+    /// When each agreement changes its state next.
+    pub(super) changes: BTreeSet<(Timestamp, WireId)>,
+    /// The same by agreement.
+    pub(super) change_at: BTreeMap<WireId, Timestamp>,
+    /// Agreements that were changed and are to be looked at.
+    pub(super) touched: BTreeSet<WireId>,
+    /// When our systems are to be warned of an end next.
+    pub(super) warn_at: Option<Timestamp>,
+    /// Negotiations that moved on in this step.
+    pub(super) moved: BTreeSet<WireId>,
+    /// Callers of ours that wait for a negotiation to come to its end.
+    pub(super) waiters: BTreeMap<WireId, Vec<Waiter>>,
 }
 
-/// Adds a line to a history.
-fn note(history: &mut Vec<HistoryEntry>, at: Timestamp, by: &str, what: String) {
-    if history.len() >= HISTORY_MAX {
-        history.remove(0);
-    }
-    let by = by.into();
-    history.push(HistoryEntry { at, by, what });
+/// A caller of ours that waits for a negotiation.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    /// Where its answer goes.
+    pub(super) reply: ReplyId,
+    /// When it is answered as things stand.
+    pub(super) until: Timestamp,
 }
 
 /// A new identifier for the wire. Random, because a counter would tell partners how much others do.

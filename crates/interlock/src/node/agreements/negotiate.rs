@@ -9,6 +9,7 @@ use interlock_core::dataset::Dataset;
 use interlock_core::ids::WireId;
 use interlock_core::negotiation::{self, NegotiationMessage, NegotiationState, Party};
 use interlock_core::terms::{self, Terms};
+use interlock_core::time::Timestamp;
 use serde_json::Value;
 
 use super::super::Node;
@@ -18,7 +19,7 @@ use super::super::record::Record;
 use super::super::turn::Turn;
 use super::approver::{Decided, NegotiationCase, NegotiationMove};
 use super::door::{Incoming, Refused};
-use super::{Negotiation, Outgoing};
+use super::{Actor, Negotiation, Outgoing};
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{ContractNegotiation, ContractNegotiationTerminationMessage, Pids};
 use crate::dsp::{self, Limits};
@@ -69,6 +70,7 @@ impl Node {
                 // They answer what we said last, so they have it.
                 known.unsent = None;
                 known.waits_for_people = false;
+                known.draft = None;
                 Ok(Some(known))
             }
             Err(_) => {
@@ -105,6 +107,7 @@ impl Node {
         let over = negotiation.state == NegotiationState::Terminated;
         let ours = negotiation.party == Party::Consumer;
         let cooperation = negotiation.cooperation.clone();
+        self.live.agreements.moved.insert(id.clone());
         self.record(turn, Record::Negotiation(Box::new(negotiation)));
         self.send_negotiation(turn, &id);
         if over && ours {
@@ -115,21 +118,23 @@ impl Node {
     /// Ends the rest of a cooperation of which one negotiation has failed: its agreements come into
     /// force together or not at all.
     fn abandon(&mut self, turn: &mut Turn<'_>, cooperation: &WireId) {
-        let open: Vec<Negotiation> = self
-            .state
-            .book
-            .negotiations
-            .values()
-            .filter(|n| n.party == Party::Consumer && &n.cooperation == cooperation)
+        let members = self.state.book.members(cooperation);
+        let open: Vec<Negotiation> = members
             .filter(|n| !n.state.is_terminal())
             .cloned()
             .collect();
         for mut negotiation in open {
             let reason =
                 "another agreement of the cooperation was not concluded; propose all again";
-            let me = self.state.me.to_string();
-            negotiation.terminate(turn, &me, "cooperation-incomplete", reason);
+            self.terminate(
+                turn,
+                &mut negotiation,
+                Actor::Node,
+                "cooperation-incomplete",
+                reason,
+            );
             let id = negotiation.id.clone();
+            self.live.agreements.moved.insert(id.clone());
             self.record(turn, Record::Negotiation(Box::new(negotiation)));
             self.send_negotiation(turn, &id);
         }
@@ -143,9 +148,7 @@ impl Node {
         mut negotiation: Negotiation,
         waited: bool,
     ) {
-        let offer = self
-            .offer_to(&negotiation.peer, &negotiation.offer)
-            .cloned();
+        let offer = self.offer_about(&negotiation).cloned();
         let can_provide = self.can_provide(&negotiation.terms).is_ok();
         let Decided { next, by } = self.approver.negotiation(&NegotiationCase {
             negotiation: &negotiation,
@@ -170,13 +173,15 @@ impl Node {
                 self.live.timer(turn.at().plus_ms(ms), timer);
                 self.put_if_changed(turn, negotiation);
             }
-            NegotiationMove::Agree => self.agree(turn, negotiation, &by),
-            NegotiationMove::Propose(terms) => self.counter(turn, negotiation, *terms, &by),
-            NegotiationMove::Accept => self.accept(turn, negotiation, &by),
+            NegotiationMove::Agree => self.agree(turn, negotiation, by),
+            NegotiationMove::Propose(terms) => {
+                self.propose_terms(turn, negotiation, *terms, by, Vec::new());
+            }
+            NegotiationMove::Accept => self.accept(turn, negotiation, by),
             NegotiationMove::Verify => self.verify(turn, negotiation),
             NegotiationMove::Finalize => self.finalize(turn, negotiation),
             NegotiationMove::Terminate(reason) => {
-                negotiation.terminate(turn, &by, "ended", &reason);
+                self.terminate(turn, &mut negotiation, by, "ended", &reason);
                 self.put_negotiation(turn, negotiation);
             }
         }
@@ -203,6 +208,48 @@ impl Node {
         }
     }
 
+    /// Ends a negotiation from our side, with a message if the peer knows of it; not yet on record.
+    pub(super) fn terminate(
+        &mut self,
+        turn: &mut Turn<'_>,
+        negotiation: &mut Negotiation,
+        by: Actor,
+        code: &str,
+        reason: &str,
+    ) {
+        negotiation.state = NegotiationState::Terminated;
+        negotiation.waits_for_people = false;
+        negotiation.draft = None;
+        negotiation.unsent = negotiation.termination_message(code, reason);
+        self.note(turn, negotiation, by, format!("ended it: {reason}"));
+    }
+
+    /// Ends the negotiations in which nobody has answered in time.
+    pub(in super::super) fn expire_negotiations(&mut self, turn: &mut Turn<'_>) {
+        while let Some((_, id)) = self
+            .state
+            .book
+            .next_deadline()
+            .filter(|(at, _)| *at <= turn.at())
+        {
+            let Some(mut negotiation) = self.state.book.negotiations.get(id).cloned() else {
+                return;
+            };
+            let reason = if negotiation.terms.until <= turn.at() {
+                "the term that it was about is over"
+            } else {
+                "nobody answered in time; propose it again"
+            };
+            self.terminate(turn, &mut negotiation, Actor::Node, "expired", reason);
+            self.put_negotiation(turn, negotiation);
+        }
+    }
+
+    /// Until when an answer of people to terms that were tabled now is waited for.
+    pub(super) fn answer_by(&self, turn: &Turn<'_>) -> Timestamp {
+        turn.at().plus_ms(self.config.proposal_life_ms)
+    }
+
     /// The peer ends a negotiation.
     pub(super) fn termination_came(
         &mut self,
@@ -213,13 +260,10 @@ impl Node {
         let body = message.read(ContractNegotiationTerminationMessage::parse)?;
         let taken =
             self.take_message(message, known, &body.pids, NegotiationMessage::Termination)?;
-        if let Some(mut negotiation) = taken {
+        if let Some(negotiation) = taken {
             let reason = shorten(&body.cause.reasons.join("; "));
-            negotiation.note(
-                turn.at(),
-                message.from.as_str(),
-                format!("ended it: {reason}"),
-            );
+            let by = Actor::Partner(message.from.clone());
+            self.note(turn, &negotiation, by, format!("ended it: {reason}"));
             self.put_negotiation(turn, negotiation);
         }
         Ok(())
@@ -235,17 +279,13 @@ impl Node {
         };
         if negotiation.terms.until <= turn.at() {
             let mut negotiation = negotiation.clone();
-            let me = self.state.me.to_string();
             negotiation.unsent = None;
             if negotiation.state.is_terminal() {
                 return self.record(turn, Record::Negotiation(Box::new(negotiation)));
             }
             negotiation.state = NegotiationState::Terminated;
-            negotiation.note(
-                turn.at(),
-                &me,
-                "gave up: the term that it was about is over",
-            );
+            let what = "gave up: the term that it was about is over";
+            self.note(turn, &negotiation, Actor::Node, what);
             return self.put_negotiation(turn, negotiation);
         }
         let to = negotiation.peer.clone();
@@ -316,17 +356,15 @@ impl Node {
                 }
                 self.live.tries.remove(&timer);
                 negotiation.unsent = None;
+                negotiation.expires_at = self.answer_by(turn);
                 self.record(turn, Record::Negotiation(Box::new(negotiation)));
                 self.decide_negotiation(turn, id, false);
             }
             Verdict::Refused(reason) if current => {
                 self.live.tries.remove(&timer);
                 negotiation.unsent = None;
-                negotiation.note(
-                    turn.at(),
-                    negotiation.peer.clone().as_str(),
-                    format!("refused it: {reason}"),
-                );
+                let by = Actor::Partner(negotiation.peer.clone());
+                self.note(turn, &negotiation, by, format!("refused it: {reason}"));
                 if negotiation.state.is_terminal() {
                     return self.record(turn, Record::Negotiation(Box::new(negotiation)));
                 }
@@ -374,12 +412,12 @@ impl NegotiationMove {
 }
 
 impl Negotiation {
-    /// Ends it from our side, with a message if the peer knows of it.
-    pub(super) fn terminate(&mut self, turn: &Turn<'_>, by: &str, code: &str, reason: &str) {
-        self.state = NegotiationState::Terminated;
-        self.waits_for_people = false;
-        self.unsent = self.termination_message(code, reason);
-        self.note(turn.at(), by, format!("ended it: {reason}"));
+    /// Lays other terms on the table. `by` is the one of our people who made them, if they are ours.
+    pub(super) fn table(&mut self, terms: Terms, by: Option<&str>) {
+        self.terms_before = Some(std::mem::replace(&mut self.terms, terms));
+        self.version = self.version.saturating_add(1);
+        self.approved_by = by.into_iter().map(Into::into).collect();
+        self.draft = None;
     }
 }
 

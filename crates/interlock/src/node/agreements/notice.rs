@@ -12,10 +12,9 @@ use super::super::Node;
 use super::super::io::{CallFailure, PeerAnswer, PeerRequest, Problem};
 use super::super::live::Timer;
 use super::super::problem::{field, not_found};
-use super::super::record::Record;
 use super::super::turn::Turn;
-use super::Agreement;
 use super::negotiate::{is_final, shorten};
+use super::{Actor, Agreement};
 use crate::exchange::wire::{Envelope, Notice};
 
 impl Node {
@@ -31,21 +30,15 @@ impl Node {
         let known = self.state.book.agreements.get(agreement);
         let known = known.filter(|a| a.other(&self.state.me) == from).cloned();
         let mut agreement = known.ok_or_else(|| not_found("agreement"))?;
-        let before = agreement.clone();
+        let before = agreement.facts;
+        let mut said = None;
         match &envelope.body {
             Notice::Termination { at, reason, .. } => {
                 let reason = shorten(reason);
                 agreement.end_at((*at).max(turn.at()));
-                if agreement.facts != before.facts {
-                    let end = agreement
-                        .facts
-                        .end(&agreement.terms)
-                        .to_rfc3339(self.config.zone);
-                    agreement.note(
-                        turn,
-                        from.as_str(),
-                        format!("terminated it with effect from {end}: {reason}"),
-                    );
+                if agreement.facts != before {
+                    let end = self.instant(agreement.facts.end(&agreement.terms));
+                    said = Some(format!("terminated it with effect from {end}: {reason}"));
                 }
             }
             Notice::Deletion {
@@ -60,17 +53,21 @@ impl Node {
                         "only the consumer attests to deletion",
                     ));
                 }
-                let up_to = up_to.to_rfc3339(self.config.zone);
+                let up_to = self.instant(*up_to);
                 let what =
                     format!("says that {contacts} contacts released up to {up_to} are deleted");
-                if !agreement.history.iter().any(|line| line.what == what) {
-                    agreement.note(turn, from.as_str(), what);
+                let mut known = self.state.book.history(&agreement.id);
+                if !known.any(|line| line.what == what) {
+                    said = Some(what);
                 }
             }
         }
         self.take_evidence(turn, from, &envelope.evidence)?;
-        if agreement != before {
-            self.record(turn, Record::Agreement(Box::new(agreement)));
+        if let Some(what) = said {
+            self.note_agreement(turn, &agreement, Actor::Partner(from.clone()), what);
+        }
+        if agreement.facts != before {
+            self.put_agreement(turn, agreement);
             self.settle_now(turn);
         }
         Ok(PeerAnswer::Evidence(self.evidence_for(turn, from)))
@@ -130,14 +127,11 @@ impl Node {
         self.live.tries.remove(&timer);
         agreement.unsent_notice = None;
         if let Some(reason) = refused {
-            let by = agreement.other(&self.state.me).to_string();
-            agreement.note(
-                turn,
-                &by,
-                format!("refused the notice: {}", shorten(&reason)),
-            );
+            let by = Actor::Partner(agreement.other(&self.state.me).clone());
+            let what = format!("refused the notice: {}", shorten(&reason));
+            self.note_agreement(turn, &agreement, by, what);
         }
-        self.record(turn, Record::Agreement(Box::new(agreement)));
+        self.put_agreement(turn, agreement);
     }
 
     /// Whether an agreement could still be stopped or ended.
@@ -158,10 +152,5 @@ impl Agreement {
         if at < self.facts.end(&self.terms) {
             self.facts.terminated_at = Some(at);
         }
-    }
-
-    /// Adds a line to the history.
-    pub(super) fn note(&mut self, turn: &Turn<'_>, by: &str, what: impl Into<String>) {
-        super::note(&mut self.history, turn.at(), by, what.into());
     }
 }

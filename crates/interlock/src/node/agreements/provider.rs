@@ -4,9 +4,10 @@
 //! Invariants: what is agreed on is what was on the table last; a request that names a term we do not
 //! know is refused with the term named. It does not know what the consumer does with the agreement.
 
-use interlock_core::agreement::{AgreementFacts, AgreementState, Assurance};
+use interlock_core::agreement::{AgreementFacts, AgreementState};
 use interlock_core::ids::ParticipantId;
 use interlock_core::negotiation::{NegotiationMessage, NegotiationState, Party};
+use interlock_core::terms;
 use serde_json::Value;
 
 use super::super::Node;
@@ -14,7 +15,7 @@ use super::super::record::Record;
 use super::super::turn::Turn;
 use super::door::{Incoming, Refused};
 use super::negotiate::check_frame;
-use super::{Agreement, HistoryEntry, Negotiation, OPEN_NEGOTIATIONS_MAX, Offer, new_id};
+use super::{Actor, Agreement, Negotiation, OPEN_NEGOTIATIONS_MAX, Offer, new_id};
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{
     ContractAgreementVerificationMessage, ContractNegotiationEventMessage, ContractRequestMessage,
@@ -34,12 +35,9 @@ impl Node {
             return Err(Refusal::Contradiction { pointer }.into());
         };
         self.check_callback(message.from, callback)?;
-        let mut known = self.state.book.negotiations.values();
-        let opened_before = known.find(|n| {
-            n.party == Party::Provider
-                && &n.peer == message.from
-                && n.peer_id.as_ref() == Some(&body.consumer_pid)
-        });
+        let book = &self.state.book;
+        let opened_before =
+            book.negotiation_with(message.from, Party::Provider, &body.consumer_pid);
         if let Some(known) = opened_before {
             if known.offer == body.offer.id {
                 return Ok(known.to_wire(known.state));
@@ -48,41 +46,51 @@ impl Node {
             return Err(Refusal::Contradiction { pointer }.into());
         }
         self.may_open(message.from)?;
-        let offer = self.offer_to(message.from, &body.offer.id);
-        let offer = offer.cloned().ok_or(Refusal::NotFound)?;
-        let asked = self.terms_of(turn, &body.offer.to_policy(), &offer.target)?;
+        let offer_id = &body.offer.id;
+        let renewed = self.to_renew(message.from, Party::Provider, offer_id);
+        let supersedes = renewed.map(|a| a.id.clone());
+        let of_offer = self.offer_to(message.from, offer_id);
+        let of_offer = of_offer.map(|offer| (offer.target.clone(), offer.terms.clone()));
+        let known = of_offer.or_else(|| renewed.map(|a| (a.target.clone(), a.terms.clone())));
+        let (target, offered) = known.ok_or(Refusal::NotFound)?;
+        self.can_attest(message.from, offered.dataset)
+            .map_err(Refusal::Policy)?;
+        let asked = self.terms_of(turn, &body.offer.to_policy(), &target)?;
         check_frame(
             &body.offer,
-            &offer.target,
+            &target,
             [
                 self.state.me.as_str(),
                 self.state.name_on_wire(message.from),
             ],
         )?;
         let id = new_id(turn);
-        let mut negotiation = Negotiation {
+        let negotiation = Negotiation {
             id: id.clone(),
             peer_id: Some(body.consumer_pid),
             peer: message.from.clone(),
             party: Party::Provider,
             state: NegotiationState::Requested,
-            offer: offer.id,
-            target: offer.target,
+            offer: body.offer.id,
+            target,
             terms: asked,
-            terms_before: Some(offer.terms),
+            version: 1,
+            terms_before: Some(offered),
             agreement: None,
+            agreed_at: None,
             // The consumer names the cooperation in its manifest; until then it stands alone.
             cooperation: id,
             waits_for_people: false,
+            draft: None,
+            approved_by: Vec::new(),
+            expires_at: self.answer_by(turn),
             unsent: None,
             taken: Some(message.digest),
-            history: Vec::new(),
+            supersedes,
         };
-        negotiation.note(
-            turn.at(),
-            message.from.as_str(),
-            format!("asked for {}", negotiation.target),
-        );
+        let by = Actor::Partner(message.from.clone());
+        let what = format!("asked for {}", negotiation.target);
+        self.note(turn, &negotiation, by, what);
         let answer = negotiation.to_wire(NegotiationState::Requested);
         self.consider(turn, negotiation, false);
         Ok(answer)
@@ -90,9 +98,7 @@ impl Node {
 
     /// Refuses a partner that has too many negotiations open.
     pub(super) fn may_open(&self, from: &ParticipantId) -> Result<(), Refused> {
-        let all = self.state.book.negotiations.values();
-        let open = all.filter(|n| &n.peer == from && !n.state.is_terminal());
-        if open.count() < OPEN_NEGOTIATIONS_MAX {
+        if self.state.book.open_with(from) < OPEN_NEGOTIATIONS_MAX {
             return Ok(());
         }
         Err(Refusal::Throttled.into())
@@ -128,14 +134,29 @@ impl Node {
                 self.state.name_on_wire(message.from),
             ],
         )?;
-        negotiation.terms_before = Some(std::mem::replace(&mut negotiation.terms, asked));
-        negotiation.note(turn.at(), message.from.as_str(), "asked for other terms");
+        negotiation.table(asked, None);
+        negotiation.expires_at = self.answer_by(turn);
+        let by = Actor::Partner(message.from.clone());
+        self.note(turn, &negotiation, by, "asked for other terms");
         self.consider(turn, negotiation, false);
         Ok(())
     }
 
+    /// The offer that a negotiation is about, if it still stands and is for the peer: the one that was
+    /// asked for, or where an agreement is to be renewed the first that covers the terms on the table.
+    pub(super) fn offer_about(&self, negotiation: &Negotiation) -> Option<&Offer> {
+        if negotiation.supersedes.is_none() {
+            return self.offer_to(&negotiation.peer, &negotiation.offer);
+        }
+        self.state.book.offers.values().find(|offer| {
+            offer.auto_accept
+                && offer.is_for(&negotiation.peer)
+                && terms::within(&negotiation.terms, &offer.terms).is_ok()
+        })
+    }
+
     /// Agrees to the terms on the table.
-    pub(super) fn agree(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation, by: &str) {
+    pub(super) fn agree(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation, by: Actor) {
         let agreement = new_id(turn);
         let me = self.state.me.as_str();
         let parties = [me, self.state.name_on_wire(&negotiation.peer)];
@@ -143,7 +164,8 @@ impl Node {
         negotiation.waits_for_people = false;
         negotiation.unsent = negotiation.agreement_message(parties, &agreement, turn.at());
         negotiation.agreement = Some(agreement);
-        negotiation.note(turn.at(), by, "agreed");
+        negotiation.agreed_at = Some(turn.at());
+        self.note(turn, &negotiation, by, "agreed");
         self.put_negotiation(turn, negotiation);
     }
 
@@ -159,16 +181,17 @@ impl Node {
             NegotiationEvent::Accepted => NegotiationMessage::Accepted,
             NegotiationEvent::Finalized => NegotiationMessage::Finalized,
         };
-        let Some(mut negotiation) = self.take_message(message, known, &body.pids, kind)? else {
+        let Some(negotiation) = self.take_message(message, known, &body.pids, kind)? else {
             return Ok(());
         };
+        let by = Actor::Partner(message.from.clone());
         match body.event {
             NegotiationEvent::Accepted => {
-                negotiation.note(turn.at(), message.from.as_str(), "accepted our terms");
+                self.note(turn, &negotiation, by, "accepted our terms");
                 self.consider(turn, negotiation, false);
             }
             NegotiationEvent::Finalized => {
-                negotiation.note(turn.at(), message.from.as_str(), "finalized it");
+                self.note(turn, &negotiation, by, "finalized it");
                 let cooperation = negotiation.cooperation.clone();
                 self.conclude(turn, negotiation);
                 self.sign_when_complete(turn, &cooperation);
@@ -187,8 +210,9 @@ impl Node {
         let body = message.read(ContractAgreementVerificationMessage::parse)?;
         let kind = NegotiationMessage::Verification;
         let taken = self.take_message(message, known, &body.pids, kind)?;
-        if let Some(mut negotiation) = taken {
-            negotiation.note(turn.at(), message.from.as_str(), "verified the agreement");
+        if let Some(negotiation) = taken {
+            let by = Actor::Partner(message.from.clone());
+            self.note(turn, &negotiation, by, "verified the agreement");
             self.consider(turn, negotiation, false);
         }
         Ok(())
@@ -202,19 +226,17 @@ impl Node {
         self.conclude(turn, negotiation);
     }
 
-    /// Puts the agreement of a FINALIZED negotiation on record. It is in force only with a manifest.
+    /// Puts the agreement of a FINALIZED negotiation on record. With a manifest to come it is in force
+    /// only once that is signed.
     fn conclude(&mut self, turn: &mut Turn<'_>, negotiation: Negotiation) {
         let me = self.state.me.clone();
         let peer = negotiation.peer.clone();
+        let assurance = self.assurance_with(&peer);
         let (provider, consumer) = match negotiation.party {
-            Party::Provider => (me.clone(), peer),
-            Party::Consumer => (peer, me.clone()),
+            Party::Provider => (me, peer),
+            Party::Consumer => (peer, me),
         };
         // A connector knows no manifest: what is agreed with it is attested by the negotiation alone.
-        let assurance = match self.state.is_connector(&negotiation.peer) {
-            true => Assurance::Plain,
-            false => Assurance::Signed,
-        };
         let agreement = negotiation.agreement.clone().map(|id| Agreement {
             id,
             provider,
@@ -222,22 +244,32 @@ impl Node {
             policy_hash: negotiation.terms.policy_hash(),
             terms: negotiation.terms.clone(),
             cooperation: negotiation.cooperation.clone(),
+            agreed_at: negotiation.agreed_at.unwrap_or(turn.at()),
             finalized_at: turn.at(),
             facts: AgreementFacts::finalized(assurance),
             suspended_by: None,
+            supersedes: negotiation.supersedes.clone(),
             superseded_by: None,
             unsent_notice: None,
             state: AgreementState::Finalized,
-            history: vec![HistoryEntry {
-                at: turn.at(),
-                by: me.to_string(),
-                what: "finalized".into(),
-            }],
+            negotiation: negotiation.id.clone(),
+            target: negotiation.target.clone(),
         });
         self.put_negotiation(turn, negotiation);
         if let Some(agreement) = agreement {
-            self.record(turn, Record::Agreement(Box::new(agreement)));
+            self.note_agreement(turn, &agreement, Actor::Node, "finalized");
+            self.put_agreement(turn, agreement.clone());
+            if agreement.facts.is_attested(&agreement.terms) {
+                self.take_over(turn, agreement);
+                self.settle_now(turn);
+            }
         }
+    }
+
+    /// Puts an agreement on record. What follows from its new state is done when the step settles.
+    pub(super) fn put_agreement(&mut self, turn: &mut Turn<'_>, agreement: Agreement) {
+        self.live.agreements.touched.insert(agreement.id.clone());
+        self.record(turn, Record::Agreement(Box::new(agreement)));
     }
 
     /// The offer `id`, if `to` may see it.

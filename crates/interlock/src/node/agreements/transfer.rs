@@ -22,7 +22,7 @@ use super::approver::{Decided, TransferCase, TransferMove};
 use super::door::{Incoming, Refused};
 use super::messages::cause;
 use super::negotiate::{Verdict, shorten, verdict};
-use super::{Agreement, OPEN_TRANSFERS_MAX, Outgoing, Transfer, new_id};
+use super::{Actor, Agreement, OPEN_TRANSFERS_MAX, Outgoing, Transfer, new_id};
 use crate::dsp::Limits;
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{
@@ -37,10 +37,11 @@ impl Node {
         let Some(agreement) = self.state.book.agreements.get(agreement) else {
             return;
         };
-        let mut known = self.state.book.transfers.values();
-        let under_way = known.any(|t| {
-            t.agreement == agreement.id && t.party == Party::Consumer && !t.state.is_terminal()
-        });
+        let under_way = self
+            .state
+            .book
+            .transfers_of(&agreement.id)
+            .any(|t| t.party == Party::Consumer && !t.state.is_terminal());
         if under_way || agreement.consumer != self.state.me {
             return;
         }
@@ -78,12 +79,8 @@ impl Node {
         message: &Incoming<'_>,
     ) -> Result<Value, Refused> {
         let body = message.read(TransferRequestMessage::parse)?;
-        let mut known = self.state.book.transfers.values();
-        let asked_before = known.find(|t| {
-            t.party == Party::Provider
-                && &t.peer == message.from
-                && t.peer_id.as_ref() == Some(&body.consumer_pid)
-        });
+        let book = &self.state.book;
+        let asked_before = book.transfer_with(message.from, Party::Provider, &body.consumer_pid);
         if let Some(known) = asked_before {
             if known.agreement == body.agreement_id {
                 return Ok(known.to_wire(known.state));
@@ -109,8 +106,8 @@ impl Node {
                 return Err(Refusal::Policy(reason.into()).into());
             }
         }
-        let all = self.state.book.transfers.values();
-        let open = all.filter(|t| t.agreement == agreement.id && !t.state.is_terminal());
+        let all = self.state.book.transfers_of(&agreement.id);
+        let open = all.filter(|t| !t.state.is_terminal());
         if open.count() >= OPEN_TRANSFERS_MAX {
             return Err(Refusal::Throttled.into());
         }
@@ -260,12 +257,11 @@ impl Node {
             return Ok(());
         };
         let agreement = self.state.book.agreements.get(&transfer.agreement).cloned();
-        if let Some(mut agreement) = agreement.filter(|a| a.suspended_by.is_some()) {
+        if let Some(agreement) = agreement.filter(|a| a.suspended_by.is_some()) {
             if agreement.suspended_by.as_ref() != Some(message.from) {
                 return Err(refused);
             }
-            agreement.resumed(turn, message.from.as_str());
-            self.record(turn, Record::Agreement(Box::new(agreement)));
+            self.resumed(turn, agreement, Actor::Partner(message.from.clone()));
         }
         let id = transfer.id.clone();
         self.put_transfer(turn, transfer);
@@ -289,10 +285,10 @@ impl Node {
             return Ok(());
         };
         let agreement = self.state.book.agreements.get(&transfer.agreement).cloned();
-        if let Some(mut agreement) = agreement.filter(|a| a.suspended_by.is_none()) {
+        if let Some(agreement) = agreement.filter(|a| a.suspended_by.is_none()) {
             let reason = shorten(&body.cause.reasons.join("; "));
-            agreement.suspended(turn, message.from, message.from.as_str(), &reason);
-            self.record(turn, Record::Agreement(Box::new(agreement)));
+            let by = Actor::Partner(message.from.clone());
+            self.suspended(turn, agreement, message.from, by, &reason);
         }
         self.put_transfer(turn, transfer);
         self.settle_now(turn);
@@ -333,17 +329,20 @@ impl Node {
     pub(super) fn follow_agreement(
         &mut self,
         turn: &mut Turn<'_>,
-        agreement: &Agreement,
+        agreement: &WireId,
         reason: &str,
     ) {
+        let Some(agreement) = self.state.book.agreements.get(agreement) else {
+            return;
+        };
         let stopped = agreement.suspended_by.is_some();
         let wanted = if stopped {
             TransferState::Started
         } else {
             TransferState::Suspended
         };
-        let all = self.state.book.transfers.values();
-        let mine = all.filter(|t| t.agreement == agreement.id && t.state == wanted);
+        let all = self.state.book.transfers_of(&agreement.id);
+        let mine = all.filter(|t| t.state == wanted);
         let transfers: Vec<Transfer> = mine.cloned().collect();
         for mut transfer in transfers {
             if stopped {
@@ -431,14 +430,38 @@ impl Node {
         }
     }
 
+    /// Puts on record that somebody stopped an agreement; `party` is the one that may resume it.
+    pub(super) fn suspended(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut agreement: Agreement,
+        party: &ParticipantId,
+        by: Actor,
+        reason: &str,
+    ) {
+        agreement.facts.suspended_at = Some(turn.at());
+        agreement.suspended_by = Some(party.clone());
+        self.note_agreement(turn, &agreement, by, format!("suspended it: {reason}"));
+        self.put_agreement(turn, agreement);
+    }
+
+    /// Puts on record that an agreement goes on.
+    pub(super) fn resumed(&mut self, turn: &mut Turn<'_>, mut agreement: Agreement, by: Actor) {
+        agreement.facts.suspended_at = None;
+        agreement.suspended_by = None;
+        self.note_agreement(turn, &agreement, by, "resumed it");
+        self.put_agreement(turn, agreement);
+    }
+
     /// Takes up what was under way before a restart.
     pub(in super::super) fn resume_agreements(&mut self, turn: &mut Turn<'_>) {
+        let book = &self.state.book;
+        self.live.agreements.touched = book.agreements.keys().cloned().collect();
         self.settle_now(turn);
         let book = &self.state.book;
-        let negotiations: Vec<WireId> = book.negotiations.keys().cloned().collect();
+        let negotiations: Vec<WireId> = book.unsent().cloned().collect();
         let transfers: Vec<WireId> = book.transfers.keys().cloned().collect();
-        let rest = book.cooperations.keys().chain(book.agreements.keys());
-        let rest: Vec<WireId> = rest.cloned().collect();
+        let untold: Vec<WireId> = book.untold().cloned().collect();
         for id in negotiations {
             self.send_negotiation(turn, &id);
         }
@@ -447,31 +470,9 @@ impl Node {
             self.start_pull(turn, &id);
             self.push(turn, &id);
         }
-        for id in rest {
+        for id in untold {
             self.send_cooperation(turn, &id);
         }
-    }
-}
-
-impl Agreement {
-    /// Somebody stopped it; `party` is the one that may resume it.
-    pub(super) fn suspended(
-        &mut self,
-        turn: &Turn<'_>,
-        party: &ParticipantId,
-        by: &str,
-        reason: &str,
-    ) {
-        self.facts.suspended_at = Some(turn.at());
-        self.suspended_by = Some(party.clone());
-        self.note(turn, by, format!("suspended it: {reason}"));
-    }
-
-    /// It goes on.
-    pub(super) fn resumed(&mut self, turn: &Turn<'_>, by: &str) {
-        self.facts.suspended_at = None;
-        self.suspended_by = None;
-        self.note(turn, by, "resumed it");
     }
 }
 

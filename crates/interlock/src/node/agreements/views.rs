@@ -5,15 +5,18 @@
 //!
 //! - offer: `id`, `dataset`, `from`, `until`, `audience`, `autoAccept`, `terms`, `policy`
 //! - negotiation: `id`, `peerId`, `partner`, `role`, `dataset`, `state`, `offer`, `agreement`,
-//!   `cooperation`, `waitsForPeople`, `acknowledged`, `history`
-//! - proposal: a negotiation with `terms`, `changes`, `policy`
+//!   `cooperation`, `supersedes`, `version` (of the terms that lie there), `waitsForPeople`, `approvedBy`
+//!   and `approvalsNeeded` (of our people), `draftBy` (who wants to propose them, until a second one
+//!   approves), `answerBy` (then it ends by itself), `assurance` (what the agreement would have),
+//!   `acknowledged`
+//! - proposal: a negotiation with `terms`, `changes`, `policy`, `history`
+//! - a line of a history: `at`, `by`, `kind` (of `by`: node, person, partner, offer), `what`, `version`
+//!   and `policyHash` (the terms that it was about)
 //! - agreement: see [`Node::agreement_answer`]
 //! - a term: `key`, `class` (who makes it come true), `en`, `zh`, `odrl`
 //! - a change: `key`, `class`, `effect`, `en` and `zh`, each with `old` and `new`
 
-use interlock_core::agreement::Assurance;
 use interlock_core::ids::{ParticipantId, WireId};
-use interlock_core::negotiation::Party;
 use interlock_core::terms::{self, Effect, Language, Terms};
 use interlock_core::time::{DAY_MS, Timestamp};
 use serde_json::{Value, json};
@@ -23,7 +26,7 @@ use super::super::feed_items::hex;
 use super::super::io::{LocalAnswer, Problem};
 use super::super::problem::not_found;
 use super::super::turn::Turn;
-use super::{Agreement, HistoryEntry, Negotiation, Offer};
+use super::{Actor, Agreement, HistoryEntry, Negotiation, Offer};
 
 impl Node {
     /// `GET /offers`: `{offers: [offer]}`.
@@ -63,37 +66,44 @@ impl Node {
             "offer": n.offer.as_str(),
             "agreement": n.agreement.as_ref().map(WireId::as_str),
             "cooperation": n.cooperation.as_str(),
+            "supersedes": n.supersedes.as_ref().map(WireId::as_str),
+            "version": n.shown_version(),
             "waitsForPeople": n.waits_for_people,
+            "approvedBy": n.approved_by,
+            "approvalsNeeded": self.config.approvals_min,
+            "draftBy": n.draft.as_ref().map(|draft| &draft.by),
+            "answerBy": n.deadline().map(|at| self.instant(at)),
+            "assurance": self.assurance_with(&n.peer).as_str(),
             "acknowledged": n.unsent.is_none(),
-            "history": self.history_view(&n.history),
         })
+    }
+
+    /// A negotiation with the terms that lie there, what they change, and what happened.
+    pub(super) fn proposal_view(&self, n: &Negotiation) -> Value {
+        let mut view = self.negotiation_view(n);
+        // A counter-offer that waits for a second person changes what is on the table.
+        let counters = n.draft.is_some() && n.peer_id.is_some();
+        let before = if counters {
+            Some(&n.terms)
+        } else {
+            n.terms_before.as_ref()
+        };
+        let shown = n.shown_terms();
+        let changes = before.map(|old| change_lines(old, shown));
+        if let Some(members) = view.as_object_mut() {
+            members.insert("terms".into(), term_lines(shown));
+            members.insert("changes".into(), changes.unwrap_or_else(|| json!([])));
+            members.insert("policy".into(), shown.to_policy());
+            members.insert("history".into(), self.history_view(&n.id));
+        }
+        view
     }
 
     /// `GET /proposals`: `{proposals: [proposal]}`, what waits for a decision of our people, with the
     /// differences from what was on the table before.
     pub(in super::super) fn proposals_view(&self) -> Value {
-        let waiting = self
-            .state
-            .book
-            .negotiations
-            .values()
-            .filter(|n| n.waits_for_people);
-        let proposals: Vec<Value> = waiting
-            .map(|n| {
-                let mut view = self.negotiation_view(n);
-                if let Some(members) = view.as_object_mut() {
-                    let changes = n
-                        .terms_before
-                        .as_ref()
-                        .map(|old| change_lines(old, &n.terms));
-                    members.insert("terms".into(), term_lines(&n.terms));
-                    members.insert("changes".into(), changes.unwrap_or_else(|| json!([])));
-                    members.insert("policy".into(), n.terms.to_policy());
-                }
-                view
-            })
-            .collect();
-        json!({ "proposals": proposals })
+        let waiting = self.state.book.waiting();
+        json!({ "proposals": waiting.map(|n| self.proposal_view(n)).collect::<Vec<_>>() })
     }
 
     /// `GET /agreements`: `{agreements: [agreement]}` without terms, policy, signatures and history.
@@ -103,16 +113,11 @@ impl Node {
     }
 
     fn agreement_head(&self, turn: &Turn<'_>, a: &Agreement) -> Value {
-        let role = if a.provider == self.state.me {
-            Party::Provider
-        } else {
-            Party::Consumer
-        };
         let end = a.facts.end(&a.terms);
         let left = end.since_ms(turn.at()).max(0);
         json!({
             "id": a.id.as_str(),
-            "role": role.as_str(),
+            "role": a.party(&self.state.me).as_str(),
             "partner": a.other(&self.state.me).as_str(),
             "dataset": a.terms.dataset.as_str(),
             "state": a.state_at(&turn.now).as_str(),
@@ -121,18 +126,16 @@ impl Node {
             "endsAt": self.instant(end),
             "daysLeft": (left + DAY_MS - 1) / DAY_MS,
             "cooperation": a.cooperation.as_str(),
-            "assurance": match a.facts.assurance {
-                Assurance::Signed => "signed",
-                Assurance::Plain => "plain",
-            },
+            "assurance": a.facts.assurance.as_str(),
         })
     }
 
     /// `GET /agreements/{id}`: `id`, `role`, `partner`, `dataset`, `state`, `from`, `until`, `endsAt`
     /// (earlier than `until` after a termination), `daysLeft` (begun days count), `cooperation`,
     /// `assurance`, `summary` (`en`, `zh`), `terms`, `policy` (ODRL), `policyHash`, `signatures`
-    /// (`participant`, `signature`), `finalizedAt`, `signedAt`, `suspendedBy`, `supersededBy`,
-    /// `supersededAt`, `history` (`at`, `by`, `what`).
+    /// (`participant`, `signature`), `finalizedAt`, `signedAt`, `suspendedBy`, `negotiation`,
+    /// `supersedes`, `supersededBy`, `supersededAt`, `history`, `negotiated` (the history of its
+    /// negotiation).
     ///
     /// # Errors
     /// 404 for an unknown id.
@@ -163,9 +166,12 @@ impl Node {
             "finalizedAt": self.instant(a.finalized_at),
             "signedAt": instant(a.facts.manifest_complete_at),
             "suspendedBy": a.suspended_by.as_ref().map(ParticipantId::as_str),
+            "negotiation": a.negotiation.as_str(),
+            "supersedes": a.supersedes.as_ref().map(WireId::as_str),
             "supersededBy": a.superseded_by.as_ref().map(WireId::as_str),
             "supersededAt": instant(a.facts.superseded_at),
-            "history": self.history_view(&a.history),
+            "history": self.history_view(&a.id),
+            "negotiated": self.history_view(&a.negotiation),
         });
         if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
             body.extend(more);
@@ -173,10 +179,21 @@ impl Node {
         Ok(LocalAnswer::Json { status: 200, body })
     }
 
-    fn history_view(&self, history: &[HistoryEntry]) -> Vec<Value> {
-        let line =
-            |h: &HistoryEntry| json!({ "at": self.instant(h.at), "by": h.by, "what": h.what });
-        history.iter().map(line).collect()
+    fn history_view(&self, id: &WireId) -> Value {
+        let line = |h: &HistoryEntry| {
+            json!({
+                "at": self.instant(h.at),
+                "by": match &h.by {
+                    Actor::Node => self.state.me.to_string(),
+                    Actor::Person(_) | Actor::Partner(_) | Actor::Offer(_) => h.by.to_string(),
+                },
+                "kind": h.by.kind(),
+                "what": h.what,
+                "version": h.version.map(|version| version.number),
+                "policyHash": h.version.map(|version| hex(&version.policy_hash)),
+            })
+        };
+        self.state.book.history(id).map(line).collect()
     }
 
     fn name_of<'a>(&'a self, id: &'a ParticipantId) -> &'a str {

@@ -94,6 +94,20 @@ pub enum LocalRequest {
     RequestTransfer(WireId),
     /// `GET /negotiations`.
     GetNegotiations,
+    /// `GET /negotiations/{id}`.
+    GetNegotiation {
+        /// Our id of the negotiation.
+        negotiation: WireId,
+        /// How long to wait for its end, in milliseconds.
+        wait_ms: u32,
+    },
+    /// `POST /agreements/{id}/renew`.
+    Renew {
+        /// The agreement.
+        agreement: WireId,
+        /// What changes.
+        renewal: Renewal,
+    },
     /// `GET /proposals`: what waits for a decision of our people.
     GetProposals,
     /// `POST /proposals/{id}/approve`, `counter`, `reject`.
@@ -278,6 +292,8 @@ pub struct OfferPut {
 pub enum Decision {
     /// Agree.
     Approve,
+    /// Agree to the terms of this number, if they are still those that lie there.
+    ApproveVersion(u32),
     /// Offer other terms.
     Counter {
         /// The policy offered instead.
@@ -307,6 +323,15 @@ pub enum AgreementChange {
         /// Why.
         reason: String,
     },
+}
+
+/// How the next term of an agreement differs from its term.
+#[derive(Clone, Debug, Default)]
+pub struct Renewal {
+    /// When it ends, if not as the policy says or after as long a term again.
+    pub until: Option<Timestamp>,
+    /// The whole policy instead of the same terms for as long again.
+    pub policy: Option<serde_json::Value>,
 }
 
 /// `POST /explain`.

@@ -9,7 +9,7 @@ mod local;
 
 pub use local::{
     AgreementChange, Decision, DepositAction, DepositRequest, EventPut, ExplainRequest,
-    LocalAnswer, LocalRequest, OfferPut, PageRequest, ParcelPut, Role,
+    LocalAnswer, LocalRequest, OfferPut, PageRequest, ParcelPut, Renewal, Role,
 };
 
 use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};

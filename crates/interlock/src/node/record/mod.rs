@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exchange::wire::{Blob, Lane};
 use crate::identity::partner::Partner;
-use crate::node::agreements::{Agreement, Cooperation, Negotiation, Offer, Transfer};
+use crate::node::agreements::{Agreement, Cooperation, Negotiation, Noted, Offer, Transfer};
 use crate::node::io::{Digest, Role};
 
 /// Version of the record formats; stored in every frame's kind.
@@ -255,6 +255,8 @@ pub enum Record {
         /// Whether it was taken.
         outcome: MessageOutcome,
     },
+    /// Somebody did or decided something about a negotiation or an agreement.
+    Noted(Box<Noted>),
 }
 
 impl Record {
@@ -314,7 +316,8 @@ impl Record {
             | Self::BatchesTakenBack { .. }
             | Self::Acknowledged { .. }
             | Self::EndWarned(_)
-            | Self::WarningDone { .. } => Vec::new(),
+            | Self::WarningDone { .. }
+            | Self::Noted(_) => Vec::new(),
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::identity::keys::NodeKey;
 use crate::identity::partner::{Partner, Role as ParticipantRole};
 use crate::identity::url::BaseUrl;
 use crate::node::agreements::{
-    Agreement, Cooperation, HistoryEntry, Negotiation, Offer, Outgoing, Transfer,
+    Actor, Agreement, Cooperation, Draft, Negotiation, Noted, Offer, Outgoing, Transfer, Version,
 };
 
 const AT: Timestamp = Timestamp::from_millis(1_496_246_400_000);
@@ -71,14 +71,6 @@ fn terms() -> Terms {
     }
 }
 
-fn history() -> Vec<HistoryEntry> {
-    vec![HistoryEntry {
-        at: AT,
-        by: "admin".into(),
-        what: "approved".into(),
-    }]
-}
-
 fn unsent() -> Option<Outgoing> {
     Some(Outgoing {
         path: "/negotiations/request".into(),
@@ -107,6 +99,7 @@ fn of_agreements() -> Vec<Record> {
         certificate_pin: None,
         connector: false,
         connector_id: None,
+        parcel_data_without_manifest: false,
     };
     vec![
         Record::Partner(Box::new(partner)),
@@ -133,13 +126,21 @@ fn of_agreements() -> Vec<Record> {
             offer: wire("urn:offer"),
             target: wire("locker-events"),
             terms: terms(),
+            version: 1,
             terms_before: None,
             agreement: None,
+            agreed_at: None,
             cooperation: wire("urn:c"),
             waits_for_people: false,
+            draft: Some(Draft {
+                terms: terms(),
+                by: "li".into(),
+            }),
+            approved_by: vec!["li".into()],
+            expires_at: AT,
             unsent: unsent(),
             taken: None,
-            history: history(),
+            supersedes: None,
         })),
         Record::Agreement(Box::new(Agreement {
             id: wire("urn:a"),
@@ -148,13 +149,16 @@ fn of_agreements() -> Vec<Record> {
             terms: terms(),
             policy_hash: [4; 32],
             cooperation: wire("urn:c"),
+            agreed_at: AT,
             finalized_at: AT,
             facts: AgreementFacts::finalized(Assurance::Signed),
             suspended_by: None,
+            supersedes: None,
             superseded_by: None,
             unsent_notice: None,
             state: AgreementState::Finalized,
-            history: history(),
+            negotiation: wire("urn:n"),
+            target: wire("locker-events"),
         })),
         Record::AgreementState {
             agreement: wire("urn:a"),
@@ -179,6 +183,15 @@ fn of_agreements() -> Vec<Record> {
             our_signature: None,
             their_signature: None,
             refused: None,
+        })),
+        Record::Noted(Box::new(Noted {
+            about: wire("urn:n"),
+            by: Actor::Person("li".into()),
+            what: "approved it".into(),
+            version: Some(Version {
+                number: 1,
+                policy_hash: [4; 32],
+            }),
         })),
     ]
 }
@@ -422,7 +435,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 35, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&34), "variants are added at the end");
+    assert_eq!(variants.len(), 36, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&35), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

@@ -56,28 +56,21 @@ impl State {
                 self.book.offers.remove(id);
             }
             Record::Negotiation(negotiation) => {
-                self.book
-                    .negotiations
-                    .insert(negotiation.id.clone(), (**negotiation).clone());
+                self.book.put_negotiation((**negotiation).clone());
             }
             Record::Agreement(agreement) => {
-                self.book
-                    .agreements
-                    .insert(agreement.id.clone(), (**agreement).clone());
+                self.book.put_agreement((**agreement).clone());
             }
             Record::AgreementState { agreement, state } => {
                 self.agreement_entered(at, agreement, *state)?
             }
             Record::Transfer(transfer) => {
-                self.book
-                    .transfers
-                    .insert(transfer.id.clone(), (**transfer).clone());
+                self.book.put_transfer((**transfer).clone());
             }
             Record::Cooperation(cooperation) => {
-                self.book
-                    .cooperations
-                    .insert(cooperation.id.clone(), (**cooperation).clone());
+                self.book.put_cooperation((**cooperation).clone());
             }
+            Record::Noted(noted) => self.book.noted(at, noted),
             Record::Parcel(parcel) => self.parcel(at, parcel, keys),
             Record::Claimed {
                 parcel,
@@ -210,10 +203,8 @@ impl State {
     ) -> Result<(), ReplayError> {
         let agreement = self
             .book
-            .agreements
-            .get_mut(id)
+            .agreement_entered(id, state)
             .ok_or(ReplayError("an agreement is unknown"))?;
-        agreement.state = state;
         if agreement.provider != self.me {
             return Ok(());
         }

@@ -6,7 +6,6 @@ use interlock_core::station::{Capacity, Position, Station, StationName, StationS
 use interlock_core::time::MINUTE_MS;
 use serde_json::json;
 
-use super::super::HistoryEntry;
 use super::*;
 use crate::dsp::CONTEXT;
 use crate::exchange::page::{Page, PageCursor};
@@ -28,7 +27,7 @@ fn provider() -> World {
     }
     world.put(P, agreement(AGREEMENT));
     world.now = JUNE;
-    world.step(P, Input::Tick);
+    world.restart(P);
     world
 }
 
@@ -51,17 +50,16 @@ fn agreement(id: &str) -> Record {
         policy_hash: terms.policy_hash(),
         terms,
         cooperation: wire("urn:uuid:cooperation"),
+        agreed_at: MAY,
         finalized_at: MAY,
         facts: AgreementFacts::finalized(Assurance::Plain),
         suspended_by: None,
+        supersedes: None,
         superseded_by: None,
         unsent_notice: None,
         state: AgreementState::Finalized,
-        history: vec![HistoryEntry {
-            at: MAY,
-            by: "li".into(),
-            what: "finalized".into(),
-        }],
+        negotiation: wire("urn:uuid:negotiation"),
+        target: Dataset::LockerStations.into(),
     }))
 }
 

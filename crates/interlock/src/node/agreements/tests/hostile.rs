@@ -23,13 +23,18 @@ fn standing(party: Party, state: NegotiationState) -> World {
         offer: wire("o"),
         target: wire("locker-stations"),
         terms: stations(),
+        version: 1,
         terms_before: None,
         agreement: Some(wire("urn:uuid:agreement")),
+        agreed_at: Some(MAY),
         cooperation: wire("urn:uuid:cooperation"),
         waits_for_people: false,
+        draft: None,
+        approved_by: Vec::new(),
+        expires_at: JULY,
         unsent: None,
         taken: None,
-        history: Vec::new(),
+        supersedes: None,
     };
     world.put(P, Record::Negotiation(Box::new(negotiation)));
     world

@@ -191,20 +191,11 @@ fn a_rejection_ends_the_whole_cooperation() {
     assert_eq!(world.states(C).0, vec![AgreementState::Finalized]);
     assert_eq!(world.states(P).0, vec![AgreementState::Finalized]);
     assert!(world.book(C).cooperations.is_empty());
-    let ended = world
-        .book(C)
-        .negotiations
-        .values()
-        .find(|n| n.state == NegotiationState::Terminated);
-    assert!(
-        ended
-            .unwrap()
-            .history
-            .last()
-            .unwrap()
-            .what
-            .contains("not before autumn")
-    );
+    let book = world.book(C);
+    let mut all = book.negotiations.values();
+    let ended = all.find(|n| n.state == NegotiationState::Terminated);
+    let last = book.history(&ended.unwrap().id).last().unwrap();
+    assert!(last.what.contains("not before autumn"), "{last:?}");
 }
 
 #[test]

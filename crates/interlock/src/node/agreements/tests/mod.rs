@@ -4,6 +4,8 @@ mod connectors;
 mod faults;
 mod hostile;
 mod life;
+mod people;
+mod renewal;
 mod signing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -357,10 +359,20 @@ impl World {
 
     /// A request of our own people, with the messages that it leads to.
     pub(super) fn local(&mut self, at: usize, request: LocalRequest) -> (u16, Value) {
+        self.local_by(at, [9; 32], request)
+    }
+
+    /// The same with another key.
+    pub(super) fn local_by(
+        &mut self,
+        at: usize,
+        key: [u8; 32],
+        request: LocalRequest,
+    ) -> (u16, Value) {
         self.replies += 1;
         let input = Input::Local {
             reply: ReplyId(self.replies),
-            credential: Some([9; 32]),
+            credential: Some(key),
             idempotency: None,
             request,
         };
@@ -420,9 +432,36 @@ impl World {
         )
     }
 
+    /// Gives a node another person who approves; the key's digest.
+    pub(super) fn hire(&mut self, at: usize, name: &str) -> [u8; 32] {
+        let digest = [name.as_bytes()[0]; 32];
+        let record = Record::ApiKey {
+            name: name.into(),
+            role: Role::Approver,
+            digest,
+        };
+        self.put(at, record);
+        digest
+    }
+
+    /// Two people must approve at a node from here on.
+    pub(super) fn four_eyes(&mut self, at: usize) {
+        self.nodes[at].config.approvals_min = 2;
+    }
+
+    /// What is shown of a negotiation.
+    pub(super) fn negotiation(&mut self, at: usize, id: &str) -> Value {
+        let request = LocalRequest::GetNegotiation {
+            negotiation: wire(id),
+            wait_ms: 0,
+        };
+        self.local(at, request).1
+    }
+
     /// A node made from its journal alone.
     pub(super) fn replayed(&self, at: usize) -> Node {
         let mut fresh = node(at);
+        fresh.config = self.nodes[at].config.clone();
         for (time, record) in &self.journals[at] {
             let bytes = postcard::to_allocvec(record).unwrap();
             let record: Record = postcard::from_bytes(&bytes).unwrap();
@@ -488,5 +527,6 @@ fn partner(at: usize) -> Partner {
         certificate_pin: None,
         connector: false,
         connector_id: None,
+        parcel_data_without_manifest: false,
     }
 }

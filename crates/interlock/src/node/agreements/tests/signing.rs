@@ -117,6 +117,10 @@ fn a_manifest_that_is_not_what_was_agreed_on_is_not_signed() {
         "/manifest/parties",
     );
     assert_refused(|m| m.mediator = Some(name(2)), "/manifest");
+    assert_refused(
+        |m| m.supersedes = Some(hex(&[7; 32])),
+        "/manifest/supersedes",
+    );
 }
 
 #[test]
