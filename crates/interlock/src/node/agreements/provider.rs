@@ -23,6 +23,7 @@ use crate::dsp::message::{
 };
 
 impl Node {
+    // tidy: long, each refusal stands before what it protects
     /// A consumer opens a negotiation about one of our offers.
     pub(super) fn request_opened(
         &mut self,
