@@ -15,6 +15,7 @@ mod ingest;
 mod load;
 mod lookup;
 mod machine;
+mod negotiate;
 mod nothing;
 mod pair;
 mod place;
@@ -51,11 +52,12 @@ const fn benchmark(
 }
 
 /// All benchmarks, in the order in which they run.
-const ALL: [Benchmark; 8] = [
+const ALL: [Benchmark; 9] = [
     benchmark("rest", idle::rest),
     benchmark("start", idle::start),
     benchmark("ingest", ingest::ingest),
     benchmark("lookup", lookup::lookup),
+    benchmark("negotiate", negotiate::negotiate),
     benchmark("decide", decide::decide),
     benchmark("feed", feed::feed),
     benchmark("recover", ingest::recover),

@@ -305,6 +305,7 @@ impl Node {
                 offer,
                 target,
                 terms_before: offered,
+                policy_hash: terms.policy_hash(),
                 terms,
                 version: 1,
                 agreement: None,

@@ -68,6 +68,7 @@ impl Node {
             offer: body.offer().id.clone(),
             target,
             terms_before: before,
+            policy_hash: offered.policy_hash(),
             terms: offered,
             version: 1,
             agreement: None,
@@ -219,7 +220,7 @@ impl Node {
         let agreed = self
             .approver
             .terms(&negotiation.target, &agreement.to_policy())?;
-        if agreed.policy_hash() != negotiation.terms.policy_hash() {
+        if agreed.policy_hash() != negotiation.policy_hash {
             return Err("the agreement's terms are not those that were on the table".into());
         }
         // Of two agreements the later one counts, so that none may be dated into the future.

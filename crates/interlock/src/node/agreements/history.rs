@@ -123,7 +123,7 @@ impl Node {
     ) {
         let version = Version {
             number: negotiation.version,
-            policy_hash: negotiation.terms.policy_hash(),
+            policy_hash: negotiation.policy_hash,
         };
         let noted = Noted {
             about: negotiation.id.clone(),

@@ -82,6 +82,8 @@ pub struct Negotiation {
     pub target: WireId,
     /// The terms on the table.
     pub terms: Terms,
+    /// SHA-256 of them as a normalised policy.
+    pub policy_hash: [u8; 32],
     /// Which terms these are: 1 for the first ones, one more with each counter-offer.
     pub version: u32,
     /// The terms before the last counter-offer, for the diff.

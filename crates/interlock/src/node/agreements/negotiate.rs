@@ -102,7 +102,7 @@ impl Node {
     /// Puts a negotiation on record and sends what it has to say.
     pub(super) fn put_negotiation(&mut self, turn: &mut Turn<'_>, negotiation: Negotiation) {
         let id = negotiation.id.clone();
-        tracing::info!(negotiation = %id, peer = %negotiation.peer, dataset = %negotiation.terms.dataset,
+        tracing::debug!(negotiation = %id, peer = %negotiation.peer, dataset = %negotiation.terms.dataset,
             state = negotiation.state.as_str(), "a negotiation moved on");
         let over = negotiation.state == NegotiationState::Terminated;
         let ours = negotiation.party == Party::Consumer;
@@ -414,6 +414,7 @@ impl NegotiationMove {
 impl Negotiation {
     /// Lays other terms on the table. `by` is the one of our people who made them, if they are ours.
     pub(super) fn table(&mut self, terms: Terms, by: Option<&str>) {
+        self.policy_hash = terms.policy_hash();
         self.terms_before = Some(std::mem::replace(&mut self.terms, terms));
         self.version = self.version.saturating_add(1);
         self.approved_by = by.into_iter().map(Into::into).collect();

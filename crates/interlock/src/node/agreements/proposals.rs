@@ -175,6 +175,7 @@ impl Node {
         negotiation.waits_for_people = false;
         negotiation.expires_at = self.answer_by(turn);
         if negotiation.peer_id.is_none() {
+            negotiation.policy_hash = terms.policy_hash();
             negotiation.terms = terms;
             let opening = self.dsp_base();
             negotiation.unsent = opening.and_then(|callback| negotiation.opening_message(callback));

@@ -36,10 +36,8 @@ impl Node {
             return Err(Refusal::Contradiction { pointer }.into());
         };
         self.check_callback(message.from, callback)?;
-        let book = &self.state.book;
-        let opened_before =
-            book.negotiation_with(message.from, Party::Provider, &body.consumer_pid);
-        if let Some(known) = opened_before {
+        let (book, pid) = (&self.state.book, &body.consumer_pid);
+        if let Some(known) = book.negotiation_with(message.from, Party::Provider, pid) {
             if known.offer == body.offer.id {
                 return Ok(known.to_wire(known.state));
             }
@@ -74,6 +72,7 @@ impl Node {
             state: NegotiationState::Requested,
             offer: body.offer.id,
             target,
+            policy_hash: asked.policy_hash(),
             terms: asked,
             version: 1,
             terms_before: Some(offered),
@@ -242,7 +241,7 @@ impl Node {
             id,
             provider,
             consumer,
-            policy_hash: negotiation.terms.policy_hash(),
+            policy_hash: negotiation.policy_hash,
             terms: negotiation.terms.clone(),
             cooperation: negotiation.cooperation.clone(),
             agreed_at: negotiation.agreed_at.unwrap_or(turn.at()),

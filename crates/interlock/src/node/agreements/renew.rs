@@ -50,6 +50,7 @@ impl Node {
             offer: id.clone(),
             target: agreement.target,
             terms_before: Some(agreement.terms),
+            policy_hash: terms.policy_hash(),
             terms,
             version: 1,
             agreement: None,

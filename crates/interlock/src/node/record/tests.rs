@@ -126,6 +126,7 @@ fn of_agreements() -> Vec<Record> {
             offer: wire("urn:offer"),
             target: wire("locker-events"),
             terms: terms(),
+            policy_hash: [5; 32],
             version: 1,
             terms_before: None,
             agreement: None,

@@ -23,6 +23,7 @@ fn standing(party: Party, state: NegotiationState) -> World {
         offer: wire("o"),
         target: wire("locker-stations"),
         terms: stations(),
+        policy_hash: stations().policy_hash(),
         version: 1,
         terms_before: None,
         agreement: Some(wire("urn:uuid:agreement")),

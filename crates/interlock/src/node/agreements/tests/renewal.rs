@@ -31,6 +31,7 @@ fn all_in(world: &World, at: usize, state: AgreementState) -> Vec<WireId> {
     found.map(|a| a.id.clone()).collect()
 }
 
+// tidy: long, one life from beginning to end
 #[test]
 fn a_renewal_takes_over_at_the_end_whoever_proposes_it() {
     for proposer in [P, C] {

@@ -1,0 +1,247 @@
+//! `negotiate`: from a proposal to an agreement that both have signed.
+//!
+//! A caller proposes at the consumer's local API and waits there for the end. It is answered once the
+//! consumer has made the provider's signature durable, which the provider had done before it answered:
+//! catalog, request, agreement, verification, finalization and manifest, each durable at its receiver.
+//! The term begins tomorrow, so that no transfer is part of what is measured; each agreement takes the
+//! place of the one before it.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use interlock_core::dataset::Dataset;
+use interlock_core::terms::{Field, Purpose, Terms};
+use interlock_core::time::{DAY_MS, Zone};
+use serde_json::{Value, json};
+
+use super::documents::head;
+use super::figure::{Figure, Goal, median};
+use super::machine::{now, process_cpu, resident_mib, wall};
+use super::pair::{OPERATOR, OWNER, Pair, Side};
+use super::place::Place;
+use super::{Setting, floor};
+
+const QUICK_SINGLE: usize = 60;
+const QUICK_MANY: usize = 800;
+const SINGLE: usize = 1_000;
+const MANY: usize = 100_000;
+/// Callers at once.
+const CALLERS: usize = 20;
+/// Groups that a negotiation has to see durable, one after the other: the proposal, the request, the
+/// agreement, the verification, its end, the manifest at both.
+const GROUPS: f64 = 7.0;
+/// Records of a negotiation at one node, about.
+const RECORDS: f64 = 14.0;
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Time, rate, processor time and memory of negotiations.
+pub(crate) fn negotiate(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
+    let (single, many) = match setting.quick {
+        true => (QUICK_SINGLE, QUICK_MANY),
+        false => (SINGLE, MANY),
+    };
+    let pair = offered(setting)?;
+    let mut times = Vec::with_capacity(single);
+    let mut failed = 0;
+    let mut caller = Caller::new(&pair.consumer.place)?;
+    for _ in 0..single {
+        let begin = now();
+        failed += usize::from(!caller.negotiate()?);
+        times.push(begin.elapsed().as_secs_f64() * 1e3);
+    }
+    let first = many / 5;
+    let (mut took, mut used) = (Duration::ZERO, Duration::ZERO);
+    let mut memory = Vec::new();
+    for count in [first, many - first] {
+        let cpu = cpu(&pair)?;
+        let begin = now();
+        failed += at_once(&pair.consumer.place, count)?;
+        took += begin.elapsed();
+        used += self::cpu(&pair)?.saturating_sub(cpu);
+        memory.push(
+            resident_mib(pair.provider.node.pid())? + resident_mib(pair.consumer.node.pid())?,
+        );
+    }
+    let scratch = setting.scratch.join("floor");
+    let one = floor::append(&scratch, 200, 1)?;
+    let grouped = floor::append(&scratch, 20_000, CALLERS)?;
+    let rate = many as f64 / took.as_secs_f64().max(1e-9);
+    Ok(vec![
+        Figure {
+            name: "negotiate",
+            value: median(times).context("nothing was negotiated")?,
+            unit: "ms",
+            floor: Some(GROUPS / one * 1e3),
+            goal: Goal::AtMost(5.0),
+            about: "p50 one by one, to both signatures; floor: the journal alone, seven groups"
+                .into(),
+        },
+        Figure {
+            name: "negotiate-rate",
+            value: rate,
+            unit: "1/s",
+            floor: Some(grouped / RECORDS / 2.0),
+            goal: Goal::AtLeast(1_000.0),
+            about: format!(
+                "{CALLERS} at once; floor: the journal alone, groups of {CALLERS}, at both"
+            ),
+        },
+        Figure {
+            name: "negotiate-cpu",
+            value: used.as_secs_f64() * 1e3 / many as f64,
+            unit: "ms",
+            floor: None,
+            goal: Goal::AtMost(2.0),
+            about: "processor time of both nodes each".into(),
+        },
+        Figure {
+            name: "negotiate-failed",
+            value: failed as f64,
+            unit: "",
+            floor: None,
+            goal: Goal::AtMost(0.0),
+            about: format!("of {}", single + many),
+        },
+        Figure {
+            name: "negotiate-memory",
+            value: memory.last().copied().unwrap_or_default(),
+            unit: "MiB",
+            floor: memory.first().copied(),
+            goal: Goal::RatioAtMost(1.1),
+            about: format!("resident in both nodes at the end; floor: after {first}"),
+        },
+    ])
+}
+
+/// Two nodes, of which one offers stations to whoever asks.
+fn offered(setting: &Setting) -> anyhow::Result<Pair> {
+    let pair = Pair {
+        provider: Side::up(setting, &OPERATOR)?,
+        consumer: Side::up(setting, &OWNER)?,
+    };
+    pair.provider.lists(&OWNER, &pair.consumer.place)?;
+    pair.consumer.lists(&OPERATOR, &pair.provider.place)?;
+    let tomorrow = wall().plus_ms(DAY_MS);
+    let dataset = Dataset::LockerStations;
+    let terms = Terms {
+        dataset,
+        from: tomorrow,
+        until: tomorrow.plus_ms(30 * DAY_MS),
+        zone: Zone::CHINA,
+        purposes: [Purpose::LockerOperation].into(),
+        marketplaces: [].into(),
+        fields: Field::of(dataset).iter().copied().collect(),
+        contact_forms: [].into(),
+        quota_per_day: None,
+        quota_per_parcel: None,
+        evidence: [].into(),
+        notifier: None,
+        run_off_ms: None,
+        backlog: None,
+        covers_from: None,
+        delete_after_ms: None,
+        reciprocate: false,
+        no_redisclosure: true,
+    };
+    let offer = json!({
+        "id": "urn:bench:stations",
+        "dataset": dataset.as_str(),
+        "policy": terms.to_policy(),
+        "autoAccept": true,
+    });
+    pair.provider.client.post("/offers", &offer)?;
+    Ok(pair)
+}
+
+/// Negotiates `count` times, [`CALLERS`] at once; how many failed.
+fn at_once(place: &Place, count: usize) -> anyhow::Result<usize> {
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|at| {
+                let own = count / CALLERS + usize::from(at < count % CALLERS);
+                scope.spawn(move || -> anyhow::Result<usize> {
+                    let mut caller = Caller::new(place)?;
+                    let mut failed = 0;
+                    for _ in 0..own {
+                        failed += usize::from(!caller.negotiate()?);
+                    }
+                    Ok(failed)
+                })
+            })
+            .collect();
+        let mut failed = 0;
+        for caller in callers {
+            let done = caller.join();
+            failed += done.map_err(|_| anyhow::anyhow!("a caller ended by a defect"))??;
+        }
+        Ok(failed)
+    })
+}
+
+fn cpu(pair: &Pair) -> anyhow::Result<Duration> {
+    Ok(process_cpu(pair.provider.node.pid())? + process_cpu(pair.consumer.node.pid())?)
+}
+
+/// A caller with a connection that stays open.
+struct Caller {
+    stream: BufReader<TcpStream>,
+    admin: String,
+}
+
+impl Caller {
+    fn new(place: &Place) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(place.local).context("failed to reach the consumer")?;
+        let set = stream.set_nodelay(true);
+        set.and_then(|()| stream.set_read_timeout(Some(WAIT_MAX)))
+            .context("failed to set up a connection")?;
+        Ok(Self {
+            stream: BufReader::new(stream),
+            admin: place.admin.clone(),
+        })
+    }
+
+    /// One negotiation; whether it ended as it should.
+    fn negotiate(&mut self) -> anyhow::Result<bool> {
+        let body = json!({ "partner": OPERATOR.id, "offers": ["urn:bench:stations"] });
+        let opened = self.ask("POST", "/negotiations", &body.to_string())?;
+        let id = opened.pointer("/negotiations/0").and_then(Value::as_str);
+        let Some(id) = id else { return Ok(false) };
+        let path = format!("/negotiations/{id}?wait=30000");
+        let ended = self.ask("GET", &path, "")?;
+        Ok(ended.get("state").and_then(Value::as_str) == Some("FINALIZED"))
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
+        let head = head(method, path, &self.admin);
+        let length = match body.is_empty() {
+            true => String::new(),
+            false => format!("Content-Length: {}\r\n", body.len()),
+        };
+        let request = format!("{head}{length}\r\n{body}");
+        let to = self.stream.get_mut();
+        to.write_all(request.as_bytes())
+            .context("the consumer took no request")?;
+        let (mut line, mut length) = (String::new(), 0);
+        loop {
+            line.clear();
+            let read = self.stream.read_line(&mut line);
+            if read.context("the consumer gave no answer")? == 0 {
+                bail!("the consumer closed the connection");
+            }
+            let lower = line.trim().to_ascii_lowercase();
+            if lower.is_empty() {
+                break;
+            }
+            if let Some(number) = lower.strip_prefix("content-length:") {
+                length = number.trim().parse().context("an answer has no length")?;
+            }
+        }
+        let mut answer = vec![0; length];
+        self.stream
+            .read_exact(&mut answer)
+            .context("an answer was cut short")?;
+        serde_json::from_slice(&answer).context("an answer is no JSON")
+    }
+}
