@@ -37,6 +37,7 @@ const RECORDS: f64 = 14.0;
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Time, rate, processor time and memory of negotiations.
+// tidy: long, one literal a figure
 pub(crate) fn negotiate(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
     let (single, many) = match setting.quick {
         true => (QUICK_SINGLE, QUICK_MANY),

@@ -36,8 +36,8 @@ pub enum Purpose {
     Transfer(WireId),
     /// A manifest.
     Cooperation(WireId),
-    /// A catalog, for a caller of ours.
-    Catalog(ReplyId),
+    /// A partner's catalog, for callers of ours.
+    Catalog(ParticipantId),
     /// A page of a push transfer.
     Push {
         /// Our id of the transfer.

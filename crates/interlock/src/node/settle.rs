@@ -152,7 +152,7 @@ impl Node {
             Purpose::Push { transfer, next } => {
                 self.pushed(turn, &transfer, next, outcome.map(drop));
             }
-            Purpose::Catalog(reply) => self.catalog_answered(turn, reply, outcome),
+            Purpose::Catalog(partner) => self.catalog_answered(turn, &partner, outcome),
         }
     }
 }

@@ -24,7 +24,7 @@ use super::address::{PULL, PUSH};
 use super::approver::dataset_of;
 use super::door::{Incoming, Refused};
 use super::negotiate::{ANSWER_TIMEOUT_MS, check_policy, shorten};
-use super::{Negotiation, Offer, new_id};
+use super::{CatalogCalls, Negotiation, Offer, new_id};
 use crate::dsp::catalog::{Filter, OfferedDataset, Offerings, PAGE_SIZE_MAX};
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{Catalog, CatalogRequestMessage, DataService};
@@ -172,8 +172,24 @@ impl Node {
         if !self.state.partners.contains_key(partner) {
             return self.reply(turn, reply, LocalAnswer::Problem(not_found("partner")));
         }
-        self.live.agreements.catalogs.insert(reply, wanted);
-        let call = self.live.call(Purpose::Catalog(reply));
+        if let Some(calls) = self.live.agreements.catalogs.get_mut(partner) {
+            calls.next.push((reply, wanted));
+            return;
+        }
+        self.call_catalog(turn, partner, vec![(reply, wanted)]);
+    }
+
+    fn call_catalog(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partner: &ParticipantId,
+        now: Vec<(ReplyId, CatalogWanted)>,
+    ) {
+        let next = Vec::new();
+        let calls = CatalogCalls { now, next };
+        let asked = &mut self.live.agreements.catalogs;
+        asked.insert(partner.clone(), calls);
+        let call = self.live.call(Purpose::Catalog(partner.clone()));
         let request = PeerRequest::Dsp {
             post: true,
             path: Route::Catalog.path(),
@@ -192,25 +208,35 @@ impl Node {
     pub(in super::super) fn catalog_answered(
         &mut self,
         turn: &mut Turn<'_>,
-        reply: ReplyId,
+        partner: &ParticipantId,
         outcome: Result<PeerAnswer, CallFailure>,
     ) {
-        let Some(wanted) = self.live.agreements.catalogs.remove(&reply) else {
+        let Some(calls) = self.live.agreements.catalogs.remove(partner) else {
             return;
         };
-        let answer = read_catalog(outcome).and_then(|found| match wanted {
-            CatalogWanted::Show(partner) => Ok(LocalAnswer::Json {
-                status: 200,
-                body: catalog_view(&partner, &found),
-            }),
-            CatalogWanted::Propose {
-                partner,
-                offers,
-                policies,
-                by,
-            } => self.open_negotiations(turn, &partner, &offers, &policies, &found, &by),
-        });
-        self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
+        let read = read_catalog(outcome);
+        for (reply, wanted) in calls.now {
+            let answer = match (&read, wanted) {
+                (Err(problem), _) => Err(problem.clone()),
+                (Ok(found), CatalogWanted::Show(partner)) => Ok(LocalAnswer::Json {
+                    status: 200,
+                    body: catalog_view(&partner, found),
+                }),
+                (
+                    Ok(found),
+                    CatalogWanted::Propose {
+                        partner,
+                        offers,
+                        policies,
+                        by,
+                    },
+                ) => self.open_negotiations(turn, &partner, &offers, &policies, found, &by),
+            };
+            self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
+        }
+        if !calls.next.is_empty() {
+            self.call_catalog(turn, partner, calls.next);
+        }
     }
 
     fn open_negotiations(

@@ -261,8 +261,8 @@ pub struct UnderWay {
     /// What was sent about a negotiation, transfer, manifest or notice and is not answered yet, by its
     /// id. One at a time, so that an answer is known to be for this message.
     pub(super) sending: BTreeMap<WireId, Outgoing>,
-    /// Callers of ours that wait for a partner's catalog.
-    pub(super) catalogs: BTreeMap<ReplyId, CatalogWanted>,
+    /// Callers of ours that wait for a partner's catalog, while it is asked for.
+    pub(super) catalogs: BTreeMap<ParticipantId, CatalogCalls>,
     /// When each agreement changes its state next.
     pub(super) changes: BTreeSet<(Timestamp, WireId)>,
     /// The same by agreement.
@@ -275,6 +275,16 @@ pub struct UnderWay {
     pub(super) moved: BTreeSet<WireId>,
     /// Callers of ours that wait for a negotiation to come to its end.
     pub(super) waiters: BTreeMap<WireId, Vec<Waiter>>,
+}
+
+/// Callers of ours that wait for one partner's catalog. One call at a time: who comes while it is under
+/// way waits for the next, with all others, so that nobody gets a catalog older than the question.
+#[derive(Debug, Default)]
+pub(super) struct CatalogCalls {
+    /// Whom the call that is under way is for.
+    pub(super) now: Vec<(ReplyId, CatalogWanted)>,
+    /// Whom the next one is for.
+    pub(super) next: Vec<(ReplyId, CatalogWanted)>,
 }
 
 /// A caller of ours that waits for a negotiation.

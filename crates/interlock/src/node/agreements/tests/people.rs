@@ -293,3 +293,28 @@ fn a_caller_may_wait_for_the_end() {
     assert_eq!(world.nodes[C].parked_polls(), 0);
     assert_eq!(world.local(C, wait(60_000)).1["state"], "FINALIZED");
 }
+
+#[test]
+fn callers_that_come_while_a_catalog_is_asked_for_share_the_next_one() {
+    let mut world = World::new();
+    world.publish("o", &stations(), true);
+    for number in 0..3 {
+        let request = LocalRequest::Propose {
+            partner: name(P),
+            offers: vec![wire("o")],
+            policies: Vec::new(),
+        };
+        let input = Input::Local {
+            reply: ReplyId(90 + number),
+            credential: Some(LI),
+            idempotency: None,
+            request,
+        };
+        world.step(C, input);
+    }
+    world.run();
+    let catalog = |(_, request): &&(usize, PeerRequest)| matches!(request, PeerRequest::Dsp { path, .. } if path == "/catalog/request");
+    assert_eq!(world.sent.iter().filter(catalog).count(), 2);
+    assert_eq!(world.states(C).1, vec![NegotiationState::Finalized; 3]);
+    assert!(world.nodes[C].live.agreements.catalogs.is_empty());
+}
