@@ -551,7 +551,11 @@ fn an_offer_is_one_short_line() {
     };
     assert!(offer.auto_accept);
     assert_eq!(offer.audience[0].as_str(), "did:web:c.example");
-    let terms = parse_policy(&offer.policy, offer.dataset).unwrap();
+    let terms = parse_policy(
+        &offer.policy,
+        crate::node::agreements::approver::dataset_of(&offer.dataset).unwrap(),
+    )
+    .unwrap();
     assert_eq!(terms.run_off_ms, Some(2 * 86_400_000));
     let served = serve(published);
     let done = ask(&served, "offer publish --dataset locker-events");

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Bytes;
 
+use crate::dsp::failure::{Protocol, Refusal};
 use crate::exchange::problem::{self, PROBLEM_MEDIA_TYPE, problem};
 use crate::node::io::Problem;
 
@@ -34,6 +35,28 @@ pub fn respond(status: u16, media_type: &'static str, body: impl Into<Body>) -> 
     set(CONTENT_TYPE, media_type);
     set(CACHE_CONTROL, "no-store");
     response
+}
+
+/// A refusal in the words of the Dataspace Protocol. What is unknown and what is not the caller's are
+/// answered by the same bytes.
+pub fn refuse_protocol(protocol: Protocol, refusal: &Problem) -> Response {
+    let body = match refusal.status {
+        404 => Refusal::NotFound.body(protocol, None),
+        _ => protocol.error(&refusal.kind, &reason(refusal)),
+    };
+    let mut response = refuse(refusal);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.body_mut() = body.to_string().into();
+    response
+}
+
+/// What is wrong, in one text, with the fields that are.
+fn reason(refusal: &Problem) -> String {
+    let fields = refusal.errors.iter();
+    let fields = fields.map(|field| format!("; `{}`: {}", field.pointer, field.detail));
+    let fields: String = fields.collect();
+    format!("{}{fields}", refusal.detail)
 }
 
 /// A refusal (RFC 9457) with the headers that belong to its status.

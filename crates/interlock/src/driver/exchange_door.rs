@@ -12,15 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::Method;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, LINK};
+use http::{HeaderValue, Method};
 use hyper::body::Bytes;
 use interlock_core::ids::ParticipantId;
 use interlock_core::time::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::answer::{read_body, refuse, require_json, respond};
+use super::answer::{read_body, refuse, refuse_protocol, require_json, respond};
 use super::handle::Handle;
+use crate::dsp::failure::Protocol;
 use crate::exchange::http::{DSP_BASE, encode_answer, parse_request};
 use crate::exchange::page::is_pull;
 use crate::exchange::problem::{method_not_allowed, not_found, problem};
@@ -84,10 +85,14 @@ pub(super) fn router(handle: Handle, gate: Gate) -> axum::Router {
 async fn serve(State(door): State<Arc<Door>>, request: Request) -> Response {
     let response = match door.well_known(&request) {
         Some(response) => response,
-        None => door
-            .exchange(request)
-            .await
-            .unwrap_or_else(|refusal| refuse(&refusal)),
+        None => {
+            let protocol = door.protocol(request.uri());
+            let answer = door.exchange(request).await;
+            answer.unwrap_or_else(|refusal| match protocol {
+                Some(protocol) => refuse_protocol(protocol, &refusal),
+                None => refuse(&refusal),
+            })
+        }
     };
     door.handle.metrics().answered(response.status().as_u16());
     response
@@ -98,6 +103,12 @@ impl Door {
         target
             .strip_prefix(self.gate.base_path.as_str())
             .unwrap_or(target)
+    }
+
+    /// The protocol whose error bodies answer at an address, if it is one of the Dataspace Protocol.
+    fn protocol(&self, uri: &http::Uri) -> Option<Protocol> {
+        let path = self.below(uri.path()).strip_prefix(DSP_BASE)?;
+        (path.is_empty() || path.starts_with('/')).then(|| Protocol::of(path))
     }
 
     fn well_known(&self, request: &Request) -> Option<Response> {
@@ -129,7 +140,7 @@ impl Door {
                 .pull(post, self.below(target), &head.headers, body)
                 .await);
         }
-        let is_dsp = self.below(target).starts_with(DSP_BASE);
+        let is_dsp = self.protocol(&head.uri).is_some();
         let authorization = head
             .headers
             .get(AUTHORIZATION)
@@ -155,7 +166,17 @@ impl Door {
         let (status, bytes) = encode_answer(&reply.answer);
         match self.handle.release(&reply).await {
             Some(denial) => Err(denial),
-            None => Ok(respond(status, "application/json", Body::from(bytes))),
+            None => {
+                let mut response = respond(status, "application/json", Body::from(bytes));
+                if let PeerAnswer::Dsp {
+                    link: Some(link), ..
+                } = &reply.answer
+                    && let Ok(link) = HeaderValue::from_str(link)
+                {
+                    response.headers_mut().insert(LINK, link);
+                }
+                Ok(response)
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use http::header::LINK;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -32,6 +33,16 @@ const IDLE_CONNECTIONS_MAX: usize = 32;
 const IDLE_TIMEOUT_MS: u64 = 50_000;
 /// How long connecting may take, in milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 10_000;
+
+/// An answer, whole.
+pub(super) struct Answer {
+    /// The status.
+    pub(super) status: u16,
+    /// All `Link` headers as one.
+    pub(super) link: Option<String>,
+    /// The body.
+    pub(super) body: Bytes,
+}
 
 /// Where a client may connect to.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +95,7 @@ impl HttpClient {
         request: http::Request<Full<Bytes>>,
         timeout_ms: u32,
         answer_size_bytes_max: usize,
-    ) -> Result<(u16, Bytes), HttpFailure> {
+    ) -> Result<Answer, HttpFailure> {
         let exchange = async {
             let response = self
                 .0
@@ -92,6 +103,9 @@ impl HttpClient {
                 .await
                 .map_err(|error| HttpFailure::Unreachable(innermost(&error)))?;
             let status = response.status().as_u16();
+            let links = response.headers().get_all(LINK).iter();
+            let links: Vec<&str> = links.filter_map(|link| link.to_str().ok()).collect();
+            let link = (!links.is_empty()).then(|| links.join(", "));
             if response.body().size_hint().lower() > answer_size_bytes_max as u64 {
                 return Err(HttpFailure::TooLarge);
             }
@@ -105,7 +119,11 @@ impl HttpClient {
                         HttpFailure::Unreachable(innermost(error.as_ref()))
                     }
                 })?;
-            Ok((status, body.to_bytes()))
+            Ok(Answer {
+                status,
+                link,
+                body: body.to_bytes(),
+            })
         };
         tokio::time::timeout(Duration::from_millis(timeout_ms.into()), exchange)
             .await

@@ -335,7 +335,7 @@ async fn exchange(
     let http_request = builder
         .body(Full::new(Bytes::from(encoded.body)))
         .map_err(|error| CallFailure::Unreachable(error.to_string()))?;
-    let (status, body) = client
+    let answer = client
         .http
         .send(http_request, timeout_ms, BODY_SIZE_BYTES_MAX)
         .await
@@ -346,7 +346,12 @@ async fn exchange(
                 CallFailure::Rubbish(format!("more than {BODY_SIZE_BYTES_MAX} bytes"))
             }
         })?;
-    parse_answer(request, status, &body).map_err(CallFailure::Rubbish)
+    let parsed = parse_answer(request, answer.status, &answer.body);
+    let mut parsed = parsed.map_err(CallFailure::Rubbish)?;
+    if let PeerAnswer::Dsp { link, .. } = &mut parsed {
+        *link = answer.link;
+    }
+    Ok(parsed)
 }
 
 /// One attempt to send a page to a connector. Redirects are not followed: only a 2xx takes it.
@@ -381,7 +386,7 @@ async fn send_page(
             "the term had ended before it could leave".into(),
         ));
     }
-    let (status, _) = client
+    let answer = client
         .send(request, push.timeout_ms, GATEWAY_ANSWER_BYTES_MAX)
         .await
         .map_err(|failure| match failure {
@@ -389,10 +394,12 @@ async fn send_page(
             HttpFailure::TimedOut => CallFailure::TimedOut,
             HttpFailure::TooLarge => CallFailure::Rubbish("an answer that is too large".into()),
         })?;
+    let status = answer.status;
     match status {
         200..=299 => Ok(PeerAnswer::Dsp {
             status,
             body: serde_json::Value::Null,
+            link: None,
         }),
         _ => Err(CallFailure::Rubbish(format!("status `{status}`"))),
     }
@@ -448,7 +455,7 @@ async fn post(
     let request = builder
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| retry(error.to_string()))?;
-    let (status, _) = client
+    let answer = client
         .http
         .send(request, DELIVERY_TIMEOUT_MS, GATEWAY_ANSWER_BYTES_MAX)
         .await
@@ -457,7 +464,7 @@ async fn post(
             HttpFailure::TimedOut => retry("no answer in time".into()),
             HttpFailure::TooLarge => retry("an answer that is too large".into()),
         })?;
-    classify(status)
+    classify(answer.status)
 }
 
 /// What the gateway's status means: 408, 429 and whatever is neither success nor 4xx are worth another

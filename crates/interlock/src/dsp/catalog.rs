@@ -30,6 +30,8 @@ use crate::identity::url::BaseUrl;
 pub const PAGE_SIZE_MAX: usize = 1_000;
 /// Most elements of a filter.
 pub const FILTER_LENGTH_MAX: usize = 100;
+/// Datasets on a page of ours. Small pages keep the node free for others.
+pub const PAGE_SIZE: usize = 100;
 /// The query parameter with the token of a page.
 pub const PAGE_PARAMETER: &str = "continuationToken";
 
@@ -165,6 +167,36 @@ impl Offerings {
     }
 }
 
+/// The identifiers of what is needed to make one page out of `sorted`: the datasets on it, and one
+/// neighbour at each end that says whether there are more pages. Making an [`Offerings`] of these alone
+/// costs the same however long the catalog is.
+pub fn around_page<'a, T>(
+    sorted: &'a BTreeMap<&'a WireId, T>,
+    token: Option<&PageToken>,
+    page_size: usize,
+    chosen: impl Fn(&WireId, &T) -> bool,
+) -> Vec<&'a WireId> {
+    let take = page_size.clamp(1, PAGE_SIZE_MAX).saturating_add(1);
+    let good = |(id, dataset): &(&&'a WireId, &T)| chosen(id, dataset);
+    let forward = |from: Bound<&WireId>, count: usize| {
+        let range = sorted.range::<WireId, _>((from, Bound::Unbounded));
+        range.filter(good).map(|(id, _)| *id).take(count)
+    };
+    let backward = |until: Bound<&WireId>, count: usize| {
+        let range = sorted.range::<WireId, _>((Bound::Unbounded, until)).rev();
+        range.filter(good).map(|(id, _)| *id).take(count)
+    };
+    match token {
+        None => forward(Bound::Unbounded, take).collect(),
+        Some(PageToken::After(at)) => backward(Bound::Included(at), 1)
+            .chain(forward(Bound::Excluded(at), take))
+            .collect(),
+        Some(PageToken::Before(at)) => backward(Bound::Excluded(at), take)
+            .chain(forward(Bound::Included(at), 1))
+            .collect(),
+    }
+}
+
 impl Filter {
     /// The filter of a request.
     ///
@@ -188,8 +220,12 @@ impl Filter {
     }
 
     fn chooses(&self, dataset: &Dataset) -> bool {
-        let title = dataset.title.as_deref().unwrap_or_default();
-        self.0.is_empty() || self.0.contains(dataset.id.as_str()) || self.0.contains(title)
+        self.names(&dataset.id, dataset.title.as_deref().unwrap_or_default())
+    }
+
+    /// Whether it chooses the dataset with this identifier and title.
+    pub fn names(&self, id: &WireId, title: &str) -> bool {
+        self.0.is_empty() || self.0.contains(id.as_str()) || self.0.contains(title)
     }
 }
 
@@ -204,6 +240,24 @@ impl PageToken {
             "b" => Some(Self::Before(id)),
             _ => None,
         }
+    }
+
+    /// The page that the query of an address names, if it names one.
+    ///
+    /// # Errors
+    /// [`DspError`] for a token that this version did not write.
+    pub fn from_query(query: Option<&str>) -> Result<Option<Self>, DspError> {
+        let mut pairs = query.unwrap_or_default().split('&');
+        let token = pairs.find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            (name == PAGE_PARAMETER).then_some(value)
+        });
+        let Some(token) = token else {
+            return Ok(None);
+        };
+        let wanted = "the address of a page as the `Link` header of another one named it";
+        let page = Self::parse(token).ok_or_else(|| DspError::new("", Fault::Form { wanted }))?;
+        Ok(Some(page))
     }
 
     /// The value of [`PAGE_PARAMETER`]; needs no further encoding.

@@ -22,6 +22,34 @@ pub enum Protocol {
     Transfer,
 }
 
+impl Protocol {
+    /// The protocol whose error body answers at `path`, below the base.
+    pub fn of(path: &str) -> Self {
+        match path.trim_start_matches('/').split(['/', '?']).next() {
+            Some("negotiations") => Self::Negotiation,
+            Some("transfers") => Self::Transfer,
+            Some(_) | None => Self::Catalog,
+        }
+    }
+
+    /// The error body for a request that was refused before it was known what it is about.
+    pub fn error(self, code: &str, reason: &str) -> Value {
+        let cause = Cause {
+            code: Some(code.into()),
+            reasons: vec![reason.into()],
+        };
+        self.error_body(KnownPids::default(), cause)
+    }
+
+    fn error_body(self, pids: KnownPids, cause: Cause) -> Value {
+        match self {
+            Self::Catalog => CatalogError { cause }.to_json(),
+            Self::Negotiation => ContractNegotiationError { pids, cause }.to_json(),
+            Self::Transfer => TransferError { pids, cause }.to_json(),
+        }
+    }
+}
+
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -127,11 +155,7 @@ impl Refusal {
             | Self::Throttled
             | Self::Unavailable => pids.map(Into::into).unwrap_or_default(),
         };
-        match protocol {
-            Protocol::Catalog => CatalogError { cause }.to_json(),
-            Protocol::Negotiation => ContractNegotiationError { pids, cause }.to_json(),
-            Protocol::Transfer => TransferError { pids, cause }.to_json(),
-        }
+        protocol.error_body(pids, cause)
     }
 }
 

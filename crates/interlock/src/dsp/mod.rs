@@ -21,6 +21,14 @@ pub use error::{DspError, Fault};
 pub use json::{DEPTH_MAX, Limits};
 pub use policy::{Agreement, Offer};
 
+/// Checks that `bytes` are one JSON document within the limits, with no property given twice.
+///
+/// # Errors
+/// [`DspError`] if they are not.
+pub fn check(bytes: &[u8], limits: &Limits) -> Result<(), DspError> {
+    json::read(bytes, limits).map(drop)
+}
+
 /// The JSON-LD context of the release, a member of every message's `@context` (DSP 2025-1
 /// "Schemas & Contexts").
 pub const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";

@@ -11,6 +11,8 @@ use interlock_core::ids::WireId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::dsp::failure::Refusal;
+use crate::dsp::{self, DspError, Limits};
 use crate::exchange::problem::{self, malformed};
 use crate::exchange::wire::{
     BATCH_EVENTS_MAX, ENVELOPE_LEAVES_MAX, Envelope, Evidence, LOOKUP_ITEMS_MAX, Lane,
@@ -102,7 +104,8 @@ pub fn parse_request(post: bool, target: &str, body: &[u8]) -> Result<PeerReques
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
-    if let Some(path) = below(path, DSP_BASE) {
+    if below(path, DSP_BASE).is_some() {
+        let path = target.strip_prefix(DSP_BASE).unwrap_or_default();
         return parse_dsp(post, path, body);
     }
     let Some(path) = below(path, EXCHANGE_BASE) else {
@@ -147,6 +150,8 @@ fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
 
 fn parse_dsp(post: bool, path: &str, body: &[u8]) -> Result<PeerRequest, Problem> {
     let body = if post {
+        // Checked as bytes: what is read below no longer shows a property that was given twice.
+        dsp::check(body, &Limits::MESSAGE).map_err(malformed_message)?;
         parse_json(body)?
     } else {
         serde_json::Value::Null
@@ -156,6 +161,12 @@ fn parse_dsp(post: bool, path: &str, body: &[u8]) -> Result<PeerRequest, Problem
         path: if path.is_empty() { "/" } else { path }.into(),
         body,
     })
+}
+
+fn malformed_message(error: DspError) -> Problem {
+    let refusal = malformed(&error.pointer, error.fault.to_string());
+    let status = Refusal::Malformed(error).status().as_u16();
+    Problem { status, ..refusal }
 }
 
 fn parse_feed(transfer: &str, query: Option<&str>) -> Result<PeerRequest, Problem> {
@@ -267,8 +278,8 @@ fn describe(error: &serde_json::Error) -> String {
 /// An answer as HTTP carries it: status and JSON body, empty where there is none.
 pub fn encode_answer(answer: &PeerAnswer) -> (u16, Vec<u8>) {
     match answer {
-        PeerAnswer::Dsp { status, body } if body.is_null() => (*status, Vec::new()),
-        PeerAnswer::Dsp { status, body } => (*status, to_json(body)),
+        PeerAnswer::Dsp { status, body, .. } if body.is_null() => (*status, Vec::new()),
+        PeerAnswer::Dsp { status, body, .. } => (*status, to_json(body)),
         PeerAnswer::Feed(envelope) => (200, to_json(envelope)),
         PeerAnswer::Lookup(envelope) => (200, to_json(envelope)),
         PeerAnswer::Evidence(evidence) => (200, to_json(evidence)),
@@ -283,12 +294,14 @@ pub fn encode_answer(answer: &PeerAnswer) -> (u16, Vec<u8>) {
 /// Why it is no answer, for the log: another status or shape than the endpoint has, or beyond a limit.
 pub fn parse_answer(request: &PeerRequest, status: u16, body: &[u8]) -> Result<PeerAnswer, String> {
     if let PeerRequest::Dsp { .. } = request {
-        let body = if body.is_empty() {
-            serde_json::Value::Null
-        } else {
-            answer_json(body)?
+        let body = match body.is_empty() {
+            true => serde_json::Value::Null,
+            // What refuses may be a proxy that speaks no JSON: the status is what counts.
+            false if status >= 400 => answer_json(body).unwrap_or_default(),
+            false => answer_json(body)?,
         };
-        return Ok(PeerAnswer::Dsp { status, body });
+        let link = None;
+        return Ok(PeerAnswer::Dsp { status, body, link });
     }
     if status != 200 {
         return problem::from_json(status, body)

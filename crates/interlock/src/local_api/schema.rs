@@ -297,7 +297,7 @@ fn agreements() -> Named {
         &["id", "dataset", "policy"],
         json!({
             "id": id("A name for the offer, ours to choose."),
-            "dataset": dataset(),
+            "dataset": text("The kind of dataset; of several of a kind, `KIND:NAME`.", 256),
             "policy": named("Policy"),
             "audience": list("To whom; every partner if empty.", &did("A partner."), 0,
                 PARTICIPANTS_MAX),

@@ -34,6 +34,7 @@ async fn node() -> (Server, Arc<AtomicUsize>) {
                     PeerRequest::Dsp { path, .. } => PeerAnswer::Dsp {
                         status: 201,
                         body: serde_json::json!({"path": path}),
+                        link: None,
                     },
                     PeerRequest::Feed { .. } => return vec![],
                     _ => evidence(),
@@ -128,7 +129,14 @@ async fn the_dataspace_protocol_hides_itself_from_strangers() {
     let body = br#"{"a":1}"#;
     let json = ("Content-Type", "application/json; charset=utf-8");
     let to = server.addresses.exchange;
-    assert_eq!(send(to, "POST", target, &[json], body).await.status, 404);
+    let stranger = send(to, "POST", target, &[json], body).await;
+    assert_eq!(stranger.status, 404);
+    // As if it had been somebody else's process: in the words of the protocol.
+    assert!(
+        stranger.body.contains("ContractNegotiationError"),
+        "{}",
+        stranger.body
+    );
     assert_eq!(reached.load(Ordering::SeqCst), 0);
     let bearer = b.bearer(&me, "POST", target, body, 1, NOW);
     let headers = [json, ("Authorization", bearer.as_str())];
@@ -143,6 +151,63 @@ async fn the_dataspace_protocol_hides_itself_from_strangers() {
         assert_eq!((reply.status, reply.body.as_str()), (200, body));
         assert_eq!(send(to, "POST", path, &[], b"").await.status, 405);
     }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_of_the_protocol_is_in_its_words() {
+    let (server, reached) = node().await;
+    let (me, b) = (cast("a", 1), cast("b", 2));
+    let to = server.addresses.exchange;
+    let id = AtomicUsize::new(1);
+    let post = async |target: &str, media_type: &str, body: &[u8]| {
+        let id = u8::try_from(id.fetch_add(1, Ordering::SeqCst)).unwrap();
+        let bearer = b.bearer(&me, "POST", target, body, id, NOW);
+        let headers = [
+            ("Content-Type", media_type),
+            ("Authorization", bearer.as_str()),
+        ];
+        send(to, "POST", target, &headers, body).await
+    };
+    let json = "application/json";
+    let large = vec![b' '; BODY_SIZE_BYTES_MAX + 1];
+    let deep = [b"[".repeat(200), b"]".repeat(200)].concat();
+    for (reply, status, kind) in [
+        (
+            post("/dsp/catalog/request", json, b"{").await,
+            400,
+            "CatalogError",
+        ),
+        (
+            post("/dsp/negotiations/request", json, br#"{"a":1,"a":2}"#).await,
+            400,
+            "ContractNegotiationError",
+        ),
+        (
+            post("/dsp/transfers/request", json, &deep).await,
+            400,
+            "TransferError",
+        ),
+        (
+            post("/dsp/transfers/request", json, &large).await,
+            413,
+            "TransferError",
+        ),
+        (
+            post("/dsp/negotiations/request", "text/plain", b"{}").await,
+            415,
+            "ContractNegotiationError",
+        ),
+    ] {
+        assert_eq!(reply.status, status, "{}", reply.body);
+        let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(body["@type"], kind);
+        assert!(
+            body["reason"].is_array() && body["code"].is_string(),
+            "{body}"
+        );
+    }
+    assert_eq!(reached.load(Ordering::SeqCst), 0);
     server.stop().await.unwrap();
 }
 

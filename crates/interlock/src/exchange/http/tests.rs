@@ -55,7 +55,7 @@ fn requests() -> Vec<PeerRequest> {
         },
         PeerRequest::Dsp {
             post: false,
-            path: "/negotiations/urn:uuid:1".into(),
+            path: "/negotiations/urn:uuid:1?a=b".into(),
             body: serde_json::Value::Null,
         },
         PeerRequest::Feed {
@@ -87,6 +87,15 @@ fn requests() -> Vec<PeerRequest> {
     ]
 }
 
+#[test]
+fn a_refusal_without_json_is_still_a_refusal() {
+    let request = &requests()[0];
+    let refused = parse_answer(request, 404, b"<html>not here</html>").unwrap();
+    let (status, body, link) = (404, serde_json::Value::Null, None);
+    assert_eq!(refused, PeerAnswer::Dsp { status, body, link });
+    assert!(parse_answer(request, 200, b"<html>welcome</html>").is_err());
+}
+
 fn answers() -> Vec<(PeerRequest, PeerAnswer)> {
     let problem = Problem {
         kind: "quota-exhausted".into(),
@@ -111,6 +120,7 @@ fn answers() -> Vec<(PeerRequest, PeerAnswer)> {
             PeerAnswer::Dsp {
                 status: 404,
                 body: serde_json::json!({"code": "x"}),
+                link: None,
             },
         ),
         (
@@ -118,6 +128,7 @@ fn answers() -> Vec<(PeerRequest, PeerAnswer)> {
             PeerAnswer::Dsp {
                 status: 200,
                 body: serde_json::Value::Null,
+                link: None,
             },
         ),
         (
@@ -189,7 +200,7 @@ fn the_wire_is_frozen() {
         .collect();
     expect_test::expect![[r#"
         POST /dsp/negotiations/request {"a":[1,"b"]}
-        GET /dsp/negotiations/urn:uuid:1
+        GET /dsp/negotiations/urn:uuid:1?a=b
         GET /exchange/v1/feeds/a%2Fb%3Fc%23d%2520?lane=backlog&after=18446744073709551615&limit=500&wait=60000
         POST /exchange/v1/feeds/t/receipts {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"lane":"live","next":9}}
         POST /exchange/v1/lookups/urn:uuid:7%2F%25 {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"request_id":"01010101010101010101010101010101","purpose":"pickup-notification","items":[{"carrier":"sf","number":"SF1","salt":"02020202020202020202020202020202"}]}}

@@ -10,6 +10,7 @@ use super::super::call::Call;
 use super::super::input::{Errors, Object, below, flag, one_of, text, words};
 use super::super::{NEGOTIATION_OFFERS_MAX, PARTICIPANTS_MAX};
 use super::{instant, waybill};
+use crate::node::agreements::approver::dataset_of;
 use crate::node::io::{
     AgreementChange, Decision, ExplainRequest, LocalRequest, OfferPut, Problem, Renewal,
 };
@@ -30,9 +31,10 @@ pub(in super::super) fn offer(call: &Call<'_>) -> Result<LocalRequest, Problem> 
     let known = ["id", "dataset", "policy", "audience", "autoAccept"];
     call.object(&known, |object| {
         let id = object.need("id", text(WireId::parse));
-        let dataset = object.need("dataset", one_of(&Dataset::ALL, Dataset::as_str));
+        let dataset = object.need("dataset", offered_dataset);
+        let kind = dataset.as_ref().and_then(dataset_of);
         let policy = object.needed("policy");
-        if let (Some(dataset), Some(policy)) = (dataset, policy) {
+        if let (Some(dataset), Some(policy)) = (kind, policy) {
             check_policy(policy, dataset, &object.at("policy"), object.errors());
         }
         let audience = object.texts("audience", PARTICIPANTS_MAX, ParticipantId::parse);
@@ -45,6 +47,19 @@ pub(in super::super) fn offer(call: &Call<'_>) -> Result<LocalRequest, Problem> 
             auto_accept: auto_accept.unwrap_or_default(),
         }))
     })
+}
+
+/// A kind of dataset, or one of several of a kind.
+fn offered_dataset(value: &Value) -> Result<WireId, String> {
+    let id = text(WireId::parse)(value)?;
+    if dataset_of(&id).is_some() {
+        return Ok(id);
+    }
+    let known: Vec<&str> = Dataset::ALL.iter().map(|kind| kind.as_str()).collect();
+    Err(format!(
+        "write one of `{}`, or one of several of a kind such as `locker-stations:hangzhou`",
+        known.join("`, `")
+    ))
 }
 
 /// Records what is wrong with a policy for `dataset`, as terms and as their combination.

@@ -226,7 +226,7 @@ fn offers_and_negotiations() {
     ));
     let asked = door.pass("POST", "/offers", Some(&example("Offer")));
     assert!(matches!(&asked.request, LocalRequest::PublishOffer(offer)
-        if offer.id.as_str() == "tracking-2017" && offer.dataset == Dataset::TrackingEvents
+        if offer.id.as_str() == "tracking-2017" && offer.dataset.as_str() == "tracking-events"
             && offer.auto_accept && offer.audience.len() == 1 && offer.policy.is_object()));
     let asked = door.pass("DELETE", "/offers/urn%3Auuid%3A1%2Fa", None);
     assert!(matches!(&asked.request, LocalRequest::WithdrawOffer(id)

@@ -22,14 +22,18 @@ use super::super::problem::{field, not_found, problem};
 use super::super::turn::Turn;
 use super::address::{PULL, PUSH};
 use super::approver::dataset_of;
-use super::door::{Incoming, Refused};
+use super::door::{Answer, Incoming, Refused};
 use super::negotiate::{ANSWER_TIMEOUT_MS, check_policy, shorten};
-use super::{CatalogCalls, Negotiation, Offer, new_id};
-use crate::dsp::catalog::{Filter, OfferedDataset, Offerings, PAGE_SIZE_MAX};
+use super::{CATALOG_PAGES_MAX, CatalogCalls, Negotiation, Offer, new_id};
+use crate::dsp::catalog::{Filter, OfferedDataset, Offerings, PAGE_SIZE, PageToken, around_page};
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{Catalog, CatalogRequestMessage, DataService};
 use crate::dsp::routes::Route;
 use crate::dsp::{self, Limits};
+use crate::exchange::http::DSP_BASE;
+
+/// Longest address of a further page that is followed, in bytes.
+const LINK_LENGTH_MAX: usize = 2_048;
 
 /// What a caller of ours wants of a partner's catalog.
 #[derive(Debug)]
@@ -50,7 +54,8 @@ pub enum CatalogWanted {
 }
 
 /// An offer in a partner's catalog: its dataset, the kind of it if we know it, and its policy.
-struct Found {
+#[derive(Debug)]
+pub(super) struct Found {
     target: WireId,
     dataset: Option<Dataset>,
     offer: dsp::Offer,
@@ -72,20 +77,38 @@ fn formats(dataset: Dataset, connector: bool) -> Vec<String> {
     std::iter::once(PULL.into()).chain(push).collect()
 }
 
+/// The name for people of a dataset with these offers.
+fn title(offers: &[&Offer]) -> &'static str {
+    offers.first().map_or("", |offer| {
+        terms::dataset_label(offer.terms.dataset, Language::En)
+    })
+}
+
 impl Node {
-    /// A partner asks for our catalog. It has at most one entry a dataset of the profile, so one page.
+    /// A partner asks for a page of our catalog.
     pub(super) fn catalog_requested(
         &self,
         turn: &Turn<'_>,
         message: &Incoming<'_>,
-    ) -> Result<Value, Refused> {
+    ) -> Result<Answer, Refused> {
         let request = message.read(CatalogRequestMessage::parse)?;
         let filter = Filter::from_request(&request).map_err(Refusal::Filter)?;
+        let token = PageToken::from_query(message.query).map_err(Refusal::Filter)?;
         let me = WireId::parse(self.state.me.as_str()).map_err(|_| Refusal::Unavailable)?;
         let id = WireId::parse("catalog").map_err(|_| Refusal::Unavailable)?;
-        let offerings = self.offerings(turn, message.from)?;
-        let page = offerings.page(id, me, &filter, None, PAGE_SIZE_MAX);
-        Ok(page.catalog.to_json())
+        let base = self.dsp_base().ok_or(Refusal::Unavailable)?;
+        let mut datasets = self.visible(turn, message.from, |_| true);
+        let needed = around_page(&datasets, token.as_ref(), PAGE_SIZE, |id, offers| {
+            filter.names(id, title(offers))
+        });
+        let needed: BTreeSet<WireId> = needed.into_iter().cloned().collect();
+        datasets.retain(|id, _| needed.contains(*id));
+        let offerings = self.offerings(message.from, datasets)?;
+        let page = offerings.page(id, me, &filter, token.as_ref(), PAGE_SIZE);
+        Ok(Answer {
+            link: page.link(&base),
+            body: page.catalog.to_json(),
+        })
     }
 
     /// A partner asks for one dataset.
@@ -95,29 +118,45 @@ impl Node {
         from: &ParticipantId,
         id: &WireId,
     ) -> Result<Value, Refused> {
-        let offerings = self.offerings(turn, from)?;
+        let datasets = self.visible(turn, from, |target| target == id);
+        let offerings = self.offerings(from, datasets)?;
         let dataset = offerings.dataset(id).ok_or(Refusal::NotFound)?;
         Ok(dataset.to_json())
     }
 
-    fn offerings(&self, turn: &Turn<'_>, from: &ParticipantId) -> Result<Offerings, Refused> {
+    /// What is on offer to a partner now, by dataset.
+    fn visible<'a>(
+        &'a self,
+        turn: &Turn<'_>,
+        to: &ParticipantId,
+        wanted: impl Fn(&WireId) -> bool,
+    ) -> BTreeMap<&'a WireId, Vec<&'a Offer>> {
+        let mut datasets: BTreeMap<&WireId, Vec<&Offer>> = BTreeMap::new();
+        for offer in self.state.book.offers.values() {
+            let enough = || self.can_attest(to, offer.terms.dataset).is_ok();
+            let stands = offer.is_for(to) && offer.terms.until > turn.at();
+            if stands && wanted(&offer.target) && enough() {
+                datasets.entry(&offer.target).or_default().push(offer);
+            }
+        }
+        datasets
+    }
+
+    fn offerings(
+        &self,
+        from: &ParticipantId,
+        datasets: BTreeMap<&WireId, Vec<&Offer>>,
+    ) -> Result<Offerings, Refused> {
         let service = DataService {
             id: WireId::parse(self.state.me.as_str()).map_err(|_| Refusal::Unavailable)?,
             endpoint: self.dsp_base().ok_or(Refusal::Unavailable)?,
         };
         let connector = self.state.is_connector(from);
-        let mut datasets: BTreeMap<&WireId, Vec<&Offer>> = BTreeMap::new();
-        for offer in self.state.book.offers.values() {
-            let enough = self.can_attest(from, offer.terms.dataset).is_ok();
-            if enough && offer.is_for(from) && offer.terms.until > turn.at() {
-                datasets.entry(&offer.target).or_default().push(offer);
-            }
-        }
         let offered = datasets.into_iter().filter_map(|(target, offers)| {
             let kind = offers.first()?.terms.dataset;
             Some(OfferedDataset {
                 id: target.clone(),
-                title: terms::dataset_label(kind, Language::En).into(),
+                title: title(&offers).into(),
                 formats: formats(kind, connector),
                 service: service.clone(),
                 offers: offers
@@ -185,14 +224,27 @@ impl Node {
         partner: &ParticipantId,
         now: Vec<(ReplyId, CatalogWanted)>,
     ) {
-        let next = Vec::new();
-        let calls = CatalogCalls { now, next };
+        let calls = CatalogCalls {
+            now,
+            ..CatalogCalls::default()
+        };
+        self.call_page(turn, partner, calls, Route::Catalog.path());
+    }
+
+    fn call_page(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partner: &ParticipantId,
+        mut calls: CatalogCalls,
+        path: String,
+    ) {
+        calls.pages += 1;
         let asked = &mut self.live.agreements.catalogs;
         asked.insert(partner.clone(), calls);
         let call = self.live.call(Purpose::Catalog(partner.clone()));
         let request = PeerRequest::Dsp {
             post: true,
-            path: Route::Catalog.path(),
+            path,
             body: CatalogRequestMessage::default().to_json(),
         };
         let (to, timeout_ms) = (partner.clone(), ANSWER_TIMEOUT_MS);
@@ -204,17 +256,32 @@ impl Node {
         });
     }
 
-    /// A partner's catalog, or why there is none.
+    /// A page of a partner's catalog, or why there is none.
     pub(in super::super) fn catalog_answered(
         &mut self,
         turn: &mut Turn<'_>,
         partner: &ParticipantId,
         outcome: Result<PeerAnswer, CallFailure>,
     ) {
-        let Some(calls) = self.live.agreements.catalogs.remove(partner) else {
+        let Some(mut calls) = self.live.agreements.catalogs.remove(partner) else {
             return;
         };
+        let link = match &outcome {
+            Ok(PeerAnswer::Dsp { link, .. }) => link.clone(),
+            Ok(_) | Err(_) => None,
+        };
         let read = read_catalog(outcome);
+        if read.is_ok() && calls.pages < CATALOG_PAGES_MAX {
+            let next = link.zip(self.their_base(partner));
+            if let Some(path) = next.and_then(|(link, base)| next_page(&link, &base)) {
+                calls.found.extend(read.into_iter().flatten());
+                return self.call_page(turn, partner, calls, path);
+            }
+        }
+        let read = read.map(|last| {
+            calls.found.extend(last);
+            calls.found
+        });
         for (reply, wanted) in calls.now {
             let answer = match (&read, wanted) {
                 (Err(problem), _) => Err(problem.clone()),
@@ -237,6 +304,17 @@ impl Node {
         if !calls.next.is_empty() {
             self.call_catalog(turn, partner, calls.next);
         }
+    }
+
+    /// The path at which the Dataspace Protocol endpoints of a partner begin.
+    fn their_base(&self, partner: &ParticipantId) -> Option<String> {
+        let partner = self.state.partners.get(partner)?;
+        let address: http::Uri = partner.exchange_url.as_str().parse().ok()?;
+        let path = address.path().trim_end_matches('/');
+        Some(match partner.connector {
+            true => path.to_owned(),
+            false => format!("{path}{DSP_BASE}"),
+        })
     }
 
     fn open_negotiations(
@@ -412,11 +490,29 @@ fn asked_for(
     })
 }
 
+/// The path of the next page below the partner's base, from its `Link` header (RFC 8288). Only the path
+/// of the address counts: we ask at the address of the partner list, whatever host a header names.
+fn next_page(link: &str, base: &str) -> Option<String> {
+    let next = link.split(',').find_map(|part| {
+        let (address, parameters) = part.trim().strip_prefix('<')?.split_once('>')?;
+        let is_next = parameters.split(';').any(|parameter| {
+            let parameter = parameter.trim().to_ascii_lowercase();
+            matches!(parameter.as_str(), "rel=\"next\"" | "rel=next")
+        });
+        is_next.then_some(address)
+    })?;
+    let address: http::Uri = next.parse().ok()?;
+    let path = address.path_and_query()?.as_str().strip_prefix(base)?;
+    (path.starts_with(['/', '?']) && path.len() <= LINK_LENGTH_MAX).then(|| path.to_owned())
+}
+
 fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, Problem> {
     let unusable =
         |detail: String| problem("partner-answer", 502, "the partner gave no catalog", detail);
     let body = match outcome {
-        Ok(PeerAnswer::Dsp { status: 200, body }) => body,
+        Ok(PeerAnswer::Dsp {
+            status: 200, body, ..
+        }) => body,
         Ok(PeerAnswer::Dsp { status, .. }) => {
             return Err(unusable(format!(
                 "it answered with status {status}; ask it whether it knows us as partner"

@@ -45,6 +45,14 @@ impl From<DspError> for Refused {
     }
 }
 
+/// What answers a message that was taken.
+pub(super) struct Answer {
+    /// The body; `null` for none.
+    pub(super) body: Value,
+    /// The `Link` header, for a catalog of several pages.
+    pub(super) link: Option<String>,
+}
+
 /// A message as it came in.
 pub(super) struct Incoming<'a> {
     /// Who sent it.
@@ -53,6 +61,8 @@ pub(super) struct Incoming<'a> {
     pub(super) bytes: Vec<u8>,
     /// SHA-256 of endpoint and body: the same message again has the same.
     pub(super) digest: [u8; 32],
+    /// The query of its address.
+    pub(super) query: Option<&'a str>,
 }
 
 impl Incoming<'_> {
@@ -76,8 +86,11 @@ impl Node {
         body: &Value,
     ) -> PeerAnswer {
         let method = if post { Method::POST } else { Method::GET };
-        let path = path.split('?').next().unwrap_or(path);
-        let protocol = protocol_of(path);
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        let protocol = Protocol::of(path);
         let route = Route::parse(&method, path).filter(|_| self.state.partners.contains_key(from));
         let Some(route) = route else {
             return refused(protocol, Refusal::NotFound.into());
@@ -92,11 +105,13 @@ impl Node {
             from,
             bytes,
             digest,
+            query,
         };
         match self.dsp_route(turn, &message, &route) {
-            Ok(body) => PeerAnswer::Dsp {
+            Ok(Answer { body, link }) => PeerAnswer::Dsp {
                 status: route.success().as_u16(),
                 body,
+                link,
             },
             Err(refusal) => refused(protocol, refusal),
         }
@@ -107,17 +122,19 @@ impl Node {
         turn: &mut Turn<'_>,
         message: &Incoming<'_>,
         route: &Route,
-    ) -> Result<Value, Refused> {
-        match route {
+    ) -> Result<Answer, Refused> {
+        let body = match route {
             Route::Versions => Err(Refusal::NotFound.into()),
-            Route::Catalog => self.catalog_requested(turn, message),
+            Route::Catalog => return self.catalog_requested(turn, message),
             Route::Dataset(id) => self.dataset_requested(turn, message.from, id),
             Route::NegotiationRequest => self.request_opened(turn, message),
             Route::NegotiationOffer => self.offer_opened(turn, message),
             Route::Negotiation(id, step) => self.negotiation_step(turn, message, id, *step),
             Route::TransferRequest => self.transfer_requested(turn, message),
             Route::Transfer(id, step) => self.transfer_step(turn, message, id, *step),
-        }
+        };
+        let link = None;
+        body.map(|body| Answer { body, link })
     }
 
     fn negotiation_step(
@@ -172,14 +189,6 @@ fn refused(protocol: Protocol, Refused { refusal, pids }: Refused) -> PeerAnswer
     PeerAnswer::Dsp {
         status: refusal.status().as_u16(),
         body: refusal.body(protocol, pids),
-    }
-}
-
-/// The protocol whose error body answers at `path`.
-fn protocol_of(path: &str) -> Protocol {
-    match path.trim_start_matches('/').split('/').next() {
-        Some("negotiations") => Protocol::Negotiation,
-        Some("transfers") => Protocol::Transfer,
-        Some(_) | None => Protocol::Catalog,
+        link: None,
     }
 }

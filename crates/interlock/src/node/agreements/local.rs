@@ -17,9 +17,9 @@ use super::super::io::{AgreementChange, ExplainRequest, LocalAnswer, OfferPut, P
 use super::super::problem::{field, not_found, problem};
 use super::super::record::Record;
 use super::super::turn::Turn;
+use super::approver::dataset_of;
 use super::negotiate::{check_policy, shorten};
-use super::{Actor, Agreement, Offer};
-use crate::dsp::catalog::PAGE_SIZE_MAX;
+use super::{Actor, Agreement, OFFERS_MAX, Offer};
 
 impl Node {
     /// `POST /offers`: 201 with the offer. An offer with the same id is replaced; what was agreed on
@@ -41,7 +41,12 @@ impl Node {
                 detail,
             )
         };
-        let terms = check_policy(&put.policy, put.dataset).map_err(|e| refused("/policy", e))?;
+        let kind = dataset_of(&put.dataset).ok_or_else(|| {
+            let detail =
+                "name a kind of dataset, or one of several such as `locker-stations:hangzhou`";
+            refused("/dataset", detail.into())
+        })?;
+        let terms = check_policy(&put.policy, kind).map_err(|e| refused("/policy", e))?;
         self.can_provide(&terms)
             .map_err(|e| refused("/policy", e))?;
         if terms.until <= turn.at() {
@@ -62,14 +67,13 @@ impl Node {
             }
         }
         let offers = &self.state.book.offers;
-        if offers.len() >= PAGE_SIZE_MAX && !offers.contains_key(&put.id) {
-            let detail = format!("there are {PAGE_SIZE_MAX} offers already; withdraw some");
+        if offers.len() >= OFFERS_MAX && !offers.contains_key(&put.id) {
+            let detail = format!("there are {OFFERS_MAX} offers already; withdraw some");
             return Err(refused("/id", detail));
         }
-        let target = WireId::from(terms.dataset);
         let offer = Offer {
             id: put.id,
-            target,
+            target: put.dataset,
             terms,
             audience: put.audience,
             auto_accept: put.auto_accept,

@@ -42,10 +42,15 @@ use super::turn::Turn;
 
 pub use self::book::Book;
 pub(super) use self::catalog::CatalogWanted;
+use self::catalog::Found;
 pub use self::history::{Actor, HistoryEntry, Noted, Version};
 
 /// Most negotiations of one partner that may be open at once; more of them is a fault or an attack.
 const OPEN_NEGOTIATIONS_MAX: usize = 1_000;
+/// Most offers that a node publishes.
+const OFFERS_MAX: usize = 20_000;
+/// Most pages of a partner's catalog that are read: 10,000 datasets in pages of a hundred.
+const CATALOG_PAGES_MAX: u32 = 100;
 /// Most transfers under one agreement that may be open at once.
 const OPEN_TRANSFERS_MAX: usize = 100;
 /// What we offer to partners.
@@ -285,6 +290,10 @@ pub(super) struct CatalogCalls {
     pub(super) now: Vec<(ReplyId, CatalogWanted)>,
     /// Whom the next one is for.
     pub(super) next: Vec<(ReplyId, CatalogWanted)>,
+    /// Pages asked for.
+    pages: u32,
+    /// What the pages so far hold.
+    found: Vec<Found>,
 }
 
 /// A caller of ours that waits for a negotiation.

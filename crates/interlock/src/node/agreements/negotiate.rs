@@ -425,10 +425,10 @@ impl Negotiation {
 /// What an answer to one of our messages means.
 pub(super) fn verdict(outcome: Result<PeerAnswer, CallFailure>) -> Verdict {
     match outcome {
-        Ok(PeerAnswer::Dsp { status, body }) if (200..300).contains(&status) => {
+        Ok(PeerAnswer::Dsp { status, body, .. }) if (200..300).contains(&status) => {
             Verdict::Taken(body)
         }
-        Ok(PeerAnswer::Dsp { status, body }) if is_final(status) => {
+        Ok(PeerAnswer::Dsp { status, body, .. }) if is_final(status) => {
             let reasons = body.get("reason").map(Value::to_string);
             Verdict::Refused(shorten(
                 &reasons.unwrap_or_else(|| format!("status {status}")),

@@ -277,8 +277,8 @@ pub struct EventPut {
 pub struct OfferPut {
     /// The offer's id.
     pub id: WireId,
-    /// What is offered.
-    pub dataset: Dataset,
+    /// What is offered: a kind of dataset, or `KIND:NAME` for one of several of a kind.
+    pub dataset: WireId,
     /// ODRL policy in the `il:` profile.
     pub policy: serde_json::Value,
     /// To whom; everybody in the partner list if empty.

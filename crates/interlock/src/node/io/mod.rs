@@ -267,7 +267,7 @@ pub enum PeerRequest {
     Dsp {
         /// `GET` or `POST`.
         post: bool,
-        /// Path below the base, with a leading slash.
+        /// Path below the base, with a leading slash, and the query if there is one.
         path: String,
         /// JSON body.
         body: serde_json::Value,
@@ -376,6 +376,8 @@ pub enum PeerAnswer {
         status: u16,
         /// JSON body; `null` for none.
         body: serde_json::Value,
+        /// The `Link` header: further pages of a catalog (RFC 8288).
+        link: Option<String>,
     },
     /// A batch.
     Feed(Envelope<FeedBatch>),

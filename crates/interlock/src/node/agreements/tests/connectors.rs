@@ -89,6 +89,7 @@ fn take_messages(world: &mut World) -> Vec<(String, Value)> {
         let outcome = Ok(PeerAnswer::Dsp {
             status: 200,
             body: Value::Null,
+            link: None,
         });
         let call = flight.call;
         world.step(flight.from, Input::Answered { call, outcome });
@@ -492,6 +493,7 @@ fn answered(world: &mut World, call: CallId, status: Option<u16>) {
         Some(status) => Ok(PeerAnswer::Dsp {
             status,
             body: Value::Null,
+            link: None,
         }),
         None => Err(CallFailure::TimedOut),
     };

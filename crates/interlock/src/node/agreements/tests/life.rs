@@ -361,7 +361,7 @@ fn a_partner_sees_only_what_is_offered_to_it() {
     world.publish("o", &stations(), true);
     let secret = OfferPut {
         id: wire("secret"),
-        dataset: Dataset::LockerEvents,
+        dataset: Dataset::LockerEvents.into(),
         policy: events().to_policy(),
         audience: vec![name(2)],
         auto_accept: true,
@@ -443,7 +443,7 @@ fn an_offer_that_cannot_be_kept_is_not_published() {
     let put = |policy: Value, audience: Vec<ParticipantId>| {
         LocalRequest::PublishOffer(OfferPut {
             id: wire("o"),
-            dataset: Dataset::LockerStations,
+            dataset: Dataset::LockerStations.into(),
             policy,
             audience,
             auto_accept: false,
@@ -501,7 +501,7 @@ fn contacts_in_a_form_that_the_node_cannot_make_are_not_offered() {
         };
         let put = OfferPut {
             id: wire("contacts"),
-            dataset: Dataset::RecipientContact,
+            dataset: Dataset::RecipientContact.into(),
             policy: terms.to_policy(),
             audience: Vec::new(),
             auto_accept: true,

@@ -1,5 +1,6 @@
 //! Two nodes that talk in memory: every effect is delivered, lost or repeated as a test wants.
 
+mod catalogs;
 mod connectors;
 mod faults;
 mod hostile;
@@ -301,7 +302,7 @@ impl World {
             body: body.clone(),
         };
         let answer = self.ask(from, at, &request);
-        let PeerAnswer::Dsp { status, body } = answer else {
+        let PeerAnswer::Dsp { status, body, .. } = answer else {
             panic!("{answer:?}");
         };
         (status, body)
@@ -391,7 +392,7 @@ impl World {
     pub(super) fn publish(&mut self, id: &str, terms: &Terms, auto_accept: bool) {
         let offer = OfferPut {
             id: wire(id),
-            dataset: terms.dataset,
+            dataset: terms.dataset.into(),
             policy: terms.to_policy(),
             audience: Vec::new(),
             auto_accept,

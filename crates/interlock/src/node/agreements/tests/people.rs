@@ -145,7 +145,7 @@ fn one_person_alone_publishes_no_offer_that_accepts_by_itself() {
     let offer = |auto_accept| {
         LocalRequest::PublishOffer(OfferPut {
             id: wire("o"),
-            dataset: Dataset::LockerStations,
+            dataset: Dataset::LockerStations.into(),
             policy: stations().to_policy(),
             audience: Vec::new(),
             auto_accept,
