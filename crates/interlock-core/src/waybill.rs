@@ -8,6 +8,7 @@
 //! This module does not know whether a number was ever issued. Carriers reuse numbers; telling the
 //! parcels of one waybill apart is [`crate::parcel::generation_for`].
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -138,8 +139,7 @@ impl fmt::Debug for CarrierCode {
 }
 
 /// A carrier and the number it gave a parcel.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "RawWaybill")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Waybill {
     carrier: CarrierCode,
     number: Text<WAYBILL_NUMBER_LENGTH_MAX>,
@@ -148,15 +148,18 @@ pub struct Waybill {
 /// A waybill as it is stored, before it is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawWaybill {
-    carrier: String,
-    number: String,
+#[serde(rename = "Waybill")]
+struct RawWaybill<'a> {
+    #[serde(borrow)]
+    carrier: Cow<'a, str>,
+    #[serde(borrow)]
+    number: Cow<'a, str>,
 }
 
-impl TryFrom<RawWaybill> for Waybill {
-    type Error = WaybillError;
-    fn try_from(raw: RawWaybill) -> Result<Self, WaybillError> {
-        Self::parse(&raw.carrier, &raw.number)
+impl<'de> Deserialize<'de> for Waybill {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let raw = RawWaybill::deserialize(d)?;
+        Self::parse(&raw.carrier, &raw.number).map_err(serde::de::Error::custom)
     }
 }
 
