@@ -13,9 +13,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use interlock::local_api::{Answering, Seam, router};
-use interlock::node::io::{Digest, LocalAnswer, LocalRequest};
+use interlock::node::io::{Digest, EventTaken, LocalAnswer, LocalRequest};
 use interlock_core::ids::IdempotencyKey;
-use serde_json::{Value, json};
 
 /// The argument by which this program is started as that server.
 pub(crate) const ARGUMENT: &str = "serve-nothing";
@@ -36,13 +35,7 @@ impl Seam for Nothing {
         } else {
             0
         };
-        let items: Vec<Value> = (0..count)
-            .map(|_| json!({ "outcome": "accepted", "number": 1 }))
-            .collect();
-        let answer = LocalAnswer::Json {
-            status: 202,
-            body: json!({ "items": items }),
-        };
+        let answer = LocalAnswer::Events(vec![EventTaken::Accepted(1); count]);
         Box::pin(std::future::ready(answer))
     }
 

@@ -182,7 +182,7 @@ impl Door {
             }
             LocalAnswer::Problem(problem) if problem.status == 404 => self.ended(language),
             LocalAnswer::Problem(problem) => self.failed(&problem, language),
-            LocalAnswer::Json { .. } => self.ended(language),
+            LocalAnswer::Json { .. } | LocalAnswer::Events(_) => self.ended(language),
         }
     }
 

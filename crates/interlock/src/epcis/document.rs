@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use interlock_core::time::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::event::capture;
-use super::json::{Fields, Report, shown, token, too_deep};
+use super::json::{At, Fields, Named, Report, With, shown, token, too_deep};
 use super::{Captured, DEPTH_MAX, DOCUMENT_BYTES_MAX, EVENTS_MAX, EpcisError, NAMESPACE};
 
 /// Fields that EPCIS 2.0 gives a document.
@@ -24,6 +25,40 @@ const FIELDS: [&str; 11] = [
     "receiver",
     "instanceIdentifier",
 ];
+
+const BODY: &str = "/epcisBody";
+const LIST: &str = "/epcisBody/eventList";
+const LIST_REMEDY: &str = "write the events as `epcisBody.eventList`, an array";
+
+/// The value of `eventList`.
+#[derive(Deserialize)]
+struct EventList<'a>(#[serde(borrow)] Vec<&'a RawValue>);
+
+impl Named for EventList<'_> {
+    const NAME: &'static str = "eventList";
+}
+
+impl<'a> Named for With<'a, EventList<'a>> {
+    const NAME: &'static str = "epcisBody";
+}
+
+/// A document whose body and list are an object and an array, as they nearly always are.
+type Quick<'a> = With<'a, With<'a, EventList<'a>>>;
+
+impl<'a> Quick<'a> {
+    fn events(self, report: &mut Report) -> Option<Vec<&'a RawValue>> {
+        let Some(body) = self.one else {
+            report.push(BODY.into(), "is missing".into(), LIST_REMEDY);
+            return None;
+        };
+        unknown_fields(&body.others, BODY, &[EventList::NAME], report);
+        let Some(EventList(events)) = body.one else {
+            report.push(LIST.into(), "is missing".into(), LIST_REMEDY);
+            return None;
+        };
+        Some(events)
+    }
+}
 
 /// Reads an `EPCISDocument` (EPCIS 2.0 section 10, JSON or JSON-LD) of `ObjectEvent`s, one parcel and
 /// one step each. Events keep their order; byte-equal repeats within the document are returned as
@@ -62,19 +97,28 @@ fn read<'a>(bytes: &'a [u8], report: &mut Report) -> Option<Vec<Captured<'a>>> {
         whole(report, problem, "send the events without nested extensions");
         return None;
     }
-    let root: Fields<'a> = match serde_json::from_str(text) {
-        Ok(root) => root,
-        Err(error) => {
-            whole(
-                report,
-                format!("not a JSON object: {error}"),
-                "send an EPCISDocument as EPCIS 2.0 section 10 shows",
-            );
-            return None;
+    let (prefix, events) = match serde_json::from_str::<Quick<'a>>(text) {
+        Ok(quick) => {
+            let prefix = frame(&quick.others, report);
+            (prefix, quick.events(report)?)
         }
+        // Something is not where it belongs: taken apart step by step, to say what.
+        Err(_) => match serde_json::from_str::<Fields<'a>>(text) {
+            Ok(root) => {
+                let prefix = frame(&root, report);
+                (prefix, event_list(&root, report)?)
+            }
+            Err(error) => {
+                whole(
+                    report,
+                    format!("not a JSON object: {error}"),
+                    "send an EPCISDocument as EPCIS 2.0 section 10 shows",
+                );
+                return None;
+            }
+        },
     };
-    let prefix = frame(&root, report);
-    let events = event_list(&root, report)?;
+    let events = count_checked(events, report)?;
     let captured: Vec<Captured<'a>> = events
         .into_iter()
         .enumerate()
@@ -144,20 +188,21 @@ fn own_prefix(context: &RawValue) -> Option<String> {
 }
 
 fn event_list<'a>(root: &Fields<'a>, report: &mut Report) -> Option<Vec<&'a RawValue>> {
-    const BODY: &str = "/epcisBody";
-    const LIST: &str = "/epcisBody/eventList";
-    let remedy = "write the events as `epcisBody.eventList`, an array";
     let Some(body) = root.get("epcisBody") else {
-        report.push(BODY.into(), "is missing".into(), remedy);
+        report.push(BODY.into(), "is missing".into(), LIST_REMEDY);
         return None;
     };
-    let body = report.object(body, BODY)?;
+    let body = report.object(body, At::place(BODY))?;
     unknown_fields(&body, BODY, &["eventList"], report);
     let Some(list) = body.get("eventList") else {
-        report.push(LIST.into(), "is missing".into(), remedy);
+        report.push(LIST.into(), "is missing".into(), LIST_REMEDY);
         return None;
     };
-    let events = report.array(list, LIST)?;
+    report.array(list, At::place(LIST))
+}
+
+/// The list, unless it is too long.
+fn count_checked<'a>(events: Vec<&'a RawValue>, report: &mut Report) -> Option<Vec<&'a RawValue>> {
     if events.is_empty() {
         report.push(LIST.into(), "is empty".into(), "send at least one event");
     }

@@ -8,7 +8,7 @@ use interlock_core::waybill::Waybill;
 use serde_json::value::RawValue;
 
 use super::document::unknown_fields;
-use super::json::{Fields, Report, shown};
+use super::json::{At, Fields, Report, shown};
 use super::uri::{is_uri, parse_place, parse_waybill};
 use super::vocabulary::{Facts, List, NotAWord, Word, form, infer, named_step, word};
 use super::{Captured, EVENT_BYTES_MAX, EventDraft, NAMESPACE};
@@ -58,7 +58,7 @@ pub(super) fn capture<'a>(
         );
         return None;
     }
-    let fields = report.object(raw, &base)?;
+    let fields = report.object(raw, At::place(&base))?;
     let mut reader = Reader {
         report,
         fields: &fields,
@@ -162,14 +162,12 @@ impl<'a> Reader<'_, '_, 'a> {
             self.error("epcList", "is missing", REMEDY);
             return None;
         };
-        let list = self.report.array(raw, &format!("{}/epcList", self.base))?;
+        let list = self.report.array(raw, At::below(self.base, "epcList"))?;
         let [epc] = list.as_slice() else {
             self.error("epcList", format!("names {} objects", list.len()), REMEDY);
             return None;
         };
-        let epc = self
-            .report
-            .string(epc, &format!("{}/epcList/0", self.base))?;
+        let epc = self.report.string(epc, At::below(self.base, "epcList/0"))?;
         let Some((issuer, waybill)) = parse_waybill(&epc) else {
             self.error("epcList/0", "is no waybill's URI", REMEDY);
             return None;
@@ -214,7 +212,7 @@ impl<'a> Reader<'_, '_, 'a> {
     fn location(&mut self, name: &str) -> Option<Place> {
         let raw = self.fields.get(name)?;
         let pointer = format!("{}/{name}", self.base);
-        let location = self.report.object(raw, &pointer)?;
+        let location = self.report.object(raw, At::place(&pointer))?;
         let id = self
             .report
             .required(&location, &pointer, "id", "name the place by a URI")?;
@@ -254,9 +252,8 @@ impl<'a> Reader<'_, '_, 'a> {
         let Some(raw) = self.fields.get(name) else {
             return false;
         };
-        let pointer = format!("{}/{name}", self.base);
         self.report
-            .array(raw, &pointer)
+            .array(raw, At::below(self.base, name))
             .is_some_and(|items| !items.is_empty())
     }
 
@@ -344,7 +341,7 @@ impl<'a> Reader<'_, '_, 'a> {
             return false;
         };
         let pointer = format!("{}/{NAME}", self.base);
-        let Some(lists) = self.report.object(raw, &pointer) else {
+        let Some(lists) = self.report.object(raw, At::place(&pointer)) else {
             return false;
         };
         let mut overdue = false;
@@ -352,9 +349,12 @@ impl<'a> Reader<'_, '_, 'a> {
             let pointer = format!("{pointer}/{list}");
             let items = lists
                 .get(list)
-                .and_then(|raw| self.report.array(raw, &pointer));
+                .and_then(|raw| self.report.array(raw, At::place(&pointer)));
             for (at, item) in items.unwrap_or_default().into_iter().enumerate() {
-                let Some(text) = self.report.string(item, &format!("{pointer}/{at}")) else {
+                let Some(text) = self
+                    .report
+                    .string(item, At::place(&format!("{pointer}/{at}")))
+                else {
                     continue;
                 };
                 let disposition = self.disposition(&format!("{NAME}/{list}/{at}"), &text);
@@ -366,16 +366,19 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// What `il:step` says: absent, wrong (and reported), or a step.
     fn told_step(&mut self) -> Option<Option<Step>> {
-        let name = [
-            self.prefix.map(|p| format!("{p}:step")),
-            Some(format!("{NAMESPACE}step")),
-        ]
-        .into_iter()
-        .flatten()
-        .find(|name| self.fields.get(name).is_some())?;
-        let raw = self.fields.get(&name)?;
-        let key = super::json::token(&name);
-        let Some(told) = self.report.string(raw, &format!("{}/{key}", self.base)) else {
+        let prefixed = |name: &&str| {
+            let bare = self.prefix.and_then(|prefix| name.strip_prefix(prefix));
+            bare == Some(":step")
+        };
+        let whole = |name: &&str| name.strip_prefix(NAMESPACE) == Some("step");
+        let is_told = |name: &&str| self.fields.get(name).is_some();
+        let mut names = self.fields.names().filter(is_told);
+        let name = names
+            .find(prefixed)
+            .or_else(|| self.fields.names().filter(is_told).find(whole))?;
+        let raw = self.fields.get(name)?;
+        let key = super::json::token(name);
+        let Some(told) = self.report.string(raw, At::below(self.base, &key)) else {
             return Some(None);
         };
         let step = named_step(&told);

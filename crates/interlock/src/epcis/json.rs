@@ -12,8 +12,40 @@ use serde_json::value::RawValue;
 
 use super::{ERRORS_MAX, EpcisError, FIELDS_MAX};
 
+/// A place in a document, written out only when something is wrong there.
+#[derive(Clone, Copy)]
+pub(super) struct At<'p> {
+    /// JSON pointer of an object, or of the place itself.
+    base: &'p str,
+    /// What is below it; nothing for the place itself.
+    name: &'p str,
+}
+
+impl<'p> At<'p> {
+    /// The place with this pointer.
+    pub(super) const fn place(pointer: &'p str) -> Self {
+        Self::below(pointer, "")
+    }
+
+    /// What is called `name` below the place with the pointer `base`.
+    pub(super) const fn below(base: &'p str, name: &'p str) -> Self {
+        Self { base, name }
+    }
+
+    /// The JSON pointer.
+    pub(super) fn pointer(self) -> String {
+        match self.name {
+            "" => self.base.into(),
+            name => format!("{}/{name}", self.base),
+        }
+    }
+}
+
 /// The fields of one object, in order, unparsed.
 pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// Room made for the fields of an object before any is read.
+const FIELDS_USUAL: usize = 16;
 
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -26,6 +58,18 @@ impl<'a> Fields<'a> {
             .find(|(key, _)| key == name)
             .map(|(_, value)| *value)
             .filter(|value| value.get() != "null")
+    }
+
+    /// Refuses a field that is there already, or one too many.
+    fn refuse_twice<E: serde::de::Error>(&self, name: &str) -> Result<(), E> {
+        if self.0.iter().any(|(seen, _)| seen == name) {
+            let name = shown(name);
+            return Err(E::custom(format_args!("the field `{name}` occurs twice")));
+        }
+        if self.0.len() == FIELDS_MAX {
+            return Err(E::custom(format_args!("more than {FIELDS_MAX} fields")));
+        }
+        Ok(())
     }
 
     /// The names of all fields.
@@ -45,25 +89,62 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                let mut fields = Fields(Vec::with_capacity(FIELDS_USUAL));
                 while let Some(Text(key)) = map.next_key()? {
-                    if fields.iter().any(|(seen, _)| *seen == key) {
-                        return Err(A::Error::custom(format_args!(
-                            "the field `{}` occurs twice",
-                            shown(&key)
-                        )));
-                    }
-                    if fields.len() == FIELDS_MAX {
-                        return Err(A::Error::custom(format_args!(
-                            "more than {FIELDS_MAX} fields"
-                        )));
-                    }
-                    fields.push((key, map.next_value()?));
+                    fields.refuse_twice(&key)?;
+                    fields.0.push((key, map.next_value()?));
                 }
-                Ok(Fields(fields))
+                Ok(fields)
             }
         }
         d.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// A type that is the value of one field of an object.
+pub(super) trait Named {
+    /// The field's name.
+    const NAME: &'static str;
+}
+
+/// An object of which one field is read as `T` at once and the others stay as they are: what is large
+/// is gone through once.
+pub(super) struct With<'a, T> {
+    /// The other fields.
+    pub(super) others: Fields<'a>,
+    /// The one.
+    pub(super) one: Option<T>,
+}
+
+impl<'de, T: Named + Deserialize<'de>> Deserialize<'de> for With<'de, T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct WithVisitor<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Named + Deserialize<'de>> Visitor<'de> for WithVisitor<T> {
+            type Value = With<'de, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut with = With {
+                    others: Fields(Vec::with_capacity(FIELDS_USUAL)),
+                    one: None,
+                };
+                while let Some(Text(key)) = map.next_key()? {
+                    if key != T::NAME {
+                        with.others.refuse_twice(&key)?;
+                        with.others.0.push((key, map.next_value()?));
+                    } else if with.one.is_none() {
+                        with.one = Some(map.next_value()?);
+                    } else {
+                        return Err(A::Error::custom("a field occurs twice"));
+                    }
+                }
+                Ok(with)
+            }
+        }
+        d.deserialize_map(WithVisitor(std::marker::PhantomData))
     }
 }
 
@@ -90,23 +171,27 @@ impl Report {
         self.0
     }
 
-    /// The fields of the object `raw` at `pointer`.
-    pub(super) fn object<'a>(&mut self, raw: &'a RawValue, pointer: &str) -> Option<Fields<'a>> {
-        self.parse(raw, pointer.into(), "an object")
+    /// The fields of the object `raw`.
+    pub(super) fn object<'a>(&mut self, raw: &'a RawValue, at: At<'_>) -> Option<Fields<'a>> {
+        self.parse(raw, at, "an object")
     }
 
-    /// The items of the array `raw` at `pointer`.
-    pub(super) fn array<'a>(
-        &mut self,
-        raw: &'a RawValue,
-        pointer: &str,
-    ) -> Option<Vec<&'a RawValue>> {
-        self.parse(raw, pointer.into(), "an array")
+    /// The items of the array `raw`.
+    pub(super) fn array<'a>(&mut self, raw: &'a RawValue, at: At<'_>) -> Option<Vec<&'a RawValue>> {
+        self.parse(raw, at, "an array")
     }
 
-    /// The string `raw` at `pointer`.
-    pub(super) fn string<'a>(&mut self, raw: &'a RawValue, pointer: &str) -> Option<Cow<'a, str>> {
-        self.parse::<Text<'a>>(raw, pointer.into(), "a string")
+    /// The string `raw`.
+    pub(super) fn string<'a>(&mut self, raw: &'a RawValue, at: At<'_>) -> Option<Cow<'a, str>> {
+        // It was checked when it was set apart: without an escape it stands for itself.
+        let plain = raw
+            .get()
+            .strip_prefix('"')
+            .and_then(|t| t.strip_suffix('"'));
+        if let Some(text) = plain.filter(|text| !text.as_bytes().contains(&b'\\')) {
+            return Some(Cow::Borrowed(text));
+        }
+        self.parse::<Text<'a>>(raw, at, "a string")
             .map(|Text(text)| text)
     }
 
@@ -119,7 +204,7 @@ impl Report {
         remedy: &'static str,
     ) -> Option<Cow<'a, str>> {
         if let Some(raw) = fields.get(name) {
-            return self.string(raw, &format!("{base}/{name}"));
+            return self.string(raw, At::below(base, name));
         }
         self.push(format!("{base}/{name}"), "is missing".into(), remedy);
         None
@@ -133,13 +218,13 @@ impl Report {
         name: &str,
     ) -> Option<Cow<'a, str>> {
         let raw = fields.get(name)?;
-        self.string(raw, &format!("{base}/{name}"))
+        self.string(raw, At::below(base, name))
     }
 
     fn parse<'a, T: Deserialize<'a>>(
         &mut self,
         raw: &'a RawValue,
-        pointer: String,
+        at: At<'_>,
         wanted: &str,
     ) -> Option<T> {
         match serde_json::from_str(raw.get()) {
@@ -154,7 +239,11 @@ impl Report {
                     }
                     _ => format!("is {}, not {wanted}", kind(raw)),
                 };
-                self.push(pointer, problem, "correct it as EPCIS 2.0 section 10 shows");
+                self.push(
+                    at.pointer(),
+                    problem,
+                    "correct it as EPCIS 2.0 section 10 shows",
+                );
                 None
             }
         }
@@ -186,15 +275,12 @@ pub(super) fn token(name: &str) -> String {
 /// Whether brackets nest deeper than `depth_max`, strings left aside. It ends at the first
 /// excess and never recurses.
 pub(super) fn too_deep(text: &str, depth_max: usize) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for byte in text.bytes() {
-        if in_string {
-            in_string = escaped || byte != b'"';
-            escaped = byte == b'\\' && !escaped;
-            continue;
-        }
+    let mut depth = 0usize;
+    let mut bytes = text.as_bytes();
+    while let [byte, rest @ ..] = bytes {
+        bytes = rest;
         match byte {
-            b'"' => in_string = true,
+            b'"' => bytes = after_string(rest),
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
@@ -204,4 +290,18 @@ pub(super) fn too_deep(text: &str, depth_max: usize) -> bool {
         }
     }
     false
+}
+
+/// What follows the string that `bytes` are within.
+fn after_string(mut bytes: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', bytes) {
+        let escape = bytes.get(at) == Some(&b'\\');
+        bytes = bytes
+            .get(at + 1 + usize::from(escape)..)
+            .unwrap_or_default();
+        if !escape {
+            return bytes;
+        }
+    }
+    &[]
 }

@@ -27,7 +27,7 @@ use super::{BASE, Seam, openapi};
 use crate::driver::answer::{read_body, refuse, require_json, respond};
 use crate::exchange::problem::{method_not_allowed, problem};
 use crate::identity::api_key::{API_KEY_RANDOM_BYTES, ApiKey};
-use crate::node::io::{Digest, LocalAnswer, LocalRequest, Problem};
+use crate::node::io::{Digest, EventTaken, LocalAnswer, LocalRequest, Problem};
 
 /// Header by which a caller makes a write repeatable.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -115,6 +115,7 @@ fn to_response(answer: LocalAnswer, fresh: Option<&ApiKey>) -> Response {
             }
             respond(status, JSON, body.to_string())
         }
+        LocalAnswer::Events(taken) => respond(202, JSON, EventTaken::body(&taken)),
         LocalAnswer::Problem(refusal) => refuse(&refusal),
         LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => {
             tracing::error!("the node answered a request of the local API with a page");

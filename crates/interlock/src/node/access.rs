@@ -154,17 +154,19 @@ impl Node {
         again: bool,
         answer: Option<&LocalAnswer>,
     ) {
-        let (Some((key, body)), Some(LocalAnswer::Json { status, body: done })) =
-            (idempotency, answer)
-        else {
+        let (Some((key, body)), Some(answer)) = (idempotency, answer) else {
             return;
         };
-        let effect = match again {
-            true => KeyedEffect::Repeatable,
-            false => KeyedEffect::Done {
+        let effect = match answer {
+            LocalAnswer::Json { .. } | LocalAnswer::Events(_) if again => KeyedEffect::Repeatable,
+            LocalAnswer::Json { status, body } => KeyedEffect::Done {
                 status: *status,
-                body: Blob(done.to_string().into_bytes()),
+                body: Blob(body.to_string().into_bytes()),
             },
+            LocalAnswer::Events(_)
+            | LocalAnswer::Tracking(_)
+            | LocalAnswer::Pickup(_)
+            | LocalAnswer::Problem(_) => return,
         };
         let record = Record::Keyed {
             caller,

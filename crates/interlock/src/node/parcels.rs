@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::Node;
 use super::content::LinkKind;
-use super::io::{EventPut, FieldError, LocalAnswer, ParcelPut, Problem};
+use super::io::{EventPut, EventTaken, FieldError, LocalAnswer, ParcelPut, Problem};
 use super::live::{EventWaiter, Timer};
 use super::problem;
 use super::record::{EventRecord, ParcelRecord, Record};
@@ -235,12 +235,12 @@ impl Node {
                     .iter()
                     .any(|e| e.from.is_none() && e.digest == put.digest)
             }) {
-                items.push(json!({ "outcome": "duplicate" }));
+                items.push(EventTaken::Duplicate);
                 continue;
             }
             let mut event = put.event;
             event.number = known.map_or(0, |p| p.last_number(None)) + 1;
-            items.push(json!({ "outcome": "accepted", "number": event.number }));
+            items.push(EventTaken::Accepted(event.number));
             self.record_event(
                 turn,
                 EventRecord {
@@ -250,10 +250,7 @@ impl Node {
                 },
             );
         }
-        LocalAnswer::Json {
-            status: 202,
-            body: json!({ "items": items }),
-        }
+        LocalAnswer::Events(items)
     }
 
     /// Puts an event on record and wakes the feeds that it goes to.
@@ -269,8 +266,7 @@ impl Node {
             return;
         };
         let carrier = self.state.carrier_of(parcel);
-        let consumers: Vec<_> = parcel.owner().cloned().into_iter().chain(carrier).collect();
-        for consumer in consumers {
+        for consumer in parcel.owner().into_iter().chain(carrier.as_ref()) {
             for dataset in [
                 Dataset::LockerEvents,
                 Dataset::TrackingEvents,

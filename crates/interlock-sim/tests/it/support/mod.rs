@@ -9,8 +9,8 @@ pub use hostile::{Hostile, reason};
 use interlock::identity::partner::Role as ParticipantRole;
 use interlock::node::agreements::{Agreement, Transfer};
 use interlock::node::io::{
-    DepositAction, DepositRequest, EventPut, LocalAnswer, LocalRequest, PageRequest, ParcelPut,
-    Problem,
+    DepositAction, DepositRequest, EventPut, EventTaken, LocalAnswer, LocalRequest, PageRequest,
+    ParcelPut, Problem,
 };
 use interlock::node::record::Record;
 use interlock::pages::TrackingView;
@@ -541,6 +541,9 @@ pub fn wire(text: &str) -> WireId {
 pub fn result(answer: Option<LocalAnswer>) -> Result<Value, Problem> {
     match answer {
         Some(LocalAnswer::Json { body, .. }) => Ok(body),
+        Some(LocalAnswer::Events(taken)) => {
+            Ok(serde_json::from_str(&EventTaken::body(&taken)).expect("JSON"))
+        }
         Some(LocalAnswer::Problem(problem)) => Err(problem),
         other => panic!("no answer: {other:?}"),
     }

@@ -265,7 +265,9 @@ impl Setup {
                     match handle.local(None, None, LocalRequest::GetStatus).await {
                         LocalAnswer::Json { body, .. } => body.to_string().into_response(),
                         LocalAnswer::Problem(problem) => crate::driver::answer::refuse(&problem),
-                        LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => "".into_response(),
+                        LocalAnswer::Events(_)
+                        | LocalAnswer::Tracking(_)
+                        | LocalAnswer::Pickup(_) => "".into_response(),
                     }
                 };
                 axum::Router::new().route("/status", axum::routing::get(status))

@@ -362,6 +362,38 @@ pub enum PageRequest {
     ShowCode(Digest),
 }
 
+/// What became of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventTaken {
+    /// Accepted, with its number within the parcel.
+    Accepted(u32),
+    /// It was accepted before.
+    Duplicate,
+}
+
+impl EventTaken {
+    /// The body of the answer, JSON.
+    pub fn body(all: &[Self]) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::with_capacity(16 + 40 * all.len());
+        text.push_str("{\"items\":[");
+        for (taken, at) in all.iter().zip(0..) {
+            if at > 0 {
+                text.push(',');
+            }
+            // Writing to a string does not fail.
+            let _ = match taken {
+                Self::Accepted(number) => {
+                    write!(text, "{{\"number\":{number},\"outcome\":\"accepted\"}}")
+                }
+                Self::Duplicate => write!(text, "{{\"outcome\":\"duplicate\"}}"),
+            };
+        }
+        text.push_str("]}");
+        text
+    }
+}
+
 /// Answers of the local API and the pages.
 #[derive(Debug)]
 pub enum LocalAnswer {
@@ -372,6 +404,8 @@ pub enum LocalAnswer {
         /// Body.
         body: serde_json::Value,
     },
+    /// Each event of `POST /events`, in order; written out at the door.
+    Events(Vec<EventTaken>),
     /// A tracking page.
     Tracking(Box<crate::pages::TrackingView>),
     /// A pick-up page.

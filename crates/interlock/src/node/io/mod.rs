@@ -8,7 +8,7 @@
 mod local;
 
 pub use local::{
-    AgreementChange, Decision, DepositAction, DepositRequest, EventPut, ExplainRequest,
+    AgreementChange, Decision, DepositAction, DepositRequest, EventPut, EventTaken, ExplainRequest,
     LocalAnswer, LocalRequest, OfferPut, PageRequest, ParcelPut, Renewal, Role,
 };
 

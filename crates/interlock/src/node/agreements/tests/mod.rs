@@ -385,7 +385,9 @@ impl World {
             LocalAnswer::Problem(problem) => {
                 (problem.status, serde_json::to_value(&problem).unwrap())
             }
-            LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => panic!("a page"),
+            LocalAnswer::Events(_) | LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => {
+                panic!("a page, or events")
+            }
         }
     }
 
