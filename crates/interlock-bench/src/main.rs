@@ -27,6 +27,10 @@ use anyhow::Context;
 
 use figure::Figure;
 
+/// The node's: floors are measured with what the node has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a benchmark may use.
 struct Setting {
     /// The release build of `interlock`.

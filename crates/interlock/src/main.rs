@@ -7,6 +7,10 @@ use interlock::demo::{self, DemoError, Options, Source};
 use interlock::run::{self, RunError};
 use interlock::telemetry::{self, LogFormat};
 
+/// Bodies are made by the doors' threads and dropped by the writer's: decision 0031.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::main(Programs {
         run: start,
