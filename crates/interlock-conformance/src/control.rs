@@ -80,7 +80,7 @@ impl Control {
                 body.to_string(),
             ),
             LocalAnswer::Problem(problem) => (StatusCode::BAD_REQUEST, problem.detail),
-            LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => {
+            LocalAnswer::Events(_) | LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, String::new())
             }
         }
