@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::config::{Config, GatewayConfig, OfferConfig, PolicySource};
 use crate::driver::activity::Activity;
 use crate::driver::clock::{Clock as _, SystemClock};
-use crate::driver::entropy::SystemRng;
+use crate::driver::entropy::PooledRng;
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::file_store::FileStore;
 use crate::driver::listen::Listener;
@@ -148,7 +148,7 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         store: opened.store,
         journal_time: opened.journal_time,
         clock: Arc::new(clock),
-        rng: Box::new(SystemRng),
+        rng: Box::new(PooledRng::new()),
         activity: Activity::new(),
         calling: Calling {
             id: id.clone(),

@@ -22,7 +22,7 @@ use super::gateway::Gateway;
 use super::parcels::{DemoCarrier, DemoMarketplace};
 use crate::driver::activity::Activity;
 use crate::driver::clock::ManualClock;
-use crate::driver::entropy::SystemRng;
+use crate::driver::entropy::{PooledRng, SystemRng};
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::listen::Listener;
 use crate::driver::node::{Opened, open};
@@ -334,7 +334,7 @@ fn parts(
         store: opened.store,
         journal_time: opened.journal_time,
         clock: shared.clock.clone(),
-        rng: Box::new(SystemRng),
+        rng: Box::new(PooledRng::new()),
         activity: shared.activity.clone(),
         calling: Calling {
             id: id.clone(),
