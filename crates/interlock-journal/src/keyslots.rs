@@ -109,7 +109,7 @@ impl KeySlots {
         })
     }
 
-    /// Makes keys durable, each in its slot; one sync for each day. `fresh` draws a random key for a
+    /// Makes keys durable, each in its slot; one write for neighbours, one sync for each day. `fresh` draws a random key for a
     /// day that has none.
     ///
     /// # Errors
@@ -132,10 +132,15 @@ impl KeySlots {
                 None => self.new_day(day, Zeroizing::new(fresh()))?,
             };
             let name = slots_name(day);
-            for key in keys {
-                let wrapped = wrap(&day_key, &slot_data(day, key.slot), &key.key)?;
+            for run in keys.chunk_by(|one, next| Some(next.slot) == one.slot.checked_add(1)) {
+                let Some(first) = run.first() else { continue };
+                let mut bytes = Vec::with_capacity(run.len() * SLOT_SIZE_BYTES);
+                for key in run {
+                    let wrapped = wrap(&day_key, &slot_data(day, key.slot), &key.key)?;
+                    bytes.extend_from_slice(&wrapped);
+                }
                 self.disk
-                    .write_at(&name, offset(key.slot), &wrapped)
+                    .write_at(&name, offset(first.slot), &bytes)
                     .map_err(|error| failed("write", &name, error))?;
             }
             self.disk
