@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Most items in one lookup.
 pub const LOOKUP_ITEMS_MAX: usize = 500;
 /// Most events in one batch of a feed.
-pub const BATCH_EVENTS_MAX: u32 = 500;
+pub const BATCH_EVENTS_MAX: u32 = 2_000;
 /// Longest wait of a long poll, in milliseconds: a day. Whoever polls chooses less.
 pub const POLL_WAIT_MS_MAX: u32 = 86_400_000;
 /// Most leaves in one envelope.
