@@ -262,6 +262,9 @@ impl Node {
 
     /// Feeds that may have something of the parcel now.
     pub(super) fn ready_for(&mut self, id: ParcelId) {
+        if self.live.parked.is_empty() {
+            return;
+        }
         let Some(parcel) = self.state.parcels.get(id) else {
             return;
         };
