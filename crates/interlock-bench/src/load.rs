@@ -76,11 +76,19 @@ impl Load {
     /// # Errors
     /// An answer with another status, or none in time.
     pub(crate) fn run<R: Requests>(&self, sources: &mut [R]) -> anyhow::Result<Outcome> {
+        let ready = sources
+            .iter()
+            .map(|_| {
+                let open = (0..self.connections).map(|_| Connection::open(self.to));
+                open.collect::<anyhow::Result<Vec<Connection>>>()
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let begin = now();
         let done: Vec<anyhow::Result<(u64, Duration)>> = std::thread::scope(|scope| {
             let threads: Vec<_> = sources
                 .iter_mut()
-                .map(|source| scope.spawn(|| self.send_all(source)))
+                .zip(ready)
+                .map(|(source, ready)| scope.spawn(|| self.send_all(source, ready)))
                 .collect();
             let joined = threads.into_iter().map(|thread| thread.join());
             joined
@@ -99,17 +107,23 @@ impl Load {
         Ok(outcome)
     }
 
-    fn send_all<R: Requests>(&self, source: &mut R) -> anyhow::Result<(u64, Duration)> {
+    fn send_all<R: Requests>(
+        &self,
+        source: &mut R,
+        ready: Vec<Connection>,
+    ) -> anyhow::Result<(u64, Duration)> {
         let begin = thread_cpu();
         let mut request = Vec::new();
         let mut open = Vec::new();
         let mut requests = 0;
-        while open.len() < self.connections && source.next(&mut request) {
-            let mut connection = Connection::open(self.to)?;
-            connection.send(&request)?;
-            open.push(connection);
-        }
         let mut more = true;
+        for mut connection in ready {
+            more = more && source.next(&mut request);
+            if more {
+                connection.send(&request)?;
+                open.push(connection);
+            }
+        }
         while !open.is_empty() {
             let mut kept = Vec::with_capacity(open.len());
             for mut connection in open {

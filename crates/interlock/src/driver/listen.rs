@@ -14,6 +14,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -23,6 +24,8 @@ use tokio_rustls::rustls::ServerConfig;
 
 /// Most connections that one listener serves; further ones wait.
 pub const CONNECTIONS_MAX: usize = 1_024;
+/// Connections that may wait to be accepted; the operating system may allow fewer.
+const WAITING_MAX: i32 = 1_024;
 /// How long a TLS handshake may take, in milliseconds.
 pub const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
 /// How long the head of a request may take, and a connection be idle, in milliseconds.
@@ -50,9 +53,21 @@ impl Listener {
     /// # Errors
     /// The address is in use or not ours.
     pub fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
-        let tcp = std::net::TcpListener::bind(address)?;
-        tcp.set_nonblocking(true)?;
-        Ok(Self { tcp, tls })
+        // The standard library's listener lets 128 wait to be accepted; of more, some would be heard a
+        // second later, when their first packet comes again.
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(WAITING_MAX)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            tcp: socket.into(),
+            tls,
+        })
     }
 
     /// The address with its real port.
