@@ -44,22 +44,26 @@ impl Carrier {
         Ok(Self { side, waves: 0 })
     }
 
-    /// Announces the parcels of the next wave and sends its events; only these are measured.
-    fn wave(&mut self) -> anyhow::Result<Outcome> {
+    /// Announces the parcels of the next wave and sends its events; only these are measured. With the
+    /// processor time that the node took for them.
+    fn wave(&mut self) -> anyhow::Result<(Outcome, Duration)> {
         let wave = self.waves;
         self.waves += 1;
         announce(&self.side, wave * WAVE_PARCELS..(wave + 1) * WAVE_PARCELS)?;
-        send(
+        let begin = process_cpu(self.side.node.pid())?;
+        let outcome = send(
             self.side.place.local,
             &self.side.place.admin,
             wave * WAVE_EVENTS..(wave + 1) * WAVE_EVENTS,
-        )
+        )?;
+        let cpu = process_cpu(self.side.node.pid())?.saturating_sub(begin);
+        Ok((outcome, cpu))
     }
 
     fn waves(&mut self, count: u64) -> anyhow::Result<Outcome> {
         let mut sum = Outcome::default();
         for _ in 0..count {
-            sum = sum.and(self.wave()?);
+            sum = sum.and(self.wave()?.0);
         }
         Ok(sum)
     }
@@ -97,7 +101,7 @@ pub(crate) fn send(
 pub(crate) fn ingest(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
     let nothing = Server::start()?;
     let mut carrier = Carrier::up(setting)?;
-    let (pid, idle) = (carrier.side.node.pid(), carrier.side.place.disk_bytes()?);
+    let idle = carrier.side.place.disk_bytes()?;
     let rounds = if setting.quick { QUICK_ROUNDS } else { ROUNDS };
     let (mut values, mut parsed, mut appended) = (Vec::new(), Vec::new(), Vec::new());
     let mut all = Outcome::default();
@@ -113,9 +117,8 @@ pub(crate) fn ingest(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
             WAVE_EVENTS,
             FLOOR_GROUP,
         )?);
-        let begin = process_cpu(pid)?;
-        let outcome = carrier.wave()?;
-        cpu[1] += process_cpu(pid)?.saturating_sub(begin);
+        let (outcome, used) = carrier.wave()?;
+        cpu[1] += used;
         values.push(outcome.rate(WAVE_EVENTS));
         all = all.and(outcome);
     }
@@ -138,7 +141,7 @@ pub(crate) fn ingest(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
             0.7,
             format!(
                 "documents of 100 events; floor: parses, checks and hashes, stores nothing \
-                 ({:.1} us of processor an event, the node with announcing {:.1})",
+                 ({:.1} us of processor an event, the node {:.1})",
                 each(cpu[0]),
                 each(cpu[1])
             ),

@@ -218,7 +218,8 @@ macro_rules! binary_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+                let digits = hex16(&self.0);
+                f.write_str(core::str::from_utf8(&digits).unwrap_or_default())
             }
         }
 
@@ -262,6 +263,19 @@ fn parse_hex16(text: &str) -> Option<[u8; 16]> {
         *slot = hex_digit(*high)? << 4 | hex_digit(*low)?;
     }
     Some(out)
+}
+
+/// 32 lower-case hexadecimal digits.
+fn hex16(bytes: &[u8; 16]) -> [u8; 32] {
+    let digit = |nibble: u8| match nibble {
+        0..=9 => b'0' + nibble,
+        more => b'a' + (more - 10),
+    };
+    let mut out = [0; 32];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    out
 }
 
 const fn hex_digit(b: u8) -> Option<u8> {

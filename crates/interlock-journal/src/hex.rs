@@ -2,12 +2,10 @@
 
 /// `bytes` in lower-case hexadecimal digits.
 pub fn encode(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
+    let digits = |byte: &u8| [byte >> 4, byte & 15];
+    let letter = |nibble| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
+    text.extend(bytes.iter().flat_map(digits).map(letter));
     text
 }
 

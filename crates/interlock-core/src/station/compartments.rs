@@ -181,6 +181,10 @@ impl Bits {
             .is_some_and(|word| word & (1 << (index % WORD_BITS)) != 0)
     }
 
+    fn word(&self, at: u16) -> u64 {
+        self.0.get(usize::from(at)).copied().unwrap_or_default()
+    }
+
     fn set(&mut self, index: u16, on: bool) {
         if let Some(word) = self.0.get_mut(usize::from(index / WORD_BITS)) {
             let bit = 1 << (index % WORD_BITS);
@@ -287,12 +291,25 @@ impl Compartments {
 
     /// How many compartments of `size` can be handed out.
     pub fn free(&self, size: SizeClass) -> u16 {
-        let free = self.capacity.range(size).filter(|i| self.is_free(*i));
-        free.fold(0, |count, _| count + 1)
+        let free = self.free_words(size).map(|(_, word)| word.count_ones());
+        free.fold(0, |count, more| {
+            count + u16::try_from(more).unwrap_or(WORD_BITS)
+        })
     }
 
-    fn is_free(&self, index: u16) -> bool {
-        !self.taken.get(index) && !self.faulty.get(index)
+    /// The free compartments of `size`, a bit each: words with the index of their first bit.
+    fn free_words(&self, size: SizeClass) -> impl Iterator<Item = (u16, u64)> {
+        let range = self.capacity.range(size);
+        let words = range.start / WORD_BITS..range.end.div_ceil(WORD_BITS);
+        words.map(move |at| {
+            let first = at * WORD_BITS;
+            let below = range.start.saturating_sub(first);
+            let above = (first + WORD_BITS).saturating_sub(range.end);
+            // Both are below 64: the words are those that the range touches.
+            let within = (u64::MAX << below) & (u64::MAX >> above);
+            let used = self.taken.word(at) | self.faulty.word(at);
+            (first, !used & within)
+        })
     }
 
     /// Hands out a free compartment of `size` and no other, chosen by `draw` (64 random bits). A
@@ -306,23 +323,41 @@ impl Compartments {
         size: SizeClass,
         draw: u64,
     ) -> Result<CompartmentNo, NoCompartment> {
+        let number = self.choose(state, size, draw)?;
+        self.taken.set(number.index(), true);
+        Ok(number)
+    }
+
+    /// The compartment that [`Self::reserve`] would hand out.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn choose(
+        &self,
+        state: StationState,
+        size: SizeClass,
+        draw: u64,
+    ) -> Result<CompartmentNo, NoCompartment> {
         if !state.takes_deposits() {
             return Err(NoCompartment::NotOperating { state });
         }
         // The bias of this choice is below one in 2^53: at most 2,000 compartments share 2^64 draws.
         let free = u128::from(self.free(size));
-        let skip = usize::try_from((u128::from(draw) * free) >> 64).unwrap_or_default();
-        let chosen = self
-            .capacity
-            .range(size)
-            .filter(|index| self.is_free(*index))
-            .nth(skip)
-            .and_then(CompartmentNo::at);
-        let Some(number) = chosen else {
-            return Err(self.denial(size));
-        };
-        self.taken.set(number.index(), true);
-        Ok(number)
+        let mut skip = u32::try_from((u128::from(draw) * free) >> 64).unwrap_or_default();
+        for (first, mut word) in self.free_words(size) {
+            let count = word.count_ones();
+            if skip >= count {
+                skip -= count;
+                continue;
+            }
+            for _ in 0..skip {
+                word &= word.wrapping_sub(1);
+            }
+            let index = u16::try_from(word.trailing_zeros()).map(|bit| first + bit);
+            let number = index.ok().and_then(CompartmentNo::at);
+            return number.ok_or_else(|| self.denial(size));
+        }
+        Err(self.denial(size))
     }
 
     /// Takes just this compartment, as an earlier [`Self::reserve`] did: for building the state anew

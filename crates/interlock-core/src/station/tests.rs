@@ -287,3 +287,29 @@ proptest! {
         prop_assert_eq!(level(back, free - 1, installed), settled);
     }
 }
+
+proptest! {
+    /// Sizes begin and end anywhere in the words that hold them.
+    #[test]
+    fn free_ones_are_those_that_are_free_one_by_one(
+        sizes in (0_u16..200, 0_u16..200, 1_u16..200),
+        taken in proptest::collection::vec((0_usize..3, any::<u64>()), 0..150),
+    ) {
+        let mut held = compartments(sizes.0, sizes.1, sizes.2);
+        for (size, draw) in taken {
+            let chosen = held.choose(OPEN, SizeClass::ALL[size], draw);
+            prop_assert_eq!(&chosen, &held.reserve(OPEN, SizeClass::ALL[size], draw));
+            if let Ok(number) = chosen {
+                prop_assert_eq!(held.size_of(number).unwrap(), SizeClass::ALL[size]);
+            }
+        }
+        let total = sizes.0 + sizes.1 + sizes.2;
+        for size in SizeClass::ALL {
+            let one_by_one = (1..=total)
+                .map(no)
+                .filter(|number| held.size_of(*number) == Ok(size))
+                .filter(|number| held.state_of(*number) == Ok(CompartmentState::Free));
+            prop_assert_eq!(usize::from(held.free(size)), one_by_one.count());
+        }
+    }
+}

@@ -135,7 +135,7 @@ impl Links {
             LinkKind::Pickup => b"pickup",
         };
         let full = mac(&self.secret, &[label, parcel.as_bytes()]);
-        full.iter().take(16).map(|b| format!("{b:02x}")).collect()
+        interlock_journal::hex::encode(full.get(..16).unwrap_or(&full))
     }
 
     /// Digest under which a link is found.

@@ -106,5 +106,5 @@ impl State {
 
 /// Lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    interlock_journal::hex::encode(bytes)
 }

@@ -135,8 +135,7 @@ impl Node {
             )
         })?;
         own.compartments
-            .clone()
-            .reserve(own.station.state, request.size_class, turn.random64())
+            .choose(own.station.state, request.size_class, turn.random64())
             .map_err(|none| problem("no-compartment", 409, "no compartment", none.to_string()))
     }
 
