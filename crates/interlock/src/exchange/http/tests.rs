@@ -224,7 +224,7 @@ fn what_is_no_endpoint_is_refused() {
         (false, "/exchange/v1/lookups/t", 405),
         (false, "/exchange/v1/feeds/%zz", 404),
         (false, "/exchange/v1/feeds/t?lane=dead", 400),
-        (false, "/exchange/v1/feeds/t?limit=501", 400),
+        (false, "/exchange/v1/feeds/t?limit=2001", 400),
         (false, "/exchange/v1/feeds/t?after=-1", 400),
         (false, "/exchange/v1/feeds/t?after=+1", 400),
         (false, "/exchange/v1/feeds/t?after=1&after=2", 400),

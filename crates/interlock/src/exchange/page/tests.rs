@@ -151,7 +151,7 @@ fn a_token_in_the_address_and_other_strange_requests_are_refused() {
             "",
             400,
         ),
-        (false, "/pull/v1/urn:a?limit=501", "", 400),
+        (false, "/pull/v1/urn:a?limit=2001", "", 400),
         (false, "/pull/v1/urn:a?wait=60001", "", 400),
         (
             false,
