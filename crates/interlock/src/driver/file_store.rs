@@ -20,6 +20,8 @@ use super::seams::{Store, TimedRecord};
 use crate::node::record::{RECORD_VERSION, Record};
 use crate::node::{ContentKeys, Rng as _};
 
+/// Room made for a record before it is written out: most are events, and shorter.
+const RECORD_USUAL_BYTES: usize = 192;
 /// Most bytes that a frame adds to a body: header, length and checksum, generously.
 const FRAME_OVERHEAD_BYTES_MAX: usize = RECORD_HEADER_SIZE_BYTES + 64;
 
@@ -155,7 +157,8 @@ impl FileStore {
 /// The kind is [`RECORD_VERSION`] in the high byte and the variant in the low one, so that a reader of
 /// frames alone can tell records apart.
 fn encode(record: &Record) -> io::Result<(u16, Vec<u8>)> {
-    let body = postcard::to_allocvec(record).map_err(io::Error::other)?;
+    let room = Vec::with_capacity(RECORD_USUAL_BYTES);
+    let body = postcard::to_extend(record, room).map_err(io::Error::other)?;
     // postcard writes the variant first, in one byte while there are fewer than 128.
     let variant = body.first().copied().unwrap_or_default();
     Ok((u16::from_be_bytes([RECORD_VERSION, variant]), body))
