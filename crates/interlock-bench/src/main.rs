@@ -5,6 +5,7 @@
 //! are processes of the shipped binary, reached by their doors; floors are the libraries alone.
 
 mod client;
+mod couriers;
 mod decide;
 mod documents;
 mod feed;

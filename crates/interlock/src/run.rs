@@ -95,14 +95,21 @@ pub fn run_beside(
         .build()
         .map_err(failed)?;
     runtime.block_on(async {
-        let parts = parts(config, beside)?;
-        let mut server = Server::start(parts).await.map_err(failed)?;
+        let mut server = start(config, beside).await?;
         started(&server);
         tokio::select! {
             error = server.ended() => Err(failed(error)),
             () = told_to_stop() => server.stop().await.map_err(failed),
         }
     })
+}
+
+/// Starts the node in this process, within a runtime; whoever starts it stops it.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn start(config: &Config, beside: Beside) -> Result<Server, RunError> {
+    Server::start(parts(config, beside)?).await.map_err(failed)
 }
 
 /// Resolves at SIGINT or SIGTERM.
