@@ -14,17 +14,18 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, GatewayConfig, OfferConfig, PolicySource};
 use crate::driver::activity::Activity;
-use crate::driver::clock::{Clock as _, SystemClock};
+use crate::driver::clock::{Clock, SystemClock};
 use crate::driver::entropy::PooledRng;
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::file_store::FileStore;
 use crate::driver::listen::Listener;
-use crate::driver::node::{Opened, open};
+use crate::driver::node::{JOURNAL_DIR, Opened, open};
 use crate::driver::outlet::{Calling, Gateway, Hooks};
 use crate::driver::public_door;
 use crate::driver::seams::Store as _;
 use crate::driver::server::{Addresses, Door, Parts, Server};
 use crate::dsp::version::Versions;
+use crate::evidence::Exporter;
 use crate::exchange::http::DSP_BASE;
 use crate::identity::did::DidDocument;
 use crate::identity::keys::NodeKey;
@@ -132,10 +133,9 @@ async fn told_to_stop() {
 }
 
 fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunError> {
-    let key = NodeKey::read(&config.participant.key_file)
-        .map_err(|error| configuration("failed to read the signing key", error))?;
-    let master = hex_file(&config.participant.key_file.with_file_name("master.key"))?;
-    let clock = SystemClock::new(CLOCK_UNCERTAINTY_MS);
+    let key = signing_key(config)?;
+    let master = master_key(config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(CLOCK_UNCERTAINTY_MS));
     let mut opened = open(&config.store.dir, node_config(config), &key, master).map_err(failed)?;
     let now = clock
         .now()
@@ -150,11 +150,18 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
     let did = DidDocument::of_node(&id, key.public(), &config.listen.exchange_url).to_json();
     let tokens = TransferTokens::from_seed(&key.signing_key().to_bytes());
     let version = Versions::of_node(DSP_BASE).to_json();
+    let exporter = Arc::new(Exporter {
+        journal: config.store.dir.join(JOURNAL_DIR),
+        id: id.clone(),
+        key: key.signing_key().clone(),
+        zone: config.participant.zone,
+        clock: clock.clone(),
+    });
     Ok(Parts {
         machine: opened.node,
         store: opened.store,
         journal_time: opened.journal_time,
-        clock: Arc::new(clock),
+        clock,
         rng: Box::new(PooledRng::new()),
         activity: Activity::new(),
         calling: Calling {
@@ -182,7 +189,9 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         exchange: listener(config, config.listen.exchange)?,
         local: Some(Door {
             listener: listener(config, config.listen.local)?,
-            routes: Box::new(|handle| local_api::router(Arc::new(handle.clone()))),
+            routes: Box::new(move |handle| {
+                local_api::router(Arc::new(local_api::Running::new(handle.clone(), exporter)))
+            }),
         }),
         public: Some(Door {
             listener: listener(config, config.listen.public)?,
@@ -190,6 +199,28 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         }),
         metrics: Some(listener(config, config.listen.metrics)?),
     })
+}
+
+/// The node's signing key.
+///
+/// # Errors
+/// [`RunError::Configuration`].
+pub fn signing_key(config: &Config) -> Result<NodeKey, RunError> {
+    NodeKey::read(&config.participant.key_file)
+        .map_err(|error| configuration("failed to read the signing key", error))
+}
+
+/// The key under which the keys of personal data are kept.
+///
+/// # Errors
+/// [`RunError::Configuration`].
+pub fn master_key(config: &Config) -> Result<Zeroizing<[u8; 32]>, RunError> {
+    hex_file(&config.participant.key_file.with_file_name("master.key"))
+}
+
+/// A node of this configuration into which nothing has been replayed.
+pub fn empty_node(config: &Config, key: &NodeKey) -> Node {
+    Node::new(node_config(config), key.signing_key().clone())
 }
 
 fn node_config(config: &Config) -> NodeConfig {

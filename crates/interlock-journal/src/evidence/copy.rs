@@ -9,8 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::VerifyingKey;
 use interlock_core::ids::ParticipantId;
+use interlock_core::time::Timestamp;
 
-use crate::bilateral::{Leaf, LeafBody, Receipt};
+use crate::bilateral::{Leaf, LeafBody, Receipt, Rollback};
 use crate::checkpoint::{Checkpoint, CheckpointError, origin};
 use crate::hex;
 use crate::merkle::{Frontier, Hash, leaf_hash};
@@ -31,8 +32,14 @@ pub(super) struct Copy<'a> {
     /// Checkpoints with a right signature.
     pub(super) signed: Vec<Checkpoint>,
     pub(super) receipts: Vec<(u64, Receipt)>,
-    /// Whether the first leaf says that an earlier epoch lost its end.
-    pub(super) opens_with_rollback: bool,
+    /// The first leaf, if it says that an earlier epoch lost its end.
+    pub(super) opens_with: Option<Rollback>,
+    /// Time of every leaf; that of the one before where a leaf cannot be read.
+    pub(super) times: Vec<Timestamp>,
+    pub(super) requests: u64,
+    pub(super) releases: u64,
+    pub(super) released_items: u64,
+    pub(super) denials: u64,
 }
 
 impl<'a> Copy<'a> {
@@ -53,14 +60,37 @@ impl<'a> Copy<'a> {
             roots: vec![Frontier::new().root()],
             signed: Vec::new(),
             receipts: Vec::new(),
-            opens_with_rollback: false,
+            opens_with: None,
+            times: Vec::new(),
+            requests: 0,
+            releases: 0,
+            released_items: 0,
+            denials: 0,
         };
         let keys = copy.read_leaves(log, trusted, findings);
         for note in &log.checkpoints {
             copy.read_checkpoint(note, &keys, findings);
         }
-        copy.signed.sort_by_key(|checkpoint| checkpoint.size);
+        copy.signed
+            .sort_by_key(|checkpoint| (checkpoint.size, checkpoint.time));
         copy
+    }
+
+    /// Whether the writer's last signature over it is from before `time`: then there may be more
+    /// leaves by now. Without any signature nothing dates it.
+    pub(super) fn is_older_than(&self, time: Timestamp) -> bool {
+        let signed = self.signed.iter().map(|checkpoint| checkpoint.time).max();
+        signed.is_some_and(|signed| signed < time)
+    }
+
+    /// What the leaf at `index` shows is the writer's word if a signed checkpoint covers it.
+    pub(super) fn said(&self, kind: FindingKind, index: u64, detail: String) -> Finding {
+        let place = (index, index + 1);
+        if index < self.proven() {
+            self.convicted(kind, place, detail)
+        } else {
+            self.unsigned(kind, place, detail)
+        }
     }
 
     /// How many leaves there are.
@@ -169,6 +199,7 @@ impl<'a> Copy<'a> {
                 Err(error) => {
                     let detail = error.to_string();
                     findings.push(self.unsigned(FindingKind::Malformed, place, detail));
+                    self.times.push(time_last.unwrap_or_default());
                     continue;
                 }
             };
@@ -177,6 +208,7 @@ impl<'a> Copy<'a> {
                 findings.push(self.unsigned(FindingKind::TimeBackwards, place, detail));
             }
             time_last = Some(leaf.time);
+            self.times.push(leaf.time);
             self.read_body(index, &leaf.body, &mut keys, findings);
         }
         keys
@@ -192,8 +224,15 @@ impl<'a> Copy<'a> {
         match body {
             LeafBody::Receipt(receipt) => self.receipts.push((index, receipt.clone())),
             LeafBody::Rollback(rollback) if index == 0 => {
-                self.opens_with_rollback = rollback.previous_epoch < self.epoch;
+                self.opens_with =
+                    Some(rollback.clone()).filter(|it| it.previous_epoch < self.epoch);
             }
+            LeafBody::Request(_) => self.requests += 1,
+            LeafBody::Release(release) => {
+                self.releases += 1;
+                self.released_items += u64::from(release.items);
+            }
+            LeafBody::Denial(_) => self.denials += 1,
             LeafBody::KeyRotation(rotation) => {
                 let pinned = keys.values().next_back().copied();
                 let key = pinned.and_then(|key| rotation.verify(self.writer, key.as_bytes()));
@@ -209,12 +248,7 @@ impl<'a> Copy<'a> {
                     ),
                 }
             }
-            LeafBody::Rollback(_)
-            | LeafBody::Request(_)
-            | LeafBody::Release(_)
-            | LeafBody::Denial(_)
-            | LeafBody::AgreementChange(_)
-            | LeafBody::Voided(_) => {}
+            LeafBody::Rollback(_) | LeafBody::AgreementChange(_) | LeafBody::Voided(_) => {}
         }
     }
 

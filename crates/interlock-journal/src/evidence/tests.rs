@@ -67,7 +67,11 @@ impl Grown {
     }
 
     fn add(&mut self, body: LeafBody) {
-        let leaf = Leaf::new(at(self.log.size()), body);
+        self.add_at(body, at(self.log.size()));
+    }
+
+    fn add_at(&mut self, body: LeafBody, time: Timestamp) {
+        let leaf = Leaf::new(time, body);
         self.leaves.push(STANDARD.encode(leaf.encode().unwrap()));
         self.log.append(&leaf).unwrap();
     }
@@ -79,7 +83,10 @@ impl Grown {
     }
 
     fn checkpoint(&mut self) -> Receipt {
-        let time = at(self.log.size());
+        self.checkpoint_at(at(self.log.size()))
+    }
+
+    fn checkpoint_at(&mut self, time: Timestamp) -> Receipt {
         let note = self.log.checkpoint(&key(self.key), time).unwrap();
         self.checkpoints.push(note);
         Receipt {
@@ -103,10 +110,8 @@ impl Grown {
 
 fn file(holder: ParticipantId, logs: Vec<LogEvidence>) -> EvidenceFile {
     EvidenceFile {
-        version: EVIDENCE_VERSION,
-        holder,
-        manifests: Vec::new(),
         logs,
+        ..EvidenceFile::new(holder)
     }
 }
 
@@ -117,8 +122,8 @@ fn pair() -> (EvidenceFile, EvidenceFile) {
     for size in [3, 6, 10] {
         from_a.add_voided(size);
         let receipt = from_a.checkpoint();
-        from_b.add(LeafBody::Receipt(receipt));
-        from_b.checkpoint();
+        from_b.add_at(LeafBody::Receipt(receipt), at(size));
+        from_b.checkpoint_at(at(size));
     }
     let logs = vec![from_a.evidence(a(), b()), from_b.evidence(b(), a())];
     (file(a(), logs.clone()), file(b(), logs))
@@ -303,6 +308,16 @@ fn a_writer_that_was_rolled_back() {
     let (mut at_a, at_b) = pair();
     at_a.logs[0].leaves.truncate(6);
     at_a.logs[0].checkpoints.pop();
+    // Exported before the last four were written, it is merely older.
+    let mut older = at_a.clone();
+    older.logs[1].leaves.truncate(2);
+    older.logs[1].checkpoints.truncate(2);
+    assert_eq!(found(&[older, at_b.clone()]), []);
+    // Exported afterwards, with the writer's own signature over what it shows.
+    let mut shown = Grown::new(a(), b(), 1, 1);
+    shown.add_voided(6);
+    let note = shown.log.checkpoint(&key(1), at(20)).unwrap();
+    at_a.logs[0].checkpoints.push(note);
     let found_both = found(&[at_a.clone(), at_b]);
     assert_eq!(
         found_both,
@@ -317,25 +332,44 @@ fn a_writer_that_was_rolled_back() {
 
 #[test]
 fn an_epoch_opens_with_a_rollback_entry_or_convicts() {
-    let (mut at_a, _) = pair();
-    let mut declared = Grown::new(a(), b(), 2, 1);
-    declared.add(LeafBody::Rollback(Rollback {
-        previous_epoch: 1,
-        kept_size: 6,
-        kept_root: [0; 32],
-        countersigned_size: 10,
-        countersigned_root: [0; 32],
-    }));
-    declared.checkpoint();
-    at_a.logs.push(declared.evidence(a(), b()));
+    let (mut at_a, mut at_b) = pair();
+    let roots = |size| {
+        let mut log = Grown::new(a(), b(), 1, 1);
+        log.add_voided(size);
+        log.log.root()
+    };
+    let rollback = |kept_root| {
+        let mut declared = Grown::new(a(), b(), 2, 1);
+        declared.add(LeafBody::Rollback(Rollback {
+            previous_epoch: 1,
+            kept_size: 6,
+            kept_root,
+            countersigned_size: 10,
+            countersigned_root: roots(10),
+        }));
+        declared.checkpoint();
+        declared.evidence(a(), b())
+    };
+    // Said openly, the loss convicts nobody; it is told.
+    at_a.logs[0].leaves.truncate(6);
+    at_a.logs[0].checkpoints.pop();
+    at_a.logs.push(rollback(roots(6)));
+    at_b.logs.push(rollback(roots(6)));
+    let verdict = verify(&[at_a.clone(), at_b], &trusted());
+    assert_eq!(verdict.findings, []);
+    let told = |text: &str| verdict.unproven.iter().any(|it| it.detail.contains(text));
+    assert!(told("lost leaves 6 to 9 of epoch 1"));
+    // With another beginning than it had signed it is a fork.
+    at_a.logs[2] = rollback([0; 32]);
     assert_eq!(
         found(std::slice::from_ref(&at_a)),
-        [(FindingKind::Rollback, a(), (0, 1), None, None)]
+        [(FindingKind::Fork, a(), (0, 1), Some(a()), Some(a()))]
     );
     let mut silent = Grown::new(a(), b(), 2, 1);
     silent.add_voided(2);
     silent.checkpoint();
-    at_a.logs[2] = silent.evidence(a(), b());
+    let (mut at_a, _) = pair();
+    at_a.logs.push(silent.evidence(a(), b()));
     assert_eq!(
         found(&[at_a]),
         [(FindingKind::Rollback, a(), (0, 1), Some(a()), Some(a()))]

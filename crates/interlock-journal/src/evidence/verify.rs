@@ -4,25 +4,77 @@
 //! convicted only by two things that it signed, or by one that contradicts the copy it shows itself.
 //! It reads nothing but what it is given.
 
-use crate::checkpoint::Checkpoint;
+use interlock_core::time::Timestamp;
 
+use crate::bilateral::SKEW_MS_MAX;
+use crate::checkpoint::{Checkpoint, origin};
+
+use super::agreements::{self, Agreed, Requests};
 use super::copy::Copy;
+use super::openings;
 use super::{
     EVIDENCE_LEAVES_MAX, EVIDENCE_VERSION, EvidenceFile, Finding, FindingKind, LogSummary,
-    TrustedKeys, Verdict,
+    TrustedKeys, Unproven, Verdict,
 };
 
 /// Checks the evidence of one side, or compares that of both. `trusted` are the keys that whoever
 /// checks got by another way than from these files: from the manifests they know, or from the
 /// participants.
 pub fn verify(files: &[EvidenceFile], trusted: &TrustedKeys) -> Verdict {
-    let mut findings = Vec::new();
+    let mut verdict = Verdict::default();
+    let copies = read_all(files, trusted, &mut verdict.findings);
+    for copy in &copies {
+        check_forks(copy, &copies, &mut verdict.findings);
+        check_own(copy, &copies, &mut verdict.findings);
+        check_others(copy, &copies, &mut verdict.findings);
+        check_epoch(copy, &copies, &mut verdict);
+        check_receipts(copy, &copies, &mut verdict.findings);
+        check_checkpoint_times(copy, &mut verdict.findings);
+        say_unproven(copy, &copies, &mut verdict);
+    }
+    for file in files {
+        let agreed = Agreed::read(file, trusted, &mut verdict);
+        for log in &file.logs {
+            let origin = origin(&log.writer, &log.reader, log.epoch);
+            let own = copies
+                .iter()
+                .find(|copy| copy.holder == &file.holder && copy.origin == origin);
+            let asked = file
+                .logs
+                .iter()
+                .filter(|other| other.writer == log.reader && other.reader == log.writer);
+            let requests: Requests = asked.flat_map(agreements::requests_in).collect();
+            if let Some(copy) = own {
+                agreements::check(log, copy, &agreed, &requests, &mut verdict);
+            }
+        }
+        openings::check(file, &mut verdict.findings);
+        for name in file.extensions.keys() {
+            verdict.unproven.push(Unproven {
+                origin: String::new(),
+                holder: file.holder.clone(),
+                detail: format!("`{name}` in the file is not known to this program, nor checked"),
+            });
+        }
+    }
+    sign(&copies, &mut verdict.findings);
+    dedup(&mut verdict.findings);
+    verdict.logs = copies.iter().map(|copy| summary(copy, &copies)).collect();
+    verdict
+}
+
+/// Reads all copies of all logs in the files.
+pub(super) fn read_all<'a>(
+    files: &'a [EvidenceFile],
+    trusted: &TrustedKeys,
+    findings: &mut Vec<Finding>,
+) -> Vec<Copy<'a>> {
     let mut copies = Vec::new();
     for file in files {
         let version = file.version == EVIDENCE_VERSION;
         for log in &file.logs {
             if version && log.leaves.len() <= EVIDENCE_LEAVES_MAX {
-                copies.push(Copy::read(&file.holder, log, trusted, &mut findings));
+                copies.push(Copy::read(&file.holder, log, trusted, findings));
             }
         }
         let left_out = file
@@ -42,16 +94,87 @@ pub fn verify(files: &[EvidenceFile], trusted: &TrustedKeys) -> Verdict {
             });
         }
     }
-    for copy in &copies {
-        check_forks(copy, &copies, &mut findings);
-        check_own(copy, &copies, &mut findings);
-        check_others(copy, &copies, &mut findings);
-        check_epoch(copy, &copies, &mut findings);
-        check_receipts(copy, &copies, &mut findings);
+    copies
+}
+
+/// A leaf that is wrong in itself is its writer's word if the copy gives the signed root over it.
+fn sign(copies: &[Copy<'_>], findings: &mut [Finding]) {
+    let own = [FindingKind::Malformed, FindingKind::TimeBackwards];
+    for finding in findings.iter_mut().filter(|it| own.contains(&it.kind)) {
+        let copy = copies
+            .iter()
+            .find(|copy| copy.origin == finding.origin && copy.holder == &finding.holder);
+        let single = finding.to_leaf == finding.from_leaf + 1;
+        if let Some(copy) = copy
+            && single
+            && finding.signed_by.is_none()
+            && finding.from_leaf < copy.proven()
+        {
+            finding.signed_by = Some(copy.writer.clone());
+            finding.convicts = Some(copy.writer.clone());
+        }
     }
-    dedup(&mut findings);
-    let logs = copies.iter().map(|copy| summary(copy, &copies)).collect();
-    Verdict { logs, findings }
+}
+
+/// Checkpoints in order of size must be in order of time, none before its last leaf.
+fn check_checkpoint_times(copy: &Copy<'_>, findings: &mut Vec<Finding>) {
+    let mut last: Option<&Checkpoint> = None;
+    for checkpoint in &copy.signed {
+        let place = (checkpoint.size.saturating_sub(1), checkpoint.size);
+        if last.is_some_and(|last| checkpoint.time < last.time) {
+            let detail = format!(
+                "the checkpoint over {} leaves is dated before one over fewer",
+                checkpoint.size
+            );
+            findings.push(copy.convicted(FindingKind::Misdated, place, detail));
+        }
+        let leaf = usize::try_from(place.0)
+            .ok()
+            .and_then(|at| copy.times.get(at));
+        let covered = copy.agrees(checkpoint) == Some(true) && checkpoint.size > 0;
+        if covered && leaf.is_some_and(|time| *time > checkpoint.time) {
+            let detail = "the leaf is dated after a checkpoint that covers it".into();
+            findings.push(copy.convicted(FindingKind::Misdated, place, detail));
+        }
+        last = Some(checkpoint);
+    }
+}
+
+/// What a copy does not show, so that nobody takes it for proven.
+fn say_unproven(copy: &Copy<'_>, copies: &[Copy<'_>], verdict: &mut Verdict) {
+    let summary = summary(copy, copies);
+    let mut say = |detail: String| {
+        verdict.unproven.push(Unproven {
+            origin: copy.origin.clone(),
+            holder: copy.holder.clone(),
+            detail,
+        });
+    };
+    if summary.signed < summary.leaves {
+        say(format!(
+            "leaves {} to {}: no checkpoint of their writer covers them",
+            summary.signed,
+            summary.leaves - 1
+        ));
+    }
+    if summary.countersigned < summary.leaves {
+        say(format!(
+            "leaves {} to {}: that the other side received them is not shown by a receipt",
+            summary.countersigned,
+            summary.leaves - 1
+        ));
+    }
+    let mut late = 0u64;
+    for (index, time) in (0u64..).zip(&copy.times) {
+        let first = copy.signed.partition_point(|note| note.size <= index);
+        let covering = copy.signed.get(first);
+        late += u64::from(covering.is_some_and(|note| note.time.since_ms(*time) > SKEW_MS_MAX));
+    }
+    if late > 0 {
+        say(format!(
+            "{late} leaves are dated more than 60 s before the first checkpoint over them in this              copy: they waited, or were dated back; shown is only that they are no younger"
+        ));
+    }
 }
 
 /// Drops findings of the same kind at the same place of the same copy; the first has the signature.
@@ -202,8 +325,13 @@ fn check_others(copy: &Copy<'_>, copies: &[Copy<'_>], findings: &mut Vec<Finding
                 findings.push(locate(copy, copy.proven(), checkpoint, copies));
                 return;
             }
-            // The reader may not have heard of the latest leaves; the writer must have its own.
-            None if copy.holder == copy.writer => {
+            // The reader may not have heard of the latest leaves; the writer must have its own, but
+            // for those whose loss it has declared.
+            // A copy that was written before it is merely older.
+            None if copy.holder == copy.writer
+                && !declared(copy, copies)
+                && !copy.is_older_than(checkpoint.time) =>
+            {
                 let own = copy.signed.last().map_or(0, |own| own.size);
                 if own < checkpoint.size {
                     findings.push(too_short(copy, checkpoint));
@@ -215,14 +343,45 @@ fn check_others(copy: &Copy<'_>, copies: &[Copy<'_>], findings: &mut Vec<Finding
     }
 }
 
+/// Whether a later epoch says openly that this copy's end was lost.
+fn declared(copy: &Copy<'_>, copies: &[Copy<'_>]) -> bool {
+    copies.iter().any(|later| {
+        later.writer == copy.writer
+            && later.reader == copy.reader
+            && later
+                .opens_with
+                .as_ref()
+                .is_some_and(|it| it.previous_epoch == copy.epoch && it.kept_size <= copy.size())
+    })
+}
+
 /// A later epoch must say openly that the one before lost its end.
-fn check_epoch(copy: &Copy<'_>, copies: &[Copy<'_>], findings: &mut Vec<Finding>) {
+fn check_epoch(copy: &Copy<'_>, copies: &[Copy<'_>], verdict: &mut Verdict) {
+    let findings = &mut verdict.findings;
     let earlier = copies.iter().any(|other| {
         other.writer == copy.writer && other.reader == copy.reader && other.epoch < copy.epoch
     });
-    if copy.opens_with_rollback {
-        let detail = "the writer declares that it lost the end of an earlier epoch".into();
-        findings.push(copy.unsigned(FindingKind::Rollback, (0, 1), detail));
+    if let Some(rollback) = &copy.opens_with {
+        let kept = copies.iter().filter(|other| {
+            other.writer == copy.writer
+                && other.reader == copy.reader
+                && other.epoch == rollback.previous_epoch
+        });
+        let mut roots = kept.filter_map(|other| other.root_at(rollback.kept_size));
+        if roots.any(|root| *root != rollback.kept_root) {
+            let detail = "the entry of the new epoch names another log than the one it continues";
+            findings.push(copy.said(FindingKind::Fork, 0, detail.into()));
+        }
+        verdict.unproven.push(Unproven {
+            origin: copy.origin.clone(),
+            holder: copy.holder.clone(),
+            detail: format!(
+                "the writer says openly that it lost leaves {} to {} of epoch {}; what they held is                  shown by the reader's copy alone",
+                rollback.kept_size,
+                rollback.countersigned_size.saturating_sub(1),
+                rollback.previous_epoch
+            ),
+        });
     } else if earlier && copy.size() > 0 {
         let detail = "an epoch follows another without a rollback entry".into();
         findings.push(if copy.proven() > 0 {
@@ -252,7 +411,9 @@ fn check_receipts(copy: &Copy<'_>, copies: &[Copy<'_>], findings: &mut Vec<Findi
         let Some(about) = about else { continue };
         let place = (*index, index + 1);
         match about.root_at(receipt.size) {
-            Some(root) if *root == receipt.root => {}
+            Some(root) if *root == receipt.root => {
+                findings.extend(dated_after(copy, *index, about, receipt.size));
+            }
             Some(_) => findings.push(copy.unsigned(
                 FindingKind::Receipt,
                 place,
@@ -262,6 +423,11 @@ fn check_receipts(copy: &Copy<'_>, copies: &[Copy<'_>], findings: &mut Vec<Findi
                     receipt.size
                 ),
             )),
+            None if about.holder == about.writer && declared(about, copies) => {}
+            None if usize::try_from(*index)
+                .ok()
+                .and_then(|at| copy.times.get(at))
+                .is_some_and(|time| about.holder != copy.holder && about.is_older_than(*time)) => {}
             None if about.holder == about.writer => findings.push(about.unsigned(
                 FindingKind::Rollback,
                 (about.size(), receipt.size),
@@ -279,6 +445,23 @@ fn check_receipts(copy: &Copy<'_>, copies: &[Copy<'_>], findings: &mut Vec<Findi
             )),
         }
     }
+}
+
+/// A receipt that is older than what it is a receipt for.
+fn dated_after(copy: &Copy<'_>, index: u64, about: &Copy<'_>, size: u64) -> Option<Finding> {
+    let at = |times: &[Timestamp], index: u64| times.get(usize::try_from(index).ok()?).copied();
+    let receipt = at(&copy.times, index)?;
+    let last = at(&about.times, size.checked_sub(1)?)?;
+    (last.since_ms(receipt) > SKEW_MS_MAX).then(|| {
+        about.unsigned(
+            FindingKind::Misdated,
+            (size - 1, size),
+            format!(
+                "the leaf is dated more than 60 s after its receipt, leaf {index} of the other log: \
+                 one of the two is misdated, and which cannot be told"
+            ),
+        )
+    })
 }
 
 fn summary(copy: &Copy<'_>, copies: &[Copy<'_>]) -> LogSummary {
@@ -303,5 +486,9 @@ fn summary(copy: &Copy<'_>, copies: &[Copy<'_>]) -> LogSummary {
         leaves: copy.size(),
         signed: copy.proven(),
         countersigned: countersigned.max().unwrap_or(0),
+        requests: copy.requests,
+        releases: copy.releases,
+        released_items: copy.released_items,
+        denials: copy.denials,
     }
 }

@@ -29,6 +29,41 @@ pub enum DamageKind {
     UnknownVersion(u8),
 }
 
+impl DamageKind {
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SegmentHeader => "segment-header",
+            Self::SegmentChain => "segment-chain",
+            Self::Record => "record",
+            Self::Chain => "chain",
+            Self::Sequence => "sequence",
+            Self::UnknownVersion(_) => "unknown-version",
+        }
+    }
+
+    /// What that means, for whoever has to decide what to do.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::SegmentHeader | Self::Record => {
+                "bytes that were durable and answered have changed since; the disk rots, or \
+                 something else wrote to the file"
+            }
+            Self::SegmentChain => {
+                "the segment is not the one that was written after the one before it: a segment is \
+                 missing, cut, swapped, or from another journal"
+            }
+            Self::Chain | Self::Sequence => {
+                "every record is whole and they are not the ones that followed each other: \
+                 something was exchanged, or parts of two journals were put together"
+            }
+            Self::UnknownVersion(_) => {
+                "nothing is known to be damaged; a later version of interlock wrote it"
+            }
+        }
+    }
+}
+
 /// A place in the journal that cannot be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

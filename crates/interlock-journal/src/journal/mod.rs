@@ -48,7 +48,8 @@ pub use frame::{
     RECORD_SIZE_BYTES_MAX, RecordHeader, SEGMENT_HEADER_SIZE_BYTES,
 };
 pub use read::{READ_SIZE_BYTES_MAX, Record};
-pub use verify::{Report, verify};
+pub use scan::segment_name;
+pub use verify::{Met, Report, TornTail, verify, visit};
 
 use std::collections::BTreeMap;
 use std::fmt;

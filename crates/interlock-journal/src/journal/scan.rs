@@ -20,7 +20,8 @@ const READ_SIZE_BYTES: usize = 256 * 1024;
 const SEGMENT_PREFIX: &str = "segment-";
 const SEGMENT_SUFFIX: &str = ".log";
 
-pub(super) fn segment_name(number: u64) -> String {
+/// The file name of a segment.
+pub fn segment_name(number: u64) -> String {
     format!("{SEGMENT_PREFIX}{number:010}{SEGMENT_SUFFIX}")
 }
 

@@ -210,7 +210,9 @@ fn any_flipped_byte_is_named_and_nothing_is_lost_silently() {
                 // In what is preallocated: cut, with every record still there.
                 Ok((_, recovered)) => {
                     assert_eq!((segment, recovered.last), (3, last), "byte {offset}");
-                    assert!(report.torn_tail && report.damage.is_empty());
+                    let torn = report.torn_tail.unwrap();
+                    assert_eq!((torn.segment, torn.last), (3, last));
+                    assert!(torn.offset <= offset && report.damage.is_empty());
                 }
             }
             offset += 1;
@@ -253,6 +255,113 @@ fn a_missing_cut_or_swapped_segment_is_named() {
         let error = open(&disk, SMALL).unwrap_err();
         assert!(matches!(error, JournalError::Damaged(_)), "{what}: {error}");
         assert!(!verify(&mut disk).unwrap().damage.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn a_check_hands_out_every_record_and_says_how_far_it_is() {
+    let (disk, last) = filled();
+    let mut expected = Position::ZERO;
+    let mut furthest = 0;
+    let mut total = 0;
+    let mut each = |met: Met<'_>| match met {
+        Met::Record(header, bytes) => {
+            expected = expected.next();
+            assert_eq!(
+                (header.position, bytes),
+                (expected, &body(expected.get())[..])
+            );
+        }
+        Met::Progress {
+            read_bytes,
+            total_bytes,
+        } => {
+            assert!(furthest <= read_bytes && read_bytes <= total_bytes);
+            furthest = read_bytes;
+            total = total_bytes;
+        }
+    };
+    visit(&mut disk.clone(), &mut each).unwrap();
+    assert_eq!(expected, last);
+    assert!(furthest > 0 && furthest == total);
+}
+
+/// A disk on which a group becomes whole between two looks at it.
+struct Growing {
+    disk: MemDisk,
+    hidden_from: u64,
+    looked: bool,
+}
+
+impl Disk for Growing {
+    fn list(&mut self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+    fn len(&mut self, name: &str) -> io::Result<u64> {
+        self.disk.len(name)
+    }
+    fn read_at(&mut self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.disk.read_at(name, offset, buffer)?;
+        let buffer_len = buffer.len();
+        let hidden = (offset..).zip(buffer.iter_mut().take(read));
+        if buffer_len > SEGMENT_HEADER_SIZE_BYTES && !self.looked {
+            self.looked = true;
+            hidden
+                .filter(|(at, _)| *at >= self.hidden_from)
+                .for_each(|(_, byte)| *byte = 0);
+        }
+        Ok(read)
+    }
+    fn create(&mut self, name: &str, size_bytes: u64) -> io::Result<()> {
+        self.disk.create(name, size_bytes)
+    }
+    fn allocate(&mut self, name: &str, len_bytes: u64) -> io::Result<()> {
+        self.disk.allocate(name, len_bytes)
+    }
+    fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.write_at(name, offset, bytes)
+    }
+    fn datasync(&mut self, name: &str) -> io::Result<()> {
+        self.disk.datasync(name)
+    }
+    fn truncate(&mut self, name: &str, len_bytes: u64) -> io::Result<()> {
+        self.disk.truncate(name, len_bytes)
+    }
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+    fn sync_dir(&mut self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+}
+
+#[test]
+fn a_group_that_a_node_is_writing_is_no_damage() {
+    let disk = MemDisk::new();
+    let (mut journal, _) = open(&disk, SMALL).unwrap();
+    append(&mut journal, 2).unwrap();
+    let whole = journal.end_bytes;
+    append(&mut journal, 2).unwrap();
+    for hidden_from in whole..journal.end_bytes {
+        let growing = || Growing {
+            disk: disk.clone(),
+            hidden_from,
+            looked: false,
+        };
+        // Judged by what is there after the first look it would be damage.
+        let mut disk = growing();
+        let mut reader = scan::GroupReader::new(1, SEGMENT_HEADER_SIZE_BYTES as u64);
+        let first = reader.next(&mut disk, None, None).unwrap();
+        let second = reader.next(&mut disk, None, None).unwrap();
+        assert!(matches!(first, scan::Next::Group(_)));
+        assert!(matches!(second, scan::Next::None(_)));
+        let tail = scan::judge_tail(&mut disk, 1, reader.next_offset()).unwrap();
+        assert_eq!(tail, scan::Tail::Damaged);
+        let report = verify(&mut growing()).unwrap();
+        assert_eq!((report.damage, report.records), (Vec::new(), 4));
     }
 }
 

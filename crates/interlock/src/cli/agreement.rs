@@ -107,7 +107,7 @@ fn decide(
     output.card(&answer, &rows)
 }
 
-const HEAD: [Column; 8] = [
+const HEAD: [Column<'static>; 8] = [
     ("agreement", "/id"),
     ("partner", "/partner"),
     ("we are", "/role"),

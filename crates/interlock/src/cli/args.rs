@@ -90,6 +90,9 @@ pub(super) enum Command {
     /// The journal; needs no running node
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// What can be proved to somebody who trusts neither side
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// How the node is
     Status,
     /// API keys of the node
@@ -440,8 +443,54 @@ pub(super) enum StationCommand {
 /// `journal`
 #[derive(Debug, Subcommand)]
 pub(super) enum JournalCommand {
-    /// Check every checksum, sequence and hash
-    Verify,
+    /// Check every checksum, sequence, hash and record; works beside a running node, too
+    Verify {
+        /// Directory of a node, of its store, or of a journal; that of the configuration if not given
+        dir: Option<PathBuf>,
+    },
+}
+
+/// `evidence`
+#[derive(Debug, Subcommand)]
+pub(super) enum EvidenceCommand {
+    /// Write the file for an auditor, from the journal or from a running node
+    Export(ExportArguments),
+    /// Check files of one or both sides, offline
+    Verify {
+        /// Evidence files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// A key that you got by another way than these files; may be repeated
+        #[arg(long = "key", value_name = "DID=KEY", value_parser = trusted_key)]
+        keys: Vec<(ParticipantId, PublicKey)>,
+    },
+    /// Compare the files of the two sides of a pair
+    Compare {
+        /// File of the one side
+        first: PathBuf,
+        /// File of the other side
+        second: PathBuf,
+        /// A key that you got by another way than these files; may be repeated
+        #[arg(long = "key", value_name = "DID=KEY", value_parser = trusted_key)]
+        keys: Vec<(ParticipantId, PublicKey)>,
+    },
+}
+
+/// Flags of `evidence export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// About this partner only; all pairs if not given
+    #[arg(long, value_name = "DID", value_parser = ParticipantId::parse)]
+    pub(super) partner: Option<ParticipantId>,
+    /// Show what the logs hold of this parcel, carrier/number, and of no other; may be repeated
+    #[arg(long = "parcel", value_name = "WAYBILL", conflicts_with = "running")]
+    pub(super) parcels: Vec<String>,
+    /// Ask the running node instead of reading its journal; so does --url
+    #[arg(long)]
+    pub(super) running: bool,
+    /// File to write; printed if not given
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 /// `key`
@@ -456,6 +505,15 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         role: String,
     },
+}
+
+fn trusted_key(text: &str) -> Result<(ParticipantId, PublicKey), String> {
+    let (id, key) = text
+        .rsplit_once('=')
+        .ok_or("write DID=KEY, such as did:web:sf.example=z6Mk...")?;
+    let id = ParticipantId::parse(id).map_err(|error| error.to_string())?;
+    let key = PublicKey::parse(key).map_err(|error| error.to_string())?;
+    Ok((id, key))
 }
 
 fn known<T>(found: Option<T>, all: Vec<&str>) -> Result<T, String> {

@@ -9,7 +9,9 @@ mod agreement;
 mod args;
 mod client;
 mod error;
+mod evidence;
 mod init;
+mod journal;
 mod offer;
 mod offline;
 mod output;
@@ -165,7 +167,8 @@ fn dispatch(
         Command::Rehearse(arguments) => rehearse::run(arguments, common, around, output),
         Command::Parcel(command) => show::parcel(command, common, around, output),
         Command::Station(command) => show::station(command, common, around, output),
-        Command::Journal(command) => offline::journal(command, common, around, output),
+        Command::Journal(command) => journal::run(command, common, around, output),
+        Command::Evidence(command) => evidence::run(command, common, around, output),
         Command::Status => show::status(common, around, output),
         Command::Key(command) => show::key(command, common, around, output),
         Command::Completions { shell } => {

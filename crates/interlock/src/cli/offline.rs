@@ -1,24 +1,23 @@
-//! What needs no running node: `check`, `journal verify`.
+//! `check`: whether a node would start, and whether its partners can be reached.
 
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::Duration;
 
 use interlock_journal::disk::RealDisk;
-use interlock_journal::journal::{Report, verify};
+use interlock_journal::journal::verify;
 use serde_json::{Value, json};
 
-use super::args::{Common, JournalCommand};
+use super::args::Common;
 use super::error::CliError;
 use super::output::Output;
 use super::{Around, place};
 use crate::config::Config;
+use crate::driver::node::JOURNAL_DIR;
 use crate::identity::keys::NodeKey;
 use crate::identity::tls;
 use crate::identity::url::BaseUrl;
 
-/// Directory of the journal, below that of the store.
-const JOURNAL_DIR: &str = "journal";
 /// How long a partner may take to accept a connection, in milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 3_000;
 
@@ -150,58 +149,4 @@ fn reach(url: &BaseUrl, name: &str) -> Check {
         })
         .map_err(|error| format!("`{url}`: {error}"));
     Check::of(&format!("partner {name}"), connected, |_| url.to_string())
-}
-
-/// `journal verify`: damage is exit code 4.
-pub(super) fn journal(
-    command: &JournalCommand,
-    common: &Common,
-    around: &Around<'_>,
-    output: &mut Output<'_>,
-) -> Result<(), CliError> {
-    let JournalCommand::Verify = command;
-    let dir = place::config(common, around)?.store.dir.join(JOURNAL_DIR);
-    let report = RealDisk::open_read_only(&dir).and_then(|mut disk| verify(&mut disk));
-    let report = report.map_err(|error| {
-        CliError::Failed(format!(
-            "failed to read `{}`: {error}; check `store.dir` and who may use it",
-            dir.display()
-        ))
-    })?;
-    output.card(
-        &report_json(&report),
-        &[
-            ("segments", "/segments"),
-            ("groups", "/groups"),
-            ("records", "/records"),
-            ("last record", "/last"),
-            ("chain", "/chain"),
-            ("torn tail", "/tornTail"),
-        ],
-    )?;
-    if report.damage.is_empty() {
-        return Ok(());
-    }
-    let places: Vec<String> = report
-        .damage
-        .iter()
-        .map(|damage| format!("\n  {damage}"))
-        .collect();
-    Err(CliError::Verification(format!(
-        "the journal is damaged; stop the node, keep a copy and restore a backup:{}",
-        places.concat()
-    )))
-}
-
-fn report_json(report: &Report) -> Value {
-    let good = report.damage.is_empty();
-    json!({
-        "segments": report.segments,
-        "groups": report.groups,
-        "records": report.records,
-        "last": report.last.to_string(),
-        "chain": good.then(|| interlock_journal::hex::encode(&report.chain)),
-        "tornTail": report.torn_tail,
-        "damage": report.damage.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
 }

@@ -19,7 +19,7 @@ pub(super) struct Output<'a> {
 }
 
 /// A column: its heading and the JSON pointer of its cells.
-pub(super) type Column = (&'static str, &'static str);
+pub(super) type Column<'a> = (&'a str, &'a str);
 
 impl Output<'_> {
     /// Prints a line.
@@ -47,7 +47,7 @@ impl Output<'_> {
     }
 
     /// Prints one thing: as JSON, or a line for each row that it has.
-    pub(super) fn card(&mut self, value: &Value, rows: &[Column]) -> Result<(), CliError> {
+    pub(super) fn card(&mut self, value: &Value, rows: &[Column<'_>]) -> Result<(), CliError> {
         if self.json {
             return self.json(value);
         }
@@ -66,7 +66,7 @@ impl Output<'_> {
         &mut self,
         value: &Value,
         list: &str,
-        columns: &[Column],
+        columns: &[Column<'_>],
         none: &str,
     ) -> Result<(), CliError> {
         if self.json {

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::identity::did::{DID_DOCUMENT_BYTES_MAX, DidDocument};
 use crate::identity::keys::{NodeKey, PublicKey};
 
-const ROWS: [Column; 6] = [
+const ROWS: [Column<'static>; 6] = [
     ("id", "/id"),
     ("name", "/name"),
     ("roles", "/roles"),

@@ -34,9 +34,13 @@ pub(super) fn config_path(common: &Common, around: &Around<'_>) -> PathBuf {
 /// # Errors
 /// [`CliError::Usage`] with every error and its line.
 pub(super) fn config(common: &Common, around: &Around<'_>) -> Result<Config, CliError> {
-    let path = config_path(common, around);
+    config_in(&config_path(common, around))
+}
+
+/// As [`config`], from a file.
+pub(super) fn config_in(path: &Path) -> Result<Config, CliError> {
     let shown = path.display();
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = std::fs::read_to_string(path).map_err(|error| {
         CliError::Usage(format!(
             "failed to read `{shown}`: {error}; make one with `interlock init`, or name it with \
              `--config`"

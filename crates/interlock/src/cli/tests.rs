@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use expect_test::{expect, expect_file};
-use interlock_core::ids::IdempotencyKey;
+use interlock_core::ids::{IdempotencyKey, ParticipantId};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::*;
 use crate::identity::api_key::ApiKey;
 use crate::identity::private_file::tests::Scratch;
-use crate::local_api::{Answering, Seam, router};
+use crate::local_api::{Answering, Exporting, Seam, router};
 use crate::node::io::{Digest, LocalAnswer, LocalRequest, Problem};
 
 type Script = fn(&LocalRequest) -> LocalAnswer;
@@ -35,6 +35,11 @@ impl Seam for Scripted {
 
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(7);
+    }
+
+    fn evidence(&self, partner: Option<ParticipantId>) -> Exporting<'_> {
+        let body = json!({ "about": partner.as_ref().map(ParticipantId::as_str) });
+        Box::pin(async move { Ok(body.to_string().into_bytes()) })
     }
 }
 
@@ -343,11 +348,31 @@ fn check_and_journal_verify_need_no_node() {
     assert!(done.err.contains("`participant`"), "{}", done.err);
 }
 
-#[test]
-fn a_damaged_journal_is_four() {
+/// Two groups of one good record each, whose body is returned.
+fn two_records(journal: &std::path::Path) -> Vec<u8> {
+    use crate::node::record::{RECORD_VERSION, Record};
+    use interlock_core::ids::WireId;
     use interlock_core::time::Timestamp;
     use interlock_journal::disk::RealDisk;
     use interlock_journal::journal::{Journal, NewRecord, Options};
+    let disk = Box::new(RealDisk::open(journal).unwrap());
+    let (mut journal, _) = Journal::open(disk, Options::default(), &mut |_, _| {}).unwrap();
+    let withdrawn = Record::OfferWithdrawn(WireId::parse("urn:withdrawn").unwrap());
+    let body = postcard::to_allocvec(&withdrawn).unwrap();
+    let record = NewRecord {
+        kind: u16::from_be_bytes([RECORD_VERSION, body[0]]),
+        partition: 0,
+        time: Timestamp::from_millis(5),
+        body: &body,
+    };
+    for _ in 0..2 {
+        journal.append_group(&[record]).unwrap();
+    }
+    body
+}
+
+#[test]
+fn a_damaged_journal_is_four() {
     let scratch = Scratch::new("cli-journal");
     run_in(&scratch.0, false, INIT);
     let verify = "journal verify --config node/interlock.toml";
@@ -357,19 +382,7 @@ fn a_damaged_journal_is_four() {
         "there is none yet"
     );
     let dir = scratch.0.join("node/data/journal");
-    let disk = Box::new(RealDisk::open(&dir).unwrap());
-    let opened = Journal::open(disk, Options::default(), &mut |_, _| {});
-    let (mut journal, _) = opened.unwrap();
-    for _ in 0..2 {
-        let record = NewRecord {
-            kind: 1,
-            partition: 0,
-            time: Timestamp::from_millis(5),
-            body: b"record",
-        };
-        journal.append_group(&[record]).unwrap();
-    }
-    drop(journal);
+    let body = two_records(&dir);
     let done = run_in(&scratch.0, false, &format!("{verify} --json"));
     assert_eq!(done.code, 0, "{}", done.err);
     let report: Value = serde_json::from_str(&done.out).unwrap();
@@ -377,6 +390,7 @@ fn a_damaged_journal_is_four() {
         (&report["records"], &report["damage"]),
         (&json!(2), &json!([]))
     );
+    assert_eq!(report["good"], true);
     let segment = std::fs::read_dir(&dir)
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -386,14 +400,65 @@ fn a_damaged_journal_is_four() {
         .unwrap();
     let mut bytes = std::fs::read(&segment).unwrap();
     let at = bytes
-        .windows(6)
-        .position(|window| window == b"record")
+        .windows(body.len())
+        .position(|window| window == body)
         .unwrap();
     bytes[at] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
-    let done = run_in(&scratch.0, false, verify);
-    assert_eq!(done.code, 4, "{}{}", done.out, done.err);
-    assert!(done.err.contains("restore a backup"), "{}", done.err);
+    // Named by the journal itself, by its store and by its node.
+    for named in ["node", "node/data", "node/data/journal"] {
+        let verify = format!("journal verify {named} --json");
+        let done = run_in(&scratch.0, false, &verify);
+        assert_eq!(done.code, 4, "{}{}", done.out, done.err);
+        assert!(done.err.contains("restore a backup"), "{}", done.err);
+        let report: Value = serde_json::from_str(&done.out).unwrap();
+        let damage = &report["damage"][0];
+        assert_eq!(report["good"], false);
+        assert_eq!(
+            (
+                &damage["segment"],
+                &damage["offset"],
+                &damage["position"],
+                &damage["kind"]
+            ),
+            (
+                &json!("segment-0000000001.log"),
+                &json!(64),
+                &json!("1"),
+                &json!("record")
+            )
+        );
+        assert!(damage["meaning"].as_str().unwrap().contains("durable"));
+    }
+    let done = run_in(&scratch.0, false, "journal verify keys");
+    assert_eq!(done.code, 2, "{}", done.err);
+    assert!(done.err.contains("no journal in"), "{}", done.err);
+}
+
+#[test]
+fn records_of_another_version_are_named() {
+    use interlock_core::time::Timestamp;
+    use interlock_journal::disk::RealDisk;
+    use interlock_journal::journal::{Journal, NewRecord, Options};
+    let scratch = Scratch::new("cli-journal-version");
+    let disk = Box::new(RealDisk::open(&scratch.0.join("journal")).unwrap());
+    let (mut journal, _) = Journal::open(disk, Options::default(), &mut |_, _| {}).unwrap();
+    let record = NewRecord {
+        kind: u16::from_be_bytes([200, 0]),
+        partition: 0,
+        time: Timestamp::from_millis(5),
+        body: b"\0from the future",
+    };
+    journal.append_group(&[record]).unwrap();
+    let done = run_in(&scratch.0, false, "journal verify journal --json");
+    assert_eq!(done.code, 4, "{}", done.err);
+    assert!(done.err.contains("from record 1 on"), "{}", done.err);
+    let report: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(report["unreadable"], json!({ "records": 1, "first": "1" }));
+    assert_eq!(
+        (&report["damage"], &report["good"]),
+        (&json!([]), &json!(false))
+    );
 }
 
 #[test]

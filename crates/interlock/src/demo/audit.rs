@@ -7,13 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use interlock_core::ids::ParticipantId;
+use ed25519_dalek::SigningKey;
+use interlock_core::time::{Timestamp, Zone};
 use interlock_journal::disk::RealDisk;
-use interlock_journal::evidence::{
-    EVIDENCE_VERSION, EvidenceFile, LogEvidence, TrustedKeys, verify,
-};
+use interlock_journal::evidence::{EvidenceFile, TrustedKeys, verify};
 use interlock_journal::journal::Options;
 
 use super::cast::{Seven, Who};
@@ -22,12 +19,8 @@ use super::network::{Deed, Member, id_of};
 use super::parcels::DemoParcel;
 use super::streets::waybill;
 use crate::driver::file_store::FileStore;
-use crate::exchange::wire::Blob;
+use crate::evidence::{Collected, Signer};
 use crate::node::Node;
-use crate::node::record::Record;
-
-/// Epoch of a log that was never rolled back.
-const EPOCH_FIRST: u32 = 1;
 
 /// What the directories of all nodes show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,88 +41,11 @@ pub struct Audit {
     pub agreements: BTreeSet<String>,
 }
 
-/// One side's copies of the logs with each partner.
-#[derive(Default)]
-struct Logs {
-    /// Leaves that it wrote, by reader.
-    written: BTreeMap<ParticipantId, Vec<Vec<u8>>>,
-    /// Leaves that it mirrored, by writer, and the newest checkpoint.
-    mirrored: BTreeMap<ParticipantId, (Vec<Vec<u8>>, String)>,
-    records: u64,
-}
-
-impl Logs {
-    fn take(&mut self, record: &Record) {
-        self.records += 1;
-        let mut write = |to: &ParticipantId, leaf: &Blob| {
-            self.written
-                .entry(to.clone())
-                .or_default()
-                .push(leaf.0.clone());
-        };
-        match record {
-            Record::LookupAsked(asked) => write(&asked.to, &asked.leaf),
-            // A batch in which everything was withheld has no leaf.
-            Record::BatchReleased(batch) if batch.salts.is_empty() => {}
-            Record::BatchReleased(batch) => write(&batch.to, &batch.leaf),
-            Record::LookupReleased(lookup) => {
-                lookup
-                    .leaves
-                    .iter()
-                    .for_each(|leaf| write(&lookup.to, leaf));
-            }
-            Record::Denied { to, leaf, .. }
-            | Record::Leaf { to, leaf }
-            | Record::BatchesTakenBack { to, leaf, .. } => write(to, leaf),
-            Record::Mirrored {
-                from,
-                first,
-                leaves,
-                checkpoint,
-            } => {
-                let (held, newest) = self.mirrored.entry(from.clone()).or_default();
-                // Leaves that came again are held already.
-                let known = (held.len() as u64).saturating_sub(*first);
-                let known = usize::try_from(known).unwrap_or(usize::MAX);
-                held.extend(leaves.iter().skip(known).map(|leaf| leaf.0.clone()));
-                newest.clone_from(checkpoint);
-            }
-            Record::Partner(_)
-            | Record::PartnerRemoved(_)
-            | Record::ApiKey { .. }
-            | Record::Offer(_)
-            | Record::OfferWithdrawn(_)
-            | Record::Negotiation(_)
-            | Record::Agreement(_)
-            | Record::AgreementState { .. }
-            | Record::Transfer(_)
-            | Record::Cooperation(_)
-            | Record::Parcel(_)
-            | Record::Claimed { .. }
-            | Record::Event(_)
-            | Record::Station(_)
-            | Record::Deposit(_)
-            | Record::Stay { .. }
-            | Record::Notifier { .. }
-            | Record::LookupAnswered { .. }
-            | Record::Receipted { .. }
-            | Record::Acknowledged { .. }
-            | Record::BatchReceived(_)
-            | Record::Message { .. }
-            | Record::MessageDone { .. }
-            | Record::Keyed { .. }
-            | Record::Alert { .. }
-            | Record::ContactDeleted { .. }
-            | Record::EndWarned(_)
-            | Record::WarningDone { .. }
-            | Record::Noted(_) => {}
-        }
-    }
-}
-
 /// What one node's directory shows.
 struct Side {
-    logs: Logs,
+    logs: Collected,
+    /// The latest time on record.
+    high: Timestamp,
     rivals: u64,
     agreements: Vec<String>,
 }
@@ -146,6 +62,7 @@ pub fn audit(
     let mut audit = Audit::default();
     let mut sides = BTreeMap::new();
     let mut trusted = TrustedKeys::new();
+    let mut now = Timestamp::default();
     let read: Vec<(Who, Result<Side, DemoError>)> = std::thread::scope(|scope| {
         let readers: Vec<_> = nodes
             .iter()
@@ -169,11 +86,12 @@ pub fn audit(
         audit.records += side.logs.records;
         audit.rivals.insert(who, side.rivals);
         audit.agreements.extend(side.agreements);
-        let key = *nodes.of(who).deed.key.public().as_bytes();
-        trusted.insert(id_of(who)?, vec![key]);
-        sides.insert(who, (side.logs, key));
+        let key = &nodes.of(who).deed.key;
+        trusted.insert(id_of(who)?, vec![*key.public().as_bytes()]);
+        now = now.max(side.high);
+        sides.insert(who, (side.logs, key.signing_key().clone()));
     }
-    compare(&sides, &trusted, &mut audit)?;
+    compare(&sides, &trusted, now, &mut audit)?;
     Ok(audit)
 }
 
@@ -182,13 +100,14 @@ fn side(who: Who, deed: &Deed, parcels: &[DemoParcel], scratch: &Path) -> Result
     let agreements = node.state().book.agreements.keys();
     Ok(Side {
         logs,
+        high: node.state().high,
         rivals: rivals(who, &node, parcels)?,
         agreements: agreements.map(ToString::to_string).collect(),
     })
 }
 
 /// Replays a copy of a node's journal.
-fn read(who: Who, deed: &Deed, scratch: &Path) -> Result<(Node, Logs), DemoError> {
+fn read(who: Who, deed: &Deed, scratch: &Path) -> Result<(Node, Collected), DemoError> {
     let disk = |name: &str| {
         let to = scratch.join(name);
         copy(&deed.directory.join(name), &to)?;
@@ -196,7 +115,7 @@ fn read(who: Who, deed: &Deed, scratch: &Path) -> Result<(Node, Logs), DemoError
         opened.map_err(DemoError::files(&to))
     };
     let mut node = Node::new(deed.config.clone(), deed.key.signing_key().clone());
-    let mut logs = Logs::default();
+    let mut logs = Collected::default();
     let opened = FileStore::open(
         disk("journal")?,
         disk("keys")?,
@@ -237,14 +156,16 @@ fn rivals(who: Who, node: &Node, parcels: &[DemoParcel]) -> Result<u64, DemoErro
 
 /// Compares both copies of both logs of each pair.
 fn compare(
-    sides: &BTreeMap<Who, (Logs, [u8; 32])>,
+    sides: &BTreeMap<Who, (Collected, SigningKey)>,
     trusted: &TrustedKeys,
+    now: Timestamp,
     audit: &mut Audit,
 ) -> Result<(), DemoError> {
     audit.verified = true;
     for (a, one) in sides {
         for (b, other) in sides.range(a..).skip(1) {
-            let pair = [file(*a, one, *b, other.1)?, file(*b, other, *a, one.1)?];
+            let pair = [file(*a, one, *b, now)?, file(*b, other, *a, now)?];
+            let pair: Vec<EvidenceFile> = pair.into_iter().flatten().collect();
             let leaves: usize = pair.iter().flat_map(written_leaves).sum();
             if leaves == 0 {
                 continue;
@@ -271,41 +192,26 @@ fn written_leaves(file: &EvidenceFile) -> impl Iterator<Item = usize> {
     own.map(|log| log.leaves.len())
 }
 
-/// What one side would export about a pair.
+/// What one side exports about a pair; `None` if there is no log of theirs.
 fn file(
     holder: Who,
-    (logs, key): &(Logs, [u8; 32]),
+    (logs, key): &(Collected, SigningKey),
     partner: Who,
-    partner_key: [u8; 32],
-) -> Result<EvidenceFile, DemoError> {
+    now: Timestamp,
+) -> Result<Option<EvidenceFile>, DemoError> {
     let (me, them) = (id_of(holder)?, id_of(partner)?);
-    let encoded = |leaves: &[Vec<u8>]| leaves.iter().map(|leaf| STANDARD.encode(leaf)).collect();
-    let hex = |key: &[u8; 32]| key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut copies = Vec::new();
-    if let Some(leaves) = logs.written.get(&them) {
-        copies.push(LogEvidence {
-            writer: me.clone(),
-            reader: them.clone(),
-            epoch: EPOCH_FIRST,
-            key: hex(key),
-            leaves: encoded(leaves),
-            checkpoints: Vec::new(),
-        });
+    if !logs.partners().any(|known| *known == them) {
+        return Ok(None);
     }
-    if let Some((leaves, checkpoint)) = logs.mirrored.get(&them) {
-        copies.push(LogEvidence {
-            writer: them,
-            reader: me.clone(),
-            epoch: EPOCH_FIRST,
-            key: hex(&partner_key),
-            leaves: encoded(leaves),
-            checkpoints: vec![checkpoint.clone()],
-        });
-    }
-    Ok(EvidenceFile {
-        version: EVIDENCE_VERSION,
-        holder: me,
-        manifests: Vec::new(),
-        logs: copies,
+    let by = Signer {
+        id: &me,
+        key,
+        now,
+        zone: Zone::CHINA,
+    };
+    let file = logs.file(&by, Some(&them));
+    file.map(Some).map_err(|error| DemoError::Journal {
+        who: holder,
+        reason: error.to_string(),
     })
 }

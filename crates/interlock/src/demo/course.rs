@@ -14,9 +14,10 @@ use super::look::{look, newest_pages};
 use super::network::Network;
 use super::parcels::{DemoParcel, Room, stations};
 use super::plan::{LOOK, Plan, day_start};
-use super::progress::Progress;
+use super::report::date;
 use super::report::{Day, Notes};
 use super::streets::Streets;
+use crate::progress::Progress;
 
 /// Messages shown of the outbox: so many before and after the midnight.
 const OUTBOX_SHOWN: usize = 2;
@@ -66,7 +67,8 @@ impl<'a> Course<'a> {
             .await?;
         network.rest().await?;
         for (done, now) in instants.iter().enumerate() {
-            self.progress.day(*now, done, instants.len());
+            self.progress
+                .part(&date(*now), done as u64, instants.len() as u64);
             self.turn_page(*now).await?;
             network.advance(*now).await?;
             streets.step(*now).await?;

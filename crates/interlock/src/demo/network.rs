@@ -25,11 +25,12 @@ use crate::driver::clock::ManualClock;
 use crate::driver::entropy::{PooledRng, SystemRng};
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::listen::Listener;
-use crate::driver::node::{Opened, open};
+use crate::driver::node::{JOURNAL_DIR, Opened, open};
 use crate::driver::outlet::{Calling, Gateway as Outlet, Hooks};
 use crate::driver::public_door;
 use crate::driver::seams::Store as _;
 use crate::driver::server::{Door, Parts, Server};
+use crate::evidence::Exporter;
 use crate::identity::api_key::{API_KEY_RANDOM_BYTES, ApiKey};
 use crate::identity::did::DidDocument;
 use crate::identity::keys::NodeKey;
@@ -329,6 +330,13 @@ fn parts(
         .map_err(DemoError::own("an address of a node"))?;
     let did = DidDocument::of_node(&id, deed.key.public(), &base).to_json();
     let name = who.name();
+    let exporter = Arc::new(Exporter {
+        journal: deed.directory.join(JOURNAL_DIR),
+        id: id.clone(),
+        key: deed.key.signing_key().clone(),
+        zone: deed.config.zone,
+        clock: shared.clock.clone(),
+    });
     Ok(Parts {
         machine: opened.node,
         store: opened.store,
@@ -363,7 +371,9 @@ allow_loopback_callbacks: false,
         exchange,
         local: Some(Door {
             listener: local,
-            routes: Box::new(|handle| local_api::router(Arc::new(handle.clone()))),
+            routes: Box::new(move |handle| {
+                local_api::router(Arc::new(local_api::Running::new(handle.clone(), exporter)))
+            }),
         }),
         public: Some(Door {
             listener: public,

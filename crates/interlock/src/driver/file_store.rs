@@ -172,6 +172,11 @@ fn unreadable(kind: u16) -> io::Error {
     )
 }
 
+/// The record of a kind and body, or `None` if they are not of this version.
+pub fn read_record(kind: u16, body: &[u8]) -> Option<Record> {
+    decode(kind, body)
+}
+
 /// The record of a kind and body, or `None` if they are not of this version, or not a record.
 fn decode(kind: u16, body: &[u8]) -> Option<Record> {
     let [version, variant] = kind.to_be_bytes();

@@ -65,6 +65,11 @@ pub enum OpenNodeError {
     Store(#[from] OpenError),
 }
 
+/// Directory of the journal, below that of the store.
+pub const JOURNAL_DIR: &str = "journal";
+/// Directory of the content keys, below that of the store.
+pub const KEYS_DIR: &str = "keys";
+
 /// Opens a node: `journal/` and `keys/` below `directory` are made if they are missing, and locked.
 ///
 /// # Errors
@@ -86,8 +91,8 @@ pub fn open(
     };
     let mut node = Node::new(config, key.signing_key().clone());
     let (store, journal_time) = FileStore::open(
-        disk("journal")?,
-        disk("keys")?,
+        disk(JOURNAL_DIR)?,
+        disk(KEYS_DIR)?,
         master,
         Options::default(),
         &mut |time, record, keys| node.replay(time, record, keys),

@@ -14,7 +14,7 @@ use axum::routing::any;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use hyper::body::Bytes;
-use interlock_core::ids::IdempotencyKey;
+use interlock_core::ids::{IdempotencyKey, ParticipantId};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -90,10 +90,34 @@ async fn answer(
     let (request, fresh) = match route.target {
         Target::Node(read) => (read(&call)?, None),
         Target::NewKey => new_key(seam, &call)?,
+        Target::Evidence => return evidence(seam, credential, &call).await,
         Target::Document => return Err(problem::no_such_path()),
     };
     let answered = seam.local(Some(credential), idempotency, request).await;
     Ok(to_response(answered, fresh.as_ref()))
+}
+
+/// Whoever may see the state of the logs may have all of them.
+async fn evidence(
+    seam: &dyn Seam,
+    credential: Digest,
+    call: &Call<'_>,
+) -> Result<Response, Problem> {
+    let partner = call.segment("id", |text| match text {
+        "all" => Ok(None),
+        did => ParticipantId::parse(did).map(Some),
+    })?;
+    let asked = seam.local(Some(credential), None, LocalRequest::GetEvidence);
+    match asked.await {
+        LocalAnswer::Json { .. } => {
+            let file = seam.evidence(partner).await?;
+            Ok(respond(200, JSON, file))
+        }
+        refused @ (LocalAnswer::Problem(_)
+        | LocalAnswer::Tracking(_)
+        | LocalAnswer::Pickup(_)
+        | LocalAnswer::Events(_)) => Ok(to_response(refused, None)),
+    }
 }
 
 fn new_key(seam: &dyn Seam, call: &Call<'_>) -> Result<(LocalRequest, Option<ApiKey>), Problem> {

@@ -24,12 +24,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use interlock_core::ids::IdempotencyKey;
+use interlock_core::ids::{IdempotencyKey, ParticipantId};
 use interlock_core::waybill::Waybill;
 
-use crate::node::io::{Digest, LocalAnswer, LocalRequest};
+use crate::node::io::{Digest, LocalAnswer, LocalRequest, Problem};
 
 pub use openapi::document;
+pub use running::Running;
 
 /// Where the local API lies.
 pub const BASE: &str = "/api/v1";
@@ -55,6 +56,9 @@ pub const PAGE_DEFAULT: u32 = 100;
 /// An answer of the node that is under way.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = LocalAnswer> + Send + 'a>>;
 
+/// An export of evidence that is under way.
+pub type Exporting<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Problem>> + Send + 'a>>;
+
 /// What the door needs of whoever runs the node.
 pub trait Seam: Send + Sync + 'static {
     /// Asks the node: `credential` is the digest of the API key shown, `idempotency` the key of the
@@ -68,6 +72,12 @@ pub trait Seam: Send + Sync + 'static {
 
     /// Fills `bytes` at random, for a new API key.
     fn fill(&self, bytes: &mut [u8]);
+
+    /// The evidence file about one partner, or about all, as JSON. Whoever asks may read it: the
+    /// node was asked first. One that keeps no journal has none.
+    fn evidence(&self, _partner: Option<ParticipantId>) -> Exporting<'_> {
+        Box::pin(async { Err(problem::no_such_path()) })
+    }
 }
 
 /// The routes under [`BASE`], and nothing else: other routes of the same door are merged to it.

@@ -390,6 +390,13 @@ const LEDGER: &[Route] = &[
         "The logs.",
         Target::Node(|_| Ok(LocalRequest::GetEvidence)),
     ),
+    get(
+        "/evidence/{id}",
+        "exportEvidence",
+        "What an auditor gets about a partner, or about `all`: logs, checkpoints, manifests, policies, keys.",
+        "The evidence file, as `interlock evidence verify` reads it.",
+        Target::Evidence,
+    ),
 ];
 
 const ADMINISTRATION: &[Route] = &[

@@ -10,7 +10,7 @@ pub mod agreements;
 mod consume;
 pub mod content;
 mod deposits;
-mod evidence;
+pub(crate) mod evidence;
 mod feed_items;
 pub mod io;
 mod ladder;

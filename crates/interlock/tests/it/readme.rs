@@ -125,6 +125,36 @@ fn scratch() -> PathBuf {
     dir
 }
 
+/// What the two exports must hold and must not.
+fn check_exports(dir: &Path) {
+    let read = |name: &str| std::fs::read_to_string(dir.join(name).join("evidence.json")).unwrap();
+    let (owner, operator) = (read("cainiao"), read("fengchao"));
+    for (file, canary) in [&owner, &operator]
+        .into_iter()
+        .flat_map(|file| ["19900001234", "Li Lei", "Wensan"].map(|canary| (file, canary)))
+    {
+        assert!(!file.contains(canary), "{canary}");
+    }
+    // Only the opening that was asked for names the parcel.
+    assert!(!owner.contains("SF1234567890123"));
+    let mut shown: Value = serde_json::from_str(&operator).unwrap();
+    let openings = shown["openings"].take();
+    assert!(!shown.to_string().contains("SF1234567890123"));
+    let items: Vec<&str> = openings
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|opening| opening["item"].as_str().unwrap())
+        .collect();
+    // What was asked, and what was granted in which form.
+    assert_eq!(items.len(), 2, "{items:?}");
+    assert!(items.iter().all(|item| item.contains("SF1234567890123")));
+    assert!(
+        items.iter().any(|item| item.ends_with(r#","full"]"#)),
+        "{items:?}"
+    );
+}
+
 #[test]
 fn the_readme_works_as_written() {
     let readme =
@@ -149,7 +179,7 @@ fn the_readme_works_as_written() {
         outputs.push(terminals[terminal].run(&block));
         std::thread::sleep(PAUSE);
     }
-    let [.., approved, deposited] = outputs.as_slice() else {
+    let [.., approved, deposited, _, compared] = outputs.as_slice() else {
         panic!("blocks")
     };
     assert_eq!(approved.matches("IN_FORCE").count(), 2, "{approved}");
@@ -165,6 +195,8 @@ fn the_readme_works_as_written() {
         deposited.contains("owned") && deposited.contains("FC0001"),
         "{deposited}"
     );
+    assert_eq!(compared.matches("  same  ").count(), 2, "{compared}");
     drop(terminals);
+    check_exports(&dir);
     std::fs::remove_dir_all(&dir).unwrap();
 }

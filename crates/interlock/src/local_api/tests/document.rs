@@ -14,7 +14,9 @@ fn filled(path: &str) -> String {
             "{id}",
             match path {
                 path if path.starts_with("/deposits") => "00112233445566778899aabbccddeeff",
-                path if path.starts_with("/partners") => "did:web:sf.example",
+                path if path.starts_with("/partners") || path.starts_with("/evidence") => {
+                    "did:web:sf.example"
+                }
                 _ => "x1",
             },
         )

@@ -12,10 +12,10 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use interlock_core::ids::IdempotencyKey;
+use interlock_core::ids::{IdempotencyKey, ParticipantId};
 use serde_json::{Value, json};
 
-use super::{Answering, Seam, router};
+use super::{Answering, Exporting, Seam, router};
 use crate::node::io::{Digest, LocalAnswer, LocalRequest};
 
 /// A key that has the form of one.
@@ -57,6 +57,11 @@ impl Seam for Scribe {
 
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(7);
+    }
+
+    fn evidence(&self, partner: Option<ParticipantId>) -> Exporting<'_> {
+        let body = json!({ "about": partner.as_ref().map(ParticipantId::as_str) });
+        Box::pin(async move { Ok(body.to_string().into_bytes()) })
     }
 }
 

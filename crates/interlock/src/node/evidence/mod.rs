@@ -4,7 +4,10 @@
 //! taken in. Invariants: what leaves a node is named by a leaf of the same group of records; nothing of
 //! a partner's is used that its own log does not show. It does not know why something was released.
 
+mod committed;
 mod leaves;
+
+pub use committed::Committed;
 
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;

@@ -144,7 +144,7 @@ impl Node {
         self.send_lookup(turn, owner, request_id, &asked);
     }
 
-    fn lookup_items(&self, asked: &Asked) -> Vec<LookupItem> {
+    pub(in crate::node) fn lookup_items(&self, asked: &Asked) -> Vec<LookupItem> {
         let item = |(id, salt, at): &(DepositId, RequestId, interlock_core::time::Timestamp)| {
             let deposit = self.state.deposits.get(id)?;
             let waybill = &self.state.parcels.get(deposit.parcel)?.waybill;

@@ -1,16 +1,12 @@
-//! How far the demo is, for people at a terminal.
+//! How far long work is, for people at a terminal.
 //!
 //! INVARIANT: written to standard error, and only where it is a terminal; a line is overwritten by the
 //! next and removed at the end.
 
 use std::io::{IsTerminal as _, Write as _};
 
-use interlock_core::time::Timestamp;
-
-use super::report::date;
-
 /// Cells of the bar.
-const CELLS: usize = 30;
+const CELLS: u64 = 30;
 
 /// The line at the bottom of a terminal.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +27,16 @@ impl Progress {
         self.write(what);
     }
 
-    /// Shows the day that is lived through.
-    pub fn day(&self, at: Timestamp, done: usize, all: usize) {
+    /// Says what is being done, with a bar of how much of it is.
+    pub fn part(&self, what: &str, done: u64, all: u64) {
         if !self.shown {
             return;
         }
-        let full = done * CELLS / all.max(1);
-        let bar = "\u{2588}".repeat(full) + &"\u{2591}".repeat(CELLS.saturating_sub(full));
-        self.write(&format!("{} {bar}", date(at)));
+        let full = done.saturating_mul(CELLS) / all.max(1);
+        let cells = |cell: &str, count: u64| cell.repeat(usize::try_from(count).unwrap_or(0));
+        let bar =
+            cells("\u{2588}", full.min(CELLS)) + &cells("\u{2591}", CELLS.saturating_sub(full));
+        self.write(&format!("{what} {bar}"));
     }
 
     /// Removes the line.

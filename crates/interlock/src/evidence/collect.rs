@@ -1,0 +1,180 @@
+//! What the records of a journal say about evidence.
+//!
+//! INVARIANT: leaves stand in the order in which they were written or mirrored, each once; an epoch
+//! begins where its first leaf says so. It reads no files.
+
+use std::collections::BTreeMap;
+
+use interlock_core::ids::{ParticipantId, WireId};
+use interlock_journal::bilateral::{Leaf, LeafBody};
+use interlock_journal::checkpoint::Checkpoint;
+
+use crate::exchange::wire::Blob;
+use crate::node::agreements::{Agreement, Cooperation};
+use crate::node::record::Record;
+
+/// Epoch of a log that was never rolled back.
+const EPOCH_FIRST: u32 = 1;
+
+/// One epoch of one log, as one side has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogCopy {
+    /// The epoch.
+    pub epoch: u32,
+    /// Encoded leaves, from the first on.
+    pub leaves: Vec<Vec<u8>>,
+    /// Signed notes of its writer, in the order in which they came; none in a log of our own.
+    pub checkpoints: Vec<String>,
+}
+
+impl LogCopy {
+    const fn new(epoch: u32) -> Self {
+        Self {
+            epoch,
+            leaves: Vec::new(),
+            checkpoints: Vec::new(),
+        }
+    }
+}
+
+/// What a journal holds of evidence.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Logs that we wrote, by reader; epochs ascending.
+    pub written: BTreeMap<ParticipantId, Vec<LogCopy>>,
+    /// Logs that we mirrored, by writer; epochs ascending.
+    pub mirrored: BTreeMap<ParticipantId, Vec<LogCopy>>,
+    /// The pinned keys of partners, the oldest first.
+    pub keys: BTreeMap<ParticipantId, Vec<[u8; 32]>>,
+    /// Agreements as they were last.
+    pub agreements: BTreeMap<WireId, Agreement>,
+    /// Cooperations as they were last.
+    pub cooperations: BTreeMap<WireId, Cooperation>,
+    /// Records taken.
+    pub records: u64,
+}
+
+impl Collected {
+    /// Takes the next record.
+    pub fn take(&mut self, record: &Record) {
+        self.records += 1;
+        match record {
+            Record::LookupAsked(asked) => self.write(&asked.to, &asked.leaf),
+            // A batch in which everything was withheld has no leaf.
+            Record::BatchReleased(batch) if batch.salts.is_empty() => {}
+            Record::BatchReleased(batch) => self.write(&batch.to, &batch.leaf),
+            Record::LookupReleased(lookup) => {
+                let leaves = lookup.leaves.iter();
+                leaves.for_each(|leaf| self.write(&lookup.to, leaf));
+            }
+            Record::Denied { to, leaf, .. }
+            | Record::Leaf { to, leaf }
+            | Record::BatchesTakenBack { to, leaf, .. } => self.write(to, leaf),
+            Record::Mirrored {
+                from,
+                first,
+                leaves,
+                checkpoint,
+            } => self.mirror(from, *first, leaves, checkpoint),
+            Record::Partner(partner) => {
+                let keys = self.keys.entry(partner.id.clone()).or_default();
+                let key = *partner.key.as_bytes();
+                if keys.last() != Some(&key) {
+                    keys.push(key);
+                }
+            }
+            Record::Agreement(agreement) => {
+                self.agreements
+                    .insert(agreement.id.clone(), (**agreement).clone());
+            }
+            Record::Cooperation(cooperation) => {
+                self.cooperations
+                    .insert(cooperation.id.clone(), (**cooperation).clone());
+            }
+            Record::PartnerRemoved(_)
+            | Record::ApiKey { .. }
+            | Record::Offer(_)
+            | Record::OfferWithdrawn(_)
+            | Record::Negotiation(_)
+            | Record::AgreementState { .. }
+            | Record::Transfer(_)
+            | Record::Parcel(_)
+            | Record::Claimed { .. }
+            | Record::Event(_)
+            | Record::Station(_)
+            | Record::Deposit(_)
+            | Record::Stay { .. }
+            | Record::Notifier { .. }
+            | Record::LookupAnswered { .. }
+            | Record::Receipted { .. }
+            | Record::Acknowledged { .. }
+            | Record::EndWarned(_)
+            | Record::WarningDone { .. }
+            | Record::Noted(_)
+            | Record::BatchReceived(_)
+            | Record::Message { .. }
+            | Record::MessageDone { .. }
+            | Record::Keyed { .. }
+            | Record::Alert { .. }
+            | Record::ContactDeleted { .. } => {}
+        }
+    }
+
+    /// Everybody with whom there is a log.
+    pub fn partners(&self) -> impl Iterator<Item = &ParticipantId> {
+        let written = self.written.keys();
+        let only_mirrored = self.mirrored.keys();
+        written.chain(only_mirrored.filter(|id| !self.written.contains_key(*id)))
+    }
+
+    fn write(&mut self, to: &ParticipantId, leaf: &Blob) {
+        let epochs = self.written.entry(to.clone()).or_default();
+        if let Some(epoch) = opens_epoch(&leaf.0)
+            && epochs.last().is_none_or(|last| last.epoch < epoch)
+        {
+            epochs.push(LogCopy::new(epoch));
+        }
+        if epochs.is_empty() {
+            epochs.push(LogCopy::new(EPOCH_FIRST));
+        }
+        if let Some(log) = epochs.last_mut() {
+            log.leaves.push(leaf.0.clone());
+        }
+    }
+
+    fn mirror(&mut self, from: &ParticipantId, first: u64, leaves: &[Blob], note: &str) {
+        let epochs = self.mirrored.entry(from.clone()).or_default();
+        let said = Checkpoint::parse_unverified(note);
+        let epoch = said.and_then(|note| {
+            let (_, epoch) = note.origin.rsplit_once(" epoch ")?;
+            epoch.parse().ok()
+        });
+        let epoch = epoch.unwrap_or(EPOCH_FIRST);
+        if epochs.last().is_none_or(|last| last.epoch < epoch) {
+            epochs.push(LogCopy::new(epoch));
+        }
+        let Some(log) = epochs.last_mut() else { return };
+        // Leaves that came again are held already.
+        let known = (log.leaves.len() as u64).saturating_sub(first);
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        log.leaves
+            .extend(leaves.iter().skip(known).map(|leaf| leaf.0.clone()));
+        if log.checkpoints.last().map(String::as_str) != Some(note) {
+            log.checkpoints.push(note.into());
+        }
+    }
+}
+
+/// The epoch that a leaf opens, if it does.
+fn opens_epoch(leaf: &[u8]) -> Option<u32> {
+    match Leaf::decode(leaf).ok()?.body {
+        LeafBody::Rollback(rollback) => Some(rollback.previous_epoch.saturating_add(1)),
+        LeafBody::Request(_)
+        | LeafBody::Release(_)
+        | LeafBody::Denial(_)
+        | LeafBody::AgreementChange(_)
+        | LeafBody::Receipt(_)
+        | LeafBody::KeyRotation(_)
+        | LeafBody::Voided(_) => None,
+    }
+}
