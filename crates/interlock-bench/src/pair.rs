@@ -43,7 +43,9 @@ pub(crate) const OPERATOR: Role = Role {
     id: "did:web:lockers.example",
     role: "locker-operator",
     marketplace: None,
-    config: "",
+    // No door opens without a gateway; nothing is handed to it here, as no door is closed on a parcel.
+    config: "\n[notify]\ngateway_url = \"http://127.0.0.1:9/messages\"\n\
+             secret_file = \"keys/gateway.secret\"\n",
 };
 
 /// One of the two.

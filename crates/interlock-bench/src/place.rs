@@ -73,6 +73,7 @@ impl Place {
         changed.push_str(role.config);
         std::fs::write(&config, changed)
             .with_context(|| format!("failed to write `{}`", config.display()))?;
+        write_secret(&dir.join("keys").join("gateway.secret"))?;
         let address = |at: usize| addresses.get(at).copied().context("no address is free");
         Ok(Self {
             binary: setting.binary.clone(),
@@ -179,6 +180,19 @@ fn answers(local: SocketAddr) -> bool {
         Ok(status)
     };
     ask().is_ok_and(|status| status == *b"HTTP/1.1 200")
+}
+
+/// A secret for a gateway, for nodes that are configured with one.
+fn write_secret(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("failed to create `{}`", path.display()))?;
+    file.write_all(b"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n")
+        .with_context(|| format!("failed to write `{}`", path.display()))
 }
 
 /// Runs a command that must succeed; what it printed.
