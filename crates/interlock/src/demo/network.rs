@@ -330,13 +330,7 @@ fn parts(
         .map_err(DemoError::own("an address of a node"))?;
     let did = DidDocument::of_node(&id, deed.key.public(), &base).to_json();
     let name = who.name();
-    let exporter = Arc::new(Exporter {
-        journal: deed.directory.join(JOURNAL_DIR),
-        id: id.clone(),
-        key: deed.key.signing_key().clone(),
-        zone: deed.config.zone,
-        clock: shared.clock.clone(),
-    });
+    let exporter = exporter(deed, shared);
     Ok(Parts {
         machine: opened.node,
         store: opened.store,
@@ -380,6 +374,17 @@ allow_loopback_callbacks: false,
             routes: Box::new(move |handle| public_door::router(handle, name)),
         }),
         metrics: None,
+    })
+}
+
+/// Reads the evidence of a node from its journal.
+fn exporter(deed: &Deed, shared: &Shared<'_>) -> Arc<Exporter> {
+    Arc::new(Exporter {
+        journal: deed.directory.join(JOURNAL_DIR),
+        id: deed.config.id.clone(),
+        key: deed.key.signing_key().clone(),
+        zone: deed.config.zone,
+        clock: shared.clock.clone(),
     })
 }
 
