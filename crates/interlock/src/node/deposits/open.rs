@@ -50,15 +50,7 @@ impl Node {
         idempotency: Option<(IdempotencyKey, Digest)>,
         request: &DepositRequest,
     ) -> Result<(DepositId, bool), Problem> {
-        let (key, body) = idempotency.ok_or_else(|| {
-            field(
-                "idempotency-key-missing",
-                422,
-                "a deposit needs an idempotency key",
-                "Idempotency-Key",
-                "send the header `Idempotency-Key` with a value that is new for each deposit",
-            )
-        })?;
+        let (key, body) = idempotency.ok_or_else(key_missing)?;
         let compartment = self.choose_compartment(turn, request)?;
         let id = self.parcel_to_deposit(turn, request)?;
         let parcel = self
@@ -315,6 +307,16 @@ impl Node {
             self.reply(turn, reply, answer);
         }
     }
+}
+
+fn key_missing() -> Problem {
+    field(
+        "idempotency-key-missing",
+        422,
+        "a deposit needs an idempotency key",
+        "Idempotency-Key",
+        "send the header `Idempotency-Key` with a value that is new for each deposit",
+    )
 }
 
 /// Draws a code; a draw in the biased tail is drawn again.
