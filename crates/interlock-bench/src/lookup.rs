@@ -7,7 +7,6 @@
 //! One by one they come over HTTP.
 
 use anyhow::Context;
-use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use serde_json::{Value, json};
 
@@ -54,26 +53,15 @@ impl Requests for Deposits {
     }
 }
 
-/// Contacts a second, and calls a second one by one.
+/// Contacts a second, and calls a second one by one. In the form `virtual`: a masked number cannot be
+/// sent a message, so a node that tells recipients never asks for one.
 pub(crate) fn lookup(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
     let count = if setting.quick {
         QUICK_DEPOSITS
     } else {
         DEPOSITS
     };
-    let mut figures = Vec::new();
-    for form in [ContactForm::Virtual, ContactForm::Masked] {
-        figures.extend(of_form(setting, form, count)?);
-        if setting.quick {
-            break;
-        }
-    }
-    Ok(figures)
-}
-
-fn of_form(setting: &Setting, form: ContactForm, count: u64) -> anyhow::Result<Vec<Figure>> {
-    let mut agreed = terms(Dataset::RecipientContact, wall())?;
-    agreed.contact_forms = [form].into();
+    let agreed = terms(Dataset::RecipientContact, wall())?;
     let pair = Pair::agreed(setting, &OWNER, &OPERATOR, &agreed)?;
     announce(&pair, 2 * count)?;
     let Pair { provider, consumer } = pair;
@@ -99,7 +87,7 @@ fn of_form(setting: &Setting, form: ContactForm, count: u64) -> anyhow::Result<V
     let single = floor::append(&setting.scratch.join("floor"), count.min(2_000), 1)?;
     Ok(vec![
         Figure {
-            name: name(form, "lookup", "lookup-masked"),
+            name: "lookup",
             value: many.rate(count),
             unit: "contacts/s",
             floor: Some(grouped / 2.0),
@@ -113,7 +101,7 @@ fn of_form(setting: &Setting, form: ContactForm, count: u64) -> anyhow::Result<V
             ),
         },
         Figure {
-            name: name(form, "lookup-single", "lookup-masked-single"),
+            name: "lookup-single",
             value: few.rate(count),
             unit: "calls/s",
             floor: Some(single / 2.0 * FEW as f64),
@@ -123,16 +111,8 @@ fn of_form(setting: &Setting, form: ContactForm, count: u64) -> anyhow::Result<V
                  twice, {FEW} at once"
             ),
         },
-        super::ingest::load_figure(name(form, "lookup-load", "lookup-masked-load"), &few),
+        super::ingest::load_figure("lookup-load", &few),
     ])
-}
-
-const fn name(form: ContactForm, usual: &'static str, masked: &'static str) -> &'static str {
-    if matches!(form, ContactForm::Masked) {
-        masked
-    } else {
-        usual
-    }
 }
 
 /// Both nodes know the parcels; the operator by the carrier's word, the owner with recipients.
