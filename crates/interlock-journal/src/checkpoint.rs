@@ -70,6 +70,12 @@ pub fn origin(writer: &ParticipantId, reader: &ParticipantId, epoch: u32) -> Str
     format!("{} -> {} epoch {epoch}", writer.as_str(), reader.as_str())
 }
 
+/// The epoch that an origin line of the log of `writer` for `reader` names.
+pub fn epoch_of(line: &str, writer: &ParticipantId, reader: &ParticipantId) -> Option<u32> {
+    let epoch = line.rsplit(' ').next()?.parse().ok()?;
+    (origin(writer, reader, epoch) == line).then_some(epoch)
+}
+
 /// The key id of C2SP signed-note: the start of SHA-256(name, newline, type, public key).
 pub fn key_id(key_name: &str, key: &VerifyingKey) -> [u8; 4] {
     let mut hash = Sha256::new();

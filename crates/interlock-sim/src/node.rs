@@ -332,6 +332,34 @@ impl World {
         Some(fresh)
     }
 
+    /// Puts a killed node back to an older copy of its journal: its first `records`. Its key files stay
+    /// as they are. False if the copy cannot be written.
+    pub fn put_back(&mut self, ix: NodeIx, records: usize) -> bool {
+        let Some(node) = self.nodes.get_mut(ix) else {
+            return false;
+        };
+        node.disk.store = None;
+        node.disk.journal = MemDisk::new();
+        let copy: Vec<_> = node.journal.drain(..).take(records).collect();
+        if node.disk.open(&node.config, &node.key).is_err() {
+            return false;
+        }
+        for (at, bytes) in copy {
+            let written = postcard::from_bytes::<Record>(&bytes)
+                .is_ok_and(|record| node.persist(&[], vec![(at, Box::new(record))]).is_ok());
+            if !written {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Adds a record to the journal of a killed node. False if its disk does not take it.
+    pub fn append_offline(&mut self, ix: NodeIx, at: Timestamp, record: Record) -> bool {
+        let node = self.nodes.get_mut(ix);
+        node.is_some_and(|node| node.persist(&[], vec![(at, Box::new(record))]).is_ok())
+    }
+
     /// Starts a killed node from its disks. False if they give no node.
     pub fn restart(&mut self, ix: NodeIx) -> bool {
         let Some(node) = self.nodes.get_mut(ix) else {

@@ -115,6 +115,12 @@ pub enum MirrorError {
         /// By how much it is ahead; negative if behind.
         skew_ms: i64,
     },
+    /// A later epoch does not begin with the leaf that says what was lost.
+    #[error("epoch {epoch} does not begin with a rollback entry; open it with one")]
+    NoRollback {
+        /// Which epoch.
+        epoch: u32,
+    },
     /// A key rotation is not signed by both keys, or not by the pinned one.
     #[error("leaf {index} rotates a key without the signatures of the pinned and the new key")]
     Rotation {
@@ -174,6 +180,34 @@ impl MirrorLog {
             note_time: None,
             note: None,
         }
+    }
+
+    /// The empty mirror of a later epoch of the same log: the key and the times go on.
+    pub fn following(&self, epoch: u32) -> Self {
+        Self {
+            writer: self.writer.clone(),
+            reader: self.reader.clone(),
+            epoch,
+            key: self.key,
+            tree: Frontier::new(),
+            base: Frontier::new(),
+            recent: VecDeque::new(),
+            time_last: self.time_last,
+            note_time: self.note_time,
+            note: None,
+        }
+    }
+
+    /// Pins another key: the writer was introduced anew.
+    pub fn pin(&mut self, key: &VerifyingKey) {
+        self.key = *key.as_bytes();
+    }
+
+    /// The leaves from `from` on, if they are still in memory.
+    pub fn leaves_from(&self, from: u64) -> Option<impl Iterator<Item = &[u8]>> {
+        let skipped = usize::try_from(from.checked_sub(self.base.size())?).ok()?;
+        let held = skipped <= self.recent.len();
+        held.then(|| self.recent.iter().skip(skipped).map(Vec::as_slice))
     }
 
     /// How many leaves are held.

@@ -277,6 +277,46 @@ impl OutLog {
         Ok(())
     }
 
+    /// The root over all leaves with these after them.
+    pub fn root_with<L: AsRef<[u8]>>(&self, leaves: &[L]) -> Hash {
+        let mut tree = self.tree.clone();
+        for leaf in leaves {
+            tree.append(leaf_hash(leaf.as_ref()));
+        }
+        tree.root()
+    }
+
+    /// Puts back leaves that this node had written and lost, and that the counterparty showed from its
+    /// mirror; it holds everything up to them.
+    ///
+    /// # Errors
+    /// [`OutError::Leaf`], [`OutError::TimeBackwards`]; the log is as before.
+    pub fn regain<L: AsRef<[u8]>>(&mut self, leaves: &[L]) -> Result<Vec<Leaf>, OutError> {
+        let mut decoded = Vec::with_capacity(leaves.len());
+        let mut last = self.time_last;
+        for bytes in leaves {
+            let leaf = Leaf::decode(bytes.as_ref())?;
+            if last.is_some_and(|last| leaf.time < last) {
+                return Err(OutError::TimeBackwards);
+            }
+            last = Some(leaf.time);
+            decoded.push(leaf);
+        }
+        for bytes in leaves {
+            self.tree.append(leaf_hash(bytes.as_ref()));
+        }
+        self.time_last = last;
+        self.pending.clear();
+        self.outstanding.clear();
+        self.acknowledged = self.tree.clone();
+        Ok(decoded)
+    }
+
+    /// When the last leaf was written.
+    pub const fn time_last(&self) -> Option<Timestamp> {
+        self.time_last
+    }
+
     fn offset_of(&self, index: u64) -> Result<usize, OutError> {
         let held = self.size();
         if index > held {

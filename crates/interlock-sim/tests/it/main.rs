@@ -11,6 +11,8 @@ mod midnight;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod rollback;
+#[cfg(test)]
 mod successors;
 #[cfg(test)]
 mod support;

@@ -1,12 +1,11 @@
 //! What the records of a journal say about evidence.
 //!
 //! INVARIANT: leaves stand in the order in which they were written or mirrored, each once; an epoch
-//! begins where its first leaf says so. It reads no files.
+//! begins where its record says so. It reads no files.
 
 use std::collections::BTreeMap;
 
 use interlock_core::ids::{ParticipantId, WireId};
-use interlock_journal::bilateral::{Leaf, LeafBody};
 use interlock_journal::checkpoint::Checkpoint;
 
 use crate::exchange::wire::Blob;
@@ -56,6 +55,7 @@ pub struct Collected {
 
 impl Collected {
     /// Takes the next record.
+    // tidy: long, one arm a record
     pub fn take(&mut self, record: &Record) {
         self.records += 1;
         match record {
@@ -76,6 +76,17 @@ impl Collected {
                 leaves,
                 checkpoint,
             } => self.mirror(from, *first, leaves, checkpoint),
+            Record::EpochOpened {
+                to, epoch, leaf, ..
+            } => {
+                self.epoch(to, *epoch);
+                self.write(to, leaf);
+            }
+            Record::Regained(regained) => {
+                self.epoch(&regained.to, regained.epoch);
+                let leaves = regained.leaves.iter();
+                leaves.for_each(|leaf| self.write(&regained.to, leaf));
+            }
             Record::Partner(partner) => {
                 let keys = self.keys.entry(partner.id.clone()).or_default();
                 let key = *partner.key.as_bytes();
@@ -116,7 +127,8 @@ impl Collected {
             | Record::MessageDone { .. }
             | Record::Keyed { .. }
             | Record::Alert { .. }
-            | Record::ContactDeleted { .. } => {}
+            | Record::ContactDeleted { .. }
+            | Record::RolledBack { .. } => {}
         }
     }
 
@@ -127,13 +139,16 @@ impl Collected {
         written.chain(only_mirrored.filter(|id| !self.written.contains_key(*id)))
     }
 
-    fn write(&mut self, to: &ParticipantId, leaf: &Blob) {
+    /// What is written toward `to` from here on is in this epoch.
+    fn epoch(&mut self, to: &ParticipantId, epoch: u32) {
         let epochs = self.written.entry(to.clone()).or_default();
-        if let Some(epoch) = opens_epoch(&leaf.0)
-            && epochs.last().is_none_or(|last| last.epoch < epoch)
-        {
+        if epochs.last().is_none_or(|last| last.epoch < epoch) {
             epochs.push(LogCopy::new(epoch));
         }
+    }
+
+    fn write(&mut self, to: &ParticipantId, leaf: &Blob) {
+        let epochs = self.written.entry(to.clone()).or_default();
         if epochs.is_empty() {
             epochs.push(LogCopy::new(EPOCH_FIRST));
         }
@@ -162,19 +177,5 @@ impl Collected {
         if log.checkpoints.last().map(String::as_str) != Some(note) {
             log.checkpoints.push(note.into());
         }
-    }
-}
-
-/// The epoch that a leaf opens, if it does.
-fn opens_epoch(leaf: &[u8]) -> Option<u32> {
-    match Leaf::decode(leaf).ok()?.body {
-        LeafBody::Rollback(rollback) => Some(rollback.previous_epoch.saturating_add(1)),
-        LeafBody::Request(_)
-        | LeafBody::Release(_)
-        | LeafBody::Denial(_)
-        | LeafBody::AgreementChange(_)
-        | LeafBody::Receipt(_)
-        | LeafBody::KeyRotation(_)
-        | LeafBody::Voided(_) => None,
     }
 }

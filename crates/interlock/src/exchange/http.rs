@@ -15,8 +15,8 @@ use crate::dsp::failure::Refusal;
 use crate::dsp::{self, DspError, Limits};
 use crate::exchange::problem::{self, malformed};
 use crate::exchange::wire::{
-    BATCH_EVENTS_MAX, ENVELOPE_LEAVES_MAX, Envelope, Evidence, LOOKUP_ITEMS_MAX, Lane,
-    POLL_WAIT_MS_MAX,
+    BATCH_EVENTS_MAX, ENVELOPE_LEAVES_MAX, EPOCHS_SHOWN_MAX, Envelope, Evidence, LOOKUP_ITEMS_MAX,
+    Lane, LogSide, MirrorView, POLL_WAIT_MS_MAX,
 };
 use crate::node::io::{PeerAnswer, PeerRequest, Problem};
 
@@ -66,7 +66,11 @@ pub fn encode_request(request: &PeerRequest) -> HttpRequest {
             envelope,
         ),
         PeerRequest::Checkpoint => get("evidence/checkpoint".into()),
-        PeerRequest::Entries { from } => get(format!("evidence/entries?from={from}")),
+        PeerRequest::Entries { log, epoch, from } => {
+            let epoch = epoch.map_or(String::new(), |epoch| format!("&epoch={epoch}"));
+            let log = log.as_str();
+            get(format!("evidence/entries?from={from}&log={log}{epoch}"))
+        }
         PeerRequest::Cooperation(message) => post("cooperations", message),
         PeerRequest::Notice(envelope) => post("notices", envelope),
     }
@@ -118,9 +122,7 @@ pub fn parse_request(post: bool, target: &str, body: &[u8]) -> Result<PeerReques
             Parameters::parse(query, &[])?;
             Ok(PeerRequest::Checkpoint)
         }
-        (["evidence", "entries"], false) => Ok(PeerRequest::Entries {
-            from: Parameters::parse(query, &["from"])?.number("from", u64::MAX, None)?,
-        }),
+        (["evidence", "entries"], false) => parse_entries(query),
         (["feeds", transfer, "receipts"], true) => Ok(PeerRequest::Receipt {
             transfer: parse_segment(transfer)?,
             envelope: parse_envelope(body)?,
@@ -188,6 +190,26 @@ fn parse_feed(transfer: &str, query: Option<&str>) -> Result<PeerRequest, Proble
             Some(BATCH_EVENTS_MAX.into()),
         )?),
         wait_ms: small(parameters.number("wait", POLL_WAIT_MS_MAX.into(), Some(0))?),
+    })
+}
+
+fn parse_entries(query: Option<&str>) -> Result<PeerRequest, Problem> {
+    let parameters = Parameters::parse(query, &["from", "log", "epoch"])?;
+    let log = match parameters.get("log") {
+        None => LogSide::Written,
+        Some(name) => LogSide::ALL
+            .into_iter()
+            .find(|log| log.as_str() == name)
+            .ok_or_else(|| problem::parameter("log", "write `written` or `mirrored`"))?,
+    };
+    let epoch = match parameters.get("epoch") {
+        None => None,
+        Some(_) => Some(small(parameters.number("epoch", u32::MAX.into(), None)?)),
+    };
+    Ok(PeerRequest::Entries {
+        log,
+        epoch,
+        from: parameters.number("from", u64::MAX, None)?,
     })
 }
 
@@ -283,6 +305,7 @@ pub fn encode_answer(answer: &PeerAnswer) -> (u16, Vec<u8>) {
         PeerAnswer::Feed(envelope) => (200, to_json(envelope)),
         PeerAnswer::Lookup(envelope) => (200, to_json(envelope)),
         PeerAnswer::Evidence(evidence) => (200, to_json(evidence)),
+        PeerAnswer::Mirror(view) => (200, to_json(view)),
         PeerAnswer::Cooperation(message) => (200, to_json(message)),
         PeerAnswer::Problem(problem) => (problem.status, to_json(&problem::to_json(problem))),
     }
@@ -327,10 +350,14 @@ pub fn parse_answer(request: &PeerRequest, status: u16, body: &[u8]) -> Result<P
             }
             Ok(PeerAnswer::Lookup(envelope))
         }
-        PeerRequest::Receipt { .. }
-        | PeerRequest::Checkpoint
-        | PeerRequest::Entries { .. }
-        | PeerRequest::Notice(_) => {
+        PeerRequest::Checkpoint => {
+            let view: MirrorView = answer_json(body)?;
+            if view.mirrored.len() > EPOCHS_SHOWN_MAX {
+                return Err(format!("more than {EPOCHS_SHOWN_MAX} epochs"));
+            }
+            Ok(PeerAnswer::Mirror(view))
+        }
+        PeerRequest::Receipt { .. } | PeerRequest::Entries { .. } | PeerRequest::Notice(_) => {
             let evidence: Evidence = answer_json(body)?;
             check_leaves(&evidence)?;
             Ok(PeerAnswer::Evidence(evidence))

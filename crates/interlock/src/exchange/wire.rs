@@ -18,6 +18,8 @@ pub const BATCH_EVENTS_MAX: u32 = 2_000;
 pub const POLL_WAIT_MS_MAX: u32 = 86_400_000;
 /// Most leaves in one envelope.
 pub const ENVELOPE_LEAVES_MAX: usize = 5_000;
+/// Most epochs of a log that a [`MirrorView`] names: the newest.
+pub const EPOCHS_SHOWN_MAX: usize = 32;
 /// Largest body at the exchange door, in bytes.
 pub const BODY_SIZE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -67,6 +69,59 @@ pub struct Evidence {
     pub leaves: Vec<Blob>,
     /// Signed note over the log including these leaves (C2SP tlog-checkpoint).
     pub checkpoint: String,
+}
+
+/// `GET evidence/checkpoint`: what the answering node holds of the asking one's log. Only the asking
+/// node's own signatures are in it, so it is believed by nobody's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MirrorView {
+    /// The epochs of the asking node's log, oldest first, with the newest checkpoint mirrored.
+    pub mirrored: Vec<MirroredEpoch>,
+    /// The answering node's own log toward the asking one.
+    pub written: WrittenView,
+}
+
+/// One epoch of a log as its reader mirrors it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MirroredEpoch {
+    /// The epoch.
+    pub epoch: u32,
+    /// Its writer's newest signed note there.
+    pub checkpoint: String,
+}
+
+/// Where a log stands, by its writer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenView {
+    /// The epoch.
+    pub epoch: u32,
+    /// How many leaves its reader has receipted: those before it are not sent again by themselves.
+    pub receipted: u64,
+}
+
+/// Which of the two logs of a pair `GET evidence/entries` reads, by what the answering node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogSide {
+    /// The log that the answering node writes.
+    Written,
+    /// The log that the asking node writes, as the answering one mirrors it.
+    Mirrored,
+}
+
+impl LogSide {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Written, Self::Mirrored];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Mirrored => "mirrored",
+        }
+    }
 }
 
 /// A body with the evidence that goes with it.

@@ -359,7 +359,12 @@ impl Node {
         }
         let body = json!({ "id": partner.id.as_str(), "name": partner.name });
         if self.state.partners.get(&partner.id) != Some(&partner) {
+            let id = partner.id.clone();
+            let met = self.state.partners.contains_key(&id);
             self.record(turn, Record::Partner(Box::new(partner)));
+            if !met {
+                self.begin_comparing_with(turn, id);
+            }
         }
         Ok(LocalAnswer::Json { status: 201, body })
     }
@@ -372,6 +377,8 @@ impl Node {
         if !self.state.partners.contains_key(&id) {
             return Err(problem::not_found("partner"));
         }
+        self.live.comparisons.remove(&id);
+        self.live.comparing_first.remove(&id);
         self.record(turn, Record::PartnerRemoved(id));
         Ok(LocalAnswer::Json {
             status: 200,

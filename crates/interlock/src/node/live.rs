@@ -45,6 +45,8 @@ pub enum Purpose {
         /// What a 2xx acknowledges.
         next: PageCursor,
     },
+    /// A comparison of logs.
+    Compare(ParticipantId),
 }
 
 /// One lane of one feed that we consume.
@@ -140,6 +142,8 @@ pub enum Timer {
     DecideNegotiation(WireId),
     /// Decide about a transfer after all.
     DecideTransfer(WireId),
+    /// Compare with a partner again.
+    Compare(ParticipantId),
 }
 
 /// Everything under way.
@@ -177,6 +181,10 @@ pub struct Live {
     pub receipt_tries: BTreeMap<PullKey, u32>,
     /// When people were last told of a partner, by kind.
     pub alerted: BTreeMap<(AlertKind, ParticipantId), Timestamp>,
+    /// Partners with whom we are not compared yet: nothing is signed toward them.
+    pub comparisons: BTreeMap<ParticipantId, super::compare::Comparison>,
+    /// Those of them whose first answer is still awaited.
+    pub comparing_first: BTreeSet<ParticipantId>,
     /// Denials already on record, so that a poll that repeats does not repeat the entry.
     pub denied: BTreeSet<(WireId, String)>,
 }

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod agreements;
+mod compare;
 mod consume;
 pub mod content;
 mod deposits;
@@ -182,6 +183,7 @@ impl Node {
     /// Takes up what was under way: calls to repeat, messages to send again.
     pub fn start(&mut self, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect> {
         let mut turn = Turn::new(now, rng, &self.state);
+        self.begin_comparing(&mut turn);
         self.resume_agreements(&mut turn);
         self.resume_deposits(&mut turn);
         self.resume_messages(&mut turn);

@@ -33,7 +33,9 @@ impl Node {
                 continue;
             };
             let state = agreement.state_at(&turn.now);
-            if agreement.state != state {
+            // Its leaf would be signed; what is decided does not wait for the record.
+            let compared = self.is_compared(agreement.other(&self.state.me));
+            if agreement.state != state && compared {
                 self.entered(turn, &id, state);
             }
             self.watch(turn, id);
@@ -119,6 +121,7 @@ impl Node {
                 Timer::Push(id) => self.push(turn, &id),
                 Timer::DecideNegotiation(id) => self.decide_negotiation(turn, &id, true),
                 Timer::DecideTransfer(id) => self.decide_transfer(turn, &id, true),
+                Timer::Compare(partner) => self.compare(turn, &partner),
             }
         }
     }
@@ -153,6 +156,7 @@ impl Node {
                 self.pushed(turn, &transfer, next, outcome.map(drop));
             }
             Purpose::Catalog(partner) => self.catalog_answered(turn, &partner, outcome),
+            Purpose::Compare(partner) => self.compare_answered(turn, &partner, outcome),
         }
     }
 }

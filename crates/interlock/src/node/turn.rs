@@ -49,6 +49,12 @@ impl<'a> Turn<'a> {
         self.now.latest
     }
 
+    /// Nothing of this step is dated before `time`: so late something of ours is already.
+    pub fn not_before(&mut self, time: Timestamp) {
+        self.now.earliest = self.now.earliest.max(time);
+        self.now.latest = self.now.latest.max(time);
+    }
+
     /// Wants something done.
     pub fn push(&mut self, effect: Effect) {
         self.effects.push(effect);

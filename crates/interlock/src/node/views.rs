@@ -117,8 +117,9 @@ impl Node {
             .map(|(partner, channel)| {
                 json!({
                     "partner": partner.as_str(),
-                    "ours": { "leaves": channel.out.size(), "root": hex(&channel.out.root()), "receipted": channel.out.acknowledged() },
+                    "ours": { "epoch": channel.out.epoch(), "leaves": channel.out.size(), "root": hex(&channel.out.root()), "receipted": channel.out.acknowledged() },
                     "theirs": {
+                        "epoch": channel.mirror.as_ref().map(interlock_journal::bilateral::MirrorLog::epoch),
                         "leaves": channel.mirrored(),
                         "receipted": channel.receipted,
                         "checkpoint": channel.mirror.as_ref().and_then(|m| m.note()),
@@ -197,6 +198,8 @@ impl Node {
             "denials": counters.denials,
             "alerts": self.state.alerts.len(),
             "warnings": self.warnings_view(),
+            "notCompared": self.uncompared().map(ParticipantId::as_str).collect::<Vec<_>>(),
+            "rolledBackAt": self.state.rolled_back_at.map(|at| at.to_rfc3339(self.config.zone)),
             "feeds": feeds,
         })
     }
@@ -211,5 +214,7 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::MessageRefused => "message-refused",
         AlertKind::AgreementEnds => "agreement-ends",
         AlertKind::NotTaken => "not-taken",
+        AlertKind::RolledBack => "rolled-back",
+        AlertKind::NotCompared => "not-compared",
     }
 }

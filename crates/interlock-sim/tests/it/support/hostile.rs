@@ -3,7 +3,8 @@
 use ed25519_dalek::SigningKey;
 use interlock::exchange::wire::{
     ArrivalEvidence, ArrivalKind, Blob, Envelope, Evidence, FeedBatch, FeedEvent, FeedItem,
-    FeedReceipt, Lane, LookupAnswer, LookupItem, LookupOutcome, LookupRequest,
+    FeedReceipt, Lane, LookupAnswer, LookupItem, LookupOutcome, LookupRequest, MirrorView,
+    WrittenView,
 };
 use interlock::node::io::{PeerAnswer, PeerRequest, Problem};
 use interlock_core::dataset::Dataset;
@@ -15,6 +16,17 @@ use interlock_journal::bilateral::{
 use interlock_sim::{AskedOf, NodeIx, World};
 
 use super::{Network, wire};
+
+/// The view of a partner that holds nothing yet and has written nothing.
+pub fn nothing_mirrored() -> PeerAnswer {
+    PeerAnswer::Mirror(MirrorView {
+        mirrored: Vec::new(),
+        written: WrittenView {
+            epoch: 1,
+            receipted: 0,
+        },
+    })
+}
 
 /// The partner, toward one victim.
 pub struct Hostile {
@@ -36,6 +48,7 @@ impl Hostile {
         net.world.replace(ix);
         net.world.kill(victim);
         assert!(net.world.restart(victim));
+        net.answer_comparisons();
         Self::beside(net, ix, victim)
     }
 

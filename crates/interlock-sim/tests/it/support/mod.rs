@@ -1,16 +1,18 @@
 //! The network of June 2017 with its agreements in place, and short ways to act on it.
 
+mod copies;
 mod hostile;
 
 use std::collections::BTreeSet;
 
-pub use hostile::{Hostile, reason};
+pub use copies::{assert_no_fork, evidence_of, findings_of};
+pub use hostile::{Hostile, nothing_mirrored, reason};
 
 use interlock::identity::partner::Role as ParticipantRole;
 use interlock::node::agreements::{Agreement, Transfer};
 use interlock::node::io::{
     DepositAction, DepositRequest, EventPut, EventTaken, LocalAnswer, LocalRequest, PageRequest,
-    ParcelPut, Problem,
+    ParcelPut, PeerRequest, Problem,
 };
 use interlock::node::record::Record;
 use interlock::pages::TrackingView;
@@ -183,6 +185,21 @@ impl Network {
             }
             self.world.kill(ix);
             assert!(self.world.restart(ix));
+        }
+        self.answer_comparisons();
+    }
+
+    /// Says in the place of replaced nodes that they hold nothing of anybody's log.
+    pub fn answer_comparisons(&mut self) {
+        let replaced = ALL.into_iter().filter(|ix| self.world.is_replaced(*ix));
+        for ix in replaced.collect::<Vec<_>>() {
+            self.world.settle();
+            for asked in self.world.asked_of(ix) {
+                if asked.request == PeerRequest::Checkpoint {
+                    self.world.answer_for(ix, &asked, &nothing_mirrored());
+                }
+            }
+            self.world.settle();
         }
     }
 

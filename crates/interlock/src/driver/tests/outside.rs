@@ -20,7 +20,7 @@ use crate::exchange::wire::Contact;
 use crate::identity::tls::{self, CertificatePin, SelfSigned};
 use crate::node::io::{
     CallFailure, CallId, DeliveryFailure, Effect, Input, LocalRequest, Message, PeerAnswer,
-    PeerRequest, SystemNotice,
+    SystemNotice,
 };
 use crate::notify::{WebhookHeaders, WebhookSecret};
 
@@ -82,7 +82,7 @@ async fn call_all(partners: Vec<crate::identity::partner::Partner>) -> Vec<Outco
                 .map(|(id, call)| Effect::Call {
                     call: CallId(call),
                     to: id.clone(),
-                    request: PeerRequest::Checkpoint,
+                    request: entries(),
                     timeout_ms: 300,
                 })
                 .collect(),
@@ -175,7 +175,9 @@ async fn a_partner_may_answer_anything_and_others_are_unaffected() {
         assert!(check(outcome), "{mood:?}: {outcome:?}");
     }
     let request = requests[0].recv().await.unwrap();
-    assert!(request.starts_with("GET /base/exchange/v1/evidence/checkpoint HTTP/1.1"));
+    assert!(
+        request.starts_with("GET /base/exchange/v1/evidence/entries?from=0&log=written HTTP/1.1")
+    );
     good.stop().await.unwrap();
 }
 

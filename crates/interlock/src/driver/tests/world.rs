@@ -21,7 +21,7 @@ use crate::driver::listen::Listener;
 use crate::driver::outlet::{Calling, Gateway, Hooks};
 use crate::driver::seams::{Machine, Partners, Store, TimedRecord};
 use crate::driver::server::{Door, Parts, Server};
-use crate::exchange::wire::Evidence;
+use crate::exchange::wire::{Evidence, LogSide};
 use crate::identity::keys::NodeKey;
 use crate::identity::partner::{Partner, Role};
 use crate::identity::tls::{CertificatePin, Trust};
@@ -30,7 +30,7 @@ use crate::identity::token::{self, Request};
 use crate::identity::transfer_token::TransferTokens;
 use crate::identity::url::BaseUrl;
 use crate::node::Rng;
-use crate::node::io::{Effect, Input, LocalAnswer, LocalRequest, PeerAnswer};
+use crate::node::io::{Effect, Input, LocalAnswer, LocalRequest, PeerAnswer, PeerRequest};
 use crate::node::record::Record;
 
 /// 2017-05-31T23:59:59+08:00.
@@ -132,6 +132,14 @@ impl Store for FakeStore {
 pub(super) fn record() -> Effect {
     let id = WireId::parse("urn:uuid:1").unwrap();
     Effect::Append(Box::new(Record::OfferWithdrawn(id)))
+}
+
+pub(super) const fn entries() -> PeerRequest {
+    PeerRequest::Entries {
+        log: LogSide::Written,
+        epoch: None,
+        from: 0,
+    }
 }
 
 pub(super) fn evidence() -> PeerAnswer {

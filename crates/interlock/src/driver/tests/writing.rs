@@ -44,7 +44,7 @@ async fn nothing_is_seen_before_the_records_are_durable() {
                 Effect::Call {
                     call: CallId(1),
                     to: nobody.clone(),
-                    request: PeerRequest::Checkpoint,
+                    request: entries(),
                     timeout_ms: 1_000,
                 },
                 record(),
@@ -183,7 +183,7 @@ async fn a_guard_is_checked_again_at_the_socket() {
                 request,
             } => {
                 assert!(now.latest < until_ms, "decided while the term runs");
-                if request == (PeerRequest::Entries { from: 1 }) {
+                if matches!(request, PeerRequest::Entries { from: 1, .. }) {
                     // The term ends between the decision and the socket.
                     clock.set(until_ms);
                 }
@@ -300,7 +300,7 @@ async fn a_parked_poll_is_quiet_and_its_end_is_not() {
                 Effect::Call {
                     call: CallId(1),
                     to: b.id.clone(),
-                    request: PeerRequest::Checkpoint,
+                    request: entries(),
                     timeout_ms: 20_000,
                 },
             ],

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::exchange::wire::{
     Blob, Contact, CooperationMessage, FeedBatch, FeedReceipt, LookupAnswer, LookupItem,
-    LookupOutcome, LookupRequest, Notice,
+    LookupOutcome, LookupRequest, MirroredEpoch, Notice, WrittenView,
 };
 
 fn evidence() -> Evidence {
@@ -74,7 +74,11 @@ fn requests() -> Vec<PeerRequest> {
         },
         lookup(1),
         PeerRequest::Checkpoint,
-        PeerRequest::Entries { from: 12 },
+        PeerRequest::Entries {
+            log: LogSide::Mirrored,
+            epoch: Some(3),
+            from: 12,
+        },
         PeerRequest::Cooperation(CooperationMessage {
             manifest: serde_json::json!({"v": 1}),
             signatures: vec![],
@@ -149,7 +153,8 @@ fn answers() -> Vec<(PeerRequest, PeerAnswer)> {
                 })],
             })),
         ),
-        (PeerRequest::Checkpoint, PeerAnswer::Evidence(evidence())),
+        (PeerRequest::Checkpoint, PeerAnswer::Mirror(mirror_view(1))),
+        (requests()[6].clone(), PeerAnswer::Evidence(evidence())),
         (
             requests()[7].clone(),
             PeerAnswer::Cooperation(CooperationMessage {
@@ -205,7 +210,7 @@ fn the_wire_is_frozen() {
         POST /exchange/v1/feeds/t/receipts {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"lane":"live","next":9}}
         POST /exchange/v1/lookups/urn:uuid:7%2F%25 {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"request_id":"01010101010101010101010101010101","purpose":"pickup-notification","items":[{"carrier":"sf","number":"SF1","salt":"02020202020202020202020202020202"}]}}
         GET /exchange/v1/evidence/checkpoint
-        GET /exchange/v1/evidence/entries?from=12
+        GET /exchange/v1/evidence/entries?from=12&log=mirrored&epoch=3
         POST /exchange/v1/cooperations {"manifest":{"v":1},"signatures":[]}
         POST /exchange/v1/notices {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"termination":{"agreement":"a","at":5,"reason":"moved"}}}"#]].assert_eq(&lines.join("\n"));
 }
@@ -300,7 +305,51 @@ fn limits_hold_for_requests_and_answers() {
     let mut leaves = evidence();
     leaves.leaves = vec![Blob(vec![]); ENVELOPE_LEAVES_MAX + 1];
     let (status, body) = encode_answer(&PeerAnswer::Evidence(leaves));
+    assert!(parse_answer(&requests()[6], status, &body).is_err());
+
+    let (status, body) = encode_answer(&PeerAnswer::Mirror(mirror_view(EPOCHS_SHOWN_MAX + 1)));
     assert!(parse_answer(&PeerRequest::Checkpoint, status, &body).is_err());
+}
+
+fn mirror_view(epochs: usize) -> MirrorView {
+    let shown = MirroredEpoch {
+        epoch: 1,
+        checkpoint: "note".into(),
+    };
+    MirrorView {
+        mirrored: vec![shown; epochs],
+        written: WrittenView {
+            epoch: 1,
+            receipted: 9,
+        },
+    }
+}
+
+#[test]
+fn entries_name_a_log_and_an_epoch() {
+    let parse = |query: &str| {
+        parse_request(
+            false,
+            &format!("/exchange/v1/evidence/entries?{query}"),
+            b"",
+        )
+    };
+    assert_eq!(
+        parse("from=3"),
+        Ok(PeerRequest::Entries {
+            log: LogSide::Written,
+            epoch: None,
+            from: 3
+        })
+    );
+    for bad in [
+        "log=mirrored",
+        "from=1&log=x",
+        "from=1&epoch=-1",
+        "from=1&epoch=4294967296",
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]

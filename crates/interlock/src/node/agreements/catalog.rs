@@ -523,6 +523,7 @@ fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, 
             PeerAnswer::Feed(_)
             | PeerAnswer::Lookup(_)
             | PeerAnswer::Evidence(_)
+            | PeerAnswer::Mirror(_)
             | PeerAnswer::Cooperation(_),
         ) => {
             return Err(unusable("its answer is no catalog".into()));

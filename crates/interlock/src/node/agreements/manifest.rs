@@ -363,6 +363,9 @@ impl Node {
         to: ParticipantId,
         request: PeerRequest,
     ) {
+        if !self.is_compared(&to) {
+            return;
+        }
         let empty = Outgoing {
             path: String::new(),
             body: String::new(),
@@ -430,6 +433,7 @@ impl Node {
                 | PeerAnswer::Feed(_)
                 | PeerAnswer::Lookup(_)
                 | PeerAnswer::Evidence(_)
+                | PeerAnswer::Mirror(_)
                 | PeerAnswer::Problem(_),
             )
             | Err(_) => self.try_later(turn, timer),

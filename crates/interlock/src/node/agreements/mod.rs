@@ -305,6 +305,29 @@ pub(super) struct Waiter {
     pub(super) until: Timestamp,
 }
 
+impl Agreement {
+    /// We had said in our log that it stopped or ended, and lost the record of it: it is over, or stands
+    /// still until somebody resumes it.
+    pub(in super::super) fn said(&mut self, me: &ParticipantId, state: &str, at: Timestamp) {
+        let named = AgreementState::ALL
+            .into_iter()
+            .find(|s| s.as_str() == state);
+        match named {
+            Some(AgreementState::Ended | AgreementState::Superseded | AgreementState::RunOff) => {
+                if at < self.facts.end(&self.terms) {
+                    self.facts.terminated_at = Some(at);
+                }
+            }
+            Some(AgreementState::Suspended) => {
+                self.facts.suspended_at = Some(at);
+                self.suspended_by = Some(me.clone());
+            }
+            Some(AgreementState::InForce | AgreementState::Signed | AgreementState::Finalized)
+            | None => {}
+        }
+    }
+}
+
 /// A new identifier for the wire. Random, because a counter would tell partners how much others do.
 fn new_id(turn: &mut Turn<'_>) -> WireId {
     loop {

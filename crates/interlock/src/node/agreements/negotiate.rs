@@ -442,6 +442,7 @@ pub(super) fn verdict(outcome: Result<PeerAnswer, CallFailure>) -> Verdict {
             | PeerAnswer::Feed(_)
             | PeerAnswer::Lookup(_)
             | PeerAnswer::Evidence(_)
+            | PeerAnswer::Mirror(_)
             | PeerAnswer::Cooperation(_)
             | PeerAnswer::Problem(_),
         )

@@ -119,6 +119,7 @@ impl Node {
                 PeerAnswer::Dsp { .. }
                 | PeerAnswer::Feed(_)
                 | PeerAnswer::Lookup(_)
+                | PeerAnswer::Mirror(_)
                 | PeerAnswer::Cooperation(_)
                 | PeerAnswer::Problem(_),
             )

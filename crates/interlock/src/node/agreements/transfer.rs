@@ -474,6 +474,29 @@ impl Node {
             self.send_cooperation(turn, &id);
         }
     }
+
+    /// Takes up with one partner what waited until its log was compared with ours.
+    pub(in super::super) fn resume_agreements_with(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partner: &ParticipantId,
+    ) {
+        let book = &self.state.book;
+        let agreements = book.agreements.values();
+        let agreements = agreements.filter(|a| a.other(&self.state.me) == partner);
+        let touched: Vec<WireId> = agreements.map(|a| a.id.clone()).collect();
+        let transfers = book.transfers.values().filter(|t| &t.peer == partner);
+        let transfers: Vec<WireId> = transfers.map(|t| t.id.clone()).collect();
+        let untold: Vec<WireId> = book.untold().cloned().collect();
+        self.live.agreements.touched.extend(touched);
+        self.settle_now(turn);
+        for id in transfers {
+            self.start_pull(turn, &id);
+        }
+        for id in untold {
+            self.send_cooperation(turn, &id);
+        }
+    }
 }
 
 impl TransferMove {

@@ -113,7 +113,7 @@ impl Node {
         let Some(pull) = self.live.pulls.get_mut(key) else {
             return;
         };
-        if pull.polling {
+        if pull.polling || self.live.comparisons.contains_key(&key.from) {
             return;
         }
         pull.polling = true;
@@ -188,6 +188,7 @@ impl Node {
                 PeerAnswer::Dsp { .. }
                 | PeerAnswer::Lookup(_)
                 | PeerAnswer::Evidence(_)
+                | PeerAnswer::Mirror(_)
                 | PeerAnswer::Cooperation(_),
             )
             | Err(_) => turn_later(self, turn, &key),
@@ -259,6 +260,9 @@ impl Node {
     }
 
     fn give_receipt(&mut self, turn: &mut Turn<'_>, key: &PullKey, next: u64) {
+        if !self.is_compared(&key.from) {
+            return;
+        }
         self.receipt_leaf(turn, &key.from);
         let Some(pull) = self.live.pulls.get(key) else {
             return;
@@ -306,6 +310,7 @@ impl Node {
                 PeerAnswer::Dsp { .. }
                 | PeerAnswer::Feed(_)
                 | PeerAnswer::Lookup(_)
+                | PeerAnswer::Mirror(_)
                 | PeerAnswer::Cooperation(_)
                 | PeerAnswer::Problem(_),
             )

@@ -112,7 +112,10 @@ impl Node {
             | Record::Keyed { .. }
             | Record::Alert { .. }
             | Record::ContactDeleted { .. }
-            | Record::BatchesTakenBack { .. } => Vec::new(),
+            | Record::BatchesTakenBack { .. }
+            | Record::RolledBack { .. }
+            | Record::Regained(_)
+            | Record::EpochOpened { .. } => Vec::new(),
         };
         let known = lists
             .into_iter()

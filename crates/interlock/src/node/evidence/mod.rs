@@ -14,6 +14,7 @@ use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParcelId, ParticipantId, RequestId, WireId};
 use interlock_core::time::HOUR_MS;
 use interlock_journal::bilateral::{self, Leaf, LeafBody, MirrorError, Receipt, commit};
+use interlock_journal::checkpoint::{Checkpoint, epoch_of};
 use serde::Serialize;
 
 use crate::exchange::wire::{
@@ -21,10 +22,10 @@ use crate::exchange::wire::{
     LookupRequest,
 };
 use crate::node::Node;
-use crate::node::io::{PeerAnswer, Problem};
+use crate::node::compare::page;
+use crate::node::io::Problem;
 use crate::node::problem::problem;
 use crate::node::record::{AlertKind, Record};
-use crate::node::state::channel::Channel;
 use crate::node::turn::Turn;
 
 /// So many leaves of theirs are receipted even if they are receipts themselves.
@@ -60,7 +61,13 @@ impl Node {
         })
     }
 
-    fn evidence_from(&self, turn: &Turn<'_>, to: &ParticipantId, from: u64) -> Option<Evidence> {
+    /// Our leaves from one on, and a checkpoint over them; `None` if they are not in memory.
+    pub(in crate::node) fn evidence_from(
+        &self,
+        turn: &Turn<'_>,
+        to: &ParticipantId,
+        from: u64,
+    ) -> Option<Evidence> {
         let fresh;
         let out = match self.state.channels.get(to) {
             Some(channel) => &channel.out,
@@ -69,29 +76,13 @@ impl Node {
                 &fresh.out
             }
         };
-        let leaves: Vec<Blob> = out
-            .leaves_from(from, ENVELOPE_LEAVES_MAX)
-            .ok()?
-            .map(|leaf| Blob(leaf.to_vec()))
-            .collect();
+        let leaves = page(out.leaves_from(from, ENVELOPE_LEAVES_MAX).ok()?);
         let size = from + leaves.len() as u64;
         let checkpoint = out.checkpoint_at(size, &self.key, turn.at()).ok()?;
         Some(Evidence {
             from,
             leaves,
             checkpoint,
-        })
-    }
-
-    /// `GET evidence/entries?from=`.
-    pub(in crate::node) fn entries(
-        &self,
-        turn: &Turn<'_>,
-        to: &ParticipantId,
-        from: u64,
-    ) -> Result<PeerAnswer, Problem> {
-        self.evidence_from(turn, to, from).map(PeerAnswer::Evidence).ok_or_else(|| {
-            problem("entries-gone", 410, "not at hand", "you have receipted these entries, or they do not exist; take them from your own mirror")
         })
     }
 
@@ -110,8 +101,8 @@ impl Node {
                 format!("send at most {ENVELOPE_LEAVES_MAX} leaves at once"),
             ));
         }
-        let held = self.state.channel(from).map_or(0, Channel::mirrored);
-        self.check_receipt(turn, from, held, evidence)?;
+        let before = self.mirror_head(from);
+        self.check_receipt(turn, from, self.known_of(from, evidence), evidence)?;
         match self.state.mirrored(
             turn.at(),
             from,
@@ -120,7 +111,8 @@ impl Node {
             &evidence.checkpoint,
         ) {
             Ok(()) => {
-                if self.state.channel(from).map_or(0, Channel::mirrored) > held {
+                let after = self.mirror_head(from);
+                if after > before {
                     let record = Record::Mirrored {
                         from: from.clone(),
                         first: evidence.from,
@@ -129,10 +121,34 @@ impl Node {
                     };
                     self.append_applied(turn, record);
                 }
+                if after.0 > before.0 && before.1 > 0 {
+                    let detail = format!(
+                        "it declares that it lost the end of epoch {} of its log, of which we hold {} leaves; it goes on in epoch {}",
+                        before.0, before.1, after.0
+                    );
+                    self.alert(turn, AlertKind::RolledBack, None, Some(from), detail);
+                }
                 Ok(())
             }
             Err(error) => Err(self.mirror_problem(turn, from, &error)),
         }
+    }
+
+    /// Epoch and size of what we hold of a partner's log.
+    pub(in crate::node) fn mirror_head(&self, of: &ParticipantId) -> (u32, u64) {
+        let mirror = self.state.channel(of).and_then(|c| c.mirror.as_ref());
+        mirror.map_or((0, 0), |mirror| (mirror.epoch(), mirror.size()))
+    }
+
+    /// How many of these leaves we hold.
+    fn known_of(&self, from: &ParticipantId, evidence: &Evidence) -> usize {
+        let (epoch, held) = self.mirror_head(from);
+        let named = Checkpoint::parse_unverified(&evidence.checkpoint)
+            .and_then(|checkpoint| epoch_of(&checkpoint.origin, from, &self.state.me));
+        if named.is_some_and(|named| named > epoch) {
+            return 0;
+        }
+        usize::try_from(held.saturating_sub(evidence.from)).unwrap_or(usize::MAX)
     }
 
     /// The newest receipt among new leaves must name our log as it was. The others are settled with it,
@@ -141,10 +157,9 @@ impl Node {
         &mut self,
         turn: &mut Turn<'_>,
         from: &ParticipantId,
-        held: u64,
+        known: usize,
         evidence: &Evidence,
     ) -> Result<(), Problem> {
-        let known = usize::try_from(held.saturating_sub(evidence.from)).unwrap_or(usize::MAX);
         let fresh = evidence.leaves.iter().skip(known).rev();
         let newest = fresh
             .filter_map(|leaf| Leaf::decode(&leaf.0).ok())
@@ -153,9 +168,11 @@ impl Node {
         let channel = self.state.channel(from);
         let fits = channel.is_some_and(|channel| {
             let out = &channel.out;
-            receipt.epoch == out.epoch()
-                && (receipt.size < out.acknowledged()
-                    || out.root_at(receipt.size) == Ok(receipt.root))
+            // What they say of an epoch that we closed settles nothing more.
+            receipt.epoch < out.epoch()
+                || (receipt.epoch == out.epoch()
+                    && (receipt.size < out.acknowledged()
+                        || out.root_at(receipt.size) == Ok(receipt.root)))
         });
         if fits || (channel.is_none() && receipt.size == 0) {
             return Ok(());
@@ -203,6 +220,7 @@ impl Node {
             | MirrorError::OtherLog { .. }
             | MirrorError::Leaf { .. }
             | MirrorError::OtherSize { .. }
+            | MirrorError::NoRollback { .. }
             | MirrorError::TimeBackwards { .. }
             | MirrorError::Skew { .. } => {}
         }
@@ -373,11 +391,15 @@ impl Node {
         detail: String,
     ) {
         let repeats = match kind {
-            AlertKind::EvidenceMismatch | AlertKind::OrderBroken | AlertKind::NotTaken => true,
+            AlertKind::EvidenceMismatch
+            | AlertKind::OrderBroken
+            | AlertKind::NotTaken
+            | AlertKind::NotCompared => true,
             AlertKind::ContestedOwnership
             | AlertKind::RecipientNotTold
             | AlertKind::MessageRefused
-            | AlertKind::AgreementEnds => false,
+            | AlertKind::AgreementEnds
+            | AlertKind::RolledBack => false,
         };
         if let Some(partner) = partner.filter(|_| repeats) {
             let before = self.live.alerted.get(&(kind, partner.clone()));

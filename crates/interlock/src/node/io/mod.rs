@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::exchange::page::{Page, PageCursor};
 use crate::exchange::wire::{
-    CooperationMessage, Envelope, Evidence, FeedBatch, FeedReceipt, Lane, LookupAnswer,
-    LookupRequest, Notice,
+    CooperationMessage, Envelope, Evidence, FeedBatch, FeedReceipt, Lane, LogSide, LookupAnswer,
+    LookupRequest, MirrorView, Notice,
 };
 use crate::node::agreements::PushTarget;
 
@@ -303,6 +303,10 @@ pub enum PeerRequest {
     Checkpoint,
     /// `GET evidence/entries?from=`.
     Entries {
+        /// Of which log.
+        log: LogSide,
+        /// Of which epoch; the newest if none is named.
+        epoch: Option<u32>,
         /// First leaf wanted.
         from: u64,
     },
@@ -383,8 +387,10 @@ pub enum PeerAnswer {
     Feed(Envelope<FeedBatch>),
     /// Contacts and denials.
     Lookup(Envelope<LookupAnswer>),
-    /// Evidence alone: answers a receipt, a checkpoint, entries, a notice.
+    /// Evidence alone: answers a receipt, entries, a notice.
     Evidence(Evidence),
+    /// What we hold of the asking node's log.
+    Mirror(MirrorView),
     /// The manifest with the signatures that it has now.
     Cooperation(CooperationMessage),
     /// Refused.

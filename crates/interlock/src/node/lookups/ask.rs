@@ -60,7 +60,7 @@ impl Node {
 
     /// Sends what waits for `owner`, unless a lookup is under way.
     pub(in crate::node) fn ask(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId) {
-        if self.live.asking.contains(owner) {
+        if self.live.asking.contains(owner) || !self.is_compared(owner) {
             return;
         }
         let repeat = self
@@ -239,6 +239,7 @@ impl Node {
                 | PeerAnswer::Dsp { .. }
                 | PeerAnswer::Feed(_)
                 | PeerAnswer::Evidence(_)
+                | PeerAnswer::Mirror(_)
                 | PeerAnswer::Cooperation(_),
             )
             | Err(_) => {
@@ -347,7 +348,8 @@ impl Node {
         turn: &mut Turn<'_>,
         owner: &ParticipantId,
     ) {
-        if self.live.asking.contains(owner) || !self.receipt_leaf(turn, owner) {
+        let busy = self.live.asking.contains(owner) || !self.is_compared(owner);
+        if busy || !self.receipt_leaf(turn, owner) {
             return;
         }
         let transfer = self

@@ -41,20 +41,12 @@ impl Node {
         from: &ParticipantId,
         request: PeerRequest,
     ) {
-        if self.state.is_connector(from) && !matches!(request, PeerRequest::Dsp { .. }) {
-            let answer = PeerAnswer::Problem(problem::problem(
-                "connector",
-                403,
-                "not for connectors",
-                "this partner is listed as a connector that is not Interlock; pull with the token of \
-                 a transfer's start, or have its entry corrected",
-            ));
-            turn.push(Effect::ReplyPeer {
+        if let Some(refusal) = self.not_for(turn, from, &request) {
+            return turn.push(Effect::ReplyPeer {
                 to: reply,
-                answer,
+                answer: PeerAnswer::Problem(refusal),
                 guard: None,
             });
-            return;
         }
         let answer = match request {
             PeerRequest::Dsp { post, path, body } => Ok(self.dsp(turn, from, post, &path, &body)),
@@ -85,8 +77,12 @@ impl Node {
             PeerRequest::Lookup { transfer, envelope } => {
                 return self.lookup(turn, reply, from, &transfer, &envelope);
             }
-            PeerRequest::Checkpoint => Ok(PeerAnswer::Evidence(self.evidence_for(turn, from))),
-            PeerRequest::Entries { from: first } => self.entries(turn, from, first),
+            PeerRequest::Checkpoint => Ok(PeerAnswer::Mirror(self.mirror_view(from))),
+            PeerRequest::Entries {
+                log,
+                epoch,
+                from: first,
+            } => self.entries(turn, from, log, epoch, first),
             PeerRequest::Cooperation(message) => self.cooperation(turn, from, &message),
             PeerRequest::Notice(envelope) => self.notice(turn, from, &envelope),
         };
@@ -96,6 +92,25 @@ impl Node {
             answer,
             guard: None,
         });
+    }
+
+    /// Why a partner's request is not looked at, whatever it asks for.
+    fn not_for(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &ParticipantId,
+        request: &PeerRequest,
+    ) -> Option<Problem> {
+        if self.state.is_connector(from) && !matches!(request, PeerRequest::Dsp { .. }) {
+            return Some(problem::problem(
+                "connector",
+                403,
+                "not for connectors",
+                "this partner is listed as a connector that is not Interlock; pull with the token of \
+                 a transfer's start, or have its entry corrected",
+            ));
+        }
+        self.not_compared(turn, from, request)
     }
 
     /// The agreement behind a started transfer of `from`, where we provide.
@@ -239,6 +254,15 @@ impl Node {
                     return self.form_batch(turn, poll, &agreements);
                 }
             }
+        }
+        let lost_to = lane.map_or(0, |lane| lane.lost_to);
+        let waits = outstanding.is_some_and(|all| !all.is_empty());
+        if poll.after < released && poll.after < lost_to && !waits {
+            // They never had what we lost: it leaves again, from where they are.
+            let agreement = polled.id.clone();
+            let reason = DenialReason::TermEnded;
+            self.take_back(turn, poll, dataset, poll.after + 1, &agreement, reason);
+            return self.form_batch(turn, poll, &agreements);
         }
         if poll.after != released {
             let oldest = outstanding.and_then(|all| all.front()).map(|b| b.first);

@@ -10,7 +10,7 @@ mod parts;
 pub use parts::{
     AlertKind, BatchReceived, BatchReleased, CompartmentChange, ContactOutcome, DepositRecord,
     EndWarning, EventRecord, ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased,
-    MessageKind, MessageOutcome, ParcelRecord, ReceivedItem, Sealed, StationSeen, Teller,
+    MessageKind, MessageOutcome, ParcelRecord, ReceivedItem, Regained, Sealed, StationSeen, Teller,
 };
 
 use interlock_core::agreement::AgreementState;
@@ -257,6 +257,27 @@ pub enum Record {
     },
     /// Somebody did or decided something about a negotiation or an agreement.
     Noted(Box<Noted>),
+    /// The end of this journal had been lost: it was restored from a copy, or a partner showed more of
+    /// our log than we had.
+    RolledBack {
+        /// By whose mirror it was found, if by one.
+        shown_by: Option<ParticipantId>,
+        /// In words.
+        reason: String,
+    },
+    /// Leaves of ours that we had lost came back from the mirror of their reader.
+    Regained(Box<Regained>),
+    /// A new epoch of our log begins.
+    EpochOpened {
+        /// Toward whom.
+        to: ParticipantId,
+        /// Its number.
+        epoch: u32,
+        /// Its first leaf, which says what was lost.
+        leaf: Blob,
+        /// How many leaves that they do not hold of the epoch before follow, one record each.
+        reissued: u32,
+    },
 }
 
 impl Record {
@@ -317,7 +338,10 @@ impl Record {
             | Self::Acknowledged { .. }
             | Self::EndWarned(_)
             | Self::WarningDone { .. }
-            | Self::Noted(_) => Vec::new(),
+            | Self::Noted(_)
+            | Self::RolledBack { .. }
+            | Self::Regained(_)
+            | Self::EpochOpened { .. } => Vec::new(),
         }
     }
 }

@@ -300,6 +300,21 @@ pub struct StationSeen {
     pub availability: Option<[String; 3]>,
 }
 
+/// Leaves of our own log that came back from its mirror.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Regained {
+    /// Toward whom the log is.
+    pub to: ParticipantId,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Index of the first leaf.
+    pub first: u64,
+    /// The leaves.
+    pub leaves: Vec<Blob>,
+    /// Our own signed checkpoint that covers them.
+    pub checkpoint: String,
+}
+
 /// What a message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MessageKind {
@@ -364,6 +379,10 @@ pub enum AlertKind {
     AgreementEnds,
     /// A connector does not take what is sent to it.
     NotTaken,
+    /// We or a partner lost the end of a log.
+    RolledBack,
+    /// A partner cannot be compared with, so nothing is signed toward it.
+    NotCompared,
 }
 
 /// A warning that agreements with a partner end together and nothing follows them.

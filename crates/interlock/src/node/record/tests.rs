@@ -412,8 +412,31 @@ fn of_exchange() -> Vec<Record> {
     ]
 }
 
+fn of_epochs() -> Vec<Record> {
+    let to = who("fengchao");
+    vec![
+        Record::RolledBack {
+            shown_by: Some(to.clone()),
+            reason: "why".into(),
+        },
+        Record::Regained(Box::new(Regained {
+            to: to.clone(),
+            epoch: 1,
+            first: 300,
+            leaves: vec![Blob(vec![1, 2])],
+            checkpoint: "note".into(),
+        })),
+        Record::EpochOpened {
+            to,
+            epoch: 1_496_246_400,
+            leaf: Blob(vec![3]),
+            reissued: 2,
+        },
+    ]
+}
+
 fn all() -> Vec<Record> {
-    [of_agreements(), of_parcels(), of_exchange()].concat()
+    [of_agreements(), of_parcels(), of_exchange(), of_epochs()].concat()
 }
 
 #[test]
@@ -436,7 +459,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 36, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&35), "variants are added at the end");
+    assert_eq!(variants.len(), 39, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&38), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

@@ -6,9 +6,10 @@ use interlock_core::ids::{ParticipantId, RequestId};
 use interlock_core::time::{HOUR_MS, Timestamp};
 use interlock_journal::bilateral::{Leaf, LeafBody};
 
-use super::channel::{Answered, Asked};
+use super::channel::{Answered, Asked, Channel};
 use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State, WarningState};
 use crate::exchange::wire::{Blob, FeedItem, Lane};
+use crate::identity::partner::Partner;
 use crate::node::ContentKeys;
 use crate::node::record::{
     AlertKind, BatchReleased, EndWarning, LookupAsked, LookupDecision, LookupReleased, MessageKind,
@@ -32,17 +33,15 @@ impl State {
         record: &Record,
         keys: &dyn ContentKeys,
     ) -> Result<(), ReplayError> {
-        self.high = self.high.max(at);
+        let at = at.max(self.high);
+        self.high = at;
         for sealed in record.sealed() {
             self.next_slot = self
                 .next_slot
                 .max((sealed.day, sealed.slot.saturating_add(1)));
         }
         match record {
-            Record::Partner(partner) => {
-                self.partners
-                    .insert(partner.id.clone(), (**partner).clone());
-            }
+            Record::Partner(partner) => self.introduced(partner),
             Record::PartnerRemoved(id) => {
                 self.partners.remove(id);
             }
@@ -191,8 +190,41 @@ impl State {
                 let known = self.warnings.get_mut(id);
                 known.ok_or(ReplayError("a warning is unknown"))?.done = Some(outcome.clone());
             }
+            Record::RolledBack { .. } => self.rolled_back(at),
+            Record::Regained(regained) => self.regained(regained)?,
+            Record::EpochOpened {
+                to,
+                epoch,
+                leaf,
+                reissued,
+            } => self.epoch_opened(to, *epoch, leaf, *reissued)?,
         }
         Ok(())
+    }
+
+    /// A partner is known, or known otherwise. One that comes back with another key begins another
+    /// log: the one before was signed by a key that is not believed any more.
+    fn introduced(&mut self, partner: &Partner) {
+        let known = self
+            .partners
+            .insert(partner.id.clone(), partner.clone())
+            .is_some();
+        if !known && self.rolled_back_at.is_some() {
+            self.suspect.insert(partner.id.clone());
+        }
+        let me = &self.me;
+        if let Some(channel) = self.channels.get_mut(&partner.id)
+            && let Some(mirror) = &channel.mirror
+            && mirror.key() != partner.key.verifying_key().as_bytes()
+        {
+            let key = partner.key.verifying_key();
+            let fresh = Channel::new(me, &partner.id, Some(key)).mirror;
+            channel.mirror = fresh;
+            channel.mirrored_past.clear();
+            channel.recent.clear();
+            channel.receipted = 0;
+            channel.receipted_then = 0;
+        }
     }
 
     fn agreement_entered(

@@ -13,12 +13,15 @@ use interlock_core::ids::{DepositId, ParcelId, ParticipantId, RequestId, WireId}
 use interlock_core::time::Timestamp;
 use interlock_journal::bilateral::{Leaf, LeafBody, MirrorLog, OutLog, Receipt};
 
+use super::epochs::LostInbound;
 use super::feed::Feed;
 use crate::exchange::wire::{ENVELOPE_LEAVES_MAX, Lane};
 use crate::node::record::LookupDecision;
 
 /// Epoch of a log that was never rolled back.
-const EPOCH_FIRST: u32 = 1;
+pub const EPOCH_FIRST: u32 = 1;
+/// Most earlier epochs of a partner's log whose end is kept at hand.
+const EPOCHS_PAST_MAX: usize = 32;
 /// Most leaves of theirs kept at hand.
 const RECENT_MAX: usize = 1_024;
 /// Longest purpose of a request that is kept at hand, in bytes.
@@ -31,12 +34,18 @@ pub struct Channel {
     pub out: OutLog,
     /// Their log toward us, once their key is pinned.
     pub mirror: Option<MirrorLog>,
+    /// How earlier epochs of their log ended here, oldest first.
+    pub mirrored_past: VecDeque<EpochEnd>,
     /// Requests and releases of theirs that were mirrored of late, for checking bodies against them.
     pub recent: VecDeque<Leaf>,
     /// How much of their log our newest receipt names.
     pub receipted: u64,
     /// Whether anything but receipts came since then.
     pub owes_receipt: bool,
+    /// How much of their log receipts name that we had lost, by the partner's mirror.
+    pub receipted_then: u64,
+    /// What came from them, was receipted, and was lost here.
+    pub lost_inbound: LostInbound,
     /// Feeds that we provide.
     pub outbound: BTreeMap<Dataset, Feed>,
     /// Feeds that we consume.
@@ -57,9 +66,12 @@ impl Channel {
         Self {
             out: OutLog::new(me.clone(), them.clone(), EPOCH_FIRST),
             mirror: key.map(|key| MirrorLog::new(them.clone(), me.clone(), EPOCH_FIRST, key)),
+            mirrored_past: VecDeque::new(),
             recent: VecDeque::new(),
             receipted: 0,
             owes_receipt: false,
+            receipted_then: 0,
+            lost_inbound: LostInbound::new(),
             outbound: BTreeMap::new(),
             inbound: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -96,6 +108,25 @@ impl Channel {
     /// How much of their log we hold.
     pub fn mirrored(&self) -> u64 {
         self.mirror.as_ref().map_or(0, MirrorLog::size)
+    }
+
+    /// Begins the mirror of a later epoch of their log.
+    pub fn follow(&mut self, mirror: MirrorLog) {
+        if let Some(before) = self.mirror.replace(mirror)
+            && let Some(note) = before.note()
+        {
+            self.mirrored_past.push_back(EpochEnd {
+                epoch: before.epoch(),
+                size: before.size(),
+                note: note.into(),
+            });
+        }
+        while self.mirrored_past.len() > EPOCHS_PAST_MAX {
+            self.mirrored_past.pop_front();
+        }
+        self.receipted = 0;
+        self.receipted_then = 0;
+        self.owes_receipt = true;
     }
 
     /// Keeps leaves of theirs at hand, and acts on their receipts.
@@ -154,6 +185,17 @@ impl Channel {
             });
         }
     }
+}
+
+/// How an epoch of a partner's log ended here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochEnd {
+    /// The epoch.
+    pub epoch: u32,
+    /// How many leaves we hold of it.
+    pub size: u64,
+    /// Its last checkpoint that we accepted, a signed note.
+    pub note: String,
 }
 
 /// Where we are in a feed that we consume.
@@ -220,15 +262,31 @@ pub struct UsageState {
     pub parcels: BTreeSet<ParcelId>,
     /// Releases of each parcel.
     pub releases: BTreeMap<ParcelId, u32>,
+    /// Releases of that day that were lost with the end of a log: of which parcels is not known, so
+    /// each counts as another one.
+    pub lost: u32,
 }
 
 impl UsageState {
-    /// Debits a release.
-    pub fn debit(&mut self, day: i64, parcel: ParcelId) {
+    fn enter(&mut self, day: i64) {
         if day > self.day {
             self.day = day;
             self.parcels.clear();
+            self.lost = 0;
         }
+    }
+
+    /// Debits releases of a day of which is known only how many there were.
+    pub fn debit_lost(&mut self, day: i64, items: u32) {
+        self.enter(day);
+        if day == self.day {
+            self.lost = self.lost.saturating_add(items);
+        }
+    }
+
+    /// Debits a release.
+    pub fn debit(&mut self, day: i64, parcel: ParcelId) {
+        self.enter(day);
         self.parcels.insert(parcel);
         let releases = self.releases.entry(parcel).or_default();
         *releases = releases.saturating_add(1);
@@ -264,7 +322,8 @@ impl UsageState {
         let today = day == self.day;
         interlock_core::decide::Usage {
             parcels_today: if today {
-                u32::try_from(self.parcels.len()).unwrap_or(u32::MAX)
+                let known = u32::try_from(self.parcels.len()).unwrap_or(u32::MAX);
+                known.saturating_add(self.lost)
             } else {
                 0
             },

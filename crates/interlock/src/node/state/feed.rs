@@ -89,6 +89,9 @@ pub struct LaneState {
     pub released: u64,
     /// Batches without receipt, oldest first.
     pub outstanding: VecDeque<Outstanding>,
+    /// Highest position of a batch of which only the leaf came back after a loss: what it held is not
+    /// known here.
+    pub lost_to: u64,
 }
 
 /// A feed.
@@ -191,6 +194,11 @@ impl Feed {
             self.lane_mut(lane).released = batch.first.saturating_sub(1);
             back.extend(batch.items.into_iter().map(|item| item.queued));
         }
+        let state = self.lane_mut(lane);
+        if state.lost_to >= first {
+            state.lost_to = first.saturating_sub(1);
+            state.released = state.released.min(state.lost_to);
+        }
         for item in &back {
             self.settled(item);
         }
@@ -257,6 +265,25 @@ impl Feed {
             agreement: agreement.clone(),
             leaf,
         });
+    }
+
+    /// A batch up to position `last` had left, and what it held was lost here: its positions are not
+    /// given again.
+    pub fn lost(&mut self, lane: Lane, last: u64) {
+        let state = self.lane_mut(lane);
+        if last > state.released {
+            state.released = last;
+            state.lost_to = last;
+        }
+    }
+
+    /// Batches without receipt are named by the leaf with this index from now on.
+    pub fn renamed(&mut self, leaf: u64) {
+        for lane in Lane::ALL {
+            for batch in &mut self.lane_mut(lane).outstanding {
+                batch.leaf = leaf;
+            }
+        }
     }
 
     /// The consumer holds everything up to `next`, by a receipt.

@@ -6,6 +6,7 @@
 
 mod apply;
 pub mod channel;
+mod epochs;
 pub mod feed;
 mod lockers;
 pub mod parcels;
@@ -81,6 +82,10 @@ pub struct State {
     pub next_slot: (u32, u32),
     /// Highest time in the journal.
     pub high: Timestamp,
+    /// When we last found that the end of our journal had been lost.
+    pub rolled_back_at: Option<Timestamp>,
+    /// Partners toward whom our log needs a new epoch since then.
+    pub suspect: BTreeSet<ParticipantId>,
 }
 
 /// A station of ours.
@@ -295,6 +300,8 @@ impl State {
             counters: Counters::default(),
             next_slot: (0, 0),
             high: Timestamp::from_millis(0),
+            rolled_back_at: None,
+            suspect: BTreeSet::new(),
         }
     }
 

@@ -26,17 +26,28 @@ impl State {
         checkpoint: &str,
     ) -> Result<(), MirrorError> {
         let met = self.channels.contains_key(from);
+        let me = self.me.clone();
         let channel = self.channel_mut(from);
-        let accepted = match &mut channel.mirror {
-            Some(mirror) => {
+        let accepted =
+            Self::mirror_for(channel, &me, from, first, leaves, checkpoint).and_then(|following| {
                 let leaves: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.0.as_slice()).collect();
-                mirror.accept(first, &leaves, checkpoint, at)
-            }
-            None => Err(MirrorError::Gap { expected: 0 }),
-        };
-        let fresh = accepted.map(|accepted| accepted.leaves);
+                let mut next = match following {
+                    Some(next) => next,
+                    None => match &mut channel.mirror {
+                        Some(mirror) => return mirror.accept(first, &leaves, checkpoint, at),
+                        None => return Err(MirrorError::Gap { expected: 0 }),
+                    },
+                };
+                let accepted = next.accept(first, &leaves, checkpoint, at)?;
+                channel.follow(next);
+                Ok(accepted)
+            });
+        let fresh = accepted.map(|accepted| (accepted.from, accepted.leaves));
         match &fresh {
-            Ok(leaves) if !leaves.is_empty() => channel.note_leaves(leaves),
+            Ok((from, leaves)) if !leaves.is_empty() => {
+                Self::pass_lost_batches(channel, *from, leaves);
+                channel.note_leaves(leaves);
+            }
             Ok(_) | Err(_) if !met => {
                 // Nothing was recorded, so nothing may stay.
                 self.channels.remove(from);
