@@ -39,6 +39,9 @@ pub const SEAL_OVERHEAD_BYTES: usize = 16;
 const SLOT_VERSION: u8 = 1;
 const SLOT_DOMAIN: &[u8] = b"interlock key slot 1";
 const DAY_DOMAIN: &[u8] = b"interlock day key 1";
+const MASTER_DOMAIN: &[u8] = b"interlock master key 1";
+/// Holds a value under the master key, by which another one is told.
+const MASTER_CHECK_NAME: &str = "master.check";
 /// Days whose key is held in memory, at most.
 const DAYS_HELD_MAX: usize = 64;
 
@@ -81,6 +84,12 @@ pub enum KeyError {
         /// Where.
         offset: u64,
     },
+    /// The master key is another one than before.
+    #[error(
+        "the master key is not the one that the content keys are kept under; put that one back, or move \
+         `keys` of the store away if it is lost: personal data of before is then unreadable"
+    )]
+    WrongMaster,
     /// Encryption was refused.
     #[error("failed to encrypt")]
     Cipher,
@@ -107,6 +116,25 @@ impl KeySlots {
             master,
             days: BTreeMap::new(),
         })
+    }
+
+    /// Whether the master key is the one of before: by a value that it seals, which is made if there is
+    /// none. Without it a wrong key would be noticed only at the first content that is read.
+    ///
+    /// # Errors
+    /// [`KeyError::WrongMaster`]; [`KeyError::Io`].
+    pub fn check_master(&mut self) -> Result<(), KeyError> {
+        let names = self.disk.list();
+        let names = names.map_err(|error| failed("list", "the directory of keys", error))?;
+        if names.iter().any(|name| name == MASTER_CHECK_NAME) {
+            let sealed = read_up_to(self.disk.as_mut(), MASTER_CHECK_NAME, 0, SLOT_SIZE_BYTES)
+                .map_err(|error| failed("read", MASTER_CHECK_NAME, error))?;
+            let known = unwrap_key(&self.master, MASTER_DOMAIN, &sealed);
+            return known.map(drop).ok_or(KeyError::WrongMaster);
+        }
+        let sealed = wrap(&self.master, MASTER_DOMAIN, &Zeroizing::new([0; 32]))?;
+        replace_file(self.disk.as_mut(), MASTER_CHECK_NAME, &sealed)
+            .map_err(|error| failed("write", MASTER_CHECK_NAME, error))
     }
 
     /// Makes keys durable, each in its slot; one write for neighbours, one sync for each day. `fresh` draws a random key for a

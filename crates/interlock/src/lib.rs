@@ -1,5 +1,6 @@
 //! One participant's node.
 
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -4,7 +4,7 @@
 //! configuration says of partners and offers is on record before the node starts; the process ends
 //! with a failure if the writer does. It does not know what a node does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper::body::Bytes;
@@ -12,6 +12,7 @@ use interlock_core::terms::{check_combination, parse_policy};
 use interlock_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::backup::{self, Places, RESTORED_NAME, STARTED_NAME};
 use crate::config::{Config, GatewayConfig, OfferConfig, PolicySource};
 use crate::driver::activity::Activity;
 use crate::driver::clock::{Clock, SystemClock};
@@ -37,7 +38,7 @@ use crate::local_api;
 use crate::node::agreements::Offer;
 use crate::node::agreements::approver::Approver;
 use crate::node::io::{Digest, Role};
-use crate::node::record::Record;
+use crate::node::record::{AlertKind, Record};
 use crate::node::{ContentKeys, Node, NodeConfig};
 
 /// How far the machine's own clock may be off, in milliseconds: the width of every instant.
@@ -132,19 +133,44 @@ async fn told_to_stop() {
     }
 }
 
-fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunError> {
-    let key = signing_key(config)?;
+/// Opens the node where its memory is whole, and enters what the configuration says.
+fn open_whole(
+    config: &Config,
+    beside: Beside,
+    key: &NodeKey,
+    now: Timestamp,
+) -> Result<Opened, RunError> {
+    let places = Places {
+        config: PathBuf::new(),
+        key: config.participant.key_file.clone(),
+        store: config.store.dir.clone(),
+    };
+    if backup::journal_is_missing(&places) {
+        return Err(RunError::Configuration(format!(
+            "this node has run before, and its journal in `{}` is gone; restore a backup with `interlock restore`, \
+             or make another node with `interlock init`: a node without its memory would contradict its own logs",
+            config.store.dir.display()
+        )));
+    }
     let master = master_key(config)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(CLOCK_UNCERTAINTY_MS));
-    let mut opened = open(&config.store.dir, node_config(config), &key, master).map_err(failed)?;
-    let now = clock
-        .now()
-        .latest
-        .max(opened.journal_time.unwrap_or_default());
+    let mut opened = open(&config.store.dir, node_config(config), key, master).map_err(failed)?;
+    let now = now.max(opened.journal_time.unwrap_or_default());
     if let Some(approver) = beside.approver {
         opened.node = opened.node.with_approver(approver);
     }
     enter(&mut opened, config, beside.records, now)?;
+    let started = places.key.with_file_name(STARTED_NAME);
+    if !started.exists() {
+        private_file::create(&started, "")
+            .map_err(|error| configuration("failed to note that the node has started", error))?;
+    }
+    Ok(opened)
+}
+
+fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunError> {
+    let key = signing_key(config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(CLOCK_UNCERTAINTY_MS));
+    let opened = open_whole(config, beside, &key, clock.now().latest)?;
     let id = config.participant.id.clone();
     let name = config.participant.name.clone();
     let did = DidDocument::of_node(&id, key.public(), &config.listen.exchange_url).to_json();
@@ -414,6 +440,10 @@ fn enter(
     if is_new {
         records.extend(first);
     }
+    let restored = config.participant.key_file.with_file_name(RESTORED_NAME);
+    if restored.exists() {
+        records.extend(restored_from(&restored)?);
+    }
     let mut steps = Vec::with_capacity(records.len());
     for record in records {
         opened.node.replay(now, &record, &NoKeys).map_err(failed)?;
@@ -423,7 +453,26 @@ fn enter(
         opened.store.append(&steps).map_err(failed)?;
         opened.journal_time = Some(now);
     }
+    if restored.exists() {
+        std::fs::remove_file(&restored).map_err(failed)?;
+    }
     Ok(())
+}
+
+/// What a node that was restored says before anything else: its logs may have gone on beyond the copy.
+fn restored_from(note: &Path) -> Result<[Record; 2], RunError> {
+    let made_at = private_file::read(note)
+        .map_err(|error| configuration("failed to read when the backup was made", error))?;
+    let reason = format!("it was restored from a backup made at {}", made_at.trim());
+    let detail = format!("this node: {reason}; its logs go on in new epochs");
+    let alert = Record::Alert {
+        kind: AlertKind::RolledBack,
+        parcel: None,
+        partner: None,
+        detail,
+    };
+    let shown_by = None;
+    Ok([Record::RolledBack { shown_by, reason }, alert])
 }
 
 fn offer(listed: &OfferConfig) -> Result<Offer, RunError> {

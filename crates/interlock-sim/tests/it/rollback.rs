@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use interlock::exchange::wire::{
+    Blob, Evidence, Lane, LogSide, MirrorView, MirroredEpoch, WrittenView,
+};
 use interlock::node::Rng as _;
-use interlock::node::io::DepositAction;
+use interlock::node::io::{DepositAction, LocalRequest, PeerAnswer, PeerRequest};
 use interlock::node::record::{AlertKind, Record};
+use interlock_core::dataset::Dataset;
 use interlock_core::time::{MINUTE_MS, SECOND_MS};
+use interlock_journal::bilateral::{LeafBody, Receipt};
+use interlock_journal::checkpoint::{Checkpoint, origin};
 use interlock_journal::evidence::FindingKind;
+use interlock_journal::merkle::{Frontier, leaf_hash};
 use interlock_sim::{NodeIx, SeededRng};
 
 use crate::support::*;
@@ -251,4 +258,313 @@ fn a_restored_node_never_forks_though_answers_were_lost_and_a_partner_is_away() 
         roll_back(seed, true, true, &mut seen);
     }
     assert!(seen.regained > 15 && seen.opened >= 72, "{seen:?}");
+}
+
+const TRACKING: &str = "urn:agreement:old:2:0:tracking-events:p";
+const PARCEL: &str = "SF1000000000001";
+
+/// SF has released to Cainiao, whose key is in other hands, and goes back to before it did. What
+/// Cainiao holds: a checkpoint over less, one over all, and all leaves.
+struct Framed {
+    net: Network,
+    hostile: Hostile,
+    less: String,
+    all: String,
+    leaves: Vec<Blob>,
+}
+
+fn framed(seed: u64) -> Framed {
+    let mut net = Network::of_june_2017(seed);
+    net.put_parcel(PARCEL, "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+    let mut hostile = Hostile::new(&mut net, CAINIAO, SF);
+    let transfer = wire(TRACKING);
+    net.track(SF, PARCEL, "accepted");
+    hostile
+        .poll(&mut net.world, &transfer, Lane::Live, 0)
+        .unwrap();
+    hostile.sign_receipt(net.world.now());
+    hostile
+        .receipt(&mut net.world, &transfer, Lane::Live, 1)
+        .unwrap();
+    let copy = net.world.journal(SF).len();
+    for (step, after) in [("arrived", 1), ("out-for-delivery", 2)] {
+        net.track(SF, PARCEL, step);
+        hostile
+            .poll(&mut net.world, &transfer, Lane::Live, after)
+            .unwrap();
+        hostile.sign_receipt(net.world.now());
+        if after == 1 {
+            hostile
+                .receipt(&mut net.world, &transfer, Lane::Live, 2)
+                .unwrap();
+        }
+    }
+    // What was signed stands in what passed; the first checkpoint over less than all.
+    let all = hostile.mirror.note().unwrap().to_owned();
+    let leaves: Vec<Blob> = hostile
+        .mirror
+        .leaves_from(0)
+        .unwrap()
+        .map(|l| Blob(l.to_vec()))
+        .collect();
+    net.world.kill(SF);
+    assert!(net.world.put_back(SF, copy));
+    assert!(net.world.restart(SF));
+    net.world.settle();
+    let less = signed_over(&net, leaves.len() as u64 - 1, &leaves);
+    Framed {
+        net,
+        hostile,
+        less,
+        all,
+        leaves,
+    }
+}
+
+/// A checkpoint as SF signs it over the first leaves.
+fn signed_over(net: &Network, size: u64, leaves: &[Blob]) -> String {
+    let mut tree = Frontier::new();
+    for leaf in &leaves[..size as usize] {
+        tree.append(leaf_hash(&leaf.0));
+    }
+    let (sf, cainiao) = (net.world.id(SF).unwrap(), net.world.id(CAINIAO).unwrap());
+    Checkpoint {
+        origin: origin(sf, cainiao, 1),
+        size,
+        root: tree.root(),
+        time: net.world.now(),
+    }
+    .sign(net.world.key(SF).unwrap(), sf.as_str())
+    .unwrap()
+}
+
+impl Framed {
+    /// Answers what SF asks for the comparison.
+    fn answer(&mut self, checkpoint: Option<&str>, show: impl Fn(usize) -> Vec<Blob>) {
+        for _ in 0..6 {
+            for asked in self.net.world.asked_of(CAINIAO) {
+                let answer = if asked.request == PeerRequest::Checkpoint {
+                    let shown = checkpoint.map(|note| MirroredEpoch {
+                        epoch: 1,
+                        checkpoint: note.into(),
+                    });
+                    PeerAnswer::Mirror(MirrorView {
+                        mirrored: shown.into_iter().collect(),
+                        written: WrittenView {
+                            epoch: 1,
+                            receipted: 0,
+                        },
+                    })
+                } else {
+                    let PeerRequest::Entries {
+                        log: LogSide::Mirrored,
+                        from,
+                        ..
+                    } = &asked.request
+                    else {
+                        panic!("signed too early: {:?}", asked.request);
+                    };
+                    PeerAnswer::Evidence(Evidence {
+                        from: *from,
+                        leaves: show(*from as usize),
+                        checkpoint: checkpoint.unwrap_or_default().into(),
+                    })
+                };
+                self.net.world.answer_for(CAINIAO, &asked, &answer);
+            }
+            let until = self.net.world.now().plus_ms(50);
+            self.net.world.run_until(until);
+        }
+    }
+
+    fn poll(&mut self, after: u64) -> Option<PeerAnswer> {
+        let request = PeerRequest::Feed {
+            transfer: wire(TRACKING),
+            lane: Lane::Live,
+            after,
+            limit: 500,
+            wait_ms: 0,
+        };
+        let id = self.hostile.id.clone();
+        self.net.world.peer(SF, &id, &request)
+    }
+
+    fn epoch(&self) -> u32 {
+        let state = self.net.world.node(SF).unwrap().state();
+        state.channel(&self.hostile.id).unwrap().out.epoch()
+    }
+
+    fn released(&self) -> u64 {
+        let state = self.net.world.node(SF).unwrap().state();
+        let feed = &state.channel(&self.hostile.id).unwrap().outbound[&Dataset::TrackingEvents];
+        feed.lane(interlock::exchange::wire::Lane::Live).released
+    }
+
+    fn alerted(&self, kind: AlertKind) -> bool {
+        let state = self.net.world.node(SF).unwrap().state();
+        state.alerts.iter().any(|alert| alert.kind == kind)
+    }
+}
+
+fn refused(answer: Option<PeerAnswer>, kind: &str) {
+    match answer {
+        Some(PeerAnswer::Problem(problem)) => assert_eq!(problem.kind, kind),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nothing_is_signed_toward_a_partner_before_the_comparison() {
+    let mut framed = framed(301);
+    refused(framed.poll(1), "not-compared-yet");
+    let asked = framed.net.world.asked_of(CAINIAO);
+    assert!(!asked.is_empty());
+    assert!(
+        asked
+            .iter()
+            .all(|asked| asked.request == PeerRequest::Checkpoint)
+    );
+    // The others are served though this one does not answer: its call is given up.
+    for asked in &asked {
+        let gone = PeerAnswer::Problem(interlock::node::problem::not_found("it"));
+        framed.net.world.answer_for(CAINIAO, asked, &gone);
+    }
+    framed.net.world.settle();
+    let state = framed.net.world.local(SF, LocalRequest::GetStatus);
+    let waits = ok(state)["notCompared"].as_array().unwrap().len();
+    assert_eq!(waits, 1, "only the one that did not answer");
+    refused(framed.poll(1), "not-compared-yet");
+}
+
+#[test]
+fn a_whole_mirror_brings_the_leaves_back_and_their_positions_are_not_given_again() {
+    let mut framed = framed(302);
+    let (all, leaves) = (framed.all.clone(), framed.leaves.clone());
+    framed.answer(Some(&all), |from| leaves[from..].to_vec());
+    assert!(
+        framed.epoch() > 1,
+        "a mirror may be shown shorter than it is"
+    );
+    assert_eq!(framed.released(), 3);
+    assert!(framed.alerted(AlertKind::RolledBack));
+    framed.net.track(SF, PARCEL, "arrived");
+    match framed.poll(3) {
+        Some(PeerAnswer::Feed(envelope)) => {
+            assert_eq!(envelope.body.events[0].position, 4);
+            assert!(!envelope.evidence.checkpoint.contains("epoch 1\n"));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_no_fork(&framed.net.world);
+}
+
+#[test]
+fn an_older_checkpoint_makes_no_fork_though_all_was_signed() {
+    let mut framed = framed(303);
+    let (less, leaves) = (framed.less.clone(), framed.leaves.clone());
+    let shown = leaves.len() - 1;
+    framed.answer(Some(&less), |from| leaves[from..shown].to_vec());
+    assert!(framed.epoch() > 1);
+    framed.net.track(SF, PARCEL, "arrived");
+    let known = framed.released();
+    match framed.poll(known) {
+        Some(PeerAnswer::Feed(envelope)) => {
+            assert!(!envelope.evidence.leaves.is_empty());
+            assert!(!envelope.evidence.checkpoint.contains("epoch 1\n"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_doctored_or_truncated_mirror_gives_nothing_back_and_makes_no_fork() {
+    for (seed, truncated) in [(304, true), (305, false)] {
+        let mut framed = framed(seed);
+        let (all, leaves) = (framed.all.clone(), framed.leaves.clone());
+        let last = leaves.len() - 1;
+        framed.answer(Some(&all), |from| match truncated {
+            true => leaves.get(from..last).unwrap_or_default().to_vec(),
+            false => {
+                let mut other = leaves[from..].to_vec();
+                let end = other.len() - 1;
+                *other[end].0.last_mut().unwrap() ^= 1;
+                other
+            }
+        });
+        assert!(framed.epoch() > 1);
+        assert!(framed.alerted(AlertKind::RolledBack));
+        assert_eq!(framed.released(), 1, "what was shown is not believed");
+        assert_no_fork(&framed.net.world);
+        let journal = framed.net.world.journal(SF);
+        assert!(journal.iter().all(|(_, bytes)| {
+            !matches!(postcard::from_bytes(bytes).unwrap(), Record::Regained(_))
+        }));
+    }
+}
+
+#[test]
+fn a_claim_without_our_signature_opens_no_epoch_and_is_told() {
+    let mut framed = framed(306);
+    let forged = framed.all.replace("\n5\n", "\n9\n").replace('=', "A=");
+    let mut other = framed.hostile.forked(
+        framed.net.world.now(),
+        LeafBody::Receipt(Receipt {
+            epoch: 1,
+            size: 0,
+            root: [0; 32],
+        }),
+    );
+    other.write(
+        framed.net.world.now(),
+        LeafBody::Receipt(Receipt {
+            epoch: 1,
+            size: 0,
+            root: [1; 32],
+        }),
+    );
+    let theirs = other
+        .out
+        .checkpoint(&other.key, framed.net.world.now())
+        .unwrap();
+    for note in [forged.as_str(), theirs.as_str()] {
+        framed.answer(Some(note), |_| Vec::new());
+        assert_eq!(framed.epoch(), 1);
+        refused(framed.poll(1), "not-compared-yet");
+        let until = framed.net.world.now().plus_ms(2 * MINUTE_MS);
+        framed.net.world.run_until(until);
+    }
+    assert!(framed.alerted(AlertKind::NotCompared));
+    // Once it shows what we signed, all goes on.
+    let (all, leaves) = (framed.all.clone(), framed.leaves.clone());
+    framed.answer(Some(&all), |from| leaves[from..].to_vec());
+    assert!(framed.epoch() > 1 && framed.released() == 3);
+    assert_no_fork(&framed.net.world);
+}
+
+#[test]
+fn a_partner_that_comes_back_with_another_key_begins_another_log() {
+    let mut net = Network::of_june_2017(307);
+    net.put_parcel(PARCEL, "taobao", CAINIAO, "13800000001");
+    net.track(SF, PARCEL, "accepted");
+    let until = net.world.now().plus_ms(MINUTE_MS);
+    net.world.run_until(until);
+    let cainiao = net.world.id(CAINIAO).unwrap().clone();
+    let mut partner = net.world.node(SF).unwrap().state().partners[&cainiao].clone();
+    let state = net.world.node(SF).unwrap().state();
+    let before = state.channel(&cainiao).unwrap().mirror.as_ref().unwrap();
+    assert!(before.size() > 0 && before.key() == partner.key.as_bytes());
+    partner.key = interlock::identity::keys::NodeKey::from_seed(&[7; 32]).public();
+    ok(net
+        .world
+        .local(SF, LocalRequest::RemovePartner(cainiao.clone())));
+    ok(net
+        .world
+        .local(SF, LocalRequest::AddPartner(partner.clone())));
+    let state = net.world.node(SF).unwrap().state();
+    let mirror = state.channel(&cainiao).unwrap().mirror.as_ref().unwrap();
+    assert_eq!((mirror.size(), mirror.key()), (0, partner.key.as_bytes()));
+    let replayed = net.world.replayed(SF).unwrap();
+    let channel = replayed.state().channel(&cainiao).unwrap();
+    assert_eq!(channel.mirror.as_ref(), Some(mirror));
 }

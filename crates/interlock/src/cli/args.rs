@@ -95,6 +95,10 @@ pub(super) enum Command {
     Evidence(EvidenceCommand),
     /// How the node is
     Status,
+    /// Copy the node into a new directory, while it runs
+    Backup(super::backup::BackupArguments),
+    /// Make a node's directory from a copy
+    Restore(super::backup::RestoreArguments),
     /// API keys of the node
     #[command(subcommand)]
     Key(KeyCommand),

@@ -7,6 +7,7 @@
 
 mod agreement;
 mod args;
+mod backup;
 mod client;
 mod error;
 mod evidence;
@@ -170,6 +171,8 @@ fn dispatch(
         Command::Journal(command) => journal::run(command, common, around, output),
         Command::Evidence(command) => evidence::run(command, common, around, output),
         Command::Status => show::status(common, around, output),
+        Command::Backup(arguments) => backup::backup(arguments, common, around, output),
+        Command::Restore(arguments) => backup::restore(arguments, around, output),
         Command::Key(command) => show::key(command, common, around, output),
         Command::Completions { shell } => {
             let mut bytes = Vec::new();

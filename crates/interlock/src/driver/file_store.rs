@@ -119,8 +119,10 @@ impl FileStore {
         options: Options,
         each: &mut Each<'_, E>,
     ) -> Result<(Self, Option<Timestamp>), OpenError> {
+        let mut slots = KeySlots::open(keys_disk, master)?;
+        slots.check_master()?;
         let keys = ReplayKeys {
-            slots: RefCell::new(KeySlots::open(keys_disk, master)?),
+            slots: RefCell::new(slots),
             failed: RefCell::new(None),
         };
         let mut replay = Replay {

@@ -1,6 +1,8 @@
 //! The program as its users meet it: real processes, real sockets, data directories of their own.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod readme;

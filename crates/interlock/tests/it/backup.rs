@@ -1,0 +1,214 @@
+//! A node that is copied while it takes writes, and nodes made from the copy.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Longest that a node may take to answer, in tries of [`PAUSE`].
+const TRIES: u32 = 300;
+const PAUSE: Duration = Duration::from_millis(100);
+
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let name = format!("interlock-{name}-{}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running node, killed at the end.
+struct Running(Child);
+
+impl Running {
+    fn start(node: &Path, key: &str) -> Self {
+        let config = node.join("interlock.toml");
+        let child = Command::new(env!("CARGO_BIN_EXE_interlock"))
+            .args(["run", "--config"])
+            .arg(config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let running = Self(child);
+        for _ in 0..TRIES {
+            if interlock(node, key, &["status"]).0 == 0 {
+                return running;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        panic!("the node does not answer");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Exit code, output, what was said to people.
+fn interlock(node: &Path, key: &str, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_interlock"))
+        .current_dir(node)
+        .env("INTERLOCK_KEY", key)
+        .arg("--json")
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap();
+    (code, text(output.stdout), text(output.stderr))
+}
+
+fn made(dir: &Path) -> (PathBuf, String) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = (port.local_addr().unwrap().port() / 8 * 8 + 8).max(1_024);
+    let port = port.to_string();
+    let arguments = [
+        "init",
+        "node",
+        "--id",
+        "did:web:sf.example",
+        "--name",
+        "SF",
+        "--role",
+        "carrier",
+        "--port",
+        &port,
+    ];
+    let (code, out, err) = interlock(dir, "", &arguments);
+    assert_eq!(code, 0, "{err}");
+    let made: Value = serde_json::from_str(&out).unwrap();
+    let key = made.to_string();
+    let at = key.find("il_").expect("the admin key");
+    let key: String = key[at..]
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect();
+    (dir.join("node"), key)
+}
+
+/// Starts a node that must not start; what it says.
+fn refused(node: &Path) -> String {
+    let config = node.join("interlock.toml");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_interlock"))
+        .args(["run", "--config"])
+        .arg(config)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    for _ in 0..TRIES {
+        if child.try_wait().unwrap().is_some() {
+            let output = child.wait_with_output().unwrap();
+            assert_ne!(output.status.code(), Some(0));
+            return String::from_utf8(output.stderr).unwrap();
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let _ = child.kill();
+    panic!("the node runs");
+}
+
+#[test]
+fn a_copy_of_a_running_node_is_whole_and_a_restored_node_says_so() {
+    let dir = Dir::new("backup");
+    let (node, key) = made(&dir.0);
+    let running = Running::start(&node, &key);
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (node, key, done) = (node.clone(), key.clone(), done.clone());
+        move || {
+            let mut answered = 0;
+            while !done.load(Ordering::Relaxed) {
+                let name = format!("auditor{answered}");
+                let arguments = ["key", "add", "--name", &name, "--role", "auditor"];
+                assert_eq!(interlock(&node, &key, &arguments).0, 0);
+                answered += 1;
+            }
+            answered
+        }
+    });
+    let copies: Vec<PathBuf> = (0..4).map(|nth| dir.0.join(format!("copy{nth}"))).collect();
+    let mut last = 0;
+    for copy in &copies {
+        let (code, out, err) = interlock(&node, &key, &["backup", "--to", copy.to_str().unwrap()]);
+        assert_eq!(code, 0, "{err}");
+        let made: Value = serde_json::from_str(&out).unwrap();
+        let records = made["lastRecord"].as_u64().unwrap();
+        assert!(records >= last, "a later copy holds no less");
+        last = records;
+    }
+    done.store(true, Ordering::Relaxed);
+    assert!(
+        writer.join().unwrap() > 0,
+        "something was written meanwhile"
+    );
+    drop(running);
+
+    let copy = copies.last().unwrap();
+    for name in ["keys/master.key", "keys/started", "data"] {
+        assert!(!copy.join(name).exists(), "{name} is in the copy");
+    }
+    // Into what holds something nothing is restored.
+    let from = copy.to_str().unwrap();
+    let (code, _, err) = interlock(&dir.0, "", &["restore", "--from", from, "--to", "node"]);
+    assert!(code == 2 && err.contains("not empty"), "{code} {err}");
+    let (code, _, err) = interlock(&dir.0, "", &["restore", "--from", from, "--to", "again"]);
+    assert_eq!(code, 0, "{err}");
+    let again = dir.0.join("again");
+    let running = Running::start(&again, &key);
+    let status: Value = serde_json::from_str(&interlock(&again, &key, &["status"]).1).unwrap();
+    assert!(status["rolledBackAt"].is_string(), "{status}");
+    drop(running);
+    // It was said once: another start is not another restore.
+    assert!(!again.join("keys/restored").exists());
+
+    // A copy in which a byte was changed, or a file added, is named.
+    let doctored = copies.first().unwrap();
+    let file = doctored.join("keys/admin.sha256");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let from = doctored.to_str().unwrap();
+    let (code, _, err) = interlock(&dir.0, "", &["restore", "--from", from, "--to", "third"]);
+    assert!(
+        code == 4 && err.contains("keys/admin.sha256"),
+        "{code} {err}"
+    );
+    assert!(!dir.0.join("third").exists(), "nothing was made");
+}
+
+#[test]
+fn a_node_without_its_memory_or_with_another_master_key_does_not_start() {
+    let dir = Dir::new("memory");
+    let (node, key) = made(&dir.0);
+    drop(Running::start(&node, &key));
+    let master = node.join("keys/master.key");
+    let right = std::fs::read(&master).unwrap();
+    std::fs::write(&master, "0".repeat(64)).unwrap();
+    let said = refused(&node);
+    assert!(said.contains("master key"), "{said}");
+    std::fs::write(&master, right).unwrap();
+    drop(Running::start(&node, &key));
+    std::fs::remove_dir_all(node.join("data/journal")).unwrap();
+    let said = refused(&node);
+    assert!(said.contains("interlock restore"), "{said}");
+    assert!(!node.join("data/journal").exists(), "nothing was made");
+}
