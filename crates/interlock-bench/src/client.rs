@@ -53,6 +53,20 @@ impl Client {
     }
 
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        match self.try_ask(method, path, None, body)? {
+            (200..=299, answer) => Ok(answer),
+            (_, refusal) => bail!("`{method} {path}` was refused: {refusal}"),
+        }
+    }
+
+    /// Asks and gives the status with the answer, whatever it is; an error if there was none.
+    pub(crate) fn try_ask(
+        &self,
+        method: &str,
+        path: &str,
+        idempotency_key: Option<&str>,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(u16, Value)> {
         let failed = || format!("`{method} {path}` got no answer");
         let mut stream =
             TcpStream::connect_timeout(&self.to, ANSWER_WAIT_MAX).with_context(failed)?;
@@ -64,18 +78,20 @@ impl Client {
             true => String::new(),
             false => format!("Content-Length: {}\r\n", body.len()),
         };
+        let key = idempotency_key.map(|key| format!("Idempotency-Key: {key}\r\n"));
+        let key = key.unwrap_or_default();
         let head = head(method, path, &self.admin);
-        write!(stream, "{head}Connection: close\r\n{length}\r\n{body}").with_context(failed)?;
+        write!(stream, "{head}Connection: close\r\n{key}{length}\r\n{body}")
+            .with_context(failed)?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).with_context(failed)?;
         let text = String::from_utf8(answer).with_context(failed)?;
         let (head, body) = text.split_once("\r\n\r\n").with_context(failed)?;
-        if head.as_bytes().get(9) != Some(&b'2') {
-            bail!("`{method} {path}` was refused: {}", body.trim());
-        }
+        let status = head.get(9..12).and_then(|status| status.parse().ok());
+        let status = status.with_context(failed)?;
         match body.is_empty() {
-            true => Ok(Value::Null),
-            false => serde_json::from_str(body).with_context(failed),
+            true => Ok((status, Value::Null)),
+            false => Ok((status, serde_json::from_str(body).with_context(failed)?)),
         }
     }
 }

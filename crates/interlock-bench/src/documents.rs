@@ -7,10 +7,16 @@
 //! Parcels go in waves of [`WAVE_PARCELS`], as many as are under way at once; each has one event of
 //! each of [`STEPS`], and the next wave begins when all of a wave were delivered.
 
+use serde_json::Value;
+
 use super::load::Requests;
 
 /// Parcels under way at once.
 pub(crate) const WAVE_PARCELS: u64 = 10_000;
+/// Events of one parcel.
+pub(crate) const STORY_EVENTS: u64 = STEPS.len() as u64;
+/// Where parcels begin that are only tracked.
+pub(crate) const TRACKED_FROM: u64 = 1_000_000_000;
 /// Events of one document.
 pub(crate) const DOCUMENT_EVENTS: u64 = 100;
 /// Events of a wave.
@@ -74,12 +80,32 @@ impl Template {
 
 /// The body of a document of one step, all numbers zero.
 fn document(step: usize) -> String {
+    let event = event(step);
+    let events: Vec<&str> = (0..DOCUMENT_EVENTS).map(|_| event.as_str()).collect();
+    around(&events.join(","))
+}
+
+/// All events of one parcel as one document.
+pub(crate) fn story(parcel: u64) -> Value {
+    let events: Vec<String> = (0..STEPS.len())
+        .zip(parcel * STORY_EVENTS..)
+        .map(|(step, number)| {
+            event(step)
+                .replace("SF0000000000000", &waybill(parcel))
+                .replace("-8000-000000000000", &format!("-8000-{number:012}"))
+        })
+        .collect();
+    serde_json::from_str(&around(&events.join(","))).unwrap_or(Value::Null)
+}
+
+/// One event, its numbers zero.
+fn event(step: usize) -> String {
     let (name, biz_step, disposition) = STEPS.get(step).copied().unwrap_or(STEPS[0]);
     let disposition = match disposition {
         "" => String::new(),
         word => format!("\"disposition\":\"{word}\","),
     };
-    let event = format!(
+    format!(
         "{{\"type\":\"ObjectEvent\",\"eventID\":\"urn:uuid:5f0c8a3e-7b1d-4000-8000-000000000000\",\
          \"eventTime\":\"2026-11-2{step}T09:30:00.250+08:00\",\"eventTimeZoneOffset\":\"+08:00\",\
          \"epcList\":[\"https://id.sf.example/waybill/sf/SF0000000000000\"],\"action\":\"{}\",\
@@ -89,14 +115,17 @@ fn document(step: usize) -> String {
          \"bizTransaction\":\"https://id.sf.example/manifest/SZX-2026-11-20-0417\"}}],\
          \"sourceList\":[{{\"type\":\"location\",\"source\":\"https://id.sf.example/place/Shenzhen\"}}]}}",
         if step == 0 { "ADD" } else { "OBSERVE" }
-    );
-    let events: Vec<&str> = (0..DOCUMENT_EVENTS).map(|_| event.as_str()).collect();
+    )
+}
+
+/// A document around events.
+fn around(events: &str) -> String {
     format!(
         "{{\"@context\":[\"https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld\",\
          {{\"il\":\"https://w3id.org/interlock/ns#\"}}],\"type\":\"EPCISDocument\",\
          \"schemaVersion\":\"2.0\",\"creationDate\":\"2026-11-20T10:00:00+08:00\",\
          \"epcisBody\":{{\"eventList\":[{}]}}}}",
-        events.join(",")
+        events
     )
 }
 

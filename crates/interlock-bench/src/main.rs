@@ -13,6 +13,7 @@ mod figure;
 mod floor;
 mod idle;
 mod ingest;
+mod kill;
 mod load;
 mod lookup;
 mod machine;
@@ -83,6 +84,9 @@ fn main() -> ExitCode {
     if args == [nothing::ARGUMENT] {
         return ended(nothing::serve().map(|()| ExitCode::SUCCESS));
     }
+    if let [kill::ARGUMENT, ..] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return ended(kill(args.get(1..).unwrap_or_default()));
+    }
     match parse(&args) {
         Ok(options) => ended(run(&options)),
         Err(message) => {
@@ -97,6 +101,16 @@ fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn kill(args: &[String]) -> anyhow::Result<ExitCode> {
+    let own = std::env::current_exe().context("failed to find this program's own path")?;
+    let release = own.parent().context("this program is in no directory")?;
+    kill::main(
+        release.join("interlock"),
+        release.with_file_name("xtask-kill"),
+        args,
+    )
 }
 
 fn run(options: &Options) -> anyhow::Result<ExitCode> {

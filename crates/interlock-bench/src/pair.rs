@@ -61,7 +61,11 @@ pub(crate) struct Side {
 impl Side {
     /// Makes and starts a node.
     pub(crate) fn up(setting: &Setting, role: &Role) -> anyhow::Result<Self> {
-        let place = Place::init(setting, role)?;
+        Self::of(Place::init(setting, role)?)
+    }
+
+    /// Starts a node whose directory is made.
+    pub(crate) fn of(place: Place) -> anyhow::Result<Self> {
         Ok(Self {
             node: place.up()?,
             client: Client::of(&place),
@@ -111,47 +115,64 @@ impl Pair {
         };
         pair.provider.lists(consumer, &pair.consumer.place)?;
         pair.consumer.lists(provider, &pair.provider.place)?;
-        let offer = "urn:bench:offer";
-        pair.provider.client.post(
-            "/offers",
-            &json!({
-                "id": offer,
-                "dataset": terms.dataset.as_str(),
-                "policy": terms.to_policy(),
-                "audience": [consumer.id],
-                "autoAccept": true,
-            }),
+        agree(
+            (&pair.provider, provider),
+            (&pair.consumer, consumer),
+            terms,
         )?;
-        let proposal = json!({ "partner": provider.id, "offers": [offer] });
-        pair.consumer.client.post("/negotiations", &proposal)?;
-        pair.wait_for_force()?;
         Ok(pair)
     }
+}
 
-    fn wait_for_force(&self) -> anyhow::Result<()> {
-        let begin = now();
-        let mut last = Value::Null;
-        while begin.elapsed() < SIGNING_WAIT_MAX {
-            for side in [&self.provider, &self.consumer] {
-                let proposals = side.client.get("/proposals")?;
-                for id in ids(&proposals, "proposals") {
-                    let path = format!("/proposals/{id}/approve");
-                    side.client.post(&path, &json!({}))?;
-                }
+/// Has `terms` come into force between two nodes that list each other.
+pub(crate) fn agree(
+    (provider, provides): (&Side, &Role),
+    (consumer, consumes): (&Side, &Role),
+    terms: &Terms,
+) -> anyhow::Result<()> {
+    let offer = format!("urn:bench:{}", terms.dataset.as_str());
+    provider.client.post(
+        "/offers",
+        &json!({
+            "id": offer,
+            "dataset": terms.dataset.as_str(),
+            "policy": terms.to_policy(),
+            "audience": [consumes.id],
+            "autoAccept": true,
+        }),
+    )?;
+    let proposal = json!({ "partner": provides.id, "offers": [offer] });
+    consumer.client.post("/negotiations", &proposal)?;
+    wait_for_force([provider, consumer], terms.dataset)
+}
+
+fn wait_for_force(sides: [&Side; 2], dataset: Dataset) -> anyhow::Result<()> {
+    let begin = now();
+    let mut last = Value::Null;
+    while begin.elapsed() < SIGNING_WAIT_MAX {
+        for side in sides {
+            let proposals = side.client.get("/proposals")?;
+            for id in ids(&proposals, "proposals") {
+                let path = format!("/proposals/{id}/approve");
+                side.client.post(&path, &json!({}))?;
             }
-            let mut in_force = 0;
-            for side in [&self.provider, &self.consumer] {
-                last = side.client.get("/agreements")?;
-                let state = last.pointer("/agreements/0/state");
-                in_force += usize::from(state.and_then(Value::as_str) == Some("IN_FORCE"));
-            }
-            if in_force == 2 {
-                return Ok(());
-            }
-            std::thread::sleep(LOOK_EVERY);
         }
-        bail!("the agreement did not come into force: {last}")
+        let mut in_force = 0;
+        for side in sides {
+            last = side.client.get("/agreements")?;
+            let agreements = last.get("agreements").and_then(Value::as_array);
+            let ours = agreements.into_iter().flatten().any(|agreement| {
+                let is = |name, value| agreement.get(name).and_then(Value::as_str) == Some(value);
+                is("dataset", dataset.as_str()) && is("state", "IN_FORCE")
+            });
+            in_force += usize::from(ours);
+        }
+        if in_force == 2 {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK_EVERY);
     }
+    bail!("the agreement did not come into force: {last}")
 }
 
 fn ids<'a>(body: &'a Value, list: &str) -> impl Iterator<Item = &'a str> {

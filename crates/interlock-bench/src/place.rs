@@ -130,6 +130,13 @@ impl Node {
         self.child.id()
     }
 
+    /// Ends it as `kill -9` does, and waits until it is gone.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill().context("failed to kill the node")?;
+        self.child.wait().context("failed to wait for the node")?;
+        Ok(())
+    }
+
     /// Waits for the first 200 of `GET /health`.
     pub(crate) fn wait_until_it_answers(&mut self, local: SocketAddr) -> anyhow::Result<()> {
         let begin = now();

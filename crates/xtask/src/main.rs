@@ -24,6 +24,7 @@ tasks:
   tidy                              the rules of the house that no compiler checks
   bench [NAME...] [--quick] [--json] [--events N]
                                     figures beside their goals
+  kill [--times N] [--seed S]       three nodes under load, one killed again and again
   conformance [--kit-alone]         the official kit of Dataspace Protocol 2025-1 against a node
   sim [--seeds N] [--minutes M] [--first SEED] [--record]
                                     random schedules of whole nodes under simulated misfortune
@@ -48,6 +49,7 @@ fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     match (task, rest) {
         ("test", []) => steps::run(&root),
         ("tidy", []) => tidy::run(&root),
+        ("kill", rest) => bench::run(&root, &[&["kill".to_owned()], rest].concat()),
         ("bench", rest) => bench::run(&root, rest),
         ("conformance", rest) => conformance::run(&root, rest),
         ("sim", rest) => sim::run(&root, rest),

@@ -80,7 +80,7 @@ impl<'a> Copy<'a> {
     /// leaves by now. Without any signature nothing dates it.
     pub(super) fn is_older_than(&self, time: Timestamp) -> bool {
         let signed = self.signed.iter().map(|checkpoint| checkpoint.time).max();
-        signed.is_some_and(|signed| signed < time)
+        signed.is_some_and(|signed| signed <= time)
     }
 
     /// What the leaf at `index` shows is the writer's word if a signed checkpoint covers it.

@@ -111,6 +111,7 @@ fn offline(
     let config = place::config(common, around)?;
     let key = run::signing_key(&config).map_err(|error| CliError::Usage(error.to_string()))?;
     let progress = Progress::new(!json);
+    let now = around.now();
     let mut openings = Vec::new();
     let mut collected = Collected::default();
     for text in &arguments.parcels {
@@ -140,7 +141,7 @@ fn offline(
     let by = Signer {
         id: &config.participant.id,
         key: key.signing_key(),
-        now: around.now(),
+        now,
         zone: config.participant.zone,
     };
     let mut file = collected

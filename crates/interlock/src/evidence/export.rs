@@ -82,7 +82,7 @@ pub struct Signer<'a> {
     pub id: &'a ParticipantId,
     /// Its key, which signs its own logs as they stand.
     pub key: &'a SigningKey,
-    /// The time.
+    /// The time, read before the journal was: leaves that were written meanwhile are younger.
     pub now: Timestamp,
     /// In which the time is shown.
     pub zone: Zone,
@@ -277,6 +277,8 @@ impl Exporter {
     /// # Errors
     /// [`ExportError`].
     pub fn export(&self, partner: Option<&ParticipantId>) -> Result<Vec<u8>, ExportError> {
+        // Before the journal is read: what is written meanwhile is younger than the signature.
+        let now = self.clock.now().earliest;
         let mut collected = Collected::default();
         read(
             &self.journal,
@@ -286,7 +288,7 @@ impl Exporter {
         let by = Signer {
             id: &self.id,
             key: &self.key,
-            now: self.clock.now().latest,
+            now,
             zone: self.zone,
         };
         let file = collected.file(&by, partner)?;

@@ -5,4 +5,6 @@ mod backup;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod evidence_page;
+#[cfg(test)]
 mod readme;
