@@ -14,3 +14,4 @@ pub mod journal;
 pub mod keyslots;
 pub mod manifest;
 pub mod merkle;
+pub mod rows;

@@ -1,0 +1,255 @@
+//! Reading several runs as one, and making one of several.
+//!
+//! INVARIANT: of rows with one key the newest run's counts. A merge writes a new run and changes none;
+//! whoever lists runs replaces the old ones by it.
+
+use std::sync::Arc;
+
+use crate::disk::Disk;
+
+use super::error::{RowsError, damaged};
+use super::run::{Block, RowRef, Run, Shared, Value};
+use super::write::RunWriter;
+use super::{NewRun, Rows};
+
+/// Key and value of a row that was found.
+pub type FoundRow = (Vec<u8>, Vec<u8>);
+
+/// A place in a run.
+#[derive(Debug)]
+struct Cursor {
+    run: Arc<Run>,
+    /// The next block.
+    next: usize,
+    block: Option<Block>,
+    row: usize,
+}
+
+impl Cursor {
+    /// At the first row whose key is not below `from`.
+    fn at(run: Arc<Run>, disk: &Shared, from: &[u8]) -> Result<Self, RowsError> {
+        let first = match run.index.block_of(from) {
+            Some(block) => block,
+            None if from > run.index.last() => usize::MAX,
+            None => 0,
+        };
+        let mut cursor = Self {
+            run,
+            next: first,
+            block: None,
+            row: 0,
+        };
+        cursor.load(disk)?;
+        if let Some(block) = &cursor.block {
+            let (row, _) = block.seek(from).ok_or_else(|| cursor.unreadable())?;
+            cursor.row = row;
+            cursor.skip_empty(disk)?;
+        }
+        Ok(cursor)
+    }
+
+    fn load(&mut self, disk: &Shared) -> Result<(), RowsError> {
+        self.block = self.run.block(disk, self.next)?;
+        self.next = self.next.saturating_add(1);
+        self.row = 0;
+        Ok(())
+    }
+
+    fn skip_empty(&mut self, disk: &Shared) -> Result<(), RowsError> {
+        while self.block.as_ref().is_some_and(|b| self.row >= b.rows) {
+            self.load(disk)?;
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self) -> RowsError {
+        damaged(&self.run.file, 0, "a row cannot be read")
+    }
+
+    fn row(&self) -> Result<Option<RowRef<'_>>, RowsError> {
+        let Some(block) = &self.block else {
+            return Ok(None);
+        };
+        let row = block.row(self.row).ok_or_else(|| self.unreadable())?;
+        Ok(Some(row))
+    }
+
+    fn advance(&mut self, disk: &Shared) -> Result<(), RowsError> {
+        self.row += 1;
+        self.skip_empty(disk)
+    }
+}
+
+/// The cursors of some runs, newest first.
+struct Cursors {
+    disk: Shared,
+    all: Vec<Cursor>,
+}
+
+impl Cursors {
+    fn at(disk: &Shared, runs: &[Arc<Run>], from: &[u8]) -> Result<Self, RowsError> {
+        let cursors = runs.iter().map(|run| Cursor::at(run.clone(), disk, from));
+        Ok(Self {
+            disk: disk.clone(),
+            all: cursors.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The cursor with the lowest key; the newest of those with one key.
+    fn lowest(&self) -> Result<Option<usize>, RowsError> {
+        let mut lowest: Option<(usize, &[u8])> = None;
+        for (number, cursor) in self.all.iter().enumerate() {
+            if let Some((key, _)) = cursor.row()?
+                && lowest.is_none_or(|(_, lowest)| key < lowest)
+            {
+                lowest = Some((number, key));
+            }
+        }
+        Ok(lowest.map(|(number, _)| number))
+    }
+
+    /// Takes the lowest row, and leaves out the older ones with its key.
+    fn take(&mut self) -> Result<Option<(Vec<u8>, Value)>, RowsError> {
+        let Some(number) = self.lowest()? else {
+            return Ok(None);
+        };
+        let row = self.all.get(number).map_or(Ok(None), Cursor::row)?;
+        let Some((key, value)) = row else {
+            return Ok(None);
+        };
+        let (key, value) = (key.to_vec(), value.map(<[u8]>::to_vec));
+        self.pass(number, &key)?;
+        Ok(Some((key, value)))
+    }
+
+    fn pass(&mut self, from: usize, key: &[u8]) -> Result<(), RowsError> {
+        for cursor in self.all.iter_mut().skip(from) {
+            if cursor.row()?.is_some_and(|(other, _)| other == key) {
+                cursor.advance(&self.disk)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The cursor whose whole block comes before every other row, if there is one.
+    fn whole_block(&self, lowest: usize) -> Result<bool, RowsError> {
+        let Some(cursor) = self.all.get(lowest).filter(|cursor| cursor.row == 0) else {
+            return Ok(false);
+        };
+        let Some(block) = &cursor.block else {
+            return Ok(false);
+        };
+        let last = block.rows.checked_sub(1).and_then(|row| block.row(row));
+        let (last, _) = last.ok_or_else(|| cursor.unreadable())?;
+        for (number, other) in self.all.iter().enumerate() {
+            if number != lowest && other.row()?.is_some_and(|(key, _)| key <= last) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Rows of several runs in ascending order of their keys, without those that were removed.
+pub struct Scan {
+    cursors: Cursors,
+}
+
+impl Scan {
+    pub(super) fn new(rows: &Rows, from: &[u8]) -> Result<Self, RowsError> {
+        Ok(Self {
+            cursors: Cursors::at(&rows.disk, &rows.runs, from)?,
+        })
+    }
+
+    /// The next row.
+    ///
+    /// # Errors
+    /// [`RowsError`]; the scan is of no use any more.
+    pub fn next_row(&mut self) -> Result<Option<FoundRow>, RowsError> {
+        while let Some((key, value)) = self.cursors.take()? {
+            if let Some(value) = value {
+                return Ok(Some((key, value)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A merge under way.
+pub struct Merge {
+    cursors: Cursors,
+    writer: RunWriter,
+    /// Whether nothing older is left, so that removed rows need not be remembered.
+    oldest: bool,
+}
+
+impl Merge {
+    pub(super) fn new(
+        rows: &Rows,
+        inputs: std::ops::Range<usize>,
+        disk: Box<dyn Disk>,
+        number: u64,
+    ) -> Result<Self, RowsError> {
+        let oldest = inputs.end == rows.runs.len();
+        let runs = rows.runs.get(inputs).unwrap_or_default();
+        let level = runs.iter().map(|run| run.name.level).max().unwrap_or(0);
+        let rows_max = runs.iter().map(|run| run.rows).sum();
+        Ok(Self {
+            cursors: Cursors::at(&rows.disk, runs, &[])?,
+            writer: RunWriter::new(disk, number, level.saturating_add(1), rows_max)?,
+            oldest,
+        })
+    }
+
+    /// Takes up to so many rows or blocks; whether all are taken.
+    ///
+    /// # Errors
+    /// [`RowsError`]; the merge is of no use any more.
+    pub fn step(&mut self, rows: usize) -> Result<bool, RowsError> {
+        for _ in 0..rows {
+            let Some(lowest) = self.cursors.lowest()? else {
+                return Ok(true);
+            };
+            if self.writer.takes_blocks()
+                && self.cursors.whole_block(lowest)?
+                && self.copy_block(lowest)?
+            {
+                continue;
+            }
+            if let Some((key, value)) = self.cursors.take()?
+                && (value.is_some() || !self.oldest)
+            {
+                self.writer.push(&key, value.as_deref())?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Copies the block of a cursor as it is. Not done if it has rows that are left out.
+    fn copy_block(&mut self, number: usize) -> Result<bool, RowsError> {
+        let Some(cursor) = self.cursors.all.get_mut(number) else {
+            return Ok(false);
+        };
+        let Some(block) = &cursor.block else {
+            return Ok(false);
+        };
+        let removed = |row| block.row(row).is_none_or(|(_, value)| value.is_none());
+        if self.oldest && (0..block.rows).any(removed) {
+            return Ok(false);
+        }
+        let first = block.row(0).map(|(key, _)| key.to_vec());
+        self.writer.push_block(block, &first.unwrap_or_default())?;
+        cursor.load(&self.cursors.disk)?;
+        cursor.skip_empty(&self.cursors.disk)?;
+        Ok(true)
+    }
+
+    /// Gives the new run its name. Every row must have been taken.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn finish(self) -> Result<NewRun, RowsError> {
+        Ok(NewRun(Arc::new(self.writer.finish()?)))
+    }
+}
