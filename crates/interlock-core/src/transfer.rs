@@ -95,6 +95,17 @@ impl TransferMessage {
         Self::Termination,
     ];
 
+    /// The state in which a transfer is once it was taken.
+    pub const fn leads_to(self) -> TransferState {
+        match self {
+            Self::Request => TransferState::Requested,
+            Self::Start => TransferState::Started,
+            Self::Suspension => TransferState::Suspended,
+            Self::Completion => TransferState::Completed,
+            Self::Termination => TransferState::Terminated,
+        }
+    }
+
     /// The `@type` on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -107,7 +107,7 @@ fn decide(
     output.card(&answer, &rows)
 }
 
-const HEAD: [Column<'static>; 8] = [
+const HEAD: [Column<'static>; 12] = [
     ("agreement", "/id"),
     ("partner", "/partner"),
     ("we are", "/role"),
@@ -116,7 +116,18 @@ const HEAD: [Column<'static>; 8] = [
     ("from", "/from"),
     ("ends", "/endsAt"),
     ("assurance", "/assurance"),
+    ("asks again at", "/asksAgainAt"),
+    TRIES,
+    LAST_ERROR,
+    NEXT_TRY,
 ];
+
+/// How often a message was tried that the partner has not taken.
+pub(super) const TRIES: Column<'static> = ("tries", "/waitingForPartner/tries");
+/// What came of the last try.
+pub(super) const LAST_ERROR: Column<'static> = ("last error", "/waitingForPartner/lastError");
+/// When it is tried again.
+pub(super) const NEXT_TRY: Column<'static> = ("next try", "/waitingForPartner/nextTryAt");
 
 fn change(
     client: &Client,
@@ -140,9 +151,11 @@ fn list(client: &Client, output: &mut Output<'_>) -> Result<(), CliError> {
         .pointer("/negotiations")
         .and_then(Value::as_array);
     let open: Vec<&Value> = all.into_iter().flatten().filter(open).collect();
+    let transfers = client.get("/transfers")?;
     let whole = json!({
         "agreements": agreements.pointer("/agreements"),
         "negotiations": open,
+        "transfers": transfers.pointer("/transfers"),
     });
     if output.json {
         return output.json(&whole);
@@ -155,21 +168,46 @@ fn list(client: &Client, output: &mut Output<'_>) -> Result<(), CliError> {
         ("state", "/state"),
         ("ends", "/endsAt"),
         ("days", "/daysLeft"),
+        ("assurance", "/assurance"),
     ];
     output.table(&whole, "/agreements", &columns, "no agreements")?;
-    if open.is_empty() {
+    if !open.is_empty() {
+        output.line("")?;
+        output.table(&whole, "/negotiations", &NEGOTIATIONS, "")?;
+    }
+    waiting(&whole, output)
+}
+
+const NEGOTIATIONS: [Column<'static>; 7] = [
+    ("negotiation", "/id"),
+    ("partner", "/partner"),
+    ("we are", "/role"),
+    ("dataset", "/dataset"),
+    ("state", "/state"),
+    ("assurance", "/assurance"),
+    ("waits for us", "/waitsForPeople"),
+];
+
+/// What could not be delivered to a partner yet, of agreements, negotiations and transfers.
+fn waiting(whole: &Value, output: &mut Output<'_>) -> Result<(), CliError> {
+    let lists = ["/agreements", "/negotiations", "/transfers"];
+    let all = lists
+        .iter()
+        .filter_map(|list| whole.pointer(list)?.as_array());
+    let waits = |item: &&Value| item.pointer(TRIES.1).is_some();
+    let waiting: Vec<&Value> = all.flatten().filter(waits).collect();
+    if waiting.is_empty() {
         return Ok(());
     }
     output.line("")?;
     let columns = [
-        ("negotiation", "/id"),
-        ("partner", "/partner"),
-        ("we are", "/role"),
-        ("dataset", "/dataset"),
+        ("waits for partner", "/id"),
         ("state", "/state"),
-        ("waits for us", "/waitsForPeople"),
+        TRIES,
+        NEXT_TRY,
+        LAST_ERROR,
     ];
-    output.table(&whole, "/negotiations", &columns, "")
+    output.table(&json!({ "waiting": waiting }), "/waiting", &columns, "")
 }
 
 fn show(
@@ -192,6 +230,7 @@ fn show(
         output.card(&found, &NEGOTIATION)?;
     } else {
         output.card(&found, &HEAD)?;
+        print_transfers(&found, output)?;
     }
     let language = if zh { "zh" } else { "en" };
     if let Some(summary) = found
@@ -208,6 +247,23 @@ fn show(
         print_change(change, language, output)?;
     }
     print_history(&found, output)
+}
+
+/// The transfers of an agreement.
+fn print_transfers(of: &Value, output: &mut Output<'_>) -> Result<(), CliError> {
+    let transfers = of.pointer("/transfers").and_then(Value::as_array);
+    if transfers.is_none_or(Vec::is_empty) {
+        return Ok(());
+    }
+    output.line("")?;
+    let columns = [
+        ("transfer", "/id"),
+        ("state", "/state"),
+        TRIES,
+        NEXT_TRY,
+        LAST_ERROR,
+    ];
+    output.table(of, "/transfers", &columns, "")
 }
 
 /// One term that differs from what lay there before, with what it means and who makes it come true.
@@ -255,7 +311,7 @@ fn print_history(of: &Value, output: &mut Output<'_>) -> Result<(), CliError> {
     Ok(())
 }
 
-const NEGOTIATION: [Column; 11] = [
+const NEGOTIATION: [Column; 14] = [
     ("negotiation", "/id"),
     ("partner", "/partner"),
     ("we are", "/role"),
@@ -267,6 +323,9 @@ const NEGOTIATION: [Column; 11] = [
     ("approved by", "/approvedBy"),
     ("answer by", "/answerBy"),
     ("assurance", "/assurance"),
+    TRIES,
+    LAST_ERROR,
+    NEXT_TRY,
 ];
 
 /// An agreement, else a negotiation.

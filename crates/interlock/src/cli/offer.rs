@@ -255,13 +255,26 @@ pub(super) fn catalog(
                 .and_then(Value::as_str)
                 .unwrap_or("-")
         };
-        output.heading(&format!("{}  {}", text("/id"), text("/dataset")))?;
+        output.heading(&format!(
+            "{}  {}  assurance: {}",
+            text("/id"),
+            text("/dataset"),
+            assurance(text("/assurance"))
+        ))?;
         match offer.pointer("/problem").and_then(Value::as_str) {
             Some(problem) => output.line(&format!("  cannot be agreed on here: {problem}"))?,
             None => super::agreement::print_terms(offer, false, output)?,
         }
     }
     Ok(())
+}
+
+/// By what agreements with a partner are attested, for people.
+fn assurance(name: &str) -> String {
+    match name {
+        "signed" => "signed (both sign a manifest)".into(),
+        other => format!("{other} (its connector signs no manifest)"),
+    }
 }
 
 #[cfg(test)]

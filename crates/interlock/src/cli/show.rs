@@ -140,8 +140,25 @@ pub(super) fn status(
             ("alerts", "/alerts"),
         ],
     )?;
-    let feeds = answer.pointer("/feeds").and_then(Value::as_array);
-    if output.json || feeds.is_none_or(Vec::is_empty) {
+    let some = |pointer: &str| {
+        let list = answer.pointer(pointer).and_then(Value::as_array);
+        !output.json && list.is_some_and(|list| !list.is_empty())
+    };
+    let (waiting, feeds) = (some("/waitingForPartners"), some("/feeds"));
+    if waiting {
+        output.line("")?;
+        let columns = [
+            ("waits for", "/partner"),
+            ("what", "/what"),
+            ("id", "/id"),
+            ("state", "/state"),
+            ("tries", "/tries"),
+            ("next try", "/nextTryAt"),
+            ("last error", "/lastError"),
+        ];
+        output.table(&answer, "/waitingForPartners", &columns, "")?;
+    }
+    if !feeds {
         return Ok(());
     }
     output.line("")?;

@@ -551,22 +551,32 @@ fn tables_and_cards() {
         if matches!(request, LocalRequest::GetAgreements) {
             return ok(json!({ "agreements": [{ "id": "a1",
                 "partner": "did:web:f.example", "role": "provider", "dataset": "locker-events",
-                "state": "IN_FORCE", "endsAt": "2017-07-01T00:00:00+08:00", "daysLeft": 3 }] }));
+                "state": "IN_FORCE", "endsAt": "2017-07-01T00:00:00+08:00", "daysLeft": 3,
+                "assurance": "signed", "waitingForPartner": null }] }));
+        }
+        if matches!(request, LocalRequest::GetTransfers) {
+            return ok(json!({ "transfers": [{ "id": "t1", "state": "STARTED",
+                "waitingForPartner": null }] }));
         }
         ok(json!({ "negotiations": [
             { "id": "n1", "state": "FINALIZED" },
             { "id": "n2", "state": "REQUESTED", "partner": "did:web:f.example",
-              "role": "provider", "dataset": "pre-advice", "waitsForPeople": true },
+              "role": "provider", "dataset": "pre-advice", "waitsForPeople": true,
+              "assurance": "plain", "waitingForPartner": { "tries": 3,
+              "lastError": "no answer in time", "nextTryAt": "2017-06-28T00:00:05+08:00" } },
         ] }))
     };
     let served = serve(agreements);
     let done = ask(&served, "agreement list");
     expect![[r#"
-        agreement  partner            we are    dataset        state     ends                       days
-        a1         did:web:f.example  provider  locker-events  IN_FORCE  2017-07-01T00:00:00+08:00  3
+        agreement  partner            we are    dataset        state     ends                       days  assurance
+        a1         did:web:f.example  provider  locker-events  IN_FORCE  2017-07-01T00:00:00+08:00  3     signed
 
-        negotiation  partner            we are    dataset     state      waits for us
-        n2           did:web:f.example  provider  pre-advice  REQUESTED  yes
+        negotiation  partner            we are    dataset     state      assurance  waits for us
+        n2           did:web:f.example  provider  pre-advice  REQUESTED  plain      yes
+
+        waits for partner  state      tries  next try                   last error
+        n2                 REQUESTED  3      2017-06-28T00:00:05+08:00  no answer in time
     "#]]
     .assert_eq(&done.out);
     let done = ask(&served, "agreement list --json");

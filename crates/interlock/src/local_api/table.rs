@@ -265,6 +265,13 @@ const AGREEMENTS: &[Route] = &[
     )
     .takes("Reason", SMALL_BODY_SIZE_BYTES_MAX),
     get(
+        "/transfers",
+        "getTransfers",
+        "All transfers: their states, and what waits for a partner.",
+        "The transfers.",
+        Target::Node(|_| Ok(LocalRequest::GetTransfers)),
+    ),
+    get(
         "/agreements",
         "getAgreements",
         "All agreements.",

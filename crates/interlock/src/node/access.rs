@@ -38,6 +38,7 @@ const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::GetNegotiations
         | LocalRequest::GetNegotiation { .. }
         | LocalRequest::GetProposals
+        | LocalRequest::GetTransfers
         | LocalRequest::GetAgreements
         | LocalRequest::GetAgreement(_)
         | LocalRequest::GetCatalog(_)
@@ -272,6 +273,7 @@ impl Node {
                 decision,
             } => self.decide_proposal(turn, &negotiation, decision, by),
             LocalRequest::Renew { agreement, renewal } => self.renew(turn, &agreement, renewal, by),
+            LocalRequest::GetTransfers => json(self.transfers_view()),
             LocalRequest::GetAgreements => json(self.agreements_view(turn)),
             LocalRequest::GetAgreement(id) => self.agreement_answer(turn, &id),
             LocalRequest::ChangeAgreement { agreement, change } => {

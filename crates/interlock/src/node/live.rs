@@ -4,6 +4,7 @@
 //! that was acknowledged; [`super::Node::start`] makes it anew from the state. It does not know time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{DepositId, MessageId, ParticipantId, RequestId, WireId};
@@ -34,6 +35,20 @@ pub enum Purpose {
     Negotiation(WireId),
     /// A message of the Dataspace Protocol about a transfer.
     Transfer(WireId),
+    /// Where a negotiation stands at a partner that has refused a message about it.
+    NegotiationReread {
+        /// Our id of it.
+        id: WireId,
+        /// Why it was refused.
+        refusal: String,
+    },
+    /// The same of a transfer.
+    TransferReread {
+        /// Our id of it.
+        id: WireId,
+        /// Why it was refused.
+        refusal: String,
+    },
     /// A manifest.
     Cooperation(WireId),
     /// A partner's catalog, for callers of ours.
@@ -144,6 +159,8 @@ pub enum Timer {
     DecideTransfer(WireId),
     /// Compare with a partner again.
     Compare(ParticipantId),
+    /// Ask for the dataset of an agreement again.
+    AskAgain(WireId),
 }
 
 /// Everything under way.
@@ -223,7 +240,33 @@ impl Live {
 /// How long to wait before the given try, in milliseconds: doubling from half a second to a minute,
 /// with up to half of it random.
 pub fn backoff_ms(tries: u32, draw: u64) -> i64 {
-    let base = 500_i64.saturating_mul(1 << tries.min(7)).min(60_000);
+    backoff_between_ms(500..=60_000, tries, draw)
+}
+
+/// The same between other bounds.
+pub fn backoff_between_ms(bounds: RangeInclusive<i64>, tries: u32, draw: u64) -> i64 {
+    let base = bounds.start().saturating_mul(1 << tries.min(20));
+    let base = base.min(*bounds.end());
     let jitter = i64::try_from(draw % 1_000).unwrap_or(0);
     base / 2 + base * jitter / 2_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_differ_by_half() {
+        for tries in 0..40 {
+            let (least, most) = (backoff_ms(tries, 0), backoff_ms(tries, 999));
+            let base = (500 << tries.min(7)).min(60_000);
+            assert_eq!(least, base / 2, "{tries}");
+            assert!(
+                (base - base / 1_000 - 1..base).contains(&most),
+                "{tries}: {most}"
+            );
+        }
+        let hours = backoff_between_ms(1_000..=3_600_000, u32::MAX, 999);
+        assert!((3_590_000..3_600_000).contains(&hours), "{hours}");
+    }
 }

@@ -105,6 +105,9 @@ impl Node {
     /// Does what is due.
     pub(super) fn due_timers(&mut self, turn: &mut Turn<'_>) {
         for timer in self.live.take_due(turn.at()) {
+            if !self.is_due(turn, &timer) {
+                continue;
+            }
             match timer {
                 Timer::Pull(key) => self.pull(turn, &key),
                 Timer::Receipt(key, next) => self.receipt_again(turn, &key, next),
@@ -122,6 +125,7 @@ impl Node {
                 Timer::DecideNegotiation(id) => self.decide_negotiation(turn, &id, true),
                 Timer::DecideTransfer(id) => self.decide_transfer(turn, &id, true),
                 Timer::Compare(partner) => self.compare(turn, &partner),
+                Timer::AskAgain(agreement) => self.ask_again(turn, &agreement),
             }
         }
     }
@@ -151,6 +155,12 @@ impl Node {
             }
             Purpose::Negotiation(id) => self.negotiation_answered(turn, &id, outcome),
             Purpose::Transfer(id) => self.transfer_answered(turn, &id, outcome),
+            Purpose::NegotiationReread { id, refusal } => {
+                self.negotiation_reread(turn, &id, refusal, outcome);
+            }
+            Purpose::TransferReread { id, refusal } => {
+                self.transfer_reread(turn, &id, refusal, outcome);
+            }
             Purpose::Cooperation(id) => self.cooperation_answered(turn, &id, outcome),
             Purpose::Push { transfer, next } => {
                 self.pushed(turn, &transfer, next, outcome.map(drop));

@@ -198,6 +198,7 @@ impl Node {
             "denials": counters.denials,
             "alerts": self.state.alerts.len(),
             "warnings": self.warnings_view(),
+            "waitingForPartners": self.waiting_for_partners(turn),
             "notCompared": self.uncompared().map(ParticipantId::as_str).collect::<Vec<_>>(),
             "rolledBackAt": self.state.rolled_back_at.map(|at| at.to_rfc3339(self.config.zone)),
             "feeds": feeds,

@@ -221,7 +221,7 @@ impl Book {
     /// Puts a cooperation in the place of what was there.
     pub(in crate::node) fn put_cooperation(&mut self, cooperation: Cooperation) {
         let id = cooperation.id.clone();
-        let untold = cooperation.refused.is_none() && !cooperation.is_complete();
+        let untold = cooperation.is_open();
         mark(&mut self.index.untold, id.clone(), untold);
         if let (true, Some(hash)) = (cooperation.is_complete(), cooperation.manifest_hash()) {
             self.index.manifests.insert(hash, id.clone());

@@ -287,7 +287,7 @@ impl Node {
                 (Err(problem), _) => Err(problem.clone()),
                 (Ok(found), CatalogWanted::Show(partner)) => Ok(LocalAnswer::Json {
                     status: 200,
-                    body: catalog_view(&partner, found),
+                    body: self.catalog_view(&partner, found),
                 }),
                 (
                     Ok(found),
@@ -555,31 +555,29 @@ fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, 
     Ok(found)
 }
 
-/// `{partner, offers: [{id, dataset, policy, terms, problem}]}`: `terms` are the lines for people, and
-/// `problem` says why an offer cannot be asked for as it is.
-fn catalog_view(partner: &ParticipantId, found: &[Found]) -> Value {
-    let offers: Vec<Value> = found
-        .iter()
-        .map(
-            |Found {
-                 target,
-                 dataset,
-                 offer,
-             }| {
-                let policy = offer.to_policy();
-                let read = match dataset {
-                    Some(dataset) => check_policy(&policy, *dataset),
-                    None => Err("the dataset is none of the profile's".into()),
-                };
-                json!({
-                    "id": offer.id.as_str(),
-                    "dataset": target.as_str(),
-                    "policy": policy,
-                    "terms": read.as_ref().ok().map(super::views::term_lines),
-                    "problem": read.err(),
-                })
-            },
-        )
-        .collect();
-    json!({ "partner": partner.as_str(), "offers": offers })
+impl Node {
+    /// `{partner, offers: [{id, dataset, assurance, policy, terms, problem}]}`: `assurance` is what an
+    /// agreement would have, `terms` are the lines for people, and `problem` says why an offer cannot be
+    /// asked for as it is.
+    fn catalog_view(&self, partner: &ParticipantId, found: &[Found]) -> Value {
+        let assurance = self.assurance_with(partner);
+        let line = |found: &Found| {
+            let policy = found.offer.to_policy();
+            let read = match found.dataset {
+                Some(dataset) => check_policy(&policy, dataset)
+                    .and_then(|terms| self.can_attest(partner, dataset).map(|()| terms)),
+                None => Err("the dataset is none of the profile's".into()),
+            };
+            json!({
+                "id": found.offer.id.as_str(),
+                "dataset": found.target.as_str(),
+                "assurance": assurance.as_str(),
+                "policy": policy,
+                "terms": read.as_ref().ok().map(super::views::term_lines),
+                "problem": read.err(),
+            })
+        };
+        let offers: Vec<Value> = found.iter().map(line).collect();
+        json!({ "partner": partner.as_str(), "offers": offers })
+    }
 }

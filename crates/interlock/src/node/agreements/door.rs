@@ -57,6 +57,8 @@ pub(super) struct Answer {
 pub(super) struct Incoming<'a> {
     /// Who sent it.
     pub(super) from: &'a ParticipantId,
+    /// SHA-256 of the endpoint.
+    pub(super) endpoint: [u8; 32],
     /// The body.
     pub(super) bytes: Vec<u8>,
     /// SHA-256 of endpoint and body: the same message again has the same.
@@ -98,11 +100,13 @@ impl Node {
         let bytes = body.to_string().into_bytes();
         let mut hash = Sha256::new();
         hash.update(path.as_bytes());
+        let endpoint = hash.clone().finalize().into();
         hash.update([0]);
         hash.update(&bytes);
         let digest = hash.finalize().into();
         let message = Incoming {
             from,
+            endpoint,
             bytes,
             digest,
             query,

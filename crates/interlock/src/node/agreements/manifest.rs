@@ -20,7 +20,8 @@ use super::super::live::{Purpose, Timer};
 use super::super::problem::{field, problem};
 use super::super::record::{AlertKind, Record};
 use super::super::turn::Turn;
-use super::negotiate::{ANSWER_TIMEOUT_MS, is_final, shorten};
+use super::delivery::{is_final, why_not};
+use super::negotiate::{ANSWER_TIMEOUT_MS, shorten};
 use super::{Actor, Agreement, Cooperation, Outgoing};
 use crate::exchange::wire::{CooperationMessage, ManifestSignature};
 
@@ -28,6 +29,11 @@ impl Cooperation {
     /// Whether both parties have signed.
     pub fn is_complete(&self) -> bool {
         self.our_signature.is_some() && self.their_signature.is_some()
+    }
+
+    /// Whether the partner has still to sign its manifest.
+    pub(super) fn is_open(&self) -> bool {
+        !self.is_complete() && self.refused.is_none()
     }
 
     /// The hash by which others name its manifest, once there is one.
@@ -340,13 +346,13 @@ impl Node {
             return;
         }
         let known = self.state.book.cooperations.get(id);
-        let open = known.filter(|c| !c.is_complete() && c.refused.is_none());
+        let open = known.filter(|c| c.is_open());
         let Some(cooperation) = open else {
             return self.send_notice(turn, id);
         };
         let ends = cooperation.read_manifest().and_then(|m| m.term().ok());
         if ends.is_none_or(|(_, until)| until <= turn.at()) {
-            return;
+            return self.forget_tries(&Timer::Cooperation(id.clone()));
         }
         let Some(message) = self.cooperation_message(cooperation) else {
             return;
@@ -413,7 +419,7 @@ impl Node {
             Ok(PeerAnswer::Cooperation(answer)) => {
                 match self.countersigned(&cooperation, &answer) {
                     Ok((manifest, signature)) => {
-                        self.live.tries.remove(&timer);
+                        self.forget_tries(&timer);
                         cooperation.their_signature = Some(signature);
                         self.record(turn, Record::Cooperation(Box::new(cooperation)));
                         self.signed(turn, &manifest);
@@ -428,15 +434,7 @@ impl Node {
                 let peer = cooperation.peer.clone();
                 self.refused_manifest(turn, cooperation, &peer, problem.detail);
             }
-            Ok(
-                PeerAnswer::Dsp { .. }
-                | PeerAnswer::Feed(_)
-                | PeerAnswer::Lookup(_)
-                | PeerAnswer::Evidence(_)
-                | PeerAnswer::Mirror(_)
-                | PeerAnswer::Problem(_),
-            )
-            | Err(_) => self.try_later(turn, timer),
+            other => self.try_later(turn, timer, why_not(other)),
         }
     }
 

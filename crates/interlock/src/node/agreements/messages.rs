@@ -209,7 +209,7 @@ fn pids(party: Party, ours: &WireId, theirs: &WireId) -> Pids {
     }
 }
 
-const fn wire_state(state: NegotiationState) -> message::NegotiationState {
+pub(super) const fn wire_state(state: NegotiationState) -> message::NegotiationState {
     use message::NegotiationState as Wire;
     match state {
         NegotiationState::Requested => Wire::Requested,
@@ -222,7 +222,7 @@ const fn wire_state(state: NegotiationState) -> message::NegotiationState {
     }
 }
 
-const fn wire_transfer_state(state: TransferState) -> message::TransferState {
+pub(super) const fn wire_transfer_state(state: TransferState) -> message::TransferState {
     use message::TransferState as Wire;
     match state {
         TransferState::Requested => Wire::Requested,

@@ -10,7 +10,9 @@ pub mod approver;
 mod book;
 mod catalog;
 mod consumer;
+mod delivery;
 mod door;
+mod ended;
 mod history;
 mod local;
 mod manifest;
@@ -38,6 +40,7 @@ use interlock_core::transfer::TransferState;
 use serde::{Deserialize, Serialize};
 
 use super::io::ReplyId;
+use super::live::Timer;
 use super::turn::Turn;
 
 pub use self::book::Book;
@@ -237,7 +240,8 @@ pub struct Transfer {
     pub state: TransferState,
     /// The message that the peer has not yet acknowledged.
     pub unsent: Option<Outgoing>,
-    /// SHA-256 of the last message that we took from the peer, for recognising its repeats.
+    /// SHA-256 of the endpoint of the last message that we took from the peer, for recognising its
+    /// repeats: those of a start may bring other tokens.
     pub taken: Option<[u8; 32]>,
     /// How often its provider has started it: the tokens of earlier starts are void.
     pub starts: u32,
@@ -266,6 +270,11 @@ pub struct UnderWay {
     /// What was sent about a negotiation, transfer, manifest or notice and is not answered yet, by its
     /// id. One at a time, so that an answer is known to be for this message.
     pub(super) sending: BTreeMap<WireId, Outgoing>,
+    /// What was tried and not taken, by the timer of the next try.
+    undelivered: BTreeMap<Timer, delivery::Undelivered>,
+    /// How often, and when last, the dataset of an agreement was asked for again because its provider
+    /// had ended the transfer.
+    asked_again: BTreeMap<WireId, (u32, Timestamp)>,
     /// Callers of ours that wait for a partner's catalog, while it is asked for.
     pub(super) catalogs: BTreeMap<ParticipantId, CatalogCalls>,
     /// When each agreement changes its state next.

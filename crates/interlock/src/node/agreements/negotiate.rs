@@ -14,10 +14,11 @@ use serde_json::Value;
 
 use super::super::Node;
 use super::super::io::{CallFailure, Effect, PeerAnswer, PeerRequest};
-use super::super::live::{Purpose, Timer, backoff_ms};
+use super::super::live::{Purpose, Timer};
 use super::super::record::Record;
 use super::super::turn::Turn;
 use super::approver::{Decided, NegotiationCase, NegotiationMove};
+use super::delivery::{Standing, Verdict, verdict};
 use super::door::{Incoming, Refused};
 use super::{Actor, Negotiation, Outgoing};
 use crate::dsp::failure::Refusal;
@@ -29,16 +30,6 @@ use crate::identity::url::BaseUrl;
 pub(super) const ANSWER_TIMEOUT_MS: u32 = 10_000;
 /// Longest reason of the peer's that is kept, in characters.
 const REASON_LENGTH_MAX: usize = 500;
-
-/// What an answer to one of our messages means.
-pub(super) enum Verdict {
-    /// They have it; the body of the answer.
-    Taken(Value),
-    /// They will never take it: why.
-    Refused(String),
-    /// Worth another try.
-    Again,
-}
 
 impl Node {
     /// Takes a message of the peer: `None` for a repeat of the last one, else the negotiation with its
@@ -108,6 +99,10 @@ impl Node {
         let ours = negotiation.party == Party::Consumer;
         let cooperation = negotiation.cooperation.clone();
         self.live.agreements.moved.insert(id.clone());
+        let before = self.state.book.negotiations.get(&id);
+        if before.is_none_or(|before| before.unsent != negotiation.unsent) {
+            self.forget_tries(&Timer::Negotiation(id.clone()));
+        }
         self.record(turn, Record::Negotiation(Box::new(negotiation)));
         self.send_negotiation(turn, &id);
         if over && ours {
@@ -221,6 +216,7 @@ impl Node {
         negotiation.waits_for_people = false;
         negotiation.draft = None;
         negotiation.unsent = negotiation.termination_message(code, reason);
+        self.forget_tries(&Timer::Negotiation(negotiation.id.clone()));
         self.note(turn, negotiation, by, format!("ended it: {reason}"));
     }
 
@@ -279,6 +275,7 @@ impl Node {
         };
         if negotiation.terms.until <= turn.at() {
             let mut negotiation = negotiation.clone();
+            self.forget_tries(&Timer::Negotiation(id.clone()));
             negotiation.unsent = None;
             if negotiation.state.is_terminal() {
                 return self.record(turn, Record::Negotiation(Box::new(negotiation)));
@@ -350,41 +347,94 @@ impl Node {
             Verdict::Taken(body) if current => {
                 if negotiation.peer_id.is_none() {
                     let Some(theirs) = their_id(&negotiation, &body) else {
-                        return self.try_later(turn, timer);
+                        let why = "the answer names no negotiation of ours";
+                        return self.try_later(turn, timer, why.into());
                     };
                     negotiation.peer_id = Some(theirs);
                 }
-                self.live.tries.remove(&timer);
-                negotiation.unsent = None;
-                negotiation.expires_at = self.answer_by(turn);
-                self.record(turn, Record::Negotiation(Box::new(negotiation)));
-                self.decide_negotiation(turn, id, false);
+                self.negotiation_taken(turn, negotiation);
             }
             Verdict::Refused(reason) if current => {
-                self.live.tries.remove(&timer);
-                negotiation.unsent = None;
-                let by = Actor::Partner(negotiation.peer.clone());
-                self.note(turn, &negotiation, by, format!("refused it: {reason}"));
-                if negotiation.state.is_terminal() {
-                    return self.record(turn, Record::Negotiation(Box::new(negotiation)));
+                if negotiation.peer_id.is_none() || negotiation.state.is_terminal() {
+                    return self.negotiation_refused(turn, negotiation, &reason, false);
                 }
-                negotiation.state = NegotiationState::Terminated;
-                self.put_negotiation(turn, negotiation);
+                // Nothing else is sent about it until that is known.
+                self.live
+                    .agreements
+                    .sending
+                    .extend(sent.map(|sent| (id.clone(), sent)));
+                self.reread_negotiation(turn, &negotiation, reason);
             }
-            Verdict::Again if current => self.try_later(turn, timer),
+            Verdict::Again(why) if current => self.try_later(turn, timer, why),
             // The answer is for a message that something newer has taken the place of.
-            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again => {
+            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again(_) => {
                 self.send_negotiation(turn, id)
             }
         }
     }
 
-    /// Sets the timer for another try.
-    pub(super) fn try_later(&mut self, turn: &mut Turn<'_>, timer: Timer) {
-        let tries = self.live.tries.entry(timer.clone()).or_default();
-        let at = turn.at().plus_ms(backoff_ms(*tries, turn.random64()));
-        *tries = tries.saturating_add(1);
-        self.live.timer(at, timer);
+    /// Where a negotiation stands at the peer, which refused our message about it: it may have had it
+    /// before.
+    pub(in super::super) fn negotiation_reread(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        refusal: String,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) {
+        let sent = self.live.agreements.sending.remove(id);
+        let Some(negotiation) = self.state.book.negotiations.get(id).cloned() else {
+            return;
+        };
+        if negotiation.unsent.is_none() || negotiation.unsent != sent {
+            return self.send_negotiation(turn, id);
+        }
+        match negotiation.standing(outcome) {
+            Ok(Standing::At(theirs)) if self.has_ours(&negotiation, theirs) => {
+                self.negotiation_taken(turn, negotiation);
+            }
+            Ok(standing) => {
+                let tell = match standing {
+                    Standing::At(theirs) => !theirs.is_terminal(),
+                    Standing::Unknown => false,
+                };
+                self.negotiation_refused(turn, negotiation, &refusal, tell);
+            }
+            Err(why) => self.try_later(turn, Timer::Negotiation(id.clone()), why),
+        }
+    }
+
+    /// The peer has our message.
+    fn negotiation_taken(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation) {
+        let id = negotiation.id.clone();
+        self.forget_tries(&Timer::Negotiation(id.clone()));
+        negotiation.unsent = None;
+        negotiation.expires_at = self.answer_by(turn);
+        self.record(turn, Record::Negotiation(Box::new(negotiation)));
+        self.decide_negotiation(turn, &id, false);
+    }
+
+    /// The peer will not take our message: it is over. `tell` the peer, if it does not think so itself.
+    fn negotiation_refused(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut negotiation: Negotiation,
+        reason: &str,
+        tell: bool,
+    ) {
+        self.forget_tries(&Timer::Negotiation(negotiation.id.clone()));
+        negotiation.unsent = None;
+        let by = Actor::Partner(negotiation.peer.clone());
+        self.note(turn, &negotiation, by, format!("refused it: {reason}"));
+        if negotiation.state.is_terminal() {
+            return self.record(turn, Record::Negotiation(Box::new(negotiation)));
+        }
+        if tell {
+            let reason = "you refused the message that came last";
+            self.terminate(turn, &mut negotiation, Actor::Node, "refused", reason);
+        }
+        negotiation.state = NegotiationState::Terminated;
+        self.put_negotiation(turn, negotiation);
     }
 
     /// Our own endpoint of the protocol: what messages name as callback address.
@@ -420,40 +470,6 @@ impl Negotiation {
         self.approved_by = by.into_iter().map(Into::into).collect();
         self.draft = None;
     }
-}
-
-/// What an answer to one of our messages means.
-pub(super) fn verdict(outcome: Result<PeerAnswer, CallFailure>) -> Verdict {
-    match outcome {
-        Ok(PeerAnswer::Dsp { status, body, .. }) if (200..300).contains(&status) => {
-            Verdict::Taken(body)
-        }
-        Ok(PeerAnswer::Dsp { status, body, .. }) if is_final(status) => {
-            let reasons = body.get("reason").map(Value::to_string);
-            Verdict::Refused(shorten(
-                &reasons.unwrap_or_else(|| format!("status {status}")),
-            ))
-        }
-        Ok(PeerAnswer::Problem(problem)) if is_final(problem.status) => {
-            Verdict::Refused(shorten(&problem.detail))
-        }
-        Ok(
-            PeerAnswer::Dsp { .. }
-            | PeerAnswer::Feed(_)
-            | PeerAnswer::Lookup(_)
-            | PeerAnswer::Evidence(_)
-            | PeerAnswer::Mirror(_)
-            | PeerAnswer::Cooperation(_)
-            | PeerAnswer::Problem(_),
-        )
-        | Err(_) => Verdict::Again,
-    }
-}
-
-/// Whether a status says that repeating the message is of no use. A partner that does not know us yet
-/// may add us; a busy one becomes free.
-pub(super) const fn is_final(status: u16) -> bool {
-    matches!(status, 400..500) && !matches!(status, 401 | 403 | 408 | 425 | 429)
 }
 
 /// Reads a policy and checks that its terms go together.

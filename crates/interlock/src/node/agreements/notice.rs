@@ -13,7 +13,8 @@ use super::super::io::{CallFailure, PeerAnswer, PeerRequest, Problem};
 use super::super::live::Timer;
 use super::super::problem::{field, not_found};
 use super::super::turn::Turn;
-use super::negotiate::{is_final, shorten};
+use super::delivery::{is_final, why_not};
+use super::negotiate::shorten;
 use super::{Actor, Agreement};
 use crate::exchange::wire::{Envelope, Notice};
 
@@ -115,17 +116,9 @@ impl Node {
             {
                 Some(problem.detail)
             }
-            Ok(
-                PeerAnswer::Dsp { .. }
-                | PeerAnswer::Feed(_)
-                | PeerAnswer::Lookup(_)
-                | PeerAnswer::Mirror(_)
-                | PeerAnswer::Cooperation(_)
-                | PeerAnswer::Problem(_),
-            )
-            | Err(_) => return self.try_later(turn, timer),
+            other => return self.try_later(turn, timer, why_not(other)),
         };
-        self.live.tries.remove(&timer);
+        self.forget_tries(&timer);
         agreement.unsent_notice = None;
         if let Some(reason) = refused {
             let by = Actor::Partner(agreement.other(&self.state.me).clone());

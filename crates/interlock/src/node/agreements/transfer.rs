@@ -19,9 +19,10 @@ use super::super::record::Record;
 use super::super::turn::Turn;
 use super::address::PULL;
 use super::approver::{Decided, TransferCase, TransferMove};
+use super::delivery::{Verdict, verdict};
 use super::door::{Incoming, Refused};
 use super::messages::cause;
-use super::negotiate::{Verdict, shorten, verdict};
+use super::negotiate::shorten;
 use super::{Actor, Agreement, OPEN_TRANSFERS_MAX, Outgoing, Transfer, new_id};
 use crate::dsp::Limits;
 use crate::dsp::failure::Refusal;
@@ -119,7 +120,7 @@ impl Node {
             agreement: body.agreement_id,
             state: TransferState::Requested,
             unsent: None,
-            taken: Some(message.digest),
+            taken: Some(message.endpoint),
             starts: 0,
             push,
         };
@@ -170,7 +171,11 @@ impl Node {
         }
     }
 
-    fn transfer_message(&self, transfer: &Transfer, next: &TransferMove) -> Option<Outgoing> {
+    pub(super) fn transfer_message(
+        &self,
+        transfer: &Transfer,
+        next: &TransferMove,
+    ) -> Option<Outgoing> {
         let pids = transfer.pids()?;
         let (step, body) = match next {
             TransferMove::Wait | TransferMove::Later(_) => return None,
@@ -219,9 +224,6 @@ impl Node {
         pids: &Pids,
         kind: TransferMessage,
     ) -> Result<Option<Transfer>, Refused> {
-        if known.taken == Some(message.digest) {
-            return Ok(None);
-        }
         let (ours, theirs, pointer) = match known.party {
             Party::Provider => (&pids.provider, &pids.consumer, "/consumerPid"),
             Party::Consumer => (&pids.consumer, &pids.provider, "/providerPid"),
@@ -231,11 +233,15 @@ impl Node {
             let pointer = pointer.into();
             return Err(Refusal::Contradiction { pointer }.into());
         }
+        // The same message in another state is another one: a second start after a suspension.
+        if known.taken == Some(message.endpoint) && known.state == kind.leads_to() {
+            return Ok(None);
+        }
         match transfer::next(Some(known.state), known.party.other(), kind) {
             Ok(state) => {
                 known.state = state;
                 known.peer_id = Some(theirs.clone());
-                known.taken = Some(message.digest);
+                known.taken = Some(message.endpoint);
                 known.unsent = None;
                 Ok(Some(known))
             }
@@ -305,7 +311,7 @@ impl Node {
         let body = message.read(TransferCompletionMessage::parse)?;
         let kind = TransferMessage::Completion;
         if let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? {
-            self.put_transfer(turn, transfer);
+            self.put_ended(turn, transfer);
         }
         Ok(())
     }
@@ -320,7 +326,7 @@ impl Node {
         let body = message.read(TransferTerminationMessage::parse)?;
         let kind = TransferMessage::Termination;
         if let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? {
-            self.put_transfer(turn, transfer);
+            self.put_ended(turn, transfer);
         }
         Ok(())
     }
@@ -360,8 +366,12 @@ impl Node {
         }
     }
 
-    fn put_transfer(&mut self, turn: &mut Turn<'_>, transfer: Transfer) {
+    pub(super) fn put_transfer(&mut self, turn: &mut Turn<'_>, transfer: Transfer) {
         let id = transfer.id.clone();
+        let before = self.state.book.transfers.get(&id);
+        if before.is_none_or(|before| before.unsent != transfer.unsent) {
+            self.forget_tries(&Timer::Transfer(id.clone()));
+        }
         self.record(turn, Record::Transfer(Box::new(transfer)));
         self.send_transfer(turn, &id);
     }
@@ -398,33 +408,27 @@ impl Node {
             Verdict::Taken(body) if current => {
                 if transfer.peer_id.is_none() {
                     let Some(theirs) = their_id(&transfer, &body) else {
-                        return self.try_later(turn, timer);
+                        let why = "the answer names no transfer of ours";
+                        return self.try_later(turn, timer, why.into());
                     };
                     transfer.peer_id = Some(theirs);
                 }
-                self.live.tries.remove(&timer);
-                transfer.unsent = None;
-                let ours = transfer.party == Party::Provider;
-                let started = ours && transfer.state == TransferState::Started;
-                self.record(turn, Record::Transfer(Box::new(transfer)));
-                if started {
-                    self.hand_over_polls(turn, id);
-                    self.push(turn, id);
-                }
-                self.decide_transfer(turn, id, false);
+                self.transfer_taken(turn, transfer);
             }
             Verdict::Refused(reason) if current => {
-                tracing::warn!(transfer = %id, peer = %transfer.peer, reason, "a transfer was refused");
-                self.live.tries.remove(&timer);
-                transfer.unsent = None;
-                if !transfer.state.is_terminal() {
-                    transfer.state = TransferState::Terminated;
+                if transfer.peer_id.is_none() || transfer.state.is_terminal() {
+                    return self.transfer_refused(turn, transfer, &reason, None);
                 }
-                self.record(turn, Record::Transfer(Box::new(transfer)));
+                // Nothing else is sent about it until that is known.
+                self.live
+                    .agreements
+                    .sending
+                    .extend(sent.map(|sent| (id.clone(), sent)));
+                self.reread_transfer(turn, &transfer, reason);
             }
-            Verdict::Again if current => self.try_later(turn, timer),
+            Verdict::Again(why) if current => self.try_later(turn, timer, why),
             // The answer is for a message that something newer has taken the place of.
-            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again => {
+            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again(_) => {
                 self.send_transfer(turn, id)
             }
         }
@@ -463,6 +467,7 @@ impl Node {
         let transfers: Vec<WireId> = book.transfers.keys().cloned().collect();
         let untold: Vec<WireId> = book.untold().cloned().collect();
         for id in negotiations {
+            self.maybe_tried(turn, Timer::Negotiation(id.clone()));
             self.send_negotiation(turn, &id);
         }
         for id in transfers {
@@ -473,6 +478,7 @@ impl Node {
         for id in untold {
             self.send_cooperation(turn, &id);
         }
+        self.resume_asking(turn);
     }
 
     /// Takes up with one partner what waited until its log was compared with ours.

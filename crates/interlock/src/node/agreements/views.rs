@@ -8,7 +8,11 @@
 //!   `cooperation`, `supersedes`, `version` (of the terms that lie there), `waitsForPeople`, `approvedBy`
 //!   and `approvalsNeeded` (of our people), `draftBy` (who wants to propose them, until a second one
 //!   approves), `answerBy` (then it ends by itself), `assurance` (what the agreement would have),
-//!   `acknowledged`
+//!   `acknowledged`, `waitingForPartner`
+//! - what waits for a partner because a message could not be delivered, else `null`: `tries` (since the
+//!   node started), `lastError`, `nextTryAt`
+//! - transfer: `id`, `peerId`, `partner`, `role`, `agreement`, `dataset`, `state`, `pushed` (or fetched),
+//!   `starts`, `acknowledged`, `waitingForPartner`
 //! - proposal: a negotiation with `terms`, `changes`, `policy`, `history`
 //! - a line of a history: `at`, `by`, `kind` (of `by`: node, person, partner, offer), `what`, `version`
 //!   and `policyHash` (the terms that it was about)
@@ -26,7 +30,7 @@ use super::super::feed_items::hex;
 use super::super::io::{LocalAnswer, Problem};
 use super::super::problem::not_found;
 use super::super::turn::Turn;
-use super::{Actor, Agreement, HistoryEntry, Negotiation, Offer};
+use super::{Actor, Agreement, HistoryEntry, Negotiation, Offer, Transfer};
 
 impl Node {
     /// `GET /offers`: `{offers: [offer]}`.
@@ -75,6 +79,7 @@ impl Node {
             "answerBy": n.deadline().map(|at| self.instant(at)),
             "assurance": self.assurance_with(&n.peer).as_str(),
             "acknowledged": n.unsent.is_none(),
+            "waitingForPartner": self.negotiation_waiting(n),
         })
     }
 
@@ -106,6 +111,31 @@ impl Node {
         json!({ "proposals": waiting.map(|n| self.proposal_view(n)).collect::<Vec<_>>() })
     }
 
+    /// `GET /transfers`: `{transfers: [transfer]}`.
+    pub(in super::super) fn transfers_view(&self) -> Value {
+        json!({ "transfers": self.transfer_lines(self.state.book.transfers.values()) })
+    }
+
+    fn transfer_lines<'a>(&self, transfers: impl Iterator<Item = &'a Transfer>) -> Value {
+        let line = |t: &Transfer| {
+            let agreement = self.state.book.agreements.get(&t.agreement);
+            json!({
+                "id": t.id.as_str(),
+                "peerId": t.peer_id.as_ref().map(WireId::as_str),
+                "partner": t.peer.as_str(),
+                "role": t.party.as_str(),
+                "agreement": t.agreement.as_str(),
+                "dataset": agreement.map(|a| a.target.as_str()),
+                "state": t.state.as_str(),
+                "pushed": t.push.is_some(),
+                "starts": t.starts,
+                "acknowledged": t.unsent.is_none(),
+                "waitingForPartner": self.transfer_waiting(t),
+            })
+        };
+        transfers.map(line).collect()
+    }
+
     /// `GET /agreements`: `{agreements: [agreement]}` without terms, policy, signatures and history.
     pub(in super::super) fn agreements_view(&self, turn: &Turn<'_>) -> Value {
         let all = self.state.book.agreements.values();
@@ -127,14 +157,16 @@ impl Node {
             "daysLeft": (left + DAY_MS - 1) / DAY_MS,
             "cooperation": a.cooperation.as_str(),
             "assurance": a.facts.assurance.as_str(),
+            "waitingForPartner": self.agreement_waiting(a),
         })
     }
 
     /// `GET /agreements/{id}`: `id`, `role`, `partner`, `dataset`, `state`, `from`, `until`, `endsAt`
     /// (earlier than `until` after a termination), `daysLeft` (begun days count), `cooperation`,
-    /// `assurance`, `summary` (`en`, `zh`), `terms`, `policy` (ODRL), `policyHash`, `signatures`
+    /// `assurance`, `waitingForPartner`, `summary` (`en`, `zh`), `terms`, `policy` (ODRL), `policyHash`, `signatures`
     /// (`participant`, `signature`), `finalizedAt`, `signedAt`, `suspendedBy`, `negotiation`,
-    /// `supersedes`, `supersededBy`, `supersededAt`, `history`, `negotiated` (the history of its
+    /// `supersedes`, `supersededBy`, `supersededAt`, `transfers`, `asksAgainAt` (when we ask for its
+    /// dataset again, if the provider ended the transfer), `history`, `negotiated` (the history of its
     /// negotiation).
     ///
     /// # Errors
@@ -144,7 +176,8 @@ impl Node {
         turn: &Turn<'_>,
         id: &WireId,
     ) -> Result<LocalAnswer, Problem> {
-        let agreement = self.state.book.agreements.get(id);
+        let book = &self.state.book;
+        let agreement = book.agreements.get(id);
         let a = agreement.ok_or_else(|| not_found("agreement"))?;
         let mut body = self.agreement_head(turn, a);
         let instant = |at: Option<Timestamp>| at.map(|at| self.instant(at));
@@ -170,6 +203,8 @@ impl Node {
             "supersedes": a.supersedes.as_ref().map(WireId::as_str),
             "supersededBy": a.superseded_by.as_ref().map(WireId::as_str),
             "supersededAt": instant(a.facts.superseded_at),
+            "transfers": self.transfer_lines(book.transfers_of(&a.id)),
+            "asksAgainAt": instant(self.asks_again_at(turn, &a.id)),
             "history": self.history_view(&a.id),
             "negotiated": self.history_view(&a.negotiation),
         });

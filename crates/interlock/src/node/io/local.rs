@@ -117,6 +117,8 @@ pub enum LocalRequest {
         /// What was decided.
         decision: Decision,
     },
+    /// `GET /transfers`.
+    GetTransfers,
     /// `GET /agreements`.
     GetAgreements,
     /// `GET /agreements/{id}`.

@@ -2,6 +2,7 @@
 
 mod catalogs;
 mod connectors;
+mod delivery;
 mod faults;
 mod hostile;
 mod life;
