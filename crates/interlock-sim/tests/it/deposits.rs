@@ -1,6 +1,10 @@
 //! Deposits: stations that cannot take a parcel, codes, and what recipients allow.
 
-use interlock::node::io::{DepositAction, LocalRequest, ParcelPut, Problem};
+use interlock::node::io::{
+    DepositAction, LocalRequest, ParcelPut, PeerAnswer, PeerRequest, Problem,
+};
+use interlock::node::problem::{not_found, problem};
+use interlock::node::record::AlertKind;
 use interlock_core::ids::StationId;
 use interlock_core::parcel::{Consent, Hour, Preference};
 use interlock_core::station::{Capacity, StationState};
@@ -236,6 +240,61 @@ fn a_reservation_runs_out_and_a_parcel_comes_back() {
     let free = ok(net.world.local(FENGCHAO, LocalRequest::GetStations));
     assert_eq!(free["stations"][0]["sizes"]["small"]["free"], 2);
     net.assert_replay_gives_the_same();
+}
+
+/// The owner's node is the test's; it answers lookups with `refused`, every time it is asked within an
+/// hour. How often it was.
+fn refuse_lookups(net: &mut Network, refused: &Problem) -> usize {
+    let mut asked = 0;
+    for _ in 0..60 {
+        for call in net.world.asked_of(CAINIAO) {
+            if matches!(call.request, PeerRequest::Lookup { .. }) {
+                asked += 1;
+                let answer = PeerAnswer::Problem(refused.clone());
+                net.world.answer_for(CAINIAO, &call, &answer);
+            }
+        }
+        net.world.run_until(net.world.now().plus_ms(MINUTE_MS));
+    }
+    asked
+}
+
+#[test]
+fn an_owner_that_knows_no_such_transfer_is_not_asked_for_ever() {
+    let mut net = begin(165);
+    Hostile::new(&mut net, CAINIAO, FENGCHAO);
+    let outside = net.deposit(FENGCHAO, PARCEL, "FC0001", "k1").unwrap();
+    assert_eq!(outside["notifier"], "queued");
+    let inside = net.deposit(FENGCHAO, &number(2), "FC0001", "k2").unwrap();
+    net.advance(FENGCHAO, &inside, DepositAction::Confirm)
+        .unwrap();
+    // Whoever is busy is asked again.
+    let busy = problem("busy", 503, "busy", "try again in a second");
+    let asked = refuse_lookups(&mut net, &busy);
+    assert!(asked > 10, "asked {asked} times");
+    assert_eq!(refuse_lookups(&mut net, &not_found("transfer")), 2);
+    let state = net.world.node(FENGCHAO).unwrap().state();
+    assert!(state.channels.values().all(|c| c.asked.is_empty()));
+    let not_told: Vec<_> = state
+        .alerts
+        .iter()
+        .filter(|a| a.kind == AlertKind::RecipientNotTold)
+        .collect();
+    let [alert] = not_told.as_slice() else {
+        panic!("one parcel lies inside: {not_told:?}");
+    };
+    assert!(
+        alert.detail.contains("transfer-unknown"),
+        "{}",
+        alert.detail
+    );
+    let told = refused(
+        net.advance(FENGCHAO, &outside, DepositAction::Confirm),
+        409,
+        "nobody-can-tell",
+    );
+    assert!(told.contains("deliver to the address"), "{told}");
+    net.assert_replay_of(&[FENGCHAO, SF, JD]);
 }
 
 #[test]

@@ -230,13 +230,16 @@ impl Node {
                     }
                 }
             }
-            Ok(PeerAnswer::Problem(refused)) if refused.status == 403 => {
-                self.lookup_over(turn, owner, request_id, &refused.kind);
-                self.ask(turn, owner);
-            }
+            Ok(PeerAnswer::Problem(refused)) => match final_reason(&refused) {
+                Some(reason) => {
+                    self.live.tries.remove(&Timer::Lookup(owner.clone()));
+                    self.lookup_over(turn, owner, request_id, reason);
+                    self.ask(turn, owner);
+                }
+                None => self.ask_later(turn, owner),
+            },
             Ok(
-                PeerAnswer::Problem(_)
-                | PeerAnswer::Dsp { .. }
+                PeerAnswer::Dsp { .. }
                 | PeerAnswer::Feed(_)
                 | PeerAnswer::Evidence(_)
                 | PeerAnswer::Mirror(_)
@@ -390,6 +393,17 @@ impl Node {
         for owner in owners {
             self.ask(turn, &owner);
         }
+    }
+}
+
+/// Why a lookup was refused for good, if it was. An owner that does not know the transfer, as after a
+/// start from an old copy, will not know it the next time either: who asks on has a deposit wait for
+/// as long as the agreement stands.
+fn final_reason(refused: &Problem) -> Option<&str> {
+    match refused.status {
+        403 => Some(&refused.kind),
+        404 => Some("transfer-unknown"),
+        _ => None,
     }
 }
 
