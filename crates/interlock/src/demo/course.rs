@@ -13,7 +13,7 @@ use super::error::DemoError;
 use super::look::{look, newest_pages};
 use super::network::Network;
 use super::parcels::{DemoParcel, Room, stations};
-use super::plan::{LOOK, Plan, day_start};
+use super::plan::{LOOKS, Plan, day_start};
 use super::report::date;
 use super::report::{Day, Notes};
 use super::streets::Streets;
@@ -72,8 +72,9 @@ impl<'a> Course<'a> {
             self.turn_page(*now).await?;
             network.advance(*now).await?;
             streets.step(*now).await?;
-            if *now == LOOK {
-                self.notes.sights = look(network, &streets, &self.parcels).await?;
+            if LOOKS.contains(now) {
+                let seen = look(network, &streets, &self.parcels, *now).await?;
+                self.notes.sights.extend(seen);
             }
             if *now == TRUCE {
                 self.truce().await?;

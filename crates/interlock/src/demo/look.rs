@@ -1,8 +1,9 @@
-//! What people see at 08:00 on 1 June: a buyer's or merchant's tracking page, a recipient's pick-up
+//! What people see during the cut: a buyer's or merchant's tracking page, a recipient's pick-up
 //! page.
 //!
 //! INVARIANT: a page is fetched as a browser fetches it, and its first sentence is shown as it stands.
 
+use interlock_core::time::Timestamp;
 use serde::Serialize;
 
 use super::cast::Who;
@@ -10,13 +11,14 @@ use super::deal::MIDNIGHT;
 use super::error::DemoError;
 use super::network::Network;
 use super::parcels::{DemoMarketplace, DemoOperator, DemoParcel};
-use super::plan::LOOK;
 use super::report::clock;
 use super::streets::Streets;
 
-/// What somebody sees.
+/// What somebody sees, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sight {
+    /// When.
+    pub at: Timestamp,
     /// Who looks at what.
     pub who: String,
     /// Where.
@@ -25,7 +27,7 @@ pub struct Sight {
     pub reads: String,
 }
 
-/// Looks at parcels of Taobao that SF took over, the newest before and the newest after the midnight,
+/// Looks, `now`, at parcels of Taobao that SF took over, the newest before and the newest after the midnight,
 /// and at one in a locker, of Fengchao if there is one. Whatever there is not is left out.
 ///
 /// # Errors
@@ -34,6 +36,7 @@ pub async fn look(
     network: &Network,
     streets: &Streets<'_>,
     parcels: &[DemoParcel],
+    now: Timestamp,
 ) -> Result<Vec<Sight>, DemoError> {
     let mut sights = Vec::new();
     for after_midnight in [true, false] {
@@ -41,7 +44,7 @@ pub async fn look(
             is_taobao(parcel)
                 && Who::carrier_of(parcel) == Who::Sf
                 && (parcel.accepted_at >= MIDNIGHT) == after_midnight
-                && parcel.picked_up_at > LOOK
+                && parcel.picked_up_at > now
         };
         let newest = streets.tracking.iter().rev().find_map(|(n, url)| {
             let parcel = parcels.get(*n).filter(|parcel| disputed(parcel))?;
@@ -52,7 +55,7 @@ pub async fn look(
                 "buyer and merchant, at Cainiao, of a parcel that SF took over at {}",
                 clock(parcel.accepted_at)
             );
-            sights.push(sight(network, Who::Cainiao, who, url).await?);
+            sights.push(sight(network, now, Who::Cainiao, who, url).await?);
         }
     }
     let told = streets.inside().filter_map(|n| {
@@ -67,7 +70,7 @@ pub async fn look(
             operator.name(),
             clock(parcel.deposited_at)
         );
-        sights.push(sight(network, operator, who, url).await?);
+        sights.push(sight(network, now, operator, who, url).await?);
     }
     Ok(sights)
 }
@@ -105,9 +108,16 @@ fn is_taobao(parcel: &DemoParcel) -> bool {
     parcel.marketplace == DemoMarketplace::Taobao
 }
 
-async fn sight(network: &Network, at: Who, who: String, url: &str) -> Result<Sight, DemoError> {
-    let page = network.http.page(at, url).await?;
+async fn sight(
+    network: &Network,
+    at: Timestamp,
+    whose: Who,
+    who: String,
+    url: &str,
+) -> Result<Sight, DemoError> {
+    let page = network.http.page(whose, url).await?;
     Ok(Sight {
+        at,
         who,
         url: url.into(),
         reads: first_words(&page),

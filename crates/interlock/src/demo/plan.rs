@@ -17,8 +17,12 @@ pub const STEP_MS: i64 = 4 * HOUR_MS;
 const BEFORE_END_MS: i64 = MINUTE_MS;
 /// The latest day on which the demo begins: a week before the first midnight.
 const BEGIN_MAX: Timestamp = MIDNIGHT.plus_ms(-7 * DAY_MS);
-/// 2017-06-01T08:00:00+08:00: what recipients, buyers and merchants see is looked at.
-pub const LOOK: Timestamp = MIDNIGHT.plus_ms(8 * HOUR_MS);
+/// 2017-06-01T08:00:00+08:00 and 2017-06-02T20:00:00+08:00: what recipients, buyers and merchants see is
+/// looked at.
+pub const LOOKS: [Timestamp; 2] = [
+    MIDNIGHT.plus_ms(8 * HOUR_MS),
+    MIDNIGHT.plus_ms(44 * HOUR_MS),
+];
 
 /// Everything that happens, in order.
 #[derive(Debug)]
@@ -60,7 +64,7 @@ impl Plan {
         let times =
             |parcel: &DemoParcel| [parcel.accepted_at, parcel.deposited_at, parcel.picked_up_at];
         let due = parcels.iter().flat_map(times).map(instant_of);
-        let fixed = [MIDNIGHT, LOOK, TRUCE, end];
+        let fixed = [MIDNIGHT, TRUCE, end].into_iter().chain(LOOKS);
         let instants: BTreeSet<Timestamp> = due
             .chain(fixed)
             .filter(|at| *at > begins && *at <= end)

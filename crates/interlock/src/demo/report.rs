@@ -58,7 +58,7 @@ pub struct Report {
     pub evidence: Evidence,
     /// How long it took, by the machine's clock.
     pub duration_ms: u64,
-    /// What people saw at 08:00 on 1 June.
+    /// What people saw during the cut.
     #[serde(skip)]
     pub sights: Vec<Sight>,
     /// Pages that still work at the end: whose, and where.

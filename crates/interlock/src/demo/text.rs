@@ -136,12 +136,13 @@ fn midnight(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
             round.may
         )?;
     }
-    writeln!(out, "\n   What people read on 1 June at 08:00:")?;
+    writeln!(out, "\n   What people read during the cut:")?;
     if report.sights.is_empty() {
-        writeln!(out, "   no parcel of Taobao is on its way at that time")?;
+        writeln!(out, "   no parcel of Taobao is on its way then")?;
     }
     for sight in &report.sights {
-        writeln!(out, "   {}", paint.dim(&sight.who))?;
+        let who = format!("{}  {}", clock(sight.at), sight.who);
+        writeln!(out, "   {}", paint.dim(&who))?;
         writeln!(out, "      {}", sight.reads)?;
     }
     Ok(())

@@ -11,8 +11,10 @@ use serde_json::Value;
 
 /// Longest time that one block of commands may take.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(60);
-/// A person types no faster than this: nodes talk to each other meanwhile.
-const PAUSE: Duration = Duration::from_secs(1);
+/// A person looks again after so long: nodes talk to each other meanwhile.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often a person looks again before giving up.
+const LOOKS: usize = 60;
 /// Echoed after each block.
 const MARK: &str = "--- end of block";
 
@@ -70,6 +72,45 @@ impl Terminal {
             out += &line;
             out.push('\n');
         }
+    }
+
+    /// Types a command until it prints what the next block begins with, as a person waits for it.
+    fn look(&mut self, command: &str, seen: impl Fn(&str) -> bool) {
+        let mut printed = String::new();
+        for _ in 0..LOOKS {
+            printed = self.run(command);
+            if seen(&printed) {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        panic!("`{command}` still prints:\n{printed}");
+    }
+}
+
+/// What people wait for before they type the next block.
+fn wait_after(terminal: usize, block: &str, terminals: &mut [Terminal; 2]) {
+    let list = "interlock agreement list";
+    let in_force = |printed: &str| printed.matches("IN_FORCE").count() == 2;
+    if block.contains("interlock run") {
+        terminals[terminal].look("interlock status 2>&1", |printed| {
+            !printed.contains("error:")
+        });
+    } else if block.contains("agreement propose") {
+        terminals[0].look(list, |printed| {
+            printed.lines().any(|line| line.ends_with(" yes"))
+        });
+    } else if block.contains("agreement approve") {
+        terminals[0].look(list, in_force);
+        terminals[1].look(list, in_force);
+    } else if block.contains("POST /deposits ") {
+        // Until the receipts of what was asked lie at both.
+        terminals[1].look(
+            "interlock evidence export --out a.json >/dev/null\n\
+             (cd ../cainiao && interlock evidence export --out b.json >/dev/null)\n\
+             interlock evidence compare a.json ../cainiao/b.json",
+            |printed| printed.matches("  same  ").count() == 2,
+        );
     }
 }
 
@@ -177,7 +218,7 @@ fn the_readme_works_as_written() {
                 .replace(&format!(":{}", 8450 + n), &format!(":{}", theirs + n))
         });
         outputs.push(terminals[terminal].run(&block));
-        std::thread::sleep(PAUSE);
+        wait_after(terminal, &block, &mut terminals);
     }
     let [.., approved, deposited, _, compared] = outputs.as_slice() else {
         panic!("blocks")
