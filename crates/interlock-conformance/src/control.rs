@@ -80,9 +80,10 @@ impl Control {
                 body.to_string(),
             ),
             LocalAnswer::Problem(problem) => (StatusCode::BAD_REQUEST, problem.detail),
-            LocalAnswer::Events(_) | LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, String::new())
-            }
+            LocalAnswer::Events(_)
+            | LocalAnswer::Tracking(_)
+            | LocalAnswer::Pickup(_)
+            | LocalAnswer::Person(_) => (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
         }
     }
 }

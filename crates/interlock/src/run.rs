@@ -16,6 +16,7 @@ use crate::backup::{self, Places, RESTORED_NAME, STARTED_NAME};
 use crate::config::{Config, GatewayConfig, OfferConfig, PolicySource};
 use crate::driver::activity::Activity;
 use crate::driver::clock::{Clock, SystemClock};
+use crate::driver::desk::{self, Publisher};
 use crate::driver::entropy::PooledRng;
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::file_store::FileStore;
@@ -183,6 +184,12 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         zone: config.participant.zone,
         clock: clock.clone(),
     });
+    let publisher = Publisher {
+        id: id.clone(),
+        name: name.clone(),
+        zone: config.participant.zone,
+        tls: config.listen.local.tls,
+    };
     Ok(Parts {
         machine: opened.node,
         store: opened.store,
@@ -216,7 +223,8 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         local: Some(Door {
             listener: listener(config, config.listen.local)?,
             routes: Box::new(move |handle| {
-                local_api::router(Arc::new(local_api::Running::new(handle.clone(), exporter)))
+                let running = local_api::Running::new(handle.clone(), exporter);
+                local_api::router(Arc::new(running)).merge(desk::router(handle, publisher))
             }),
         }),
         public: Some(Door {

@@ -102,6 +102,9 @@ pub(super) enum Command {
     /// API keys of the node
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Who may log in to the pages
+    #[command(subcommand)]
+    People(super::people::PeopleCommand),
     /// Print completions for a shell
     Completions {
         /// The shell

@@ -17,6 +17,7 @@ mod offer;
 mod offline;
 mod output;
 mod partner;
+mod people;
 mod place;
 mod rehearse;
 mod show;
@@ -174,6 +175,7 @@ fn dispatch(
         Command::Backup(arguments) => backup::backup(arguments, common, around, output),
         Command::Restore(arguments) => backup::restore(arguments, around, output),
         Command::Key(command) => show::key(command, common, around, output),
+        Command::People(command) => people::run(command, common, around, output),
         Command::Completions { shell } => {
             let mut bytes = Vec::new();
             let mut command = Arguments::command();

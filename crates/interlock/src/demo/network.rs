@@ -22,6 +22,7 @@ use super::gateway::Gateway;
 use super::parcels::{DemoCarrier, DemoMarketplace};
 use crate::driver::activity::Activity;
 use crate::driver::clock::ManualClock;
+use crate::driver::desk::{self, Publisher};
 use crate::driver::entropy::{PooledRng, SystemRng};
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::listen::Listener;
@@ -331,6 +332,7 @@ fn parts(
     let did = DidDocument::of_node(&id, deed.key.public(), &base).to_json();
     let name = who.name();
     let exporter = exporter(deed, shared);
+    let publisher = publisher(who, deed);
     Ok(Parts {
         machine: opened.node,
         store: opened.store,
@@ -366,7 +368,8 @@ allow_loopback_callbacks: false,
         local: Some(Door {
             listener: local,
             routes: Box::new(move |handle| {
-                local_api::router(Arc::new(local_api::Running::new(handle.clone(), exporter)))
+                let running = local_api::Running::new(handle.clone(), exporter);
+                local_api::router(Arc::new(running)).merge(desk::router(handle, publisher))
             }),
         }),
         public: Some(Door {
@@ -375,6 +378,15 @@ allow_loopback_callbacks: false,
         }),
         metrics: None,
     })
+}
+
+fn publisher(who: Who, deed: &Deed) -> Publisher {
+    Publisher {
+        id: deed.config.id.clone(),
+        name: who.name().into(),
+        zone: deed.config.zone,
+        tls: false,
+    }
 }
 
 /// Reads the evidence of a node from its journal.

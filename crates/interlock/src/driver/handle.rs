@@ -16,7 +16,7 @@ use super::seams::Partners;
 use crate::exchange::problem::problem;
 use crate::node::io::{
     ConnectorAnswer, ConnectorRequest, ConnectorWant, Digest, Guard, Input, LocalAnswer,
-    LocalRequest, PageRequest, PeerAnswer, PeerRequest, Problem, ReplyId,
+    LocalRequest, PageRequest, PeerAnswer, PeerRequest, PersonCaller, Problem, ReplyId,
 };
 use crate::telemetry::Metrics;
 
@@ -33,6 +33,12 @@ pub const PEER_TIMEOUT_MS: u32 = 30_000;
 pub(super) enum Job {
     Local {
         credential: Option<Digest>,
+        idempotency: Option<(IdempotencyKey, Digest)>,
+        request: LocalRequest,
+        reply: oneshot::Sender<LocalAnswer>,
+    },
+    Person {
+        who: PersonCaller,
         idempotency: Option<(IdempotencyKey, Digest)>,
         request: LocalRequest,
         reply: oneshot::Sender<LocalAnswer>,
@@ -123,7 +129,27 @@ impl Handle {
             .unwrap_or_else(LocalAnswer::Problem)
     }
 
-    /// Asks the node for a page behind a link.
+    /// Asks the node for a person whose session the door keeps.
+    pub async fn person(
+        &self,
+        who: PersonCaller,
+        idempotency: Option<(IdempotencyKey, Digest)>,
+        request: LocalRequest,
+    ) -> LocalAnswer {
+        let _waiting = self.activity.begin();
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Person {
+            who,
+            idempotency,
+            request,
+            reply,
+        };
+        self.ask(job, answer, LOCAL_TIMEOUT_MS)
+            .await
+            .unwrap_or_else(LocalAnswer::Problem)
+    }
+
+    /// Asks the node for a page behind a link, or who somebody is who wants to log in.
     pub async fn page(&self, request: PageRequest) -> LocalAnswer {
         let (reply, answer) = oneshot::channel();
         self.ask(Job::Page { request, reply }, answer, PAGE_TIMEOUT_MS)

@@ -10,10 +10,12 @@
 pub mod activity;
 pub mod answer;
 pub mod clock;
+pub mod desk;
 pub mod entropy;
 pub mod exchange_door;
 pub mod file_store;
 pub mod handle;
+mod html;
 mod http_client;
 pub mod listen;
 pub mod node;

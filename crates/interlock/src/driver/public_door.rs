@@ -1,7 +1,7 @@
 //! The door for people who hold a link: recipients and buyers.
 //!
 //! INVARIANT: a link's token becomes its SHA-256 before anything else sees it, and is never logged;
-//! every answer has the headers of [`security_headers`]; an unknown link and one that has ended get the
+//! every answer has the headers of all pages; an unknown link and one that has ended get the
 //! same answer. A `GET` spends nothing and shows no code: previews fetch links. It does not know what
 //! a page says.
 
@@ -9,26 +9,24 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use interlock_core::time::{MINUTE_MS, Timestamp};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::answer::{read_body, respond};
+use super::answer::read_body;
 use super::entropy::SystemRng;
 use super::handle::Handle;
+use super::html::{from_elsewhere, html, language_of, see_other, style as style_bytes};
 use crate::node::Rng as _;
 use crate::node::io::{Digest, LocalAnswer, PageRequest, Problem};
 use crate::pages::{
     Language, PickupView, TroubleView, error_page, link_ended_page, not_found_page, pickup_page,
-    security_headers, stylesheet, tracking_page,
+    stylesheet, tracking_page,
 };
 
 /// How often a link shows its code within [`SHOWN_FOR_MS`].
@@ -41,7 +39,6 @@ const SHOWN_LINKS_MAX: usize = 100_000;
 const FORM_SIZE_BYTES_MAX: usize = 1_024;
 /// Characters of a link's token, at most; what is longer is no link of ours.
 const TOKEN_LENGTH_MAX: usize = 64;
-const HTML: &str = "text/html; charset=utf-8";
 
 struct Door {
     handle: Handle,
@@ -65,7 +62,7 @@ pub fn router(handle: &Handle, publisher: &str) -> Router {
     Router::new()
         .route("/t/{token}", get(tracking))
         .route("/p/{token}", get(pickup))
-        .route("/p/{token}/code", post(code))
+        .route("/p/{token}/code", post(code).get(back_to_page))
         .route(stylesheet().path.as_str(), get(style))
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
@@ -131,15 +128,17 @@ async fn code(
     door.render(answer, &token, language)
 }
 
+/// A reloaded or bookmarked address of the form: the page itself, which shows nothing until asked.
+async fn back_to_page(Path(token): Path<String>, request: Request) -> Response {
+    let language = language_of(&request);
+    match digest_of(&token) {
+        Some(_) => see_other(&format!("/p/{token}?lang={}", language.tag())),
+        None => see_other("/p/ended"),
+    }
+}
+
 async fn style(State(door): State<Arc<Door>>) -> Response {
-    let mut response = door.finish(
-        respond(200, "text/css; charset=utf-8", stylesheet().bytes),
-        None,
-    );
-    // Its name changes with its bytes.
-    let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
-    response.headers_mut().insert(CACHE_CONTROL, for_ever);
-    response
+    door.finish(style_bytes())
 }
 
 async fn nothing(State(door): State<Arc<Door>>, request: Request) -> Response {
@@ -182,7 +181,9 @@ impl Door {
             }
             LocalAnswer::Problem(problem) if problem.status == 404 => self.ended(language),
             LocalAnswer::Problem(problem) => self.failed(&problem, language),
-            LocalAnswer::Json { .. } | LocalAnswer::Events(_) => self.ended(language),
+            LocalAnswer::Json { .. } | LocalAnswer::Events(_) | LocalAnswer::Person(_) => {
+                self.ended(language)
+            }
         }
     }
 
@@ -203,20 +204,11 @@ impl Door {
     }
 
     fn html(&self, status: u16, page: String, language: Language) -> Response {
-        self.finish(respond(status, HTML, Body::from(page)), Some(language))
+        self.finish(html(status, page, language))
     }
 
-    fn finish(&self, mut response: Response, language: Option<Language>) -> Response {
+    fn finish(&self, response: Response) -> Response {
         self.handle.metrics().answered(response.status().as_u16());
-        let headers = response.headers_mut();
-        for (name, value) in security_headers() {
-            let name = HeaderName::from_static(name);
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        if let Some(language) = language {
-            let tag = HeaderValue::from_static(language.tag());
-            headers.insert(CONTENT_LANGUAGE, tag);
-        }
         response
     }
 
@@ -245,14 +237,6 @@ impl Door {
     }
 }
 
-/// Whether a browser says that another site made it post (`Sec-Fetch-Site`). `Origin` decides nothing:
-/// our pages send no referrer, and browsers then post `Origin: null`.
-fn from_elsewhere(headers: &HeaderMap) -> bool {
-    headers
-        .get("sec-fetch-site")
-        .is_some_and(|site| site != "same-origin" && site != "none")
-}
-
 fn digest_of(token: &str) -> Option<Digest> {
     let good = !token.is_empty()
         && token.len() <= TOKEN_LENGTH_MAX
@@ -260,14 +244,4 @@ fn digest_of(token: &str) -> Option<Digest> {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     good.then(|| Sha256::digest(token.as_bytes()).into())
-}
-
-fn language_of(request: &Request) -> Language {
-    let query = request.uri().query().unwrap_or_default();
-    let chosen = query.split('&').find_map(|pair| pair.strip_prefix("lang="));
-    let accepted = request
-        .headers()
-        .get(ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok());
-    Language::choose(chosen, accepted)
 }

@@ -262,6 +262,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
         now
     }
 
+    // tidy: long, one arm a kind of job
     fn step(&mut self, queued: Queued, group: &mut Group) {
         group.under_way.push(queued.under_way);
         let input = match queued.job {
@@ -276,6 +277,21 @@ impl<M: Machine, S: Store> Writer<M, S> {
                 Input::Local {
                     reply,
                     credential,
+                    idempotency,
+                    request,
+                }
+            }
+            Job::Person {
+                who,
+                idempotency,
+                request,
+                reply: sender,
+            } => {
+                let reply = self.replies.draw();
+                self.replies.local.insert(reply, sender);
+                Input::Person {
+                    reply,
+                    who,
                     idempotency,
                     request,
                 }

@@ -128,7 +128,9 @@ impl Collected {
             | Record::Keyed { .. }
             | Record::Alert { .. }
             | Record::ContactDeleted { .. }
-            | Record::RolledBack { .. } => {}
+            | Record::RolledBack { .. }
+            | Record::Person(_)
+            | Record::PersonWithdrawn(_) => {}
         }
     }
 

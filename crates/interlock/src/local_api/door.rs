@@ -17,8 +17,9 @@ use hyper::body::Bytes;
 use interlock_core::ids::{IdempotencyKey, ParticipantId};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
-use super::bodies::admin;
+use super::bodies::{admin, people};
 use super::call::Call;
 use super::problem::{self, bad_request};
 use super::routes::{Body, Idempotency, Route, Target};
@@ -90,6 +91,7 @@ async fn answer(
     let (request, fresh) = match route.target {
         Target::Node(read) => (read(&call)?, None),
         Target::NewKey => new_key(seam, &call)?,
+        Target::NewPerson => new_person(seam, &call).await?,
         Target::Evidence => return evidence(seam, credential, &call).await,
         Target::Document => return Err(problem::no_such_path()),
     };
@@ -116,32 +118,50 @@ async fn evidence(
         refused @ (LocalAnswer::Problem(_)
         | LocalAnswer::Tracking(_)
         | LocalAnswer::Pickup(_)
+        | LocalAnswer::Person(_)
         | LocalAnswer::Events(_)) => Ok(to_response(refused, None)),
     }
 }
 
-fn new_key(seam: &dyn Seam, call: &Call<'_>) -> Result<(LocalRequest, Option<ApiKey>), Problem> {
+/// A secret that the answer shows once: the member's name and its text.
+type Fresh = (&'static str, Zeroizing<String>);
+
+fn new_key(seam: &dyn Seam, call: &Call<'_>) -> Result<(LocalRequest, Option<Fresh>), Problem> {
     let (name, role) = admin::key(call)?;
-    let mut random = zeroize::Zeroizing::new([0; API_KEY_RANDOM_BYTES]);
+    let mut random = Zeroizing::new([0; API_KEY_RANDOM_BYTES]);
     seam.fill(random.as_mut());
     let key = ApiKey::generate(&random);
     let digest = digest_of_key(key.reveal());
     let request = LocalRequest::AddKey { name, role, digest };
-    Ok((request, Some(key)))
+    let shown = Zeroizing::new(key.reveal().to_owned());
+    Ok((request, Some(("key", shown))))
 }
 
-fn to_response(answer: LocalAnswer, fresh: Option<&ApiKey>) -> Response {
+async fn new_person(
+    seam: &dyn Seam,
+    call: &Call<'_>,
+) -> Result<(LocalRequest, Option<Fresh>), Problem> {
+    let described = people::person(call)?;
+    let (put, password) = people::with_password(described, |bytes| seam.fill(bytes)).await?;
+    let shown = Zeroizing::new(password.reveal().to_owned());
+    let request = LocalRequest::PutPerson(Box::new(put));
+    Ok((request, Some(("password", shown))))
+}
+
+fn to_response(answer: LocalAnswer, fresh: Option<&Fresh>) -> Response {
     match answer {
         LocalAnswer::Json { status, mut body } => {
             let created = (200..300).contains(&status);
-            if let (true, Some(key), Value::Object(members)) = (created, fresh, &mut body) {
-                members.insert("key".into(), key.reveal().into());
+            if let (true, Some((name, secret)), Value::Object(members)) =
+                (created, fresh, &mut body)
+            {
+                members.insert((*name).into(), secret.as_str().into());
             }
             respond(status, JSON, body.to_string())
         }
         LocalAnswer::Events(taken) => respond(202, JSON, EventTaken::body(&taken)),
         LocalAnswer::Problem(refusal) => refuse(&refusal),
-        LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => {
+        LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) | LocalAnswer::Person(_) => {
             tracing::error!("the node answered a request of the local API with a page");
             refuse(&problem::internal())
         }

@@ -71,6 +71,8 @@ pub(super) enum Target {
     Node(fn(&Call<'_>) -> Result<LocalRequest, Problem>),
     /// The node, and the door adds the key that it drew.
     NewKey,
+    /// The node, and the door adds the password that it drew.
+    NewPerson,
     /// The evidence file, once the node has let the caller read evidence.
     Evidence,
     /// The door itself: the OpenAPI document, without a key.

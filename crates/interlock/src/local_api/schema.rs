@@ -9,7 +9,7 @@ use interlock_core::station::{COMPARTMENTS_MAX, STATION_NAME_LENGTH_MAX, Station
 use interlock_core::terms::Purpose;
 use serde_json::{Map, Value, json};
 
-use super::bodies::admin::{KEY_NAME_BYTES_MAX, ROLES, role_name};
+use super::bodies::admin::{KEY_NAME_BYTES_MAX, ROLES};
 use super::bodies::agreements::{CONTACT_FORMS, REASON_BYTES_MAX};
 use super::bodies::deposits::CODE_BYTES_MAX;
 use super::bodies::parcels::{ADDRESS_BYTES_MAX, CONSENTS, RECIPIENT_NAME_BYTES_MAX, consent_name};
@@ -18,6 +18,8 @@ use super::{
 };
 use crate::epcis::EVENTS_MAX;
 use crate::identity::partner::{NAME_LENGTH_MAX, Role as ParticipantRole};
+use crate::identity::person::PEOPLE_ROLES;
+use crate::node::io::Role;
 
 /// The schema of something that stands in the components.
 pub(super) fn named(name: &str) -> Value {
@@ -436,11 +438,32 @@ fn administration() -> Named {
         &["name", "role"],
         json!({
             "name": text("Who will hold it, in bytes.", KEY_NAME_BYTES_MAX),
-            "role": one_of("What it may do.", &ROLES, role_name),
+            "role": one_of("What it may do.", &ROLES, Role::as_str),
         }),
     );
     let key = with_example(key, json!({ "name": "handheld 17", "role": "handheld" }));
-    vec![("Partner", partner), ("Key", key)]
+    vec![("Partner", partner), ("Key", key), ("Person", person())]
+}
+
+fn person() -> Value {
+    let person = object(
+        "Who may log in, and what the person may do.",
+        &["name", "roles"],
+        json!({
+            "name": { "type": "string", "pattern": "^[a-z][a-z0-9._-]{0,63}$",
+                "description": "Logs in with this; stands in histories." },
+            "roles": list("What the person may do.", &one_of("A role.", &PEOPLE_ROLES, Role::as_str),
+                1, PEOPLE_ROLES.len()),
+            "courier": text("Who a courier is; with the role `courier` and no other.", 64),
+            "merchant": text("For whom a merchant's people work; with the role `merchant` and no \
+                other.", 64),
+        }),
+    );
+    with_example(
+        person,
+        json!({ "name": "li.lei", "roles": ["courier", "merchant"], "courier": "c7",
+            "merchant": "m1" }),
+    )
 }
 
 fn documents() -> Named {

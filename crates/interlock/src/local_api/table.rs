@@ -3,12 +3,14 @@
 //! INVARIANT: whatever the node can be asked locally has exactly one row. This module does not know
 //! how answers look.
 
+mod administration;
+
 use http::Method;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{DepositId, ParticipantId, StationId, WireId};
 use interlock_core::waybill::Waybill;
 
-use super::bodies::{admin, agreements, deposits, events, parcels, stations};
+use super::bodies::{agreements, deposits, events, parcels, stations};
 use super::call::Call;
 use super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, write};
 use super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SMALL_BODY_SIZE_BYTES_MAX};
@@ -18,7 +20,7 @@ use crate::node::io::{AgreementChange, Decision, DepositAction, LocalRequest, Pr
 
 /// All routes; in groups, each in the order of the design's table.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    [PARCELS, LOCKERS, AGREEMENTS, LEDGER, ADMINISTRATION]
+    [PARCELS, LOCKERS, AGREEMENTS, LEDGER, administration::ROUTES]
         .into_iter()
         .flatten()
 }
@@ -403,62 +405,6 @@ const LEDGER: &[Route] = &[
         "What an auditor gets about a partner, or about `all`: logs, checkpoints, manifests, policies, keys.",
         "The evidence file, as `interlock evidence verify` reads it.",
         Target::Evidence,
-    ),
-];
-
-const ADMINISTRATION: &[Route] = &[
-    get(
-        "/partners",
-        "getPartners",
-        "Who may talk to us.",
-        "The partners.",
-        Target::Node(|_| Ok(LocalRequest::GetPartners)),
-    ),
-    write(
-        Method::POST,
-        "/partners",
-        "addPartner",
-        "Lists a partner and pins its key.",
-        (201, "The partner."),
-        Target::Node(admin::partner),
-    )
-    .takes("Partner", SMALL_BODY_SIZE_BYTES_MAX),
-    write(
-        Method::DELETE,
-        "/partners/{id}",
-        "removePartner",
-        "Takes a partner off the list.",
-        (200, "An empty object."),
-        Target::Node(|call| {
-            Ok(LocalRequest::RemovePartner(
-                call.segment("id", ParticipantId::parse)?,
-            ))
-        }),
-    )
-    .bodiless(),
-    write(
-        Method::POST,
-        "/keys",
-        "addKey",
-        "Makes an API key. It is shown in this answer and never again.",
-        (201, "The key in `key`, with its name and role."),
-        Target::NewKey,
-    )
-    .takes("Key", SMALL_BODY_SIZE_BYTES_MAX)
-    .idempotency(Idempotency::Refused),
-    get(
-        "/status",
-        "getStatus",
-        "How the node is.",
-        "The state of journal, partners, agreements, feeds and outbox.",
-        Target::Node(|_| Ok(LocalRequest::GetStatus)),
-    ),
-    get(
-        "/openapi.json",
-        "getDocument",
-        "This document.",
-        "OpenAPI 3.1.",
-        Target::Document,
     ),
 ];
 

@@ -17,22 +17,23 @@ use super::turn::Turn;
 use crate::exchange::wire::Blob;
 
 /// Who may make a request.
-const fn allowed(request: &LocalRequest) -> &'static [Role] {
+pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
     match request {
         LocalRequest::PutParcels(_) | LocalRequest::PostEvents(_) => &[Role::OrderSystem],
         LocalRequest::CheckRound { .. }
         | LocalRequest::OpenDeposit(_)
         | LocalRequest::GetDeposit(_)
-        | LocalRequest::AdvanceDeposit { .. } => &[Role::Handheld, Role::Cabinet],
-        LocalRequest::GetEvents { .. } | LocalRequest::GetParcel(_) => {
-            &[Role::OrderSystem, Role::Auditor]
-        }
+        | LocalRequest::AdvanceDeposit { .. } => &[Role::Handheld, Role::Cabinet, Role::Courier],
+        LocalRequest::GetEvents { .. } => &[Role::OrderSystem, Role::Auditor],
+        LocalRequest::GetParcel(_) => &[Role::OrderSystem, Role::Auditor, Role::Operations],
         LocalRequest::PutStations(_) => &[Role::Cabinet],
         LocalRequest::GetStations | LocalRequest::GetStation(_) => &[
             Role::Cabinet,
             Role::Handheld,
             Role::OrderSystem,
             Role::Auditor,
+            Role::Operations,
+            Role::Courier,
         ],
         LocalRequest::GetOffers
         | LocalRequest::GetNegotiations
@@ -44,7 +45,7 @@ const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::GetCatalog(_)
         | LocalRequest::Explain(_)
         | LocalRequest::Rehearse { .. }
-        | LocalRequest::GetPartners => &[Role::Approver, Role::Auditor],
+        | LocalRequest::GetPartners => &[Role::Approver, Role::Auditor, Role::Operations],
         LocalRequest::Propose { .. }
         | LocalRequest::ProposeKnown { .. }
         | LocalRequest::RequestTransfer(_)
@@ -56,11 +57,16 @@ const fn allowed(request: &LocalRequest) -> &'static [Role] {
         LocalRequest::GetLedger { .. }
         | LocalRequest::GetAlerts
         | LocalRequest::GetEvidence
-        | LocalRequest::GetMessages { .. }
-        | LocalRequest::GetStatus => &[Role::Auditor],
+        | LocalRequest::GetMessages { .. } => &[Role::Auditor, Role::Operations],
+        LocalRequest::GetStatus => &[Role::Auditor, Role::Operations, Role::Approver],
         LocalRequest::AddPartner(_)
         | LocalRequest::RemovePartner(_)
-        | LocalRequest::AddKey { .. } => &[],
+        | LocalRequest::AddKey { .. }
+        | LocalRequest::GetPeople
+        | LocalRequest::PutPerson(_)
+        | LocalRequest::WithdrawPerson(_) => &[],
+        // Of the person who asks, whoever it is; a key has no password.
+        LocalRequest::ChangePassword(_) => &Role::ALL,
     }
 }
 
@@ -78,10 +84,6 @@ const fn repeatable(request: &LocalRequest) -> bool {
 
 impl Node {
     /// Answers a request of the local API.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "four requests may be answered later; `answer` names all others"
-    )]
     pub(super) fn local(
         &mut self,
         turn: &mut Turn<'_>,
@@ -99,6 +101,22 @@ impl Node {
         {
             return self.reply(turn, reply, answer);
         }
+        self.dispatch(turn, reply, &caller, idempotency, request);
+    }
+
+    /// Carries out what `caller` (the digest that its idempotency keys go by, and its name) may do.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "five requests may be answered later; `answer` names all others"
+    )]
+    pub(super) fn dispatch(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
+        caller: &(Digest, String),
+        idempotency: Option<(IdempotencyKey, Digest)>,
+        request: LocalRequest,
+    ) {
         match request {
             LocalRequest::OpenDeposit(deposit) => {
                 self.open_deposit(turn, reply, caller.0, idempotency, deposit)
@@ -167,6 +185,7 @@ impl Node {
             LocalAnswer::Events(_)
             | LocalAnswer::Tracking(_)
             | LocalAnswer::Pickup(_)
+            | LocalAnswer::Person(_)
             | LocalAnswer::Problem(_) => return,
         };
         let record = Record::Keyed {
@@ -199,7 +218,12 @@ impl Node {
     }
 
     /// What an earlier request with the same key got.
-    fn repeated(&self, caller: Digest, key: &IdempotencyKey, body: &Digest) -> Option<LocalAnswer> {
+    pub(super) fn repeated(
+        &self,
+        caller: Digest,
+        key: &IdempotencyKey,
+        body: &Digest,
+    ) -> Option<LocalAnswer> {
         let keyed = self.state.keyed.get(&(caller, key.clone()))?;
         if keyed.body != *body {
             return Some(LocalAnswer::Problem(problem::field(
@@ -307,6 +331,10 @@ impl Node {
                 })
             }
             LocalRequest::GetStatus => json(self.status_view(turn)),
+            LocalRequest::GetPeople => json(self.people_view()),
+            LocalRequest::PutPerson(person) => self.put_person(turn, *person),
+            LocalRequest::WithdrawPerson(name) => self.withdraw_person(turn, &name),
+            LocalRequest::ChangePassword(password) => self.change_password(turn, by, *password),
             LocalRequest::OpenDeposit(_)
             | LocalRequest::GetEvents { .. }
             | LocalRequest::GetCatalog(_)
@@ -390,6 +418,19 @@ impl Node {
 }
 
 impl Role {
+    /// All roles.
+    pub const ALL: [Self; 9] = [
+        Self::Admin,
+        Self::OrderSystem,
+        Self::Handheld,
+        Self::Cabinet,
+        Self::Approver,
+        Self::Auditor,
+        Self::Operations,
+        Self::Courier,
+        Self::Merchant,
+    ];
+
     /// The name in files and on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -399,6 +440,9 @@ impl Role {
             Self::Cabinet => "cabinet",
             Self::Approver => "approver",
             Self::Auditor => "auditor",
+            Self::Operations => "operations",
+            Self::Courier => "courier",
+            Self::Merchant => "merchant",
         }
     }
 }

@@ -14,6 +14,7 @@ use super::io::{CallId, ReplyId};
 use super::record::AlertKind;
 use crate::exchange::page::PageCursor;
 use crate::exchange::wire::Lane;
+use crate::identity::person::PersonName;
 
 /// What an outgoing call was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,6 +203,8 @@ pub struct Live {
     pub comparisons: BTreeMap<ParticipantId, super::compare::Comparison>,
     /// Those of them whose first answer is still awaited.
     pub comparing_first: BTreeSet<ParticipantId>,
+    /// One-time codes used and mistyped of late, by person.
+    pub codes: BTreeMap<PersonName, super::people::CodesTyped>,
     /// Denials already on record, so that a poll that repeats does not repeat the entry.
     pub denied: BTreeSet<(WireId, String)>,
 }

@@ -21,6 +21,7 @@ mod messages;
 mod outlook;
 mod pages;
 mod parcels;
+mod people;
 pub mod problem;
 mod provide;
 pub mod record;
@@ -47,6 +48,7 @@ use self::live::Live;
 use self::record::Record;
 use self::state::State;
 use self::turn::Turn;
+use crate::identity::one_time::OneTimeCodes;
 use crate::identity::partner::Role as ParticipantRole;
 use crate::identity::transfer_token::TransferTokens;
 
@@ -141,6 +143,7 @@ pub struct Node {
     key: SigningKey,
     approver: Box<dyn Approver>,
     tokens: TransferTokens,
+    codes: OneTimeCodes,
     state: State,
     live: Live,
 }
@@ -152,6 +155,7 @@ impl Node {
         let state = State::new(config.id.clone(), links);
         Self {
             tokens: TransferTokens::from_seed(&key.to_bytes()),
+            codes: OneTimeCodes::from_seed(&key.to_bytes()),
             config,
             key,
             approver: Box::new(WithinOffers),
@@ -205,6 +209,14 @@ impl Node {
                 request,
             } => {
                 self.local(&mut turn, reply, credential, idempotency, request);
+            }
+            Input::Person {
+                reply,
+                who,
+                idempotency,
+                request,
+            } => {
+                self.person(&mut turn, reply, &who, idempotency, request);
             }
             Input::Page { reply, request } => {
                 let answer = self.page(&turn, &request);

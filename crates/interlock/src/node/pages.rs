@@ -29,6 +29,10 @@ const LINK_LIFE_MS: i64 = 90 * DAY_MS;
 impl Node {
     pub(super) fn page(&self, turn: &Turn<'_>, request: &PageRequest) -> LocalAnswer {
         let (digest, kind) = match request {
+            PageRequest::Person(name) => {
+                let person = self.state.people.get(name).cloned().map(Box::new);
+                return LocalAnswer::Person(person);
+            }
             PageRequest::Tracking(digest) => (digest, LinkKind::Tracking),
             PageRequest::Pickup(digest) | PageRequest::ShowCode(digest) => {
                 (digest, LinkKind::Pickup)
@@ -52,6 +56,7 @@ impl Node {
             PageRequest::ShowCode(_) => {
                 LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, true)))
             }
+            PageRequest::Person(_) => LocalAnswer::Problem(problem::not_found("page")),
         }
     }
 

@@ -5,6 +5,7 @@
 //! the reader's question and says how old the answer is. This module does not know where views come
 //! from, nor who may see them: whoever holds the link.
 
+pub mod console;
 mod language;
 mod layout;
 mod message;

@@ -1,5 +1,6 @@
 //! The driver around a fake node, over real sockets of the loopback.
 
+mod desk;
 mod doors;
 mod outside;
 mod public;

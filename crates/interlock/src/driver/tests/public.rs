@@ -106,8 +106,10 @@ async fn a_code_is_shown_to_the_pages_own_form_only() {
         assert_eq!(reply.status, 200);
         assert!(!reply.body.contains("735182"));
     }
-    // A link that a preview fetches shows nothing either.
-    assert_eq!(send(to, "GET", &post, &[], b"").await.status, 404);
+    // A link that a preview fetches shows nothing either, and a reload leads back to the page.
+    let reload = send(to, "GET", &post, &[], b"").await;
+    assert_eq!(reload.status, 303);
+    assert!(reload.head.contains(&format!("location: {path}?lang=en")));
     assert!(log.lines().is_empty());
     let same = [("Sec-Fetch-Site", "same-origin"), ("Origin", "null")];
     let reply = send(to, "POST", &post, &same, form.as_bytes()).await;

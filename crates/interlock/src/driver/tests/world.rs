@@ -275,7 +275,8 @@ impl Setup {
                         LocalAnswer::Problem(problem) => crate::driver::answer::refuse(&problem),
                         LocalAnswer::Events(_)
                         | LocalAnswer::Tracking(_)
-                        | LocalAnswer::Pickup(_) => "".into_response(),
+                        | LocalAnswer::Pickup(_)
+                        | LocalAnswer::Person(_) => "".into_response(),
                     }
                 };
                 axum::Router::new().route("/status", axum::routing::get(status))

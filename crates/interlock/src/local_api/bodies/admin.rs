@@ -16,7 +16,7 @@ use crate::node::io::{LocalRequest, Problem, Role};
 /// Longest name of the holder of a key, in bytes.
 pub(in super::super) const KEY_NAME_BYTES_MAX: usize = 64;
 
-/// All roles of keys.
+/// All roles of keys: people have accounts.
 pub(in super::super) const ROLES: [Role; 6] = [
     Role::Admin,
     Role::OrderSystem,
@@ -25,18 +25,6 @@ pub(in super::super) const ROLES: [Role; 6] = [
     Role::Approver,
     Role::Auditor,
 ];
-
-/// The name of a role, as written in bodies.
-pub(in super::super) const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Admin => "admin",
-        Role::OrderSystem => "order-system",
-        Role::Handheld => "handheld",
-        Role::Cabinet => "cabinet",
-        Role::Approver => "approver",
-        Role::Auditor => "auditor",
-    }
-}
 
 /// `POST /partners`.
 pub(in super::super) fn partner(call: &Call<'_>) -> Result<LocalRequest, Problem> {
@@ -96,7 +84,7 @@ fn public_key(value: &Value) -> Result<PublicKey, String> {
 pub(in super::super) fn key(call: &Call<'_>) -> Result<(String, Role), Problem> {
     call.object(&["name", "role"], |object| {
         let name = object.need("name", words(KEY_NAME_BYTES_MAX));
-        let role = object.need("role", one_of(&ROLES, role_name));
+        let role = object.need("role", one_of(&ROLES, Role::as_str));
         Some((name?, role?))
     })
 }

@@ -8,6 +8,7 @@ pub(super) mod agreements;
 pub(super) mod deposits;
 pub(super) mod events;
 pub(super) mod parcels;
+pub(super) mod people;
 pub(super) mod stations;
 
 use interlock_core::time::{TimeError, Timestamp};

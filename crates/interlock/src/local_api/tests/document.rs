@@ -9,6 +9,7 @@ use crate::local_api::{document, routes, schema, table};
 /// A path with its parameters filled in.
 fn filled(path: &str) -> String {
     path.replace("{carrier}", "sf")
+        .replace("{name}", "li.lei")
         .replace("{number}", "SF1234567890123")
         .replace(
             "{id}",

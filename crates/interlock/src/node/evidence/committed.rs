@@ -115,7 +115,9 @@ impl Node {
             | Record::BatchesTakenBack { .. }
             | Record::RolledBack { .. }
             | Record::Regained(_)
-            | Record::EpochOpened { .. } => Vec::new(),
+            | Record::EpochOpened { .. }
+            | Record::Person(_)
+            | Record::PersonWithdrawn(_) => Vec::new(),
         };
         let known = lists
             .into_iter()

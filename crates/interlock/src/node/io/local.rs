@@ -1,5 +1,7 @@
 //! Requests and answers of the local API and the pages.
 
+use std::collections::BTreeSet;
+
 use interlock_core::contact::Recipient;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::ParcelEvent;
@@ -13,6 +15,8 @@ use interlock_core::waybill::Waybill;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, Problem};
+use crate::identity::password::PasswordHash;
+use crate::identity::person::{Person, PersonName};
 
 /// Requests of the local API (`surface.md`), parsed.
 #[derive(Debug)]
@@ -178,6 +182,14 @@ pub enum LocalRequest {
     },
     /// `GET /status`.
     GetStatus,
+    /// `GET /people`: who may log in.
+    GetPeople,
+    /// `POST /people`: a new person, or another password, roles and one-time codes for a known one.
+    PutPerson(Box<PersonPut>),
+    /// `DELETE /people/{name}`.
+    WithdrawPerson(PersonName),
+    /// The person who asks has another password from here on. No route of the local API leads here.
+    ChangePassword(Box<PasswordHash>),
 }
 
 /// What a holder of an API key may do.
@@ -196,6 +208,40 @@ pub enum Role {
     Approver,
     /// Reads the ledger, alerts, evidence.
     Auditor,
+    /// People on duty: see how everything runs and where a parcel is; decide nothing.
+    Operations,
+    /// A courier: own deposits and what a deposit needs.
+    Courier,
+    /// A merchant's people: own parcels.
+    Merchant,
+}
+
+/// A person who asks; the door has checked the password and keeps the session.
+#[derive(Clone, Debug)]
+pub struct PersonCaller {
+    /// Who.
+    pub name: PersonName,
+    /// The version of the person at login: with another one the session has ended.
+    pub version: u32,
+    /// The one-time code typed beside the request, if any.
+    pub code: Option<String>,
+}
+
+/// `POST /people`.
+#[derive(Clone, Debug)]
+pub struct PersonPut {
+    /// Logs in with this.
+    pub name: PersonName,
+    /// What the person may do, at least one.
+    pub roles: BTreeSet<Role>,
+    /// Who it is as a courier.
+    pub courier: Option<CourierId>,
+    /// For which merchant it works.
+    pub merchant: Option<MerchantId>,
+    /// Of the password that the door drew and shows once.
+    pub password: PasswordHash,
+    /// Of the one-time codes, drawn by the door.
+    pub enrolment: [u8; 16],
 }
 
 /// One parcel of `PUT /parcels`.
@@ -362,6 +408,8 @@ pub enum PageRequest {
     Pickup(Digest),
     /// `POST /p/{token}/code`.
     ShowCode(Digest),
+    /// Who somebody is who wants to log in, for the door that checks the password.
+    Person(PersonName),
 }
 
 /// What became of one event.
@@ -412,6 +460,8 @@ pub enum LocalAnswer {
     Tracking(Box<crate::pages::TrackingView>),
     /// A pick-up page.
     Pickup(Box<crate::pages::PickupView>),
+    /// Who somebody is, to a door that checks passwords. It goes no further.
+    Person(Option<Box<Person>>),
     /// Refused.
     Problem(Problem),
 }

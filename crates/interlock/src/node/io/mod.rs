@@ -9,7 +9,8 @@ mod local;
 
 pub use local::{
     AgreementChange, Decision, DepositAction, DepositRequest, EventPut, EventTaken, ExplainRequest,
-    LocalAnswer, LocalRequest, OfferPut, PageRequest, ParcelPut, Renewal, Role,
+    LocalAnswer, LocalRequest, OfferPut, PageRequest, ParcelPut, PersonCaller, PersonPut, Renewal,
+    Role,
 };
 
 use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};
@@ -51,6 +52,17 @@ pub enum Input {
         /// Digest of the API key shown, if any.
         credential: Option<Digest>,
         /// The `Idempotency-Key` and the digest of the body, if given.
+        idempotency: Option<(IdempotencyKey, Digest)>,
+        /// The request.
+        request: LocalRequest,
+    },
+    /// A person who is logged in asks or does something.
+    Person {
+        /// Where the answer goes.
+        reply: ReplyId,
+        /// Who.
+        who: PersonCaller,
+        /// The `Idempotency-Key` and the digest of the form, if given.
         idempotency: Option<(IdempotencyKey, Digest)>,
         /// The request.
         request: LocalRequest,

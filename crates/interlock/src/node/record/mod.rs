@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exchange::wire::{Blob, Lane};
 use crate::identity::partner::Partner;
+use crate::identity::person::{Person, PersonName};
 use crate::node::agreements::{Agreement, Cooperation, Negotiation, Noted, Offer, Transfer};
 use crate::node::io::{Digest, Role};
 
@@ -278,6 +279,10 @@ pub enum Record {
         /// How many leaves that they do not hold of the epoch before follow, one record each.
         reissued: u32,
     },
+    /// A person was added or changed.
+    Person(Box<Person>),
+    /// A person may do nothing any more.
+    PersonWithdrawn(PersonName),
 }
 
 impl Record {
@@ -341,7 +346,9 @@ impl Record {
             | Self::Noted(_)
             | Self::RolledBack { .. }
             | Self::Regained(_)
-            | Self::EpochOpened { .. } => Vec::new(),
+            | Self::EpochOpened { .. }
+            | Self::Person(_)
+            | Self::PersonWithdrawn(_) => Vec::new(),
         }
     }
 }

@@ -24,6 +24,7 @@ use interlock_core::waybill::Waybill;
 use super::*;
 use crate::identity::keys::NodeKey;
 use crate::identity::partner::{Partner, Role as ParticipantRole};
+use crate::identity::password::PasswordHash;
 use crate::identity::url::BaseUrl;
 use crate::node::agreements::{
     Actor, Agreement, Cooperation, Draft, Negotiation, Noted, Offer, Outgoing, Transfer, Version,
@@ -435,8 +436,38 @@ fn of_epochs() -> Vec<Record> {
     ]
 }
 
+fn of_people() -> Vec<Record> {
+    let name = PersonName::parse("li.lei").unwrap();
+    let password = PasswordHash {
+        memory_kib: 19_456,
+        passes: 2,
+        salt: [1; 16],
+        digest: [2; 32],
+    };
+    let roles = [crate::node::io::Role::Courier, crate::node::io::Role::Admin];
+    vec![
+        Record::Person(Box::new(Person {
+            name: name.clone(),
+            roles: roles.into(),
+            courier: Some(interlock_core::ids::CourierId::parse("c7").unwrap()),
+            merchant: None,
+            password,
+            enrolment: [3; 16],
+            version: 300,
+        })),
+        Record::PersonWithdrawn(name),
+    ]
+}
+
 fn all() -> Vec<Record> {
-    [of_agreements(), of_parcels(), of_exchange(), of_epochs()].concat()
+    [
+        of_agreements(),
+        of_parcels(),
+        of_exchange(),
+        of_epochs(),
+        of_people(),
+    ]
+    .concat()
 }
 
 #[test]
@@ -459,7 +490,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 39, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&38), "variants are added at the end");
+    assert_eq!(variants.len(), 41, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&40), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

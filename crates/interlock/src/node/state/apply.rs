@@ -48,6 +48,12 @@ impl State {
             Record::ApiKey { name, role, digest } => {
                 self.api_keys.insert(*digest, (name.clone(), *role));
             }
+            Record::Person(person) => {
+                self.people.insert(person.name.clone(), (**person).clone());
+            }
+            Record::PersonWithdrawn(name) => {
+                self.people.remove(name);
+            }
             Record::Offer(offer) => {
                 self.book.offers.insert(offer.id.clone(), (**offer).clone());
             }

@@ -36,6 +36,7 @@ use super::record::{
 };
 use crate::exchange::wire::{Contact, Lane};
 use crate::identity::partner::Partner;
+use crate::identity::person::{Person, PersonName};
 
 /// The state of one node.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct State {
     pub partners: BTreeMap<ParticipantId, Partner>,
     /// API keys by their digest.
     pub api_keys: BTreeMap<Digest, (String, Role)>,
+    /// People who work with the pages.
+    pub people: BTreeMap<PersonName, Person>,
     /// Offers, negotiations, agreements, transfers.
     pub book: Book,
     /// Parcels.
@@ -283,6 +286,7 @@ impl State {
             links,
             partners: BTreeMap::new(),
             api_keys: BTreeMap::new(),
+            people: BTreeMap::new(),
             book: Book::default(),
             parcels: Parcels::default(),
             stations: BTreeMap::new(),

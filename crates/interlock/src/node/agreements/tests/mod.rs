@@ -386,7 +386,10 @@ impl World {
             LocalAnswer::Problem(problem) => {
                 (problem.status, serde_json::to_value(&problem).unwrap())
             }
-            LocalAnswer::Events(_) | LocalAnswer::Tracking(_) | LocalAnswer::Pickup(_) => {
+            LocalAnswer::Events(_)
+            | LocalAnswer::Tracking(_)
+            | LocalAnswer::Pickup(_)
+            | LocalAnswer::Person(_) => {
                 panic!("a page, or events")
             }
         }

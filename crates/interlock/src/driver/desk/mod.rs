@@ -1,0 +1,113 @@
+//! The door for people who log in: console, courier, merchant, regulator.
+//!
+//! INVARIANT: a page goes to its session's person alone and is made of what the node answers that
+//! person, by the same requests as at the local API; a form does something only with the session's own
+//! mark, and never if a browser says that another site sent it; every form's result is a page of its
+//! own address, so that reloading repeats nothing. It does not know which role may do what: the node
+//! does.
+
+mod account;
+mod console;
+mod login;
+mod session;
+mod throttle;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::HeaderMap;
+use interlock_core::ids::ParticipantId;
+use interlock_core::time::Zone;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use super::entropy::SystemRng;
+use super::handle::Handle;
+use super::html::{see_other, style};
+use crate::node::Rng as _;
+use crate::pages::stylesheet;
+
+use self::session::Sessions;
+use self::throttle::Throttle;
+
+/// Passwords that are checked at once; each takes 19 MiB for a moment.
+const HASHING_MAX: usize = 2;
+
+/// Whose pages they are.
+#[derive(Clone)]
+pub struct Publisher {
+    /// Our DID.
+    pub id: ParticipantId,
+    /// Our name.
+    pub name: String,
+    /// The zone that times are shown in.
+    pub zone: Zone,
+    /// Whether this door itself speaks TLS; behind a proxy `X-Forwarded-Proto` says it.
+    pub tls: bool,
+}
+
+/// Everything that the handlers share.
+pub(super) struct Desk {
+    handle: Handle,
+    publisher: Publisher,
+    sessions: Sessions,
+    logins: Throttle,
+    hashing: Arc<Semaphore>,
+    /// Ties login forms to the browser that got them; new at every start.
+    form_key: Zeroizing<[u8; 32]>,
+    /// What tells our cookies from those of another node of the same host: cookies know no ports.
+    suffix: String,
+}
+
+/// The routes of the door.
+pub fn router(handle: &Handle, publisher: Publisher) -> Router {
+    let mut form_key = Zeroizing::new([0; 32]);
+    SystemRng.fill(form_key.as_mut());
+    let digest = Sha256::digest(publisher.id.as_str().as_bytes());
+    let suffix = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    let desk = Arc::new(Desk {
+        handle: handle.clone(),
+        publisher,
+        sessions: Sessions::default(),
+        logins: Throttle::default(),
+        hashing: Arc::new(Semaphore::new(HASHING_MAX)),
+        form_key,
+        suffix,
+    });
+    Router::new()
+        .route("/", get(home))
+        .route("/login", get(login::form).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .route("/settings", get(account::settings))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::change_password))
+        .merge(console::routes())
+        .route(stylesheet().path.as_str(), get(stylesheet_bytes))
+        .with_state(desk)
+}
+
+async fn home() -> Response {
+    see_other("/console")
+}
+
+async fn stylesheet_bytes() -> Response {
+    style()
+}
+
+/// Whatever is not there, in words of the reader's language.
+async fn nothing(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    visit::Outsider::of(&desk, request.headers(), request.uri()).not_found()
+}
+
+/// Whether the browser's connection is protected.
+fn is_secure(desk: &Desk, headers: &HeaderMap) -> bool {
+    desk.publisher.tls
+        || headers
+            .get("x-forwarded-proto")
+            .is_some_and(|scheme| scheme == "https")
+}

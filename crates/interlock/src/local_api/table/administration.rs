@@ -1,0 +1,96 @@
+//! Rows about partners, keys, people and the node itself.
+
+use http::Method;
+use interlock_core::ids::ParticipantId;
+
+use super::super::SMALL_BODY_SIZE_BYTES_MAX;
+use super::super::bodies::admin;
+use super::super::routes::{Idempotency, Route, Target, get, write};
+use crate::identity::person::PersonName;
+use crate::node::io::LocalRequest;
+
+pub(super) const ROUTES: &[Route] = &[
+    get(
+        "/partners",
+        "getPartners",
+        "Who may talk to us.",
+        "The partners.",
+        Target::Node(|_| Ok(LocalRequest::GetPartners)),
+    ),
+    write(
+        Method::POST,
+        "/partners",
+        "addPartner",
+        "Lists a partner and pins its key.",
+        (201, "The partner."),
+        Target::Node(admin::partner),
+    )
+    .takes("Partner", SMALL_BODY_SIZE_BYTES_MAX),
+    write(
+        Method::DELETE,
+        "/partners/{id}",
+        "removePartner",
+        "Takes a partner off the list.",
+        (200, "An empty object."),
+        Target::Node(|call| {
+            Ok(LocalRequest::RemovePartner(
+                call.segment("id", ParticipantId::parse)?,
+            ))
+        }),
+    )
+    .bodiless(),
+    write(
+        Method::POST,
+        "/keys",
+        "addKey",
+        "Makes an API key. It is shown in this answer and never again.",
+        (201, "The key in `key`, with its name and role."),
+        Target::NewKey,
+    )
+    .takes("Key", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Refused),
+    get(
+        "/people",
+        "getPeople",
+        "Who may log in to the pages.",
+        "The people: name, roles, and whom a courier's or merchant's account is bound to.",
+        Target::Node(|_| Ok(LocalRequest::GetPeople)),
+    ),
+    write(
+        Method::POST,
+        "/people",
+        "putPerson",
+        "Lets a person log in, or gives one that is known other roles, another password and other one-time codes. Both are shown in this answer and never again; what the person was logged in to ends.",
+        (201, "The password in `password`, the secret of the one-time codes in `oneTimeSecret`, and in `enrolment` as authenticator apps take it up."),
+        Target::NewPerson,
+    )
+    .takes("Person", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Refused),
+    write(
+        Method::DELETE,
+        "/people/{name}",
+        "withdrawPerson",
+        "A person may not log in any more; sessions end at once.",
+        (200, "An empty object."),
+        Target::Node(|call| {
+            Ok(LocalRequest::WithdrawPerson(
+                call.segment("name", PersonName::parse)?,
+            ))
+        }),
+    )
+    .bodiless(),
+    get(
+        "/status",
+        "getStatus",
+        "How the node is.",
+        "The state of journal, partners, agreements, feeds and outbox.",
+        Target::Node(|_| Ok(LocalRequest::GetStatus)),
+    ),
+    get(
+        "/openapi.json",
+        "getDocument",
+        "This document.",
+        "OpenAPI 3.1.",
+        Target::Document,
+    ),
+];

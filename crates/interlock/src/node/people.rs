@@ -1,0 +1,374 @@
+//! People: who they are, what they may ask for, and their one-time codes.
+//!
+//! Purpose: one door for whoever is logged in, through the same table of roles and the same commands
+//! as the local API. Invariants: a person who was changed or withdrawn since the login is refused; what
+//! belongs to another courier looks like what does not exist; what signs, ends or hands out keys needs
+//! a one-time code that was not used before. It does not know passwords: the door has checked them.
+
+use std::collections::BTreeSet;
+
+use interlock_core::ids::IdempotencyKey;
+use interlock_core::time::{MINUTE_MS, Timestamp};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::Node;
+use super::access::allowed;
+use super::io::{
+    AgreementChange, Decision, DepositAction, Digest, LocalAnswer, LocalRequest, PersonCaller,
+    PersonPut, Problem, ReplyId, Role,
+};
+use super::problem::{self, field, problem};
+use super::record::Record;
+use super::turn::Turn;
+use crate::identity::one_time::enrolment_uri;
+use crate::identity::password::PasswordHash;
+use crate::identity::person::{PEOPLE_MAX, PEOPLE_ROLES, Person, PersonName};
+
+/// How many wrong one-time codes a person may type within [`WRONG_FOR_MS`].
+const WRONG_MAX: usize = 5;
+/// For how long a wrong code counts, in milliseconds.
+const WRONG_FOR_MS: i64 = 15 * MINUTE_MS;
+
+/// One-time codes of one person, forgotten at a restart.
+#[derive(Debug, Default)]
+pub struct CodesTyped {
+    used: Option<i64>,
+    wrong: Vec<Timestamp>,
+}
+
+/// Whether a request needs a one-time code beside it: it binds us, ends something, or lets somebody in.
+const fn needs_code(request: &LocalRequest) -> bool {
+    match request {
+        LocalRequest::Decide { decision, .. } => match decision {
+            Decision::Approve | Decision::ApproveVersion(_) | Decision::Counter { .. } => true,
+            Decision::Reject { .. } => false,
+        },
+        LocalRequest::ChangeAgreement { change, .. } => match change {
+            AgreementChange::Terminate { .. } => true,
+            AgreementChange::Suspend { .. } | AgreementChange::Resume => false,
+        },
+        LocalRequest::AddPartner(_)
+        | LocalRequest::RemovePartner(_)
+        | LocalRequest::AddKey { .. }
+        | LocalRequest::PutPerson(_)
+        | LocalRequest::WithdrawPerson(_) => true,
+        LocalRequest::PutParcels(_)
+        | LocalRequest::CheckRound { .. }
+        | LocalRequest::OpenDeposit(_)
+        | LocalRequest::GetDeposit(_)
+        | LocalRequest::AdvanceDeposit { .. }
+        | LocalRequest::PostEvents(_)
+        | LocalRequest::GetEvents { .. }
+        | LocalRequest::GetParcel(_)
+        | LocalRequest::PutStations(_)
+        | LocalRequest::GetStations
+        | LocalRequest::GetStation(_)
+        | LocalRequest::GetOffers
+        | LocalRequest::PublishOffer(_)
+        | LocalRequest::WithdrawOffer(_)
+        | LocalRequest::GetCatalog(_)
+        | LocalRequest::Propose { .. }
+        | LocalRequest::ProposeKnown { .. }
+        | LocalRequest::RequestTransfer(_)
+        | LocalRequest::GetNegotiations
+        | LocalRequest::GetNegotiation { .. }
+        | LocalRequest::Renew { .. }
+        | LocalRequest::GetProposals
+        | LocalRequest::GetAgreements
+        | LocalRequest::GetAgreement(_)
+        | LocalRequest::GetLedger { .. }
+        | LocalRequest::GetAlerts
+        | LocalRequest::GetMessages { .. }
+        | LocalRequest::GetEvidence
+        | LocalRequest::Explain(_)
+        | LocalRequest::Rehearse { .. }
+        | LocalRequest::GetPartners
+        | LocalRequest::GetTransfers
+        | LocalRequest::GetStatus
+        | LocalRequest::GetPeople
+        | LocalRequest::ChangePassword(_) => false,
+    }
+}
+
+impl Node {
+    /// Answers a person who is logged in.
+    pub(super) fn person(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
+        who: &PersonCaller,
+        idempotency: Option<(IdempotencyKey, Digest)>,
+        request: LocalRequest,
+    ) {
+        if let Err(refused) = self.admit(turn, who, &request) {
+            return self.reply(turn, reply, LocalAnswer::Problem(refused));
+        }
+        let caller = (digest_of(&who.name), who.name.to_string());
+        if let Some((key, body)) = &idempotency
+            && let Some(answer) = self.repeated(caller.0, key, body)
+        {
+            return self.reply(turn, reply, answer);
+        }
+        if needs_code(&request)
+            && let Err(refused) = self.take_one_time_code(turn, who)
+        {
+            return self.reply(turn, reply, LocalAnswer::Problem(refused));
+        }
+        self.dispatch(turn, reply, &caller, idempotency, request);
+    }
+
+    /// Whether the session still stands and the person may ask for this.
+    fn admit(
+        &self,
+        turn: &Turn<'_>,
+        who: &PersonCaller,
+        request: &LocalRequest,
+    ) -> Result<(), Problem> {
+        let person = self.state.people.get(&who.name);
+        let Some(person) = person.filter(|person| person.version == who.version) else {
+            return Err(problem(
+                "session-ended",
+                401,
+                "logged out",
+                "this account was changed or withdrawn; log in again",
+            ));
+        };
+        if !person.has_any(allowed(request)) {
+            let needs: Vec<&str> = allowed(request)
+                .iter()
+                .filter(|role| PEOPLE_ROLES.contains(role))
+                .map(|role| role.as_str())
+                .collect();
+            let needs = match needs.is_empty() {
+                true => "admin".into(),
+                false => needs.join(", "),
+            };
+            return Err(problem(
+                "forbidden",
+                403,
+                "not allowed",
+                format!(
+                    "your account may not do that; it needs one of the roles: {needs}. An administrator \
+                     can change it"
+                ),
+            ));
+        }
+        let only_courier = [Role::Handheld, Role::Cabinet];
+        match person.has_any(&only_courier) {
+            true => Ok(()),
+            false => self.within_own_round(turn, person, request),
+        }
+    }
+
+    /// A courier's account reaches its own deposits alone, and does what a courier does.
+    fn within_own_round(
+        &self,
+        _turn: &Turn<'_>,
+        person: &Person,
+        request: &LocalRequest,
+    ) -> Result<(), Problem> {
+        let own = |courier: Option<&interlock_core::ids::CourierId>| {
+            courier.is_some() && courier == person.courier.as_ref()
+        };
+        let is_own = |id: &interlock_core::ids::DepositId| {
+            let deposit = self.state.deposits.get(id);
+            own(deposit.and_then(|deposit| deposit.courier.value.as_ref()))
+        };
+        let fits = if let LocalRequest::OpenDeposit(deposit) = request {
+            own(Some(&deposit.courier))
+        } else if let LocalRequest::GetDeposit(id) = request {
+            is_own(id)
+        } else if let LocalRequest::AdvanceDeposit { deposit, action } = request {
+            let theirs = match action {
+                DepositAction::Confirm | DepositAction::Cancel | DepositAction::Recall => true,
+                DepositAction::Open { .. }
+                | DepositAction::PickUp
+                | DepositAction::Redirect { .. } => false,
+            };
+            theirs && is_own(deposit)
+        } else {
+            true
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(problem::not_found("deposit")),
+        }
+    }
+
+    /// Takes a one-time code, once.
+    fn take_one_time_code(&mut self, turn: &Turn<'_>, who: &PersonCaller) -> Result<(), Problem> {
+        let Some(person) = self.state.people.get(&who.name) else {
+            return Err(problem::not_found("person"));
+        };
+        let now = turn.at();
+        let typed = self.live.codes.entry(who.name.clone()).or_default();
+        typed.wrong.retain(|at| now.since_ms(*at) < WRONG_FOR_MS);
+        if typed.wrong.len() >= WRONG_MAX {
+            return Err(field(
+                "one-time-code-locked",
+                429,
+                "too many wrong one-time codes",
+                "/code",
+                "nothing was done; wait 15 minutes, or ask an administrator for a new enrolment",
+            ));
+        }
+        let code = who.code.as_deref().unwrap_or_default();
+        match self.codes.step(&person.enrolment, code, now, typed.used) {
+            Some(step) => {
+                typed.used = Some(step);
+                typed.wrong.clear();
+                Ok(())
+            }
+            None => {
+                if !code.is_empty() {
+                    typed.wrong.push(now);
+                }
+                Err(field(
+                    "one-time-code",
+                    422,
+                    "a one-time code is needed",
+                    "/code",
+                    "nothing was done; type the six digits that your authenticator app shows now, each \
+                     code once",
+                ))
+            }
+        }
+    }
+
+    /// `GET /people`: `{items: [{name, roles, courier, merchant}]}`.
+    pub(super) fn people_view(&self) -> Value {
+        let people = self.state.people.values().map(|person| {
+            json!({
+                "name": person.name.as_str(),
+                "roles": words(&person.roles),
+                "courier": person.courier.as_ref().map(|id| id.as_str()),
+                "merchant": person.merchant.as_ref().map(|id| id.as_str()),
+            })
+        });
+        json!({ "items": people.collect::<Vec<_>>() })
+    }
+
+    /// `POST /people`: 201 with `name`, `roles` and, as an authenticator app takes it up,
+    /// `oneTimeSecret` and `enrolment`; the door adds the password.
+    ///
+    /// # Errors
+    /// 422 if a role is none of people's, or not bound as it must be.
+    pub(super) fn put_person(
+        &mut self,
+        turn: &mut Turn<'_>,
+        put: PersonPut,
+    ) -> Result<LocalAnswer, Problem> {
+        check_roles(&put)?;
+        let known = self.state.people.get(&put.name);
+        if known.is_none() && self.state.people.len() >= PEOPLE_MAX {
+            return Err(problem(
+                "too-many-people",
+                422,
+                "too many people",
+                "this node lists 10,000 people, the most there may be; withdraw those who left",
+            ));
+        }
+        let version = known.map_or(1, |known| known.version.saturating_add(1));
+        let secret = self.codes.reveal(&put.enrolment);
+        let uri = enrolment_uri(&self.config.name, put.name.as_str(), &secret);
+        let body = json!({
+            "name": put.name.as_str(),
+            "roles": words(&put.roles),
+            "oneTimeSecret": secret.as_str(),
+            "enrolment": uri.as_str(),
+        });
+        let person = Person {
+            name: put.name,
+            roles: put.roles,
+            courier: put.courier,
+            merchant: put.merchant,
+            password: put.password,
+            enrolment: put.enrolment,
+            // Whoever comes back under the name of somebody withdrawn is in none of their sessions.
+            version: version.max(turn_version(turn.at())),
+        };
+        self.live.codes.remove(&person.name);
+        self.record(turn, Record::Person(Box::new(person)));
+        Ok(LocalAnswer::Json { status: 201, body })
+    }
+
+    /// `DELETE /people/{name}`.
+    pub(super) fn withdraw_person(
+        &mut self,
+        turn: &mut Turn<'_>,
+        name: &PersonName,
+    ) -> Result<LocalAnswer, Problem> {
+        if !self.state.people.contains_key(name) {
+            return Err(problem::not_found("person"));
+        }
+        self.record(turn, Record::PersonWithdrawn(name.clone()));
+        Ok(LocalAnswer::Json {
+            status: 200,
+            body: json!({}),
+        })
+    }
+
+    /// The person `by` has another password; answers the new `version`.
+    pub(super) fn change_password(
+        &mut self,
+        turn: &mut Turn<'_>,
+        by: &str,
+        password: PasswordHash,
+    ) -> Result<LocalAnswer, Problem> {
+        let name = PersonName::parse(by).ok();
+        let Some(person) = name.and_then(|name| self.state.people.get(&name)) else {
+            return Err(problem::not_found("person"));
+        };
+        let mut person = person.clone();
+        person.password = password;
+        person.version = person.version.saturating_add(1);
+        let body = json!({ "version": person.version });
+        self.record(turn, Record::Person(Box::new(person)));
+        Ok(LocalAnswer::Json { status: 200, body })
+    }
+}
+
+fn check_roles(put: &PersonPut) -> Result<(), Problem> {
+    let wrong = |pointer: &str, detail: &str| {
+        Err(field("invalid", 422, "not such a person", pointer, detail))
+    };
+    if put.roles.is_empty() || put.roles.iter().any(|role| !PEOPLE_ROLES.contains(role)) {
+        return wrong(
+            "/roles",
+            "give one or more of admin, approver, auditor, operations, courier, merchant",
+        );
+    }
+    if put.roles.contains(&Role::Courier) != put.courier.is_some() {
+        return wrong(
+            "/courier",
+            "a courier's account names the courier, and no other account does",
+        );
+    }
+    if put.roles.contains(&Role::Merchant) != put.merchant.is_some() {
+        return wrong(
+            "/merchant",
+            "a merchant's account names the merchant, and no other account does",
+        );
+    }
+    Ok(())
+}
+
+fn words(roles: &BTreeSet<Role>) -> Vec<&'static str> {
+    roles.iter().map(|role| role.as_str()).collect()
+}
+
+/// What a person's idempotency keys go by.
+fn digest_of(name: &PersonName) -> Digest {
+    Sha256::new()
+        .chain_update("person")
+        .chain_update([0])
+        .chain_update(name.as_str())
+        .finalize()
+        .into()
+}
+
+/// Seconds since the epoch: higher than the version of anybody who had the name before.
+fn turn_version(at: Timestamp) -> u32 {
+    u32::try_from(at.as_millis() / 1_000).unwrap_or(u32::MAX)
+}
