@@ -90,6 +90,22 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// The tree that begins with perfect subtrees of `2^level` leaves each, given by their roots, and
+    /// goes on with the leaves of `rest`, which are fewer than that; `None` if they are not.
+    pub fn joined(subtrees: &[Hash], level: u32, rest: &Self) -> Option<Self> {
+        let wide = 1u64.checked_shl(level)?;
+        if rest.size >= wide {
+            return None;
+        }
+        let mut whole = Self::new();
+        for subtree in subtrees {
+            whole.append(*subtree);
+        }
+        whole.size = whole.size.checked_mul(wide)?.checked_add(rest.size)?;
+        whole.peaks.extend_from_slice(&rest.peaks);
+        Some(whole)
+    }
+
     /// The root over all leaves so far.
     pub fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev();

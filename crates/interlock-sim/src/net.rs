@@ -54,6 +54,21 @@ impl World {
                 epoch,
                 message,
             } => self.gateway(node, epoch, *message),
+            Due::Read {
+                node,
+                epoch,
+                wanted,
+            } => {
+                if self
+                    .nodes
+                    .get(node)
+                    .is_some_and(|n| n.up && n.epoch == epoch)
+                {
+                    let read = self.read_leaves(node, &wanted);
+                    let outcome = read.ok_or_else(|| "the journal cannot be read".into());
+                    self.step(node, Input::LeavesRead { wanted, outcome });
+                }
+            }
             Due::Noticed { node, epoch, id } => {
                 if self
                     .nodes
@@ -189,7 +204,7 @@ impl World {
     }
 
     /// A call sets out.
-    fn send(&mut self, to: NodeIx, waiting: Waiting) {
+    pub(crate) fn send(&mut self, to: NodeIx, waiting: Waiting) {
         let fate = self.weather.request(&mut self.chance);
         self.struck.lost += u64::from(fate.lost);
         if let Some(after_ms) = fate.again_ms {
@@ -245,6 +260,7 @@ impl World {
         }
     }
 
+    // tidy: long, one arm an effect
     pub(crate) fn show(&mut self, ix: NodeIx, effect: Effect) {
         let epoch = self.nodes.get(ix).map_or(0, |n| n.epoch);
         match effect {
@@ -287,6 +303,16 @@ impl World {
                     copy: false,
                 };
                 self.send(to, waiting);
+            }
+            Effect::ReadLeaves(wanted) => {
+                self.at(
+                    self.now.plus_ms(LATENCY_MS),
+                    Due::Read {
+                        node: ix,
+                        epoch,
+                        wanted,
+                    },
+                );
             }
             Effect::Deliver(message) => {
                 let due = Due::Gateway {

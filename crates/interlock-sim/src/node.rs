@@ -8,8 +8,9 @@ use std::io;
 
 use ed25519_dalek::SigningKey;
 use interlock::driver::file_store::{FileStore, OpenError};
+use interlock::driver::leaf_reader::read_leaves;
 use interlock::driver::seams::{Store, TimedRecord};
-use interlock::node::io::{CallFailure, Effect, ReplyId};
+use interlock::node::io::{CallFailure, Effect, LeavesRead, LeavesWanted, ReplyId};
 use interlock::node::record::Record;
 use interlock::node::{ContentKeys, Node, NodeConfig};
 use interlock_core::time::{ClockInterval, Timestamp};
@@ -299,6 +300,13 @@ impl World {
         }
     }
 
+    /// Reads leaves from a node's disk, as its driver would.
+    pub(crate) fn read_leaves(&self, ix: NodeIx, wanted: &LeavesWanted) -> Option<LeavesRead> {
+        let node = self.nodes.get(ix)?;
+        let mut disk = node.disk.journal.clone();
+        read_leaves(&mut disk, &node.config.id, wanted).ok()
+    }
+
     /// Takes away the faults and limits of a node's disks that did not strike yet.
     pub fn clear_faults(&self, ix: NodeIx) {
         if let Some(node) = self.nodes.get(ix) {
@@ -399,6 +407,7 @@ impl World {
                 | Effect::ReplyPeer { .. }
                 | Effect::ReplyConnector { .. }
                 | Effect::Push(_)
+                | Effect::ReadLeaves(_)
                 | Effect::Call { .. }
                 | Effect::Deliver(_)
                 | Effect::Notify(_)) => outside.push(shown),

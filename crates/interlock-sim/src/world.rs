@@ -9,8 +9,8 @@ use interlock::identity::keys::PublicKey;
 use interlock::identity::partner::{Partner, Role as ParticipantRole};
 use interlock::identity::url::BaseUrl;
 use interlock::node::io::{
-    CallFailure, CallId, Digest, Effect, Input, LocalAnswer, LocalRequest, Message, PageRequest,
-    PeerAnswer, PeerRequest, ReplyId, Role, SystemNotice,
+    CallFailure, CallId, Digest, Effect, Input, LeavesWanted, LocalAnswer, LocalRequest, Message,
+    PageRequest, PeerAnswer, PeerRequest, ReplyId, Role, SystemNotice,
 };
 use interlock::node::record::Record;
 use interlock::node::{Node, NodeConfig};
@@ -91,6 +91,11 @@ pub(crate) enum Due {
         node: NodeIx,
         epoch: u32,
         message: Box<Message>,
+    },
+    Read {
+        node: NodeIx,
+        epoch: u32,
+        wanted: Box<LeavesWanted>,
     },
     Noticed {
         node: NodeIx,
@@ -419,6 +424,36 @@ impl World {
         }
         self.carry_out(ix, rest, clock.latest);
         found
+    }
+
+    /// The same where the answer may take a while: it reads from disk.
+    pub fn peer_later(
+        &mut self,
+        ix: NodeIx,
+        from: &ParticipantId,
+        request: &PeerRequest,
+    ) -> Option<PeerAnswer> {
+        let asks = self.nodes.iter().position(|node| node.config.id == *from)?;
+        let epoch = self.nodes.get(asks)?.epoch;
+        let before = self.exchanged.len();
+        let waiting = Waiting {
+            from: asks,
+            epoch,
+            call: CallId(0),
+            request: request.clone(),
+            asked_at: self.now,
+            // The node in whose name this is asked waits for no answer.
+            copy: true,
+        };
+        self.send(ix, waiting);
+        self.settle();
+        let wire = encode_request(request);
+        let answered = self
+            .exchanged
+            .get(before..)?
+            .iter()
+            .find(|it| (it.from, it.to, &it.request.1) == (asks, ix, &wire.target))?;
+        parse_answer(request, answered.answer.0, &answered.answer.1).ok()
     }
 
     pub(crate) const fn reply(&mut self) -> ReplyId {

@@ -197,6 +197,7 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         clock,
         rng: Box::new(PooledRng::new()),
         activity: Activity::new(),
+        journal: config.store.dir.join(JOURNAL_DIR),
         calling: Calling {
             id: id.clone(),
             key,

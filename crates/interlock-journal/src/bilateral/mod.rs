@@ -9,6 +9,7 @@ mod items;
 mod leaf;
 mod mirror;
 mod out;
+mod places;
 
 #[cfg(test)]
 mod tests;
@@ -20,3 +21,4 @@ pub use leaf::{
 };
 pub use mirror::{Accepted, ForkEvidence, MirrorError, MirrorLog, RECENT_LEAVES_MAX, SKEW_MS_MAX};
 pub use out::{OutError, OutLog, RECEIPTS_OUTSTANDING_MAX, UNACKNOWLEDGED_LEAVES_MAX};
+pub use places::{Place, Places, RootedPlaces, SPACING_RECORDS};

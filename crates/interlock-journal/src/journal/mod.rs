@@ -31,6 +31,7 @@
 mod append;
 mod error;
 mod frame;
+mod look;
 mod read;
 mod recover;
 mod scan;
@@ -47,6 +48,7 @@ pub use frame::{
     COMMIT_FRAME_SIZE_BYTES, ChainHash, FORMAT_VERSION, Position, RECORD_HEADER_SIZE_BYTES,
     RECORD_SIZE_BYTES_MAX, RecordHeader, SEGMENT_HEADER_SIZE_BYTES,
 };
+pub use look::look_from;
 pub use read::{READ_SIZE_BYTES_MAX, Record};
 pub use scan::segment_name;
 pub use verify::{Met, Report, TornTail, verify, visit};

@@ -49,7 +49,7 @@ pub(super) fn open(disk: &MemDisk, options: Options) -> Result<(Journal, Recover
 }
 
 /// A journal of three segments, closed.
-fn filled() -> (MemDisk, Position) {
+pub(super) fn filled() -> (MemDisk, Position) {
     let disk = MemDisk::new();
     let (mut journal, _) = open(&disk, SMALL).unwrap();
     for records in [1, 3, 2, 5, 1, 1, 4, 3, 2, 1, 2, 3] {

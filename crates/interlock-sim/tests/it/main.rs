@@ -9,6 +9,8 @@ mod hostile;
 #[cfg(test)]
 mod midnight;
 #[cfg(test)]
+mod old_leaves;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod rollback;

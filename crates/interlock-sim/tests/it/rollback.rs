@@ -354,6 +354,7 @@ impl Framed {
                         written: WrittenView {
                             epoch: 1,
                             receipted: 0,
+                            past: Vec::new(),
                         },
                     })
                 } else {

@@ -340,6 +340,7 @@ fn parts(
         clock: shared.clock.clone(),
         rng: Box::new(PooledRng::new()),
         activity: shared.activity.clone(),
+        journal: deed.directory.join(JOURNAL_DIR),
         calling: Calling {
             id: id.clone(),
             key: deed.key.clone(),

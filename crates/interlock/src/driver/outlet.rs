@@ -5,6 +5,7 @@
 //! why something is sent.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -12,12 +13,14 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use interlock_core::ids::{MessageId, ParticipantId, RequestId};
 use interlock_core::time::Zone;
+use interlock_journal::disk::RealDisk;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::rustls::ClientConfig;
 
 use super::entropy::SystemRng;
 use super::handle::Handle;
 use super::http_client::{HttpClient, HttpFailure, Reach};
+use super::leaf_reader::read_leaves;
 use super::seams::Outside;
 use crate::exchange::http::{encode_request, parse_answer};
 use crate::exchange::page::page_json;
@@ -28,13 +31,15 @@ use crate::identity::tls::{self, Trust};
 use crate::identity::token::{self, Request};
 use crate::node::Rng as _;
 use crate::node::io::{
-    CallFailure, CallId, DeliveryFailure, Input, Message, PeerAnswer, PeerRequest, Push, ReplyId,
-    SystemNotice,
+    CallFailure, CallId, DeliveryFailure, Input, LeavesWanted, Message, PeerAnswer, PeerRequest,
+    Push, ReplyId, SystemNotice,
 };
 use crate::notify::WebhookSecret;
 
 /// Most calls to one partner at once, parked polls included.
 pub const CALLS_PER_PARTNER_MAX: usize = 64;
+/// Most pages of old leaves that are read from the journal at once.
+pub const READS_MAX: usize = 1;
 /// Most deliveries at once.
 pub const DELIVERIES_MAX: usize = 32;
 /// How long a gateway may take, in milliseconds.
@@ -88,6 +93,8 @@ pub(super) struct Outlet {
     gateway: Option<Arc<GatewayClient>>,
     systems: Option<Arc<GatewayClient>>,
     pushes: HttpClient,
+    journal: PathBuf,
+    reads: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -110,6 +117,7 @@ impl Outlet {
         handle: Handle,
         calling: Calling,
         hooks: Hooks,
+        journal: PathBuf,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         let client = |gateway: Gateway| {
@@ -136,6 +144,8 @@ impl Outlet {
             gateway: hooks.gateway.map(client),
             systems: hooks.systems.map(client),
             pushes,
+            journal,
+            reads: Arc::new(Semaphore::new(READS_MAX)),
             stopped,
         }
     }
@@ -207,6 +217,29 @@ impl Outside for Outlet {
                 tracing::warn!(partner = %to, failure = %describe(failure), "a call failed");
             }
             Input::Answered { call, outcome }
+        });
+    }
+
+    fn read_leaves(&self, wanted: Box<LeavesWanted>) {
+        let (journal, me) = (self.journal.clone(), self.calling.id.clone());
+        let slots = self.reads.clone();
+        self.spawn(async move {
+            // The semaphore is never closed.
+            let _slot = slots.acquire().await.ok();
+            let read = tokio::task::spawn_blocking(move || {
+                let outcome = RealDisk::open_read_only(&journal)
+                    .map_err(|error| error.to_string())
+                    .and_then(|mut disk| {
+                        let read = read_leaves(&mut disk, &me, &wanted);
+                        read.map_err(|error| error.to_string())
+                    });
+                Input::LeavesRead { wanted, outcome }
+            });
+            match read.await {
+                Ok(input) => input,
+                // The runtime is ending, or the read panicked: whoever asked gets no answer in time.
+                Err(_) => Input::Tick,
+            }
         });
     }
 

@@ -12,7 +12,9 @@ use interlock_journal::keyslots::SlotKey;
 
 use crate::identity::partner::Partner;
 use crate::node::Rng;
-use crate::node::io::{CallId, Effect, Input, Message, PeerRequest, Push, SystemNotice};
+use crate::node::io::{
+    CallId, Effect, Input, LeavesWanted, Message, PeerRequest, Push, SystemNotice,
+};
 use crate::node::record::Record;
 
 /// The partners of a node, by id.
@@ -65,13 +67,16 @@ pub trait Store: Send + 'static {
     fn journal_bytes(&self) -> u64;
 }
 
-/// Carries out what leaves the process. All return at once.
+/// Carries out what leaves the process, or takes time. All return at once.
 pub trait Outside: Send + Sync + 'static {
     /// Calls a partner; [`Input::Answered`] comes back.
     fn call(&self, call: CallId, to: ParticipantId, request: PeerRequest, timeout_ms: u32);
 
     /// Sends a page to a connector; [`Input::Answered`] comes back.
     fn push(&self, push: Push);
+
+    /// Reads leaves from the journal; [`Input::LeavesRead`] comes back.
+    fn read_leaves(&self, wanted: Box<LeavesWanted>);
 
     /// Hands a message to the gateway; [`Input::Delivered`] comes back.
     fn deliver(&self, message: Message);

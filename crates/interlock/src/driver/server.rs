@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct Parts<M, S> {
     pub rng: Box<dyn Rng + Send>,
     /// What is under way, shared with other nodes under the same clock.
     pub activity: Activity,
+    /// Where its journal is, for what is read again beside the writer.
+    pub journal: PathBuf,
     /// How it calls partners.
     pub calling: Calling,
     /// Where its webhooks go.
@@ -136,7 +139,13 @@ impl Server {
             journal_time: parts.journal_time,
         });
         let stop = watch::Sender::new(false);
-        let outlet = Outlet::new(handle.clone(), parts.calling, parts.hooks, stop.subscribe());
+        let outlet = Outlet::new(
+            handle.clone(),
+            parts.calling,
+            parts.hooks,
+            parts.journal,
+            stop.subscribe(),
+        );
         let mut ended = spawn_writer(writer, outlet).await?;
         tokio::spawn(tick(handle.clone(), wakes, stop.subscribe()));
         let mut routes = vec![(

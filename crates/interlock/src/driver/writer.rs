@@ -23,8 +23,8 @@ use super::handle::{ConnectorReply, Handle, Job, PeerReply, QUEUE_LENGTH_MAX, Qu
 use super::seams::{Machine, Outside, Partners, Store, TimedRecord};
 use crate::node::Rng;
 use crate::node::io::{
-    CallId, ConnectorAnswer, Effect, Guard, Input, LocalAnswer, Message, PeerAnswer, PeerRequest,
-    Push, ReplyId, SystemNotice,
+    CallId, ConnectorAnswer, Effect, Guard, Input, LeavesWanted, LocalAnswer, Message, PeerAnswer,
+    PeerRequest, Push, ReplyId, SystemNotice,
 };
 use crate::telemetry::Metrics;
 
@@ -139,6 +139,7 @@ enum Seen {
     Connector(ReplyId, ConnectorAnswer, Option<Guard>),
     Call(CallId, ParticipantId, PeerRequest, u32),
     Push(Box<Push>),
+    ReadLeaves(Box<LeavesWanted>),
     Deliver(Message),
     Notify(SystemNotice),
 }
@@ -169,6 +170,7 @@ impl Group {
                     timeout_ms,
                 } => self.seen.push(Seen::Call(call, to, request, timeout_ms)),
                 Effect::Push(push) => self.seen.push(Seen::Push(push)),
+                Effect::ReadLeaves(wanted) => self.seen.push(Seen::ReadLeaves(wanted)),
                 Effect::Deliver(message) => self.seen.push(Seen::Deliver(message)),
                 Effect::Notify(notice) => self.seen.push(Seen::Notify(notice)),
             }
@@ -423,6 +425,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
                 outside.call(call, to, request, timeout_ms);
             }
             Seen::Push(push) => outside.push(*push),
+            Seen::ReadLeaves(wanted) => outside.read_leaves(wanted),
             Seen::Deliver(message) => outside.deliver(message),
             Seen::Notify(notice) => outside.notify(notice),
         }

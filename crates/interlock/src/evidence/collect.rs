@@ -10,7 +10,7 @@ use interlock_journal::checkpoint::Checkpoint;
 
 use crate::exchange::wire::Blob;
 use crate::node::agreements::{Agreement, Cooperation};
-use crate::node::record::Record;
+use crate::node::record::{LeavesIn, Record};
 
 /// Epoch of a log that was never rolled back.
 const EPOCH_FIRST: u32 = 1;
@@ -55,82 +55,37 @@ pub struct Collected {
 
 impl Collected {
     /// Takes the next record.
-    // tidy: long, one arm a record
     pub fn take(&mut self, record: &Record) {
         self.records += 1;
-        match record {
-            Record::LookupAsked(asked) => self.write(&asked.to, &asked.leaf),
-            // A batch in which everything was withheld has no leaf.
-            Record::BatchReleased(batch) if batch.salts.is_empty() => {}
-            Record::BatchReleased(batch) => self.write(&batch.to, &batch.leaf),
-            Record::LookupReleased(lookup) => {
-                let leaves = lookup.leaves.iter();
-                leaves.for_each(|leaf| self.write(&lookup.to, leaf));
+        match record.leaves() {
+            Some(LeavesIn::Written { to, epoch, leaves }) => {
+                self.epoch(to, epoch);
+                leaves.iter().for_each(|leaf| self.write(to, leaf));
             }
-            Record::Denied { to, leaf, .. }
-            | Record::Leaf { to, leaf }
-            | Record::BatchesTakenBack { to, leaf, .. } => self.write(to, leaf),
-            Record::Mirrored {
+            Some(LeavesIn::Mirrored {
                 from,
                 first,
                 leaves,
-                checkpoint,
-            } => self.mirror(from, *first, leaves, checkpoint),
-            Record::EpochOpened {
-                to, epoch, leaf, ..
-            } => {
-                self.epoch(to, *epoch);
-                self.write(to, leaf);
+                note,
+            }) => self.mirror(from, first, leaves, note),
+            None => self.take_other(record),
+        }
+    }
+
+    /// A record without leaves: keys, and what was agreed on.
+    fn take_other(&mut self, record: &Record) {
+        if let Record::Partner(partner) = record {
+            let keys = self.keys.entry(partner.id.clone()).or_default();
+            let key = *partner.key.as_bytes();
+            if keys.last() != Some(&key) {
+                keys.push(key);
             }
-            Record::Regained(regained) => {
-                self.epoch(&regained.to, regained.epoch);
-                let leaves = regained.leaves.iter();
-                leaves.for_each(|leaf| self.write(&regained.to, leaf));
-            }
-            Record::Partner(partner) => {
-                let keys = self.keys.entry(partner.id.clone()).or_default();
-                let key = *partner.key.as_bytes();
-                if keys.last() != Some(&key) {
-                    keys.push(key);
-                }
-            }
-            Record::Agreement(agreement) => {
-                self.agreements
-                    .insert(agreement.id.clone(), (**agreement).clone());
-            }
-            Record::Cooperation(cooperation) => {
-                self.cooperations
-                    .insert(cooperation.id.clone(), (**cooperation).clone());
-            }
-            Record::PartnerRemoved(_)
-            | Record::ApiKey { .. }
-            | Record::Offer(_)
-            | Record::OfferWithdrawn(_)
-            | Record::Negotiation(_)
-            | Record::AgreementState { .. }
-            | Record::Transfer(_)
-            | Record::Parcel(_)
-            | Record::Claimed { .. }
-            | Record::Event(_)
-            | Record::Station(_)
-            | Record::Deposit(_)
-            | Record::Stay { .. }
-            | Record::Notifier { .. }
-            | Record::LookupAnswered { .. }
-            | Record::Receipted { .. }
-            | Record::Acknowledged { .. }
-            | Record::EndWarned(_)
-            | Record::WarningDone { .. }
-            | Record::Noted(_)
-            | Record::BatchReceived(_)
-            | Record::Message { .. }
-            | Record::MessageDone { .. }
-            | Record::Keyed { .. }
-            | Record::Alert { .. }
-            | Record::ContactDeleted { .. }
-            | Record::RolledBack { .. }
-            | Record::Person(_)
-            | Record::PersonWithdrawn(_) => {}
+        } else if let Record::Agreement(agreement) = record {
+            self.agreements
+                .insert(agreement.id.clone(), (**agreement).clone());
+        } else if let Record::Cooperation(cooperation) = record {
+            self.cooperations
+                .insert(cooperation.id.clone(), (**cooperation).clone());
         }
     }
 
@@ -141,19 +96,18 @@ impl Collected {
         written.chain(only_mirrored.filter(|id| !self.written.contains_key(*id)))
     }
 
-    /// What is written toward `to` from here on is in this epoch.
-    fn epoch(&mut self, to: &ParticipantId, epoch: u32) {
+    /// What is written toward `to` from here on is in this epoch, if one is named.
+    fn epoch(&mut self, to: &ParticipantId, epoch: Option<u32>) {
         let epochs = self.written.entry(to.clone()).or_default();
-        if epochs.last().is_none_or(|last| last.epoch < epoch) {
+        let last = epochs.last().map(|last| last.epoch);
+        let epoch = epoch.or(last).unwrap_or(EPOCH_FIRST);
+        if last.is_none_or(|last| last < epoch) {
             epochs.push(LogCopy::new(epoch));
         }
     }
 
     fn write(&mut self, to: &ParticipantId, leaf: &Blob) {
         let epochs = self.written.entry(to.clone()).or_default();
-        if epochs.is_empty() {
-            epochs.push(LogCopy::new(EPOCH_FIRST));
-        }
         if let Some(log) = epochs.last_mut() {
             log.leaves.push(leaf.0.clone());
         }

@@ -352,7 +352,8 @@ pub fn parse_answer(request: &PeerRequest, status: u16, body: &[u8]) -> Result<P
         }
         PeerRequest::Checkpoint => {
             let view: MirrorView = answer_json(body)?;
-            if view.mirrored.len() > EPOCHS_SHOWN_MAX {
+            let epochs = view.mirrored.len().max(view.written.past.len());
+            if epochs > EPOCHS_SHOWN_MAX {
                 return Err(format!("more than {EPOCHS_SHOWN_MAX} epochs"));
             }
             Ok(PeerAnswer::Mirror(view))

@@ -18,6 +18,10 @@ pub const BATCH_EVENTS_MAX: u32 = 2_000;
 pub const POLL_WAIT_MS_MAX: u32 = 86_400_000;
 /// Most leaves in one envelope.
 pub const ENVELOPE_LEAVES_MAX: usize = 5_000;
+/// Most bytes of leaves in one page or envelope that we send, unless a single leaf is larger.
+pub const PAGE_SIZE_BYTES_MAX: usize = 512 * 1024;
+/// Most bytes of leaves that are taken at once: what is taken is one record of the journal.
+pub const EVIDENCE_SIZE_BYTES_MAX: usize = 768 * 1024;
 /// Most epochs of a log that a [`MirrorView`] names: the newest.
 pub const EPOCHS_SHOWN_MAX: usize = 32;
 /// Largest body at the exchange door, in bytes.
@@ -100,6 +104,19 @@ pub struct WrittenView {
     pub epoch: u32,
     /// How many leaves its reader has receipted: those before it are not sent again by themselves.
     pub receipted: u64,
+    /// The epochs before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<PastEpoch>,
+}
+
+/// An epoch of a log that was followed by another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastEpoch {
+    /// The epoch.
+    pub epoch: u32,
+    /// How many leaves its writer has of it.
+    pub size: u64,
 }
 
 /// Which of the two logs of a pair `GET evidence/entries` reads, by what the answering node does.

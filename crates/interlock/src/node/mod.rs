@@ -234,6 +234,7 @@ impl Node {
             } => self.connector(&mut turn, reply, &from, request),
             Input::Answered { call, outcome } => self.answered(&mut turn, call, outcome),
             Input::Delivered { message, outcome } => self.delivered(&mut turn, message, outcome),
+            Input::LeavesRead { wanted, outcome } => self.leaves_read(&mut turn, *wanted, outcome),
             Input::Voided {
                 reply: _,
                 to,
@@ -275,6 +276,7 @@ impl Node {
     /// Has a record written that was applied when it was checked.
     fn append_applied(&mut self, turn: &mut Turn<'_>, record: Record) {
         self.state.high = self.state.high.max(turn.at());
+        self.state.applied += 1;
         turn.push(Effect::Append(Box::new(record)));
     }
 

@@ -138,6 +138,29 @@ fn gaps_clocks_and_signatures() {
 }
 
 #[test]
+fn more_leaves_than_a_record_holds_are_refused_and_the_node_goes_on() {
+    let (mut net, mut hostile) = begin(124);
+    let now = net.world.now();
+    for _ in 0..24 {
+        hostile.write(now, word(&"x".repeat(60_000)));
+    }
+    let evidence = hostile.evidence(now);
+    let sent: usize = evidence.leaves.iter().map(|leaf| leaf.0.len()).sum();
+    assert!(sent > 1024 * 1024 && sent < 3 * 1024 * 1024);
+    let problem = offer(&mut net, &hostile, evidence).unwrap();
+    assert_eq!(
+        (problem.status, problem.kind.as_str()),
+        (413, "evidence-size")
+    );
+    assert!(net.world.is_up(SF));
+    let mut fewer = hostile.evidence(now);
+    fewer.leaves.truncate(12);
+    fewer.checkpoint = hostile.out.checkpoint_at(12, &hostile.key, now).unwrap();
+    assert_eq!(offer(&mut net, &hostile, fewer), None);
+    net.assert_replay_of(&[SF]);
+}
+
+#[test]
 fn a_receipt_counts_only_on_the_log_and_as_the_log_was() {
     let (mut net, mut hostile) = begin(122);
     let transfer = wire(TRACKING);

@@ -24,6 +24,7 @@ pub fn nothing_mirrored() -> PeerAnswer {
         written: WrittenView {
             epoch: 1,
             receipted: 0,
+            past: Vec::new(),
         },
     })
 }

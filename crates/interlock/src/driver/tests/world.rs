@@ -213,6 +213,7 @@ pub(super) struct Setup {
     pub(super) gateway: Option<Gateway>,
     pub(super) systems: Option<Gateway>,
     pub(super) public: Option<Door>,
+    pub(super) journal: std::path::PathBuf,
 }
 
 pub(super) fn listener() -> Listener {
@@ -233,6 +234,7 @@ impl Setup {
             gateway: None,
             systems: None,
             public: None,
+            journal: std::path::PathBuf::new(),
         }
     }
 
@@ -289,6 +291,7 @@ impl Setup {
             clock: self.clock,
             rng: Box::new(SystemRng),
             activity: self.activity,
+            journal: self.journal,
             calling: Calling {
                 id: self.me.id.clone(),
                 key: self.me.key.clone(),

@@ -321,6 +321,7 @@ fn mirror_view(epochs: usize) -> MirrorView {
         written: WrittenView {
             epoch: 1,
             receipted: 9,
+            past: Vec::new(),
         },
     }
 }

@@ -63,7 +63,6 @@ enum Step {
 struct Shown {
     epoch: u32,
     checkpoint: Checkpoint,
-    note: String,
 }
 
 impl Node {
@@ -216,7 +215,7 @@ impl Node {
     fn viewed(&mut self, turn: &mut Turn<'_>, partner: &ParticipantId, view: MirrorView) {
         let mut shown = Vec::new();
         for epoch in view.mirrored {
-            match self.verify_shown(partner, epoch.epoch, epoch.checkpoint) {
+            match self.verify_shown(partner, epoch.epoch, &epoch.checkpoint) {
                 Ok(good) => shown.push(good),
                 Err(reason) => {
                     let detail = format!(
@@ -249,18 +248,22 @@ impl Node {
             comparison.shown = shown;
             comparison.written = Some(view.written);
         }
+        // It was heard: what it has to give may take a while, and the others need not wait for it.
+        self.live.comparing_first.remove(partner);
         if let Some(newest) = wanted.back() {
             let reason = format!(
                 "it holds {} leaves of epoch {} of our log, with our signature; we have {size} of epoch {epoch}",
                 newest.checkpoint.size, newest.epoch
             );
             self.found_behind(turn, partner, &reason);
+            self.end_comparisons(turn);
             return self.regain(turn, partner, wanted);
         }
         if let Some(size) = differs {
             let reason = format!("we signed other {size} leaves than those that we have");
             self.found_behind(turn, partner, &reason);
         }
+        self.end_comparisons(turn);
         self.follow(turn, partner);
     }
 
@@ -269,18 +272,14 @@ impl Node {
         &self,
         partner: &ParticipantId,
         epoch: u32,
-        note: String,
+        note: &str,
     ) -> Result<Shown, String> {
         let me = &self.state.me;
         let mut error = String::from("no key of ours is known");
         for key in self.own_keys() {
-            match Checkpoint::parse_and_verify(&note, me.as_str(), &key) {
+            match Checkpoint::parse_and_verify(note, me.as_str(), &key) {
                 Ok(checkpoint) if epoch_of(&checkpoint.origin, me, partner) == Some(epoch) => {
-                    return Ok(Shown {
-                        epoch,
-                        checkpoint,
-                        note,
-                    });
+                    return Ok(Shown { epoch, checkpoint });
                 }
                 Ok(_) => error = "it is of another log".into(),
                 Err(found) => error = found.to_string(),

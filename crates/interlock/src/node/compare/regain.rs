@@ -9,17 +9,13 @@ use interlock_core::ids::ParticipantId;
 use interlock_journal::bilateral::OutLog;
 
 use super::{Shown, Step};
-use crate::exchange::wire::{Blob, Evidence, LogSide};
+use crate::exchange::wire::{Blob, Evidence, LogSide, PastEpoch};
 use crate::node::Node;
 use crate::node::io::PeerRequest;
 use crate::node::record::{AlertKind, Record, Regained};
 use crate::node::state::channel::EPOCH_FIRST;
 use crate::node::turn::Turn;
 
-/// Most leaves of one epoch that are put back.
-const REGAIN_LEAVES_MAX: usize = 50_000;
-/// Most bytes of them.
-const REGAIN_SIZE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most bytes of leaves in one record.
 const RECORD_LEAVES_BYTES_MAX: usize = 512 * 1024;
 
@@ -28,9 +24,8 @@ const RECORD_LEAVES_BYTES_MAX: usize = 512 * 1024;
 pub(super) struct Regaining {
     /// Epochs to fetch, oldest first; the first one is under way.
     wanted: VecDeque<Shown>,
-    from: u64,
-    leaves: Vec<Blob>,
-    size_bytes: usize,
+    /// Leaves of it that we have, or have again.
+    held: u64,
 }
 
 impl Node {
@@ -44,16 +39,21 @@ impl Node {
         let Some(first) = wanted.front() else {
             return self.follow(turn, partner);
         };
-        let channel = self.state.channel(partner);
-        let same = channel.map_or(EPOCH_FIRST, |c| c.out.epoch()) == first.epoch;
-        let from = channel.filter(|_| same).map_or(0, |c| c.out.size());
         let regaining = Regaining {
+            held: self.own_log(partner, first.epoch).size(),
             wanted,
-            from,
-            leaves: Vec::new(),
-            size_bytes: 0,
         };
         self.regain_on(turn, partner, regaining);
+    }
+
+    /// What we hold of an epoch of our log that is the newest, or newer than that.
+    fn own_log(&self, partner: &ParticipantId, epoch: u32) -> OutLog {
+        let channel = self.state.channel(partner);
+        let same = channel.filter(|channel| channel.out.epoch() == epoch);
+        same.map_or_else(
+            || OutLog::new(self.state.me.clone(), partner.clone(), epoch),
+            |channel| channel.out.clone(),
+        )
     }
 
     fn regain_on(&mut self, turn: &mut Turn<'_>, partner: &ParticipantId, regaining: Regaining) {
@@ -63,7 +63,7 @@ impl Node {
         let request = PeerRequest::Entries {
             log: LogSide::Mirrored,
             epoch: Some(epoch),
-            from: regaining.from + regaining.leaves.len() as u64,
+            from: regaining.held,
         };
         if let Some(comparison) = self.live.comparisons.get_mut(partner) {
             comparison.step = Step::Regaining(regaining);
@@ -71,6 +71,7 @@ impl Node {
         self.call_to_compare(turn, partner, request);
     }
 
+    /// A page of them came: it is put back at once if it ends with a checkpoint that we signed.
     pub(super) fn regain_page(
         &mut self,
         turn: &mut Turn<'_>,
@@ -78,68 +79,43 @@ impl Node {
         mut regaining: Regaining,
         page: Evidence,
     ) {
-        let held = regaining.from + regaining.leaves.len() as u64;
-        let Some(size) = regaining.wanted.front().map(|s| s.checkpoint.size) else {
+        let Some(shown) = regaining.wanted.front().cloned() else {
             return self.follow(turn, partner);
         };
-        let missing = usize::try_from(size.saturating_sub(held)).unwrap_or(usize::MAX);
-        if page.from != held || page.leaves.is_empty() {
-            let reason = format!("they show {held} leaves only");
+        if page.from != regaining.held || page.leaves.is_empty() {
+            let reason = format!("they show {} leaves only", regaining.held);
             return self.regain_failed(turn, partner, &regaining, &reason);
         }
-        for leaf in page.leaves.into_iter().take(missing) {
-            regaining.size_bytes += leaf.0.len();
-            regaining.leaves.push(leaf);
-        }
-        let too_much = regaining.leaves.len() > REGAIN_LEAVES_MAX
-            || regaining.size_bytes > REGAIN_SIZE_BYTES_MAX;
-        if too_much {
-            let reason = format!("more than {REGAIN_LEAVES_MAX} of them are missing");
-            return self.regain_failed(turn, partner, &regaining, &reason);
-        }
-        if regaining.from + (regaining.leaves.len() as u64) < size {
-            return self.regain_on(turn, partner, regaining);
-        }
-        self.regain_whole(turn, partner, regaining);
-    }
-
-    /// All leaves of an epoch are there: put back if they are those that we signed.
-    fn regain_whole(
-        &mut self,
-        turn: &mut Turn<'_>,
-        partner: &ParticipantId,
-        mut regaining: Regaining,
-    ) {
-        let Some(shown) = regaining.wanted.front().cloned() else {
-            return;
-        };
-        let channel = self.state.channel(partner);
-        let same = channel.filter(|c| c.out.epoch() == shown.epoch);
-        let mut log = same.map_or_else(
-            || OutLog::new(self.state.me.clone(), partner.clone(), shown.epoch),
-            |c| c.out.clone(),
-        );
-        let bytes: Vec<&[u8]> = regaining.leaves.iter().map(|l| l.0.as_slice()).collect();
+        let bytes: Vec<&[u8]> = page.leaves.iter().map(|l| l.0.as_slice()).collect();
+        let size = page.from + page.leaves.len() as u64;
+        let mut log = self.own_log(partner, shown.epoch);
         let root = log.root_with(&bytes);
-        if root != shown.checkpoint.root || log.regain(&bytes).is_err() {
+        let signed = self.verify_shown(partner, shown.epoch, &page.checkpoint);
+        let ours = signed
+            .is_ok_and(|signed| (signed.checkpoint.size, signed.checkpoint.root) == (size, root));
+        if !ours || log.regain(&bytes).is_err() {
             let reason = "they are not those that we signed";
             return self.regain_failed(turn, partner, &regaining, reason);
         }
-        let mut first = regaining.from;
-        for leaves in chunks(std::mem::take(&mut regaining.leaves)) {
+        let mut first = page.from;
+        for leaves in chunks(page.leaves) {
             let count = leaves.len() as u64;
             let regained = Regained {
                 to: partner.clone(),
                 epoch: shown.epoch,
                 first,
                 leaves,
-                checkpoint: shown.note.clone(),
+                checkpoint: page.checkpoint.clone(),
             };
             self.record(turn, Record::Regained(Box::new(regained)));
             first += count;
         }
         turn.not_before(self.state.high);
-        tracing::warn!(%partner, leaves = first - regaining.from, "leaves of ours came back from a mirror");
+        tracing::warn!(%partner, leaves = first - page.from, "leaves of ours came back from a mirror");
+        regaining.held = first;
+        if regaining.held < shown.checkpoint.size {
+            return self.regain_on(turn, partner, regaining);
+        }
         regaining.wanted.pop_front();
         self.regain(turn, partner, regaining.wanted);
     }
@@ -156,7 +132,7 @@ impl Node {
         let detail = format!(
             "leaves {} to {size} of our log, which we have lost, did not come back: {reason}; compare the \
              evidence of both sides, and settle between people what was released by them",
-            regaining.from
+            regaining.held
         );
         self.alert(turn, AlertKind::RolledBack, None, Some(partner), detail);
         self.follow(turn, partner);
@@ -174,17 +150,25 @@ impl Node {
         };
         let mirror = self.state.channel(partner).and_then(|c| c.mirror.as_ref());
         let epoch = mirror.map_or(EPOCH_FIRST, |mirror| mirror.epoch());
-        let from = mirror.map_or(0, |mirror| mirror.size());
-        let from = if written.epoch == epoch { from } else { 0 };
-        if written.epoch < epoch || from >= written.receipted {
+        let held = mirror.map_or(0, |mirror| mirror.size());
+        // What they still have of earlier epochs comes first: later leaves close them here.
+        let newest = PastEpoch {
+            epoch: written.epoch,
+            size: written.receipted,
+        };
+        let next = written.past.iter().chain([&newest]).find_map(|it| {
+            let from = if it.epoch == epoch { held } else { 0 };
+            (it.epoch >= epoch && from < it.size).then_some((it.epoch, from))
+        });
+        let Some((epoch, from)) = next else {
             return self.followed(turn, partner);
-        }
+        };
         if let Some(comparison) = self.live.comparisons.get_mut(partner) {
             comparison.step = Step::Following;
         }
         let request = PeerRequest::Entries {
             log: LogSide::Written,
-            epoch: Some(written.epoch),
+            epoch: Some(epoch),
             from,
         };
         self.call_to_compare(turn, partner, request);

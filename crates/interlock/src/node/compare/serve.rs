@@ -1,19 +1,22 @@
 //! What a partner is shown of the two logs of the pair.
 
 use interlock_core::ids::ParticipantId;
+use interlock_journal::bilateral::RootedPlaces;
+use interlock_journal::checkpoint::{Checkpoint, origin};
+use interlock_journal::merkle::leaf_hash;
 
 use crate::exchange::wire::{
     Blob, ENVELOPE_LEAVES_MAX, EPOCHS_SHOWN_MAX, Evidence, LogSide, MirrorView, MirroredEpoch,
-    WrittenView,
+    PAGE_SIZE_BYTES_MAX, PastEpoch, WrittenView,
 };
 use crate::node::Node;
-use crate::node::io::{PeerAnswer, Problem};
+use crate::node::io::{Effect, LeavesRead, LeavesWanted, PeerAnswer, Problem, ReplyId};
 use crate::node::problem::problem;
 use crate::node::state::channel::EPOCH_FIRST;
 use crate::node::turn::Turn;
 
-/// Most bytes of leaves in one page, unless a single leaf is larger.
-const PAGE_SIZE_BYTES_MAX: usize = 1024 * 1024;
+/// Most places that are named for one page; more would not be needed for it.
+const PLACES_MAX: usize = 64;
 
 impl Node {
     /// `GET evidence/checkpoint`: what we hold of the asking node's log.
@@ -32,59 +35,176 @@ impl Node {
             })
             .collect();
         let skipped = all.len().saturating_sub(EPOCHS_SHOWN_MAX);
+        let ours = channel.map_or(EPOCH_FIRST, |c| c.out.epoch());
+        let past = channel.into_iter().flat_map(|c| &c.written_at);
+        let past = past.filter(|(epoch, _)| **epoch < ours);
+        let past: Vec<PastEpoch> = past
+            .map(|(epoch, places)| PastEpoch {
+                epoch: *epoch,
+                size: places.places().size(),
+            })
+            .collect();
+        let older = past.len().saturating_sub(EPOCHS_SHOWN_MAX);
         MirrorView {
             mirrored: all.into_iter().skip(skipped).collect(),
             written: WrittenView {
-                epoch: channel.map_or(EPOCH_FIRST, |c| c.out.epoch()),
+                epoch: ours,
                 receipted: channel.map_or(0, |c| c.out.acknowledged()),
+                past: past.into_iter().skip(older).collect(),
             },
         }
     }
 
-    /// `GET evidence/entries?from=&log=&epoch=`.
+    /// `GET evidence/entries?from=&log=&epoch=`: any leaf of the log, from memory or from the journal.
     pub(in crate::node) fn entries(
         &self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
         to: &ParticipantId,
         log: LogSide,
         epoch: Option<u32>,
         from: u64,
-    ) -> Result<PeerAnswer, Problem> {
-        let page = match log {
-            LogSide::Written => {
-                let ours = self
-                    .state
-                    .channel(to)
-                    .map_or(EPOCH_FIRST, |c| c.out.epoch());
-                epoch
-                    .is_none_or(|epoch| epoch == ours)
-                    .then(|| self.evidence_from(turn, to, from))
-                    .flatten()
-            }
-            LogSide::Mirrored => self.mirrored_page(to, epoch, from),
+    ) {
+        let channel = self.state.channel(to);
+        let newest = channel.map_or(EPOCH_FIRST, |channel| match log {
+            LogSide::Written => channel.out.epoch(),
+            LogSide::Mirrored => channel
+                .mirror
+                .as_ref()
+                .map_or(EPOCH_FIRST, |mirror| mirror.epoch()),
+        });
+        let epoch = epoch.unwrap_or(newest);
+        let at_hand = match log {
+            LogSide::Written if epoch == newest => self.evidence_from(turn, to, from),
+            LogSide::Mirrored if epoch == newest => self.newest_mirrored(to, from),
+            LogSide::Written | LogSide::Mirrored => None,
         };
-        page.map(PeerAnswer::Evidence).ok_or_else(|| {
-            problem(
-                "entries-gone",
-                410,
-                "not at hand",
-                "these entries do not exist, or are no longer at hand; take them from your own mirror",
-            )
-        })
+        if let Some(page) = at_hand {
+            return answer(turn, reply, Ok(page));
+        }
+        let places = channel.and_then(|channel| match log {
+            LogSide::Written => channel.written_at.get(&epoch).map(RootedPlaces::places),
+            LogSide::Mirrored => channel.mirrored_at.get(&epoch),
+        });
+        let found = places.and_then(|places| Some((places.size(), places.from(from)?)));
+        let Some((to_leaf, places)) = found else {
+            return answer(turn, reply, Err(gone()));
+        };
+        turn.push(Effect::ReadLeaves(Box::new(LeavesWanted {
+            reply,
+            partner: to.clone(),
+            log,
+            epoch,
+            from,
+            to: to_leaf,
+            places: places.iter().take(PLACES_MAX).copied().collect(),
+        })));
     }
 
-    fn mirrored_page(&self, to: &ParticipantId, epoch: Option<u32>, from: u64) -> Option<Evidence> {
+    /// The end of the mirror under its newest checkpoint, where it is in memory and fits a page.
+    fn newest_mirrored(&self, to: &ParticipantId, from: u64) -> Option<Evidence> {
         let mirror = self.state.channel(to)?.mirror.as_ref()?;
-        if epoch.is_some_and(|epoch| epoch != mirror.epoch()) {
-            return None;
-        }
-        let leaves = mirror.leaves_from(from)?;
-        Some(Evidence {
+        let leaves = page(mirror.leaves_from(from)?);
+        let whole = from + leaves.len() as u64 == mirror.size();
+        whole.then_some(Evidence {
             from,
-            leaves: page(leaves),
+            leaves,
             checkpoint: mirror.note()?.into(),
         })
     }
+
+    /// The journal was read for a partner.
+    pub(in crate::node) fn leaves_read(
+        &self,
+        turn: &mut Turn<'_>,
+        wanted: LeavesWanted,
+        outcome: Result<LeavesRead, String>,
+    ) {
+        let (reply, partner) = (wanted.reply, wanted.partner.clone());
+        let page = match outcome {
+            Ok(read) => match wanted.log {
+                LogSide::Written => self.written_page(turn, &wanted, read),
+                LogSide::Mirrored => mirrored_page(&wanted, read),
+            }
+            .ok_or_else(gone),
+            Err(error) => {
+                tracing::error!(%partner, %error, "leaves of a log could not be read again");
+                Err(problem(
+                    "entries-unreadable",
+                    500,
+                    "not readable",
+                    "the journal could not be read there; try again, and tell the people of this node",
+                ))
+            }
+        };
+        answer(turn, reply, page);
+    }
+
+    /// Leaves of ours under a checkpoint that ends with them.
+    fn written_page(
+        &self,
+        turn: &Turn<'_>,
+        wanted: &LeavesWanted,
+        read: LeavesRead,
+    ) -> Option<Evidence> {
+        let channel = self.state.channel(&wanted.partner)?;
+        let places = channel.written_at.get(&wanted.epoch)?;
+        let first = wanted.places.first()?;
+        let mut tree = places.tree_at(*first)?;
+        for leaf in &read.leaves {
+            tree.append(leaf_hash(&leaf.0));
+        }
+        // What would contradict our log is not signed, whatever was read.
+        if let Ok(root) = channel.out.root_at(tree.size())
+            && channel.out.epoch() == wanted.epoch
+            && root != tree.root()
+        {
+            return None;
+        }
+        let skipped = usize::try_from(wanted.from.checked_sub(first.leaf)?).ok()?;
+        let leaves: Vec<Blob> = read.leaves.into_iter().skip(skipped).collect();
+        if leaves.is_empty() {
+            return None;
+        }
+        let me = &self.state.me;
+        let checkpoint = Checkpoint {
+            origin: origin(me, &wanted.partner, wanted.epoch),
+            size: tree.size(),
+            root: tree.root(),
+            time: turn.at(),
+        };
+        Some(Evidence {
+            from: wanted.from,
+            leaves,
+            checkpoint: checkpoint.sign(&self.key, me.as_str()).ok()?,
+        })
+    }
+}
+
+fn mirrored_page(wanted: &LeavesWanted, read: LeavesRead) -> Option<Evidence> {
+    let leaves = Some(read.leaves).filter(|leaves| !leaves.is_empty())?;
+    Some(Evidence {
+        from: wanted.from,
+        leaves,
+        checkpoint: read.note?,
+    })
+}
+
+fn answer(turn: &mut Turn<'_>, to: ReplyId, page: Result<Evidence, Problem>) {
+    turn.push(Effect::ReplyPeer {
+        to,
+        answer: page.map_or_else(PeerAnswer::Problem, PeerAnswer::Evidence),
+        guard: None,
+    });
+}
+
+fn gone() -> Problem {
+    problem(
+        "entries-gone",
+        410,
+        "no such entries",
+        "this node holds no entries of that log and epoch from there on; ask `evidence/checkpoint` how many there are",
+    )
 }
 
 /// As many leaves as fit a page.

@@ -10,6 +10,9 @@ use crate::node::live::PullKey;
 /// Longest text of a partner that is kept, in bytes.
 const TEXT_LENGTH_MAX: usize = 128;
 
+/// Longest name of a state or a level, in bytes.
+const WORD_LENGTH_MAX: usize = 32;
+
 /// Whether a step's own code is short enough to keep.
 pub(super) fn is_short(step: &Step) -> bool {
     step.as_str().len() <= TEXT_LENGTH_MAX
@@ -23,13 +26,12 @@ pub(super) fn place_usable(place: &Place) -> bool {
     }
 }
 
-/// Whether a station's words are short enough to keep.
+/// Whether a station's words are short enough to keep. A batch of them is one record of the journal.
 pub(super) fn station_usable(view: &StationView) -> bool {
-    let words = view.availability.iter().flatten().chain(&view.state);
-    view.name
-        .iter()
-        .chain(words)
-        .all(|text| text.len() <= TEXT_LENGTH_MAX)
+    let mut words = view.availability.iter().flatten().chain(&view.state);
+    let mut names = view.name.iter();
+    names.all(|name| name.len() <= TEXT_LENGTH_MAX)
+        && words.all(|word| word.len() <= WORD_LENGTH_MAX)
 }
 
 /// Whether a batch is the one that follows our cursor, whole and of the feed's kind.

@@ -18,8 +18,8 @@ use interlock_journal::checkpoint::{Checkpoint, epoch_of};
 use serde::Serialize;
 
 use crate::exchange::wire::{
-    Blob, ENVELOPE_LEAVES_MAX, Envelope, Evidence, FeedItem, Lane, LookupItem, LookupOutcome,
-    LookupRequest,
+    Blob, ENVELOPE_LEAVES_MAX, EVIDENCE_SIZE_BYTES_MAX, Envelope, Evidence, FeedItem, Lane,
+    LookupItem, LookupOutcome, LookupRequest,
 };
 use crate::node::Node;
 use crate::node::compare::page;
@@ -93,12 +93,15 @@ impl Node {
         from: &ParticipantId,
         evidence: &Evidence,
     ) -> Result<(), Problem> {
-        if evidence.leaves.len() > ENVELOPE_LEAVES_MAX {
+        let size_bytes: usize = evidence.leaves.iter().map(|leaf| leaf.0.len()).sum();
+        if evidence.leaves.len() > ENVELOPE_LEAVES_MAX || size_bytes > EVIDENCE_SIZE_BYTES_MAX {
             return Err(problem(
                 "evidence-size",
                 413,
                 "too many leaves",
-                format!("send at most {ENVELOPE_LEAVES_MAX} leaves at once"),
+                format!(
+                    "send at most {ENVELOPE_LEAVES_MAX} leaves and {EVIDENCE_SIZE_BYTES_MAX} bytes of them at once"
+                ),
             ));
         }
         let before = self.mirror_head(from);

@@ -15,12 +15,13 @@ pub use local::{
 
 use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};
 use interlock_core::time::Timestamp;
+use interlock_journal::bilateral::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::page::{Page, PageCursor};
 use crate::exchange::wire::{
-    CooperationMessage, Envelope, Evidence, FeedBatch, FeedReceipt, Lane, LogSide, LookupAnswer,
-    LookupRequest, MirrorView, Notice,
+    Blob, CooperationMessage, Envelope, Evidence, FeedBatch, FeedReceipt, Lane, LogSide,
+    LookupAnswer, LookupRequest, MirrorView, Notice,
 };
 use crate::node::agreements::PushTarget;
 
@@ -106,6 +107,13 @@ pub enum Input {
         message: MessageId,
         /// What the gateway said.
         outcome: Result<(), DeliveryFailure>,
+    },
+    /// Leaves were read from the journal, or could not be.
+    LeavesRead {
+        /// What was wanted.
+        wanted: Box<LeavesWanted>,
+        /// The leaves, or why there are none.
+        outcome: Result<LeavesRead, String>,
     },
     /// The driver held back an answer because its guard had run out when it came to the socket.
     Voided {
@@ -200,10 +208,40 @@ pub enum Effect {
     /// Send a page to a connector; answered by [`Input::Answered`], with any 2xx as
     /// [`PeerAnswer::Dsp`] and all else as a failure.
     Push(Box<Push>),
+    /// Read leaves from the journal; answered by [`Input::LeavesRead`].
+    ReadLeaves(Box<LeavesWanted>),
     /// Hand a message to the gateway; answered by [`Input::Delivered`].
     Deliver(Message),
     /// Tell our own systems something; answered by [`Input::Delivered`].
     Notify(SystemNotice),
+}
+
+/// Leaves of a log that are wanted from the journal, for a partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeavesWanted {
+    /// Where the answer goes.
+    pub reply: ReplyId,
+    /// The other party of the log, who asks.
+    pub partner: ParticipantId,
+    /// Which of the two logs.
+    pub log: LogSide,
+    /// Its epoch.
+    pub epoch: u32,
+    /// First leaf wanted.
+    pub from: u64,
+    /// How many leaves the log had when they were asked for.
+    pub to: u64,
+    /// Where reading begins, at or before that leaf, and places to skip to, ascending; never empty.
+    pub places: Vec<Place>,
+}
+
+/// Leaves as the journal has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeavesRead {
+    /// From the first place on.
+    pub leaves: Vec<Blob>,
+    /// Of a mirrored log: the writer's checkpoint over all up to the last of these.
+    pub note: Option<String>,
 }
 
 /// Something that our own systems are told by webhook. No personal data.

@@ -82,7 +82,7 @@ impl Node {
                 log,
                 epoch,
                 from: first,
-            } => self.entries(turn, from, log, epoch, first),
+            } => return self.entries(turn, reply, from, log, epoch, first),
             PeerRequest::Cooperation(message) => self.cooperation(turn, from, &message),
             PeerRequest::Notice(envelope) => self.notice(turn, from, &envelope),
         };

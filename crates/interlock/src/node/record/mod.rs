@@ -5,8 +5,10 @@
 //! only, whose keys are destroyed one by one; variants are only ever added at the end. It does not know
 //! framing, checksums and the chain (`interlock-journal`).
 
+mod leaves;
 mod parts;
 
+pub use leaves::LeavesIn;
 pub use parts::{
     AlertKind, BatchReceived, BatchReleased, CompartmentChange, ContactOutcome, DepositRecord,
     EndWarning, EventRecord, ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased,

@@ -5,6 +5,7 @@ use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, RequestId};
 use interlock_core::time::{HOUR_MS, Timestamp};
 use interlock_journal::bilateral::{Leaf, LeafBody};
+use interlock_journal::merkle::leaf_hash;
 
 use super::channel::{Answered, Asked, Channel};
 use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State, WarningState};
@@ -22,12 +23,28 @@ use crate::node::record::{
 pub struct ReplayError(pub &'static str);
 
 impl State {
-    /// Applies one record written at `at`.
+    /// Applies one record written at `at`, the next one of the journal.
     ///
     /// # Errors
     /// [`ReplayError`] if it refers to something that was never recorded.
-    // tidy: long, one arm a record
     pub fn apply(
+        &mut self,
+        at: Timestamp,
+        record: &Record,
+        keys: &dyn ContentKeys,
+    ) -> Result<(), ReplayError> {
+        self.apply_kind(at, record, keys)?;
+        self.applied += 1;
+        Ok(())
+    }
+
+    /// The position in the journal of the record that is being applied.
+    pub(super) const fn position(&self) -> u64 {
+        self.applied + 1
+    }
+
+    // tidy: long, one arm a record
+    fn apply_kind(
         &mut self,
         at: Timestamp,
         record: &Record,
@@ -227,6 +244,7 @@ impl State {
             let fresh = Channel::new(me, &partner.id, Some(key)).mirror;
             channel.mirror = fresh;
             channel.mirrored_past.clear();
+            channel.mirrored_at.clear();
             channel.recent.clear();
             channel.receipted = 0;
             channel.receipted_then = 0;
@@ -511,16 +529,19 @@ impl State {
         to: &ParticipantId,
         leaf: &Blob,
     ) -> Result<u64, ReplayError> {
-        let leaf = Leaf::decode(&leaf.0).map_err(|_| ReplayError("a leaf cannot be read"))?;
+        let bytes = &leaf.0;
+        let leaf = Leaf::decode(bytes).map_err(|_| ReplayError("a leaf cannot be read"))?;
         if let LeafBody::Receipt(receipt) = &leaf.body {
             let channel = self.channel_mut(to);
             channel.receipted = receipt.size;
             channel.owes_receipt = false;
         }
         let connector = self.is_connector(to);
+        let position = self.position();
         let channel = self.channel_mut(to);
         let does_not_fit = |_| ReplayError("a leaf does not fit its log");
         let index = channel.out.append(&leaf).map_err(does_not_fit)?;
+        channel.written(position, leaf_hash(bytes));
         if connector {
             // It mirrors nothing and is sent no leaf: the journal has them, for export.
             let size = channel.out.size();

@@ -11,7 +11,10 @@ use ed25519_dalek::VerifyingKey;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{DepositId, ParcelId, ParticipantId, RequestId, WireId};
 use interlock_core::time::Timestamp;
-use interlock_journal::bilateral::{Leaf, LeafBody, MirrorLog, OutLog, Receipt};
+use interlock_journal::bilateral::{
+    Leaf, LeafBody, MirrorLog, OutLog, Places, Receipt, RootedPlaces,
+};
+use interlock_journal::merkle::Hash;
 
 use super::epochs::LostInbound;
 use super::feed::Feed;
@@ -20,7 +23,7 @@ use crate::node::record::LookupDecision;
 
 /// Epoch of a log that was never rolled back.
 pub const EPOCH_FIRST: u32 = 1;
-/// Most earlier epochs of a partner's log whose end is kept at hand.
+/// Most earlier epochs of a log of which is known how they ended and where they stand.
 const EPOCHS_PAST_MAX: usize = 32;
 /// Most leaves of theirs kept at hand.
 const RECENT_MAX: usize = 1_024;
@@ -36,6 +39,10 @@ pub struct Channel {
     pub mirror: Option<MirrorLog>,
     /// How earlier epochs of their log ended here, oldest first.
     pub mirrored_past: VecDeque<EpochEnd>,
+    /// Where in our journal the leaves of our log stand, by epoch.
+    pub written_at: BTreeMap<u32, RootedPlaces>,
+    /// Where in our journal the leaves of theirs stand, by epoch.
+    pub mirrored_at: BTreeMap<u32, Places>,
     /// Requests and releases of theirs that were mirrored of late, for checking bodies against them.
     pub recent: VecDeque<Leaf>,
     /// How much of their log our newest receipt names.
@@ -67,6 +74,8 @@ impl Channel {
             out: OutLog::new(me.clone(), them.clone(), EPOCH_FIRST),
             mirror: key.map(|key| MirrorLog::new(them.clone(), me.clone(), EPOCH_FIRST, key)),
             mirrored_past: VecDeque::new(),
+            written_at: BTreeMap::new(),
+            mirrored_at: BTreeMap::new(),
             recent: VecDeque::new(),
             receipted: 0,
             owes_receipt: false,
@@ -108,6 +117,28 @@ impl Channel {
     /// How much of their log we hold.
     pub fn mirrored(&self) -> u64 {
         self.mirror.as_ref().map_or(0, MirrorLog::size)
+    }
+
+    /// The newest leaf of our log stands in the record at `position`.
+    pub fn written(&mut self, position: u64, leaf: Hash) {
+        let epoch = self.out.epoch();
+        self.written_at
+            .entry(epoch)
+            .or_default()
+            .note(position, leaf);
+        while self.written_at.len() > EPOCHS_PAST_MAX {
+            self.written_at.pop_first();
+        }
+    }
+
+    /// The newest leaves of their log stand in the record at `position`.
+    pub fn read(&mut self, position: u64, leaves: u64) {
+        let epoch = self.mirror.as_ref().map_or(EPOCH_FIRST, MirrorLog::epoch);
+        let places = self.mirrored_at.entry(epoch).or_default();
+        places.note(position, leaves);
+        while self.mirrored_at.len() > EPOCHS_PAST_MAX {
+            self.mirrored_at.pop_first();
+        }
     }
 
     /// Begins the mirror of a later epoch of their log.

@@ -9,6 +9,7 @@ use interlock_core::ids::ParticipantId;
 use interlock_core::time::Timestamp;
 use interlock_journal::bilateral::{self, Leaf, LeafBody, MirrorError, MirrorLog, OutLog};
 use interlock_journal::checkpoint::{Checkpoint, epoch_of};
+use interlock_journal::merkle::leaf_hash;
 
 use super::State;
 use super::apply::ReplayError;
@@ -28,6 +29,7 @@ impl State {
     pub(super) fn regained(&mut self, regained: &Regained) -> Result<(), ReplayError> {
         let me = self.me.clone();
         let to = &regained.to;
+        let position = self.position();
         let channel = self.channel_mut(to);
         if regained.epoch > channel.out.epoch() {
             channel.out = OutLog::new(me, to.clone(), regained.epoch);
@@ -40,6 +42,9 @@ impl State {
             .out
             .regain(&bytes)
             .map_err(|_| ReplayError("a regained leaf does not fit its log"))?;
+        for leaf in bytes {
+            channel.written(position, leaf_hash(leaf));
+        }
         for leaf in &leaves {
             self.high = self.high.max(leaf.time);
             self.stands_by(to, leaf);

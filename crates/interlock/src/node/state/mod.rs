@@ -89,6 +89,8 @@ pub struct State {
     pub rolled_back_at: Option<Timestamp>,
     /// Partners toward whom our log needs a new epoch since then.
     pub suspect: BTreeSet<ParticipantId>,
+    /// How many records were applied: the position in the journal of the last one.
+    pub applied: u64,
 }
 
 /// A station of ours.
@@ -306,6 +308,7 @@ impl State {
             high: Timestamp::from_millis(0),
             rolled_back_at: None,
             suspect: BTreeSet::new(),
+            applied: 0,
         }
     }
 

@@ -27,6 +27,7 @@ impl State {
     ) -> Result<(), MirrorError> {
         let met = self.channels.contains_key(from);
         let me = self.me.clone();
+        let position = self.position();
         let channel = self.channel_mut(from);
         let accepted =
             Self::mirror_for(channel, &me, from, first, leaves, checkpoint).and_then(|following| {
@@ -45,6 +46,7 @@ impl State {
         let fresh = accepted.map(|accepted| (accepted.from, accepted.leaves));
         match &fresh {
             Ok((from, leaves)) if !leaves.is_empty() => {
+                channel.read(position, leaves.len() as u64);
                 Self::pass_lost_batches(channel, *from, leaves);
                 channel.note_leaves(leaves);
             }

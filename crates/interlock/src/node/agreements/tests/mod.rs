@@ -234,6 +234,7 @@ impl World {
                 Effect::Push(push) => self.pushes.push(*push),
                 Effect::PutKey { .. }
                 | Effect::DestroyKey { .. }
+                | Effect::ReadLeaves(_)
                 | Effect::Deliver(_)
                 | Effect::Notify(_) => {}
             }
