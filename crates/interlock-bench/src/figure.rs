@@ -15,6 +15,8 @@ pub(crate) enum Goal {
     RatioAtLeast(f64),
     /// The value at most this share of the floor.
     RatioAtMost(f64),
+    /// Nothing: it is shown beside others.
+    Shown,
 }
 
 /// One figure.
@@ -49,16 +51,18 @@ impl Figure {
             Goal::AtLeast(least) => self.value >= least,
             Goal::RatioAtLeast(least) => self.ratio().is_some_and(|ratio| ratio >= least),
             Goal::RatioAtMost(most) => self.ratio().is_some_and(|ratio| ratio <= most),
+            Goal::Shown => true,
         }
     }
 
     /// One JSON object. `goalOf` says what `goal` is compared with.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let (goal, of) = match self.goal {
-            Goal::AtMost(goal) => (goal, "value-at-most"),
-            Goal::AtLeast(goal) => (goal, "value-at-least"),
-            Goal::RatioAtLeast(goal) => (goal, "ratio-at-least"),
-            Goal::RatioAtMost(goal) => (goal, "ratio-at-most"),
+            Goal::AtMost(goal) => (Some(goal), Some("value-at-most")),
+            Goal::AtLeast(goal) => (Some(goal), Some("value-at-least")),
+            Goal::RatioAtLeast(goal) => (Some(goal), Some("ratio-at-least")),
+            Goal::RatioAtMost(goal) => (Some(goal), Some("ratio-at-most")),
+            Goal::Shown => (None, None),
         };
         json!({
             "name": self.name,
@@ -74,12 +78,17 @@ impl Figure {
 
     /// One line of the table.
     pub(crate) fn to_line(&self) -> String {
-        let verdict = if self.met() { "met" } else { "MISSED" };
+        let verdict = match (self.goal, self.met()) {
+            (Goal::Shown, _) => "",
+            (_, true) => "met",
+            (_, false) => "MISSED",
+        };
         let goal = match self.goal {
             Goal::AtMost(goal) => format!("<= {}", number(goal)),
             Goal::AtLeast(goal) => format!(">= {}", number(goal)),
             Goal::RatioAtLeast(goal) => format!(">= x{goal}"),
             Goal::RatioAtMost(goal) => format!("<= x{goal}"),
+            Goal::Shown => String::new(),
         };
         let floor = match (self.floor, self.ratio()) {
             (Some(floor), Some(ratio)) => format!("x{ratio:.2} of {}", number(floor)),
@@ -140,6 +149,9 @@ mod tests {
         assert!(line.contains("MISSED") && line.contains("x2.00"), "{line}");
         let bare = figure(0.2, None, Goal::AtMost(0.2)).to_json();
         assert!(bare["floor"].is_null() && bare["ratio"].is_null() && bare["met"] == true);
+        let shown = figure(0.2, Some(0.4), Goal::Shown);
+        assert!(shown.to_json()["goal"].is_null());
+        assert!(!shown.to_line().contains("met") && shown.to_line().contains("x0.50"));
     }
 
     #[test]
@@ -154,6 +166,7 @@ mod tests {
             (7.1, Some(7.0), Goal::RatioAtMost(1.0), false),
             (6.9, None, Goal::RatioAtLeast(0.7), false),
             (6.9, Some(0.0), Goal::RatioAtLeast(0.7), false),
+            (6.9, Some(10.0), Goal::Shown, true),
         ] {
             assert_eq!(figure(value, floor, goal).met(), met, "{value} {goal:?}");
         }

@@ -15,9 +15,36 @@ use sha2::{Digest as _, Sha256};
 
 use super::machine::now;
 
+/// Bytes of a record by which machines are compared, whatever a node's own records come to.
+pub(crate) const PLAIN_SIZE_BYTES: usize = 400;
+
 /// Records of events that a second takes when they are appended in groups of `group` and each group
 /// is durable before the next.
 pub(crate) fn append(dir: &Path, events: u64, group: usize) -> anyhow::Result<f64> {
+    let at = Timestamp::from_millis(1_780_000_000_000);
+    let bodies = (0..events)
+        .map(|n| postcard::to_allocvec(&Record::Event(event(n, at))))
+        .collect::<Result<Vec<_>, _>>()
+        .context("failed to encode an event")?;
+    append_bodies(dir, &bodies, group)
+}
+
+/// The same with records of [`PLAIN_SIZE_BYTES`], all different.
+pub(crate) fn append_plain(dir: &Path, records: u64, group: usize) -> anyhow::Result<f64> {
+    let bodies: Vec<Vec<u8>> = (0..records)
+        .map(|n| {
+            let hash = Sha256::digest(n.to_le_bytes());
+            hash.iter()
+                .copied()
+                .cycle()
+                .take(PLAIN_SIZE_BYTES)
+                .collect()
+        })
+        .collect();
+    append_bodies(dir, &bodies, group)
+}
+
+fn append_bodies(dir: &Path, bodies: &[Vec<u8>], group: usize) -> anyhow::Result<f64> {
     if dir.exists() {
         std::fs::remove_dir_all(dir).context("failed to empty a scratch directory")?;
     }
@@ -26,10 +53,6 @@ pub(crate) fn append(dir: &Path, events: u64, group: usize) -> anyhow::Result<f6
     let opened = Journal::open(Box::new(disk), Options::default(), &mut |_, _| {});
     let (mut journal, _) = opened.context("failed to open a journal")?;
     let at = Timestamp::from_millis(1_780_000_000_000);
-    let bodies = (0..events)
-        .map(|n| postcard::to_allocvec(&Record::Event(event(n, at))))
-        .collect::<Result<Vec<_>, _>>()
-        .context("failed to encode an event")?;
     let variant = bodies.first().and_then(|body| body.first()).copied();
     let kind = u16::from_be_bytes([RECORD_VERSION, variant.unwrap_or_default()]);
     let records: Vec<NewRecord<'_>> = bodies
@@ -47,7 +70,7 @@ pub(crate) fn append(dir: &Path, events: u64, group: usize) -> anyhow::Result<f6
             .append_group(group)
             .context("failed to append to a journal")?;
     }
-    Ok(events as f64 / begin.elapsed().as_secs_f64())
+    Ok(bodies.len() as f64 / begin.elapsed().as_secs_f64())
 }
 
 /// Reads and checks a whole journal; how many records it holds.
