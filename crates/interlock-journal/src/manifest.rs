@@ -113,6 +113,9 @@ pub enum ManifestError {
     /// The signing key is not the one that the manifest names.
     #[error("the key of `{0}` is not the one in the manifest")]
     OtherKey(String),
+    /// The signer is not the mediator.
+    #[error("`{0}` is not the mediator whom the manifest names")]
+    NotTheMediator(String),
     /// A signature does not fit.
     #[error("the signature of `{0}` does not fit the manifest; ask for it again")]
     BadSignature(String),
@@ -237,6 +240,41 @@ impl Manifest {
             return Err(ManifestError::OtherKey(party.as_str().into()));
         }
         Ok(hex::encode(&key.sign(&self.canonical_bytes()).to_bytes()))
+    }
+
+    /// Signs as the mediator whom the manifest names: it proposes and is bound by nothing.
+    ///
+    /// # Errors
+    /// As [`Self::check`], and [`ManifestError::NotTheMediator`].
+    pub fn sign_as_mediator(
+        &self,
+        mediator: &ParticipantId,
+        key: &SigningKey,
+    ) -> Result<String, ManifestError> {
+        self.check()?;
+        if self.mediator.as_ref() != Some(mediator) || self.parties.contains_key(mediator) {
+            return Err(ManifestError::NotTheMediator(mediator.as_str().into()));
+        }
+        Ok(hex::encode(&key.sign(&self.canonical_bytes()).to_bytes()))
+    }
+
+    /// Checks the signature of the mediator, whose key the manifest does not name.
+    ///
+    /// # Errors
+    /// [`ManifestError::NotTheMediator`] for a manifest without one, [`ManifestError::BadSignature`].
+    pub fn verify_mediator(&self, key: &[u8; 32], signature: &str) -> Result<(), ManifestError> {
+        let mediator = self.mediator.as_ref();
+        let mediator = mediator.ok_or_else(|| ManifestError::NotTheMediator("nobody".into()))?;
+        let key = VerifyingKey::from_bytes(key)
+            .ok()
+            .filter(|key| !key.is_weak());
+        let signature = hex::decode(signature).map(|bytes| Signature::from_bytes(&bytes));
+        key.zip(signature)
+            .and_then(|(key, signature)| {
+                let bytes = self.canonical_bytes();
+                key.verify_strict(&bytes, &signature).ok()
+            })
+            .ok_or_else(|| ManifestError::BadSignature(mediator.as_str().into()))
     }
 
     /// Checks the signature of one party.

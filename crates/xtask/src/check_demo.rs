@@ -17,6 +17,9 @@ const ZERO: [&str; 4] = [
     "messages_duplicate",
 ];
 
+/// The day of the temporary agreement.
+const TRUCE_DAY: &str = "2017-06-03";
+
 /// Counts that must be more than 0.
 const POSITIVE: [&str; 3] = ["deposits", "messages_sent", "events_delivered"];
 
@@ -68,6 +71,33 @@ fn faults(report: &Value) -> Vec<String> {
         ));
     }
     faults.extend(rivals(report));
+    faults.extend(mediation(report));
+    faults
+}
+
+/// Once the demo has come to 3 June, the temporary agreement is the mediator's, and it let flow what was
+/// held.
+fn mediation(report: &Value) -> Vec<String> {
+    let days = report.get("days").and_then(Value::as_array);
+    let last = days.and_then(|days| days.last()?.get("day")?.as_str());
+    if last.is_none_or(|day| day < TRUCE_DAY) {
+        return Vec::new();
+    }
+    let mediated = report.get("mediation").unwrap_or(&Value::Null);
+    let wanted = [("cooperations", 2), ("agreements", 4), ("acceptances", 4)];
+    let mut faults = Vec::new();
+    for (field, least) in wanted {
+        match count(mediated, field) {
+            Ok(n) if n >= least => {}
+            Ok(n) => faults.push(format!(
+                "`mediation.{field}` is {n}, must be {least} or more"
+            )),
+            Err(fault) => faults.push(format!("`mediation`: {fault}")),
+        }
+    }
+    if let (Ok(0), Ok(1..)) = (count(report, "drained"), count(report, "held_at_cut")) {
+        faults.push("`drained` is 0 though events were held".into());
+    }
     faults
 }
 
@@ -135,6 +165,22 @@ mod tests {
                 "{field} = {bad}: {faults:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_temporary_agreement_must_be_the_mediators() {
+        let mut report = good();
+        report["days"] = json!([{ "day": "2017-06-02" }]);
+        assert_eq!(faults(&report), Vec::<String>::new());
+        report["days"] = json!([{ "day": "2017-06-03" }]);
+        assert_eq!(faults(&report).len(), 3, "no mediation at all");
+        report["mediation"] = json!({ "cooperations": 2, "agreements": 8, "acceptances": 4 });
+        report["held_at_cut"] = json!(3);
+        report["drained"] = json!(3);
+        assert_eq!(faults(&report), Vec::<String>::new());
+        report["mediation"]["cooperations"] = json!(0);
+        report["drained"] = json!(0);
+        assert_eq!(faults(&report).len(), 2);
     }
 
     #[test]

@@ -267,7 +267,11 @@ fn print_transfers(of: &Value, output: &mut Output<'_>) -> Result<(), CliError> 
 }
 
 /// One term that differs from what lay there before, with what it means and who makes it come true.
-fn print_change(change: &Value, language: &str, output: &mut Output<'_>) -> Result<(), CliError> {
+pub(super) fn print_change(
+    change: &Value,
+    language: &str,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
     let text = |pointer: &str| {
         change
             .pointer(pointer)
@@ -291,7 +295,7 @@ fn print_change(change: &Value, language: &str, output: &mut Output<'_>) -> Resu
 }
 
 /// Who did and decided what, the negotiation before the agreement.
-fn print_history(of: &Value, output: &mut Output<'_>) -> Result<(), CliError> {
+pub(super) fn print_history(of: &Value, output: &mut Output<'_>) -> Result<(), CliError> {
     let lines = |pointer: &str| of.pointer(pointer).and_then(Value::as_array);
     let all: Vec<&Value> = lines("/negotiated")
         .into_iter()

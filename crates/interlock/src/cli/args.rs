@@ -77,6 +77,9 @@ pub(super) enum Command {
     /// The life of agreements
     #[command(subcommand)]
     Agreement(AgreementCommand),
+    /// Cooperations that a regulator proposes to two others
+    #[command(subcommand)]
+    Mediation(super::mediation::MediationCommand),
     /// Would this be released, and by which term not; changes nothing
     Explain(ExplainArguments),
     /// Which parcels, recipients and merchants the ends of agreements would touch; changes nothing
@@ -514,7 +517,7 @@ pub(super) enum KeyCommand {
     },
 }
 
-fn trusted_key(text: &str) -> Result<(ParticipantId, PublicKey), String> {
+pub(super) fn trusted_key(text: &str) -> Result<(ParticipantId, PublicKey), String> {
     let (id, key) = text
         .rsplit_once('=')
         .ok_or("write DID=KEY, such as did:web:sf.example=z6Mk...")?;
@@ -589,10 +592,10 @@ fn duration(text: &str) -> Result<i64, String> {
     i64::from(number).checked_mul(unit_ms).ok_or_else(bad)
 }
 
-fn policy_of_offer(text: &str) -> Result<(WireId, PathBuf), String> {
+pub(super) fn policy_of_offer(text: &str) -> Result<(WireId, PathBuf), String> {
     let (offer, file) = text
         .split_once('=')
-        .ok_or("write the offer and the file with `=` between them")?;
+        .ok_or("write the id and the file with `=` between them")?;
     let offer = WireId::parse(offer).map_err(|error| error.to_string())?;
     Ok((offer, file.into()))
 }

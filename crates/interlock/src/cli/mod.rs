@@ -13,6 +13,7 @@ mod error;
 mod evidence;
 mod init;
 mod journal;
+mod mediation;
 mod offer;
 mod offline;
 mod output;
@@ -165,6 +166,7 @@ fn dispatch(
         Command::Offer(command) => offer::run(command, common, around, output),
         Command::Catalog { partner } => offer::catalog(partner, common, around, output),
         Command::Agreement(command) => agreement::run(command, common, around, output),
+        Command::Mediation(command) => mediation::run(command, common, around, output),
         Command::Explain(arguments) => show::explain(arguments, common, around, output),
         Command::Rehearse(arguments) => rehearse::run(arguments, common, around, output),
         Command::Parcel(command) => show::parcel(command, common, around, output),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use interlock_core::time::{DAY_MS, Timestamp};
 
 use super::count::Figures;
-use super::deal::{Chapter, MIDNIGHT, TRUCE, conclude};
+use super::deal::{MIDNIGHT, TRUCE, conclude, mediate};
 use super::error::DemoError;
 use super::look::{look, newest_pages};
 use super::network::Network;
@@ -60,7 +60,7 @@ impl<'a> Course<'a> {
         let network = self.network;
         let instants = plan.instants.clone();
         self.progress.say("agreements are negotiated and signed");
-        conclude(network, Chapter::Opening, self.day).await?;
+        conclude(network, self.day).await?;
         let mut streets = Streets::new(network, self.parcels.clone(), plan);
         streets
             .put_stations(&stations(&self.parcels, self.room))
@@ -112,7 +112,7 @@ impl<'a> Course<'a> {
     /// The temporary agreement, and what waited for it.
     async fn truce(&mut self) -> Result<(), DemoError> {
         let before = Figures::count(self.network).await?;
-        conclude(self.network, Chapter::Truce, TRUCE).await?;
+        self.notes.mediated = mediate(self.network, TRUCE).await?;
         self.network.rest().await?;
         let after = Figures::count(self.network).await?;
         self.notes.held_at_cut = before.events_held;

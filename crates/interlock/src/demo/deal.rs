@@ -10,6 +10,7 @@ use interlock_core::dataset::Dataset;
 use interlock_core::ids::Marketplace;
 use interlock_core::terms::{Backlog, EvidenceKind, Field, Notifier, Purpose, Terms};
 use interlock_core::time::{DAY_MS, SECOND_MS, Timestamp, Zone};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::cast::Who;
@@ -27,6 +28,9 @@ pub const TRUCE_ENDS: Timestamp = MIDNIGHT.plus_ms(30 * DAY_MS);
 const YEAR_ENDS: Timestamp = MIDNIGHT.plus_ms(214 * DAY_MS);
 /// Seconds of the demo's clock that signing may take.
 const SIGNING_SECONDS_MAX: u32 = 120;
+/// What the mediator says to both sides.
+const MEDIATION_NOTE: &str =
+    "parcels move, recipients are told, both sides negotiate until the end of June";
 /// Seconds that the clock moves while the nodes negotiate.
 const SIGNING_STEP_SECONDS: i64 = 2;
 
@@ -37,15 +41,6 @@ pub enum Chapter {
     Opening,
     /// The temporary agreement of 3 June.
     Truce,
-}
-
-impl Chapter {
-    const fn key(self) -> &'static str {
-        match self {
-            Self::Opening => "opening",
-            Self::Truce => "truce",
-        }
-    }
 }
 
 /// One flow: what one participant provides to another.
@@ -163,23 +158,16 @@ pub fn terms(flow: Flow, chapter: Chapter, from: Timestamp) -> Result<Terms, Dem
     })
 }
 
-/// Offers, proposes and signs a chapter. In the opening, offers accept by themselves what stays within
-/// them; the truce is approved by people. Returns how many agreements came into force by it.
+/// Offers, proposes and signs what is in force from the first day: offers accept by themselves what
+/// stays within them. Returns how many agreements came into force by it.
 ///
 /// # Errors
 /// [`DemoError::Restless`] if not all are in force after two minutes of the demo's clock.
-pub async fn conclude(
-    network: &Network,
-    chapter: Chapter,
-    from: Timestamp,
-) -> Result<u64, DemoError> {
-    let chosen: Vec<Flow> = flows()
-        .into_iter()
-        .filter(|flow| chapter == Chapter::Opening || flow.is_disputed())
-        .collect();
+pub async fn conclude(network: &Network, from: Timestamp) -> Result<u64, DemoError> {
+    let chosen = flows();
     let mut proposals: BTreeMap<(Who, Who), Vec<String>> = BTreeMap::new();
     for flow in &chosen {
-        let offer = publish(network, *flow, chapter, from).await?;
+        let offer = publish(network, *flow, from).await?;
         let pair = (flow.consumer, flow.provider);
         proposals.entry(pair).or_default().push(offer);
     }
@@ -187,12 +175,87 @@ pub async fn conclude(
         let body = json!({ "partner": id_of(*provider)?.as_str(), "offers": offers });
         network.api(*consumer).post("/negotiations", &body).await?;
     }
+    wait_for_force(network, &chosen).await
+}
+
+/// The temporary agreement: the State Post Bureau proposes it to both sides of each dispute, and their
+/// people accept. Their nodes do the rest.
+///
+/// # Errors
+/// [`DemoError::Restless`] if not all are in force after two minutes of the demo's clock.
+pub async fn mediate(network: &Network, from: Timestamp) -> Result<Mediated, DemoError> {
+    let chosen: Vec<Flow> = flows().into_iter().filter(|f| f.is_disputed()).collect();
+    let mut disputes: BTreeMap<Who, Vec<Value>> = BTreeMap::new();
+    for flow in &chosen {
+        let opponent = match flow.provider {
+            Who::Cainiao => flow.consumer,
+            Who::Jd | Who::Fengchao | Who::Suidiyi | Who::Sf | Who::Yto | Who::Bureau => {
+                flow.provider
+            }
+        };
+        disputes.entry(opponent).or_default().push(json!({
+            "provider": id_of(flow.provider)?.as_str(),
+            "consumer": id_of(flow.consumer)?.as_str(),
+            "dataset": flow.dataset.as_str(),
+            "policy": terms(*flow, Chapter::Truce, from)?.to_policy(),
+        }));
+    }
+    let mut accepted_by = 0;
+    for (opponent, agreements) in &disputes {
+        let body = json!({ "agreements": agreements, "note": MEDIATION_NOTE });
+        let made = network.api(Who::Bureau).post("/mediations", &body).await?;
+        let id = made.get("id").and_then(Value::as_str).unwrap_or_default();
+        network.rest().await?;
+        for party in [Who::Cainiao, *opponent] {
+            let path = format!("/mediations/{id}/accept");
+            network.api(party).post(&path, &json!({})).await?;
+            accepted_by += 1;
+            network.rest().await?;
+        }
+    }
+    let agreements = wait_for_force(network, &chosen).await?;
+    Ok(Mediated {
+        cooperations: named_mediator(network, from).await?,
+        agreements,
+        acceptances: accepted_by,
+        in_force_after_s: network.now().since_ms(from).max(0).unsigned_abs() / 1_000,
+    })
+}
+
+/// What came of the mediation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Mediated {
+    /// Cooperations in force under a manifest that names the mediator, by the parties' word.
+    pub cooperations: u64,
+    /// Agreements in force by it.
+    pub agreements: u64,
+    /// Acceptances by people.
+    pub acceptances: u64,
+    /// Seconds of the demo's clock from the proposal to force.
+    pub in_force_after_s: u64,
+}
+
+/// How many cooperations a party holds in force that the bureau has mediated.
+async fn named_mediator(network: &Network, from: Timestamp) -> Result<u64, DemoError> {
+    let bureau = id_of(Who::Bureau)?;
+    let listed = network.api(Who::Cainiao).get("/mediations").await?;
+    let all = listed.get("mediations").and_then(Value::as_array);
+    let begun = from.to_rfc3339(Zone::CHINA);
+    let is_it = |m: &&Value| {
+        let text = |name: &str| m.get(name).and_then(Value::as_str);
+        m.get("inForce") == Some(&Value::Bool(true))
+            && text("mediator") == Some(bureau.as_str())
+            && text("from") == Some(begun.as_str())
+    };
+    Ok(all.into_iter().flatten().filter(is_it).count() as u64)
+}
+
+/// Waits until all of these are in force; how many that are.
+async fn wait_for_force(network: &Network, flows: &[Flow]) -> Result<u64, DemoError> {
     for _ in 0..SIGNING_SECONDS_MAX {
         network.rest().await?;
-        approve(network).await?;
-        network.rest().await?;
-        if in_force(network, &chosen).await? == chosen.len() {
-            return Ok(chosen.len() as u64);
+        if in_force(network, flows).await? == flows.len() {
+            return Ok(flows.len() as u64);
         }
         let next = network.now().plus_ms(SIGNING_STEP_SECONDS * SECOND_MS);
         network.advance(next).await?;
@@ -200,15 +263,9 @@ pub async fn conclude(
     Err(DemoError::Restless("the negotiations"))
 }
 
-async fn publish(
-    network: &Network,
-    flow: Flow,
-    chapter: Chapter,
-    from: Timestamp,
-) -> Result<String, DemoError> {
+async fn publish(network: &Network, flow: Flow, from: Timestamp) -> Result<String, DemoError> {
     let id = format!(
-        "urn:interlock:demo:{}:{}:{}:{}",
-        chapter.key(),
+        "urn:interlock:demo:opening:{}:{}:{}",
         flow.provider.key(),
         flow.consumer.key(),
         flow.dataset.as_str()
@@ -216,25 +273,12 @@ async fn publish(
     let body = json!({
         "id": id,
         "dataset": flow.dataset.as_str(),
-        "policy": terms(flow, chapter, from)?.to_policy(),
+        "policy": terms(flow, Chapter::Opening, from)?.to_policy(),
         "audience": [id_of(flow.consumer)?.as_str()],
-        "autoAccept": chapter == Chapter::Opening,
+        "autoAccept": true,
     });
     network.api(flow.provider).post("/offers", &body).await?;
     Ok(id)
-}
-
-/// People look at what waits for them, and agree.
-async fn approve(network: &Network) -> Result<(), DemoError> {
-    for who in Who::ALL {
-        let api = network.api(who);
-        let waiting = api.get("/proposals").await?;
-        for id in texts(&waiting, "proposals", "id") {
-            let path = format!("/proposals/{id}/approve");
-            api.post(&path, &json!({})).await?;
-        }
-    }
-    Ok(())
 }
 
 /// How many of the flows are in force now, by the consumers' word, with a transfer started: a first

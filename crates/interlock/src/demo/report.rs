@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::audit::Audit;
 use super::count::Figures;
+use super::deal::Mediated;
 use super::look::Sight;
 use super::streets::Round;
 
@@ -46,6 +47,8 @@ pub struct Report {
     pub held_at_cut: u64,
     /// Of these, events that arrived under it.
     pub drained: u64,
+    /// How the temporary agreement came about; nothing of it if the demo ended before.
+    pub mediation: Mediated,
     /// Events that wait at the end because no agreement covers them.
     pub held_at_end: u64,
     /// By participant, parcels in its store that it must not know of.
@@ -155,6 +158,8 @@ impl Day {
 pub struct Notes {
     /// See [`Report::held_at_cut`].
     pub held_at_cut: u64,
+    /// See [`Report::mediation`].
+    pub mediated: Mediated,
     /// See [`Report::drained`].
     pub drained: u64,
     /// Days.
@@ -192,6 +197,7 @@ impl Report {
             picked_up: figures.picked_up,
             held_at_cut: notes.held_at_cut,
             drained: notes.drained,
+            mediation: notes.mediated,
             held_at_end: figures.events_held,
             rival_parcels_seen: rivals.map(|(who, count)| (who.key(), *count)).collect(),
             days: notes.days,

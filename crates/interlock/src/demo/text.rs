@@ -164,8 +164,15 @@ fn truce(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     }
     writeln!(
         out,
-        "   Held at their owners: {} events. People of both sides approve; signed, it is in force, and \
-         covers\n   what arose since 1 June: {} events arrive at once, behind nothing of today's.",
+        "   The State Post Bureau's node proposes it to Cainiao and Fengchao, and to Cainiao and SF: {} \
+         cooperations\n   under manifests that name the mediator. Their people accept {} times; the nodes \
+         negotiate and sign {}\n   agreements by themselves, in force {} s of the clock after the proposal. \
+         The bureau sees no parcel.\n   Held at their owners: {} events. The new agreements cover what arose \
+         since 1 June: {} events arrive at\n   once, behind nothing of today's.",
+        report.mediation.cooperations,
+        report.mediation.acceptances,
+        report.mediation.agreements,
+        report.mediation.in_force_after_s,
         grouped(report.held_at_cut),
         grouped(report.drained)
     )?;
@@ -176,8 +183,7 @@ fn unseen(out: &mut String, paint: Paint) -> fmt::Result {
     heading(out, paint, 5, "Not shown by this version")?;
     writeln!(
         out,
-        "   Mediation by the State Post Bureau, the rehearsal of 30 June, the second midnight of 1 July, and \
-         the\n   same weeks under terms \"as in 2017\" (without run-off and hold)."
+        "   The rehearsal of 30 June, the second midnight of 1 July, and the\n   same weeks under terms \"as in 2017\" (without run-off and hold)."
     )
 }
 

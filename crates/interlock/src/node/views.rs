@@ -217,5 +217,6 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::NotTaken => "not-taken",
         AlertKind::RolledBack => "rolled-back",
         AlertKind::NotCompared => "not-compared",
+        AlertKind::Mediation => "mediation",
     }
 }

@@ -383,6 +383,8 @@ pub enum AlertKind {
     RolledBack,
     /// A partner cannot be compared with, so nothing is signed toward it.
     NotCompared,
+    /// A mediation needs people.
+    Mediation,
 }
 
 /// A warning that agreements with a partner end together and nothing follows them.
