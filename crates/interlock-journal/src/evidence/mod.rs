@@ -8,6 +8,7 @@ mod agreements;
 mod compare;
 mod copy;
 mod openings;
+mod reconcile;
 mod trust;
 mod verify;
 
@@ -15,6 +16,7 @@ mod verify;
 mod tests;
 
 pub use compare::{Comparison, LogComparison, Standing, compare};
+pub use reconcile::{Line, Matter, Reconciliation, reconcile};
 pub use trust::{BelievedKey, KeySource, keys_for};
 pub use verify::verify;
 

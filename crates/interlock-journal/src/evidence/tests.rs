@@ -14,6 +14,8 @@ use crate::bilateral::{KeyRotation, Leaf, LeafBody, OutLog, Receipt, Rollback, V
 use crate::hex;
 use crate::manifest::{MANIFEST_VERSION, Manifest, Party, PolicyRef};
 
+mod reconciling;
+
 fn a() -> ParticipantId {
     ParticipantId::parse("did:web:a.example").unwrap()
 }

@@ -20,6 +20,7 @@ mod output;
 mod partner;
 mod people;
 mod place;
+mod reconcile;
 mod rehearse;
 mod show;
 #[cfg(test)]
@@ -173,6 +174,7 @@ fn dispatch(
         Command::Station(command) => show::station(command, common, around, output),
         Command::Journal(command) => journal::run(command, common, around, output),
         Command::Evidence(command) => evidence::run(command, common, around, output),
+        Command::Reconcile(arguments) => reconcile::run(arguments, common, around, output),
         Command::Status => show::status(common, around, output),
         Command::Backup(arguments) => backup::backup(arguments, common, around, output),
         Command::Restore(arguments) => backup::restore(arguments, around, output),

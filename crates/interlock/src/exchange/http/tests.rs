@@ -147,6 +147,7 @@ fn a_refusal_without_json_is_still_a_refusal() {
     assert!(parse_answer(request, 200, b"<html>welcome</html>").is_err());
 }
 
+// tidy: long, one literal a kind of answer
 fn answers() -> Vec<(PeerRequest, PeerAnswer)> {
     let problem = Problem {
         kind: "quota-exhausted".into(),
