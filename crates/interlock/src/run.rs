@@ -170,7 +170,10 @@ fn open_whole(
 
 fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunError> {
     let key = signing_key(config)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(CLOCK_UNCERTAINTY_MS));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::with_limit(
+        CLOCK_UNCERTAINTY_MS,
+        i64::from(config.limits.clock_limit_ms),
+    ));
     let opened = open_whole(config, beside, &key, clock.now().latest)?;
     let id = config.participant.id.clone();
     let name = config.participant.name.clone();
@@ -284,6 +287,7 @@ fn node_config(config: &Config) -> NodeConfig {
         reservation_ms: i64::from(config.locker.reservation_minutes) * MINUTE_MS,
         slow_partner_ms: i64::from(config.limits.partner_answer_ms_max),
         closing_guard_ms: i64::from(config.limits.closing_ms),
+        clock_limit_ms: i64::from(config.limits.clock_limit_ms),
         poll_wait_ms: config.limits.poll_wait_ms,
         transfer_token_ms: i64::from(config.limits.transfer_token_minutes) * MINUTE_MS,
         unreceipted_per_day: config.limits.unreceipted_items_per_day,

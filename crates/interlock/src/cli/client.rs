@@ -69,7 +69,7 @@ impl Client {
         let asked = runtime.block_on(async {
             tokio::time::timeout(limit, self.exchange(method, path, body)).await
         });
-        let (status, bytes) = match asked {
+        let Answered { status, bytes, .. } = match asked {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(self.unreachable(&error.to_string())),
             Err(_) => return Err(self.unreachable("no answer in time")),
@@ -89,7 +89,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<(u16, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<Answered, Box<dyn std::error::Error + Send + Sync>> {
         let address = (self.url.host(), self.url.port());
         let tcp = TcpStream::connect(address).await?;
         let bytes = body.map(Value::to_string).unwrap_or_default();
@@ -156,20 +156,35 @@ impl Client {
     }
 }
 
-async fn send<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+/// What came back.
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) bytes: Bytes,
+    /// The header `Date`.
+    pub(super) date: Option<String>,
+}
+
+/// One request over one connection.
+pub(super) async fn send<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     request: Request<Full<Bytes>>,
-) -> Result<(u16, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Answered, Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Its failure is the request's failure.
     let driving = tokio::spawn(connection);
     let response = sender.send_request(request).await?;
     let status = response.status().as_u16();
+    let date = response.headers().get("date");
+    let date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
     let body = Limited::new(response.into_body(), ANSWER_SIZE_BYTES_MAX);
     let bytes = body.collect().await?.to_bytes();
     driving.abort();
-    Ok((status, bytes))
+    Ok(Answered {
+        status,
+        bytes,
+        date,
+    })
 }
 
 /// One segment of a path: everything that is not unreserved (RFC 3986) is encoded.

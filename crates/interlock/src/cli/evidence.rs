@@ -53,7 +53,25 @@ fn export(
     around: &mut Around<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), CliError> {
-    let file = own(arguments, common, around, output.json)?;
+    let file = if arguments.running || common.url.is_some() {
+        if !arguments.parcels.is_empty() {
+            return Err(CliError::Usage(
+                "`--parcel` reads content keys, which a node does not give away; run the command \
+                 where the data directory is, without `--url`"
+                    .into(),
+            ));
+        }
+        let about = arguments.partner.as_ref().map(ParticipantId::as_str);
+        let path = format!("/evidence/{}", segment(about.unwrap_or("all")));
+        let value = place::client(common, around)?.get(&path)?;
+        serde_json::from_value(value).map_err(|error| {
+            CliError::Failed(format!(
+                "the node's evidence cannot be read: {error}; use the version of interlock that it runs"
+            ))
+        })?
+    } else {
+        offline(arguments, common, around, output.json)?
+    };
     let text = serde_json::to_string(&file).map_err(|error| CliError::Failed(error.to_string()))?;
     let Some(out) = &arguments.out else {
         return output.line(&text);
@@ -81,33 +99,6 @@ fn export(
             ("items shown", "/openings"),
         ],
     )
-}
-
-/// Our own evidence, of the running node or of its journal.
-pub(super) fn own(
-    arguments: &ExportArguments,
-    common: &Common,
-    around: &mut Around<'_>,
-    json: bool,
-) -> Result<EvidenceFile, CliError> {
-    if !arguments.running && common.url.is_none() {
-        return offline(arguments, common, around, json);
-    }
-    if !arguments.parcels.is_empty() {
-        return Err(CliError::Usage(
-            "`--parcel` reads content keys, which a node does not give away; run the command \
-             where the data directory is, without `--url`"
-                .into(),
-        ));
-    }
-    let about = arguments.partner.as_ref().map(ParticipantId::as_str);
-    let path = format!("/evidence/{}", segment(about.unwrap_or("all")));
-    let value = place::client(common, around)?.get(&path)?;
-    serde_json::from_value(value).map_err(|error| {
-        CliError::Failed(format!(
-            "the node's evidence cannot be read: {error}; use the version of interlock that it runs"
-        ))
-    })
 }
 
 /// Reads the journal of the configuration.
@@ -214,7 +205,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
     })
 }
 
-pub(super) fn load(path: &Path, around: &Around<'_>) -> Result<EvidenceFile, CliError> {
+fn load(path: &Path, around: &Around<'_>) -> Result<EvidenceFile, CliError> {
     let path = around.directory.join(path);
     let shown = path.display();
     let unread = |error: std::io::Error| {
@@ -234,7 +225,7 @@ pub(super) fn load(path: &Path, around: &Around<'_>) -> Result<EvidenceFile, Cli
     })
 }
 
-pub(super) fn given(keys: &[(ParticipantId, PublicKey)]) -> TrustedKeys {
+fn given(keys: &[(ParticipantId, PublicKey)]) -> TrustedKeys {
     let mut given = TrustedKeys::new();
     for (id, key) in keys {
         given.entry(id.clone()).or_default().push(*key.as_bytes());
@@ -339,7 +330,7 @@ fn compare(
     judge(&compared.verdict)
 }
 
-pub(super) fn print_keys(
+fn print_keys(
     believed: &[BelievedKey],
     value: &Value,
     output: &mut Output<'_>,
@@ -362,7 +353,7 @@ pub(super) fn print_keys(
     output.line("")
 }
 
-pub(super) fn print_rest(verdict: &Verdict, output: &mut Output<'_>) -> Result<(), CliError> {
+fn print_rest(verdict: &Verdict, output: &mut Output<'_>) -> Result<(), CliError> {
     for finding in &verdict.findings {
         output.line("")?;
         output.heading(&place_of(finding))?;

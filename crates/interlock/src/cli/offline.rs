@@ -1,19 +1,15 @@
-//! `check`: whether a node would start, and whether its partners can be reached.
+//! `check`: whether a node would start and serve, and whether its partners can be reached.
 
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::path::Path;
 use std::time::Duration;
 
-use interlock_journal::disk::RealDisk;
-use interlock_journal::journal::verify;
 use serde_json::{Value, json};
 
 use super::args::Common;
 use super::error::CliError;
 use super::output::Output;
-use super::{Around, place};
+use super::{Around, place, probe};
 use crate::config::Config;
-use crate::driver::node::JOURNAL_DIR;
 use crate::identity::keys::NodeKey;
 use crate::identity::tls;
 use crate::identity::url::BaseUrl;
@@ -33,9 +29,13 @@ pub(super) fn check(
         place::config_path(common, around).display(),
     )];
     checks.extend(files(&config));
+    let (store, journaled) = probe::store(&config.store.dir);
+    checks.extend([store, probe::keys(&config), probe::disk(&config.store.dir)]);
+    let partners = probe::all_partners(&config, journaled);
+    checks.push(probe::clock(&config, &partners));
     let wrong = checks.iter().filter(|check| !check.good).count();
-    for partner in &config.partners {
-        checks.push(reach(&partner.partner.exchange_url, &partner.partner.name));
+    for partner in &partners {
+        checks.push(reach(&partner.exchange_url, &partner.name));
     }
     let value = json!({ "checks": checks.iter().map(Check::to_json).collect::<Vec<Value>>() });
     let columns = [("what", "/what"), ("good", "/good"), ("detail", "/detail")];
@@ -52,14 +52,15 @@ pub(super) fn check(
     }
 }
 
-struct Check {
+/// One line of the table.
+pub(super) struct Check {
     what: String,
-    good: bool,
-    detail: String,
+    pub(super) good: bool,
+    pub(super) detail: String,
 }
 
 impl Check {
-    fn good(what: &str, detail: impl ToString) -> Self {
+    pub(super) fn good(what: &str, detail: impl ToString) -> Self {
         Self {
             what: what.into(),
             good: true,
@@ -67,18 +68,21 @@ impl Check {
         }
     }
 
-    fn of<T, E: ToString>(
+    pub(super) fn bad(what: &str, detail: impl ToString) -> Self {
+        Self {
+            good: false,
+            ..Self::good(what, detail)
+        }
+    }
+
+    pub(super) fn of<T, E: ToString>(
         what: &str,
         outcome: Result<T, E>,
         detail: impl FnOnce(T) -> String,
     ) -> Self {
         match outcome {
             Ok(value) => Self::good(what, detail(value)),
-            Err(error) => Self {
-                what: what.into(),
-                good: false,
-                detail: error.to_string(),
-            },
+            Err(error) => Self::bad(what, error.to_string()),
         }
     }
 
@@ -109,33 +113,7 @@ fn files(config: &Config) -> Vec<Check> {
             gateway.url.to_string()
         }));
     }
-    checks.push(store(&config.store.dir));
     checks
-}
-
-/// A store that is not there yet is made at the first start.
-fn store(dir: &Path) -> Check {
-    let shown = dir.display();
-    let journal = dir.join(JOURNAL_DIR);
-    if !journal.exists() {
-        return Check::good("store", format!("`{shown}` is made at the first start"));
-    }
-    let report = RealDisk::open_read_only(&journal).and_then(|mut disk| verify(&mut disk));
-    match report {
-        Ok(report) if report.damage.is_empty() => {
-            Check::good("store", format!("`{shown}`, {} records", report.records))
-        }
-        Ok(_) => Check {
-            what: "store".into(),
-            good: false,
-            detail: format!("`{shown}` is damaged; `interlock journal verify` says where"),
-        },
-        Err(error) => Check {
-            what: "store".into(),
-            good: false,
-            detail: format!("failed to read `{shown}`: {error}; check who may use it"),
-        },
-    }
 }
 
 /// Whether a partner's exchange door accepts a connection.

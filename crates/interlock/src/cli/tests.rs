@@ -88,10 +88,10 @@ fn refusal(kind: &str, status: u16) -> LocalAnswer {
 }
 
 /// What a command did.
-pub(super) struct Done {
-    pub(super) code: u8,
-    pub(super) out: String,
-    pub(super) err: String,
+struct Done {
+    code: u8,
+    out: String,
+    err: String,
 }
 
 const PROGRAMS: Programs = Programs {
@@ -104,7 +104,7 @@ const PROGRAMS: Programs = Programs {
     },
 };
 
-pub(super) fn run_in(directory: &Path, key: bool, arguments: &str) -> Done {
+fn run_in(directory: &Path, key: bool, arguments: &str) -> Done {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let key = key.then(|| ApiKey::generate(&[9; 24]).reveal().to_owned());
     let around = Surroundings {
@@ -319,12 +319,79 @@ fn without_node_or_key_the_remedy_is_said() {
 }
 
 #[test]
+fn check_looks_at_keys_disk_and_the_partners_in_the_journal() {
+    use crate::node::record::{RECORD_VERSION, Record};
+    use interlock_core::time::Timestamp;
+    use interlock_journal::disk::RealDisk;
+    use interlock_journal::journal::{Journal, NewRecord, Options};
+    let scratch = Scratch::new("cli-probe");
+    run_in(&scratch.0, false, INIT);
+    let data = scratch.0.join("node/data");
+    let rows = |code: u8| {
+        let done = run_in(
+            &scratch.0,
+            false,
+            "check --config node/interlock.toml --json",
+        );
+        assert_eq!(done.code, code, "{}{}", done.out, done.err);
+        let value: Value = serde_json::from_str(&done.out).unwrap();
+        value["checks"].as_array().unwrap().clone()
+    };
+    let good = |rows: &[Value], what: &str| {
+        let row = rows.iter().find(|row| row["what"] == what);
+        row.unwrap_or_else(|| panic!("no `{what}`: {rows:?}"))["good"].clone()
+    };
+    let mut partner = crate::identity::partner::tests::partner("did:web:gone.example", 9);
+    partner.name = "gone".into();
+    partner.exchange_url = crate::identity::url::BaseUrl::parse("http://127.0.0.1:9").unwrap();
+    let record = Record::Partner(Box::new(partner));
+    let body = postcard::to_allocvec(&record).unwrap();
+    {
+        let disk = Box::new(RealDisk::open(&data.join("journal")).unwrap());
+        let (mut journal, _) = Journal::open(disk, Options::default(), &mut |_, _| {}).unwrap();
+        let kind = u16::from_be_bytes([RECORD_VERSION, body[0]]);
+        let time = Timestamp::from_millis(1);
+        let new = NewRecord {
+            kind,
+            partition: 0,
+            time,
+            body: &body,
+        };
+        journal.append_group(&[new]).unwrap();
+    }
+    let found = rows(5);
+    assert_eq!(
+        good(&found, "partner gone"),
+        false,
+        "it is in the journal alone"
+    );
+    assert_eq!(good(&found, "disk"), true);
+    assert_eq!(
+        std::fs::read_dir(&data).unwrap().count(),
+        1,
+        "nothing is left behind"
+    );
+    // Keys that lie under another master key.
+    std::fs::create_dir(data.join("keys")).unwrap();
+    let mut keys = interlock_journal::keyslots::KeySlots::open(
+        Box::new(RealDisk::open(&data.join("keys")).unwrap()),
+        [7; 32].into(),
+    )
+    .unwrap();
+    keys.check_master().unwrap();
+    drop(keys);
+    assert_eq!(good(&rows(2), "content keys"), false);
+}
+
+#[test]
 fn check_and_journal_verify_need_no_node() {
     let scratch = Scratch::new("cli-check");
     run_in(&scratch.0, false, INIT);
     let done = run_in(&scratch.0, false, "check --config node/interlock.toml");
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
-    assert!(done.out.contains("signing key"), "{}", done.out);
+    for what in ["signing key", "store", "content keys", "disk", "clock"] {
+        assert!(done.out.contains(what), "{what}: {}", done.out);
+    }
     let config = scratch.0.join("node/interlock.toml");
     let good = std::fs::read_to_string(&config).unwrap();
     let partner = "[[partner]]\nid = \"did:web:gone.example\"\nname = \"Gone\"\nroles = [\"carrier\"]\n\

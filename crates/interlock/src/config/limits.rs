@@ -47,4 +47,6 @@ limits! {
         "How long a negotiation waits for somebody's answer before it ends by itself, in days.";
     clock_leeway_ms = 2_000 in 0..=5_000,
         "How far a partner's clock may differ from ours, in milliseconds. It lengthens no term.";
+    clock_limit_ms = 5_000 in 1_000..=60_000,
+        "How far our clock may jump, or differ from what partners sign, before nothing is released, in milliseconds.";
 }

@@ -1,15 +1,18 @@
 //! Clocks: the operating system's, and one that is set by hand.
 //!
 //! Purpose: the only place that reads the time. Invariant: a clock never goes back, whatever happens
-//! to the operating system's. It does not know what the time is for.
+//! to the operating system's, and does not follow a jump of it before that is confirmed
+//! ([`super::steady`]). It does not know what the time is for.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use interlock_core::time::{ClockInterval, Timestamp};
 use tokio::sync::watch;
+
+use super::steady::{Reading, Steady};
 
 /// The system clock is read again at least this often while somebody sleeps, so that a clock that is
 /// set is noticed.
@@ -25,62 +28,106 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Ends when `now().latest` has reached `at`.
     fn sleep_until(&self, at: Timestamp) -> Sleep;
+
+    /// By how many milliseconds the clock below this one has jumped without being followed, if it has.
+    fn jumped_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// The jump was right: it is followed.
+    fn follow(&self) {}
 }
+
+/// A jump that is followed without being confirmed, in milliseconds, where nobody says otherwise.
+const JUMP_LIMIT_MS: i64 = 5_000;
 
 /// The operating system's clock.
 #[derive(Debug)]
 pub struct SystemClock {
     uncertainty_ms: i64,
-    highest_ms: std::sync::Arc<AtomicI64>,
+    read: Arc<Reader>,
+}
+
+/// The operating system's two clocks, read together.
+#[derive(Debug)]
+struct Reader {
+    began: Instant,
+    steady: Mutex<Steady>,
 }
 
 impl SystemClock {
     /// A clock that may be wrong by `uncertainty_ms` milliseconds in either direction.
     pub fn new(uncertainty_ms: u32) -> Self {
+        Self::with_limit(uncertainty_ms, JUMP_LIMIT_MS)
+    }
+
+    /// The same, which follows jumps of up to `limit_ms` milliseconds.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the driver's clock, the one place that reads the time"
+    )]
+    pub fn with_limit(uncertainty_ms: u32, limit_ms: i64) -> Self {
         Self {
             uncertainty_ms: uncertainty_ms.into(),
-            highest_ms: std::sync::Arc::new(AtomicI64::new(i64::MIN)),
+            read: Arc::new(Reader {
+                began: Instant::now(),
+                steady: Mutex::new(Steady::new(limit_ms)),
+            }),
         }
     }
 }
 
-/// Milliseconds since the epoch, not below any earlier reading.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the driver's clock, the one place that reads the time"
-)]
-fn read_monotone(highest_ms: &AtomicI64) -> i64 {
-    let read_ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .unwrap_or(0);
-    highest_ms
-        .fetch_max(read_ms, Ordering::Relaxed)
-        .max(read_ms)
+impl Reader {
+    /// Since the epoch, not below any earlier reading.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the driver's clock, the one place that reads the time"
+    )]
+    fn now(&self) -> Reading {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let wall_ms = wall.ok().map_or(0, in_ms);
+        self.with(|steady| steady.read(wall_ms, in_ms(self.began.elapsed())))
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut Steady) -> R) -> R {
+        // A reading is whole or not there: whoever panicked with the lock has broken nothing.
+        act(&mut self.steady.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn in_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> ClockInterval {
-        let now = Timestamp::from_millis(read_monotone(&self.highest_ms));
+        let now = self.read.now();
         ClockInterval {
-            earliest: now.plus_ms(-self.uncertainty_ms),
-            latest: now.plus_ms(self.uncertainty_ms),
+            earliest: Timestamp::from_millis(now.earliest_ms - self.uncertainty_ms),
+            latest: Timestamp::from_millis(now.latest_ms + self.uncertainty_ms),
         }
     }
 
     fn sleep_until(&self, at: Timestamp) -> Sleep {
-        let highest_ms = self.highest_ms.clone();
+        let read = self.read.clone();
         let wanted_ms = at.plus_ms(-self.uncertainty_ms).as_millis();
         Box::pin(async move {
             loop {
-                let left_ms = wanted_ms.saturating_sub(read_monotone(&highest_ms));
+                let left_ms = wanted_ms.saturating_sub(read.now().latest_ms);
                 let Some(left_ms) = u64::try_from(left_ms).ok().filter(|left| *left > 0) else {
                     return;
                 };
                 tokio::time::sleep(Duration::from_millis(left_ms.min(LOOK_AGAIN_MS))).await;
             }
         })
+    }
+
+    fn jumped_ms(&self) -> Option<i64> {
+        self.read.with(|steady| steady.jumped_ms())
+    }
+
+    fn follow(&self) {
+        self.read.with(Steady::follow);
     }
 }
 
@@ -155,10 +202,17 @@ mod tests {
         let clock = SystemClock::new(20);
         let now = clock.now();
         assert_eq!(now.latest.since_ms(now.earliest), 40);
-        clock
-            .highest_ms
-            .store(now.latest.as_millis() + 86_400_000, Ordering::Relaxed);
+        // As if it had been set a day back since: it goes on from where it was.
+        let ahead_ms = now.latest.as_millis() + 86_400_000;
+        clock.read.with(|steady| {
+            steady.follow();
+            steady.read(ahead_ms, in_ms(clock.read.began.elapsed()));
+        });
         assert!(clock.now().earliest > now.latest);
+        assert!(clock.jumped_ms().is_some_and(|by_ms| by_ms < -86_000_000));
         clock.sleep_until(clock.now().latest).await;
+        clock.follow();
+        assert!(clock.now().earliest > now.latest);
+        assert_eq!(clock.jumped_ms(), None);
     }
 }

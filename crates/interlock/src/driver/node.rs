@@ -26,6 +26,14 @@ impl Machine for Node {
         Self::step(self, input, now, rng)
     }
 
+    fn clock_jumped(&mut self, by_ms: Option<i64>) {
+        Self::clock_jumped(self, by_ms);
+    }
+
+    fn confirms_jump(&self) -> bool {
+        Self::confirms_jump(self)
+    }
+
     fn next_wake(&self) -> Option<Timestamp> {
         Self::next_wake(self)
     }

@@ -28,6 +28,17 @@ pub trait Machine: Send + 'static {
     /// Takes one input.
     fn step(&mut self, input: Input, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect>;
 
+    /// By how many milliseconds the clock has jumped without being followed, if it has: said before
+    /// each step.
+    fn clock_jumped(&mut self, by_ms: Option<i64>) {
+        let _ = by_ms;
+    }
+
+    /// Whether the jump was right, by what others sign: asked after each step.
+    fn confirms_jump(&self) -> bool {
+        false
+    }
+
     /// When it wants an [`Input::Tick`] next.
     fn next_wake(&self) -> Option<Timestamp>;
 

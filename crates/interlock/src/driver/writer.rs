@@ -261,6 +261,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
             latest: read.latest.max(floor.latest),
         });
         self.floor = Some(now);
+        self.machine.clock_jumped(self.clock.jumped_ms());
         now
     }
 
@@ -345,6 +346,9 @@ impl<M: Machine, S: Store> Writer<M, S> {
         };
         let now = self.now();
         let effects = self.machine.step(input, now, self.rng.as_mut());
+        if self.machine.confirms_jump() {
+            self.clock.follow();
+        }
         self.metrics.inputs.add(1);
         group.take(effects, now.latest);
     }

@@ -5,7 +5,6 @@
 //! be released.
 
 pub mod http;
-pub mod mediation;
 pub mod page;
 pub mod problem;
 pub mod wire;

@@ -10,7 +10,6 @@ mod bodies;
 mod call;
 mod door;
 mod input;
-mod mediation_routes;
 mod openapi;
 mod problem;
 mod routes;

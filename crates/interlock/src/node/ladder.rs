@@ -165,6 +165,7 @@ pub(super) fn refusal_words(reason: &str) -> String {
         "suspended" => "the agreement with the parcel's owner is suspended",
         "not-yet" | "not-in-force" => "the agreement with the parcel's owner is not in force yet",
         "transfer-unknown" => "the parcel's owner does not know the agreement (any more)",
+        "clock-uncertain" => "the owner's clock is in doubt, and nothing is released by it",
         "no-gateway" => "this operator cannot send messages at the moment",
         "quota-per-day" => "the owner's limit for today is used up",
         _ => "nobody can tell the recipient",

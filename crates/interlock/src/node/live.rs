@@ -52,13 +52,6 @@ pub enum Purpose {
     },
     /// A manifest.
     Cooperation(WireId),
-    /// A mediation as it stands, or an answer to one.
-    Mediation {
-        /// The mediation.
-        mediation: WireId,
-        /// Whom.
-        to: ParticipantId,
-    },
     /// A partner's catalog, for callers of ours.
     Catalog(ParticipantId),
     /// A page of a push transfer.
@@ -70,6 +63,8 @@ pub enum Purpose {
     },
     /// A comparison of logs.
     Compare(ParticipantId),
+    /// A checkpoint for the time that it is signed at.
+    Clock(ParticipantId),
 }
 
 /// One lane of one feed that we consume.
@@ -159,8 +154,6 @@ pub enum Timer {
     Transfer(WireId),
     /// Send a manifest again.
     Cooperation(WireId),
-    /// Send a message of mediation to a partner again.
-    Mediation(WireId, ParticipantId),
     /// Send a page again.
     Push(WireId),
     /// Decide about a negotiation after all.
@@ -171,6 +164,8 @@ pub enum Timer {
     Compare(ParticipantId),
     /// Ask for the dataset of an agreement again.
     AskAgain(WireId),
+    /// Ask partners for the time while the clock is in doubt.
+    Clock,
 }
 
 /// Everything under way.
@@ -214,6 +209,8 @@ pub struct Live {
     pub comparing_first: BTreeSet<ParticipantId>,
     /// One-time codes used and mistyped of late, by person.
     pub codes: BTreeMap<PersonName, super::people::CodesTyped>,
+    /// What the time is compared with.
+    pub clocks: super::clocks::Clocks,
     /// Denials already on record, so that a poll that repeats does not repeat the entry.
     pub denied: BTreeSet<(WireId, String)>,
 }

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod agreements;
+mod clocks;
 mod compare;
 mod consume;
 pub mod content;
@@ -91,6 +92,8 @@ pub struct NodeConfig {
     pub slow_partner_ms: i64,
     /// How long before the end of a term requests are denied as `closing`; 0 for not at all.
     pub closing_guard_ms: i64,
+    /// How far the clock may jump, or differ from what partners sign, before nothing is released.
+    pub clock_limit_ms: i64,
     /// How long a poll waits for an event.
     pub poll_wait_ms: u32,
     /// How long a connector's token for a transfer counts.
@@ -125,6 +128,7 @@ impl NodeConfig {
             reservation_ms: 5 * MINUTE_MS,
             slow_partner_ms: 2 * SECOND_MS,
             closing_guard_ms: SECOND_MS,
+            clock_limit_ms: 5 * SECOND_MS,
             poll_wait_ms: 30_000,
             transfer_token_ms: 15 * MINUTE_MS,
             unreceipted_per_day: 1_000_000,
@@ -187,6 +191,7 @@ impl Node {
     /// Takes up what was under way: calls to repeat, messages to send again.
     pub fn start(&mut self, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect> {
         let mut turn = Turn::new(now, rng, &self.state);
+        self.watch_clock(&mut turn);
         self.begin_comparing(&mut turn);
         self.resume_agreements(&mut turn);
         self.resume_deposits(&mut turn);
@@ -199,6 +204,7 @@ impl Node {
     /// Takes one input.
     pub fn step(&mut self, input: Input, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect> {
         let mut turn = Turn::new(now, rng, &self.state);
+        self.watch_clock(&mut turn);
         self.settle(&mut turn);
         self.due_timers(&mut turn);
         match input {

@@ -121,12 +121,12 @@ impl Node {
                 Timer::Negotiation(id) => self.send_negotiation(turn, &id),
                 Timer::Transfer(id) => self.send_transfer(turn, &id),
                 Timer::Cooperation(id) => self.send_cooperation(turn, &id),
-                Timer::Mediation(id, _) => self.send_mediation(turn, &id),
                 Timer::Push(id) => self.push(turn, &id),
                 Timer::DecideNegotiation(id) => self.decide_negotiation(turn, &id, true),
                 Timer::DecideTransfer(id) => self.decide_transfer(turn, &id, true),
                 Timer::Compare(partner) => self.compare(turn, &partner),
                 Timer::AskAgain(agreement) => self.ask_again(turn, &agreement),
+                Timer::Clock => self.ask_the_time(turn),
             }
         }
     }
@@ -163,14 +163,12 @@ impl Node {
                 self.transfer_reread(turn, &id, refusal, outcome);
             }
             Purpose::Cooperation(id) => self.cooperation_answered(turn, &id, outcome),
-            Purpose::Mediation { mediation, to } => {
-                self.mediation_answered(turn, &mediation, &to, outcome);
-            }
             Purpose::Push { transfer, next } => {
                 self.pushed(turn, &transfer, next, outcome.map(drop));
             }
             Purpose::Catalog(partner) => self.catalog_answered(turn, &partner, outcome),
             Purpose::Compare(partner) => self.compare_answered(turn, &partner, outcome),
+            Purpose::Clock(partner) => self.time_answered(turn, &partner, outcome),
         }
     }
 }

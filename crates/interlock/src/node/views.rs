@@ -199,6 +199,7 @@ impl Node {
             "alerts": self.state.alerts.len(),
             "warnings": self.warnings_view(),
             "waitingForPartners": self.waiting_for_partners(turn),
+            "clock": self.clock_view(turn),
             "notCompared": self.uncompared().map(ParticipantId::as_str).collect::<Vec<_>>(),
             "rolledBackAt": self.state.rolled_back_at.map(|at| at.to_rfc3339(self.config.zone)),
             "feeds": feeds,
@@ -217,6 +218,6 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::NotTaken => "not-taken",
         AlertKind::RolledBack => "rolled-back",
         AlertKind::NotCompared => "not-compared",
-        AlertKind::Mediation => "mediation",
+        AlertKind::ClockDoubted => "clock-doubted",
     }
 }

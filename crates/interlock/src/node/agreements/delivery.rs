@@ -72,8 +72,7 @@ pub(super) fn verdict(outcome: Result<PeerAnswer, CallFailure>) -> Verdict {
             | PeerAnswer::Lookup(_)
             | PeerAnswer::Evidence(_)
             | PeerAnswer::Mirror(_)
-            | PeerAnswer::Cooperation(_)
-            | PeerAnswer::Mediation(_),
+            | PeerAnswer::Cooperation(_),
         ) => Verdict::Again(other.into()),
         Err(CallFailure::Unreachable(why) | CallFailure::Rubbish(why)) => {
             Verdict::Again(shorten(&why))
@@ -223,12 +222,12 @@ impl Node {
             | Timer::Reservation(_)
             | Timer::Pickup(_)
             | Timer::Poll
-            | Timer::Mediation(..)
             | Timer::Push(_)
             | Timer::DecideNegotiation(_)
             | Timer::DecideTransfer(_)
             | Timer::AskAgain(_)
-            | Timer::Compare(_) => return None,
+            | Timer::Compare(_)
+            | Timer::Clock => return None,
         };
         let Value::Object(waiting) = self.waiting_view(timer, open) else {
             return None;

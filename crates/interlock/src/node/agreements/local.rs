@@ -202,7 +202,10 @@ impl Node {
             );
             field("purpose-unknown", 422, "not a purpose", "/purpose", detail)
         })?;
-        let now = ask.at.map_or(turn.now, ClockInterval::exact);
+        let now = match ask.at {
+            Some(at) => ClockInterval::exact(at),
+            None => self.deciding(turn, &ask.partner),
+        };
         let parcel = match &ask.waybill {
             Some(waybill) => {
                 let found = self.state.parcels.find(waybill);

@@ -149,7 +149,6 @@ impl Node {
             negotiation: &negotiation,
             offer: offer.as_ref(),
             can_provide,
-            mediated: self.is_mediated(&negotiation),
             waited,
         });
         let message = next.message(negotiation.party);

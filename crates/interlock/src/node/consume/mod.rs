@@ -189,8 +189,7 @@ impl Node {
                 | PeerAnswer::Lookup(_)
                 | PeerAnswer::Evidence(_)
                 | PeerAnswer::Mirror(_)
-                | PeerAnswer::Cooperation(_)
-                | PeerAnswer::Mediation(_),
+                | PeerAnswer::Cooperation(_),
             )
             | Err(_) => turn_later(self, turn, &key),
         }
@@ -313,7 +312,6 @@ impl Node {
                 | PeerAnswer::Lookup(_)
                 | PeerAnswer::Mirror(_)
                 | PeerAnswer::Cooperation(_)
-                | PeerAnswer::Mediation(_)
                 | PeerAnswer::Problem(_),
             )
             | Err(_) => {

@@ -113,7 +113,6 @@ impl Node {
             | Record::Alert { .. }
             | Record::ContactDeleted { .. }
             | Record::BatchesTakenBack { .. }
-            | Record::Mediation(_)
             | Record::RolledBack { .. }
             | Record::Regained(_)
             | Record::EpochOpened { .. }

@@ -106,13 +106,19 @@ impl Node {
         }
         let before = self.mirror_head(from);
         self.check_receipt(turn, from, self.known_of(from, evidence), evidence)?;
-        match self.state.mirrored(
+        let mirrored = self.state.mirrored(
             turn.at(),
             from,
             evidence.from,
             &evidence.leaves,
             &evidence.checkpoint,
-        ) {
+        );
+        if let Ok(()) | Err(MirrorError::Skew { .. }) = &mirrored
+            && let Some(checkpoint) = Checkpoint::parse_unverified(&evidence.checkpoint)
+        {
+            self.saw_time(turn, from, checkpoint.time);
+        }
+        match mirrored {
             Ok(()) => {
                 let after = self.mirror_head(from);
                 if after > before {
@@ -397,13 +403,13 @@ impl Node {
             AlertKind::EvidenceMismatch
             | AlertKind::OrderBroken
             | AlertKind::NotTaken
-            | AlertKind::NotCompared => true,
+            | AlertKind::NotCompared
+            | AlertKind::ClockDoubted => true,
             AlertKind::ContestedOwnership
             | AlertKind::RecipientNotTold
             | AlertKind::MessageRefused
             | AlertKind::AgreementEnds
-            | AlertKind::RolledBack
-            | AlertKind::Mediation => false,
+            | AlertKind::RolledBack => false,
         };
         if let Some(partner) = partner.filter(|_| repeats) {
             let before = self.live.alerted.get(&(kind, partner.clone()));

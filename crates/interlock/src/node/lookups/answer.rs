@@ -310,15 +310,16 @@ impl Node {
             deposit: has(item, ArrivalKind::Deposit, turn),
             open_elsewhere: false,
         };
+        let now = self.deciding(turn, asking.from);
         // No parcel of ours has this id; usage of it is that of a parcel never released.
         let id = parcel.map_or(ParcelId::from_bytes([0; 16]), |p| p.id);
         decide::decide(
             &request,
             &asking.terms,
-            &self.standing(&turn.now, asking.standing_of, qualified_at),
+            &self.standing(&now, asking.standing_of, qualified_at),
             &self.usage_of(asking, id),
             &evidence,
-            &turn.now,
+            &now,
         )
     }
 

@@ -243,8 +243,7 @@ impl Node {
                 | PeerAnswer::Feed(_)
                 | PeerAnswer::Evidence(_)
                 | PeerAnswer::Mirror(_)
-                | PeerAnswer::Cooperation(_)
-                | PeerAnswer::Mediation(_),
+                | PeerAnswer::Cooperation(_),
             )
             | Err(_) => {
                 self.ask_later(turn, owner);

@@ -117,7 +117,7 @@ impl Node {
             return Err(self.deny(turn, &poll.from, &poll.transfer, polled, reason));
         }
         loop {
-            let scan = self.scan(&turn.now, poll, agreements);
+            let scan = self.scan(&self.deciding(turn, &poll.from), poll, agreements);
             if scan.taken == 0 {
                 return Ok(None);
             }
@@ -299,6 +299,7 @@ impl Node {
         agreements: &[Agreement],
         batch: &Outstanding,
     ) -> Result<Guard, DenialReason> {
+        let now = self.deciding(turn, &poll.from);
         let mut lasting = DenialReason::TermEnded;
         let mut passing = None;
         let book = &self.state.book.agreements;
@@ -310,7 +311,7 @@ impl Node {
                 Some(reason) => Some(reason),
                 None if narrower => Some(DenialReason::FieldNotGranted),
                 None => batch.items.iter().find_map(|item| {
-                    match self.decide_item(&turn.now, agreement, &item.queued) {
+                    match self.decide_item(&now, agreement, &item.queued) {
                         Decision::Release(_) => None,
                         Decision::Denial(reason) => Some(reason),
                     }

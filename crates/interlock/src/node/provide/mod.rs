@@ -84,7 +84,6 @@ impl Node {
                 from: first,
             } => return self.entries(turn, reply, from, log, epoch, first),
             PeerRequest::Cooperation(message) => self.cooperation(turn, from, &message),
-            PeerRequest::Mediation(message) => self.mediation(turn, from, message),
             PeerRequest::Notice(envelope) => self.notice(turn, from, &envelope),
         };
         let answer = answer.unwrap_or_else(PeerAnswer::Problem);
@@ -207,7 +206,7 @@ impl Node {
         }
     }
 
-    fn dataset_of(&self, transfer: &WireId) -> Option<Dataset> {
+    pub(in crate::node) fn dataset_of(&self, transfer: &WireId) -> Option<Dataset> {
         let transfer = self.state.book.transfers.get(transfer)?;
         Some(
             self.state

@@ -106,8 +106,7 @@ impl Record {
             | Self::ContactDeleted { .. }
             | Self::RolledBack { .. }
             | Self::Person(_)
-            | Self::PersonWithdrawn(_)
-            | Self::Mediation(_) => None,
+            | Self::PersonWithdrawn(_) => None,
         }
     }
 }
