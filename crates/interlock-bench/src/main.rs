@@ -17,9 +17,9 @@ mod kill;
 mod load;
 mod lookup;
 mod machine;
-mod mediate;
 mod negotiate;
 mod nothing;
+mod outage;
 mod pair;
 mod place;
 
@@ -65,9 +65,9 @@ const ALL: [Benchmark; 10] = [
     benchmark("ingest", ingest::ingest),
     benchmark("lookup", lookup::lookup),
     benchmark("negotiate", negotiate::negotiate),
-    benchmark("mediate", mediate::mediate),
     benchmark("decide", decide::decide),
     benchmark("feed", feed::feed),
+    benchmark("outage", outage::outage),
     benchmark("recover", ingest::recover),
     benchmark("grow", ingest::grow),
 ];

@@ -1,7 +1,9 @@
 //! What is under way between nodes, and carrying out what a node wants.
 
 use interlock::exchange::http::{encode_answer, encode_request, parse_answer, parse_request};
-use interlock::node::io::{CallFailure, DeliveryFailure, Effect, Input, Message, PeerAnswer};
+use interlock::node::io::{
+    CallFailure, DeliveryFailure, Effect, Guard, Input, Message, PeerAnswer,
+};
 use interlock_core::time::Timestamp;
 
 use crate::world::{AskedOf, Due, Exchanged, NodeIx, Sent, Waiting, World};
@@ -16,6 +18,7 @@ fn broken() -> CallFailure {
 }
 
 impl World {
+    // tidy: long, one arm for each kind of thing that is due
     /// Does the next thing that is due; false if there is none, or none before `until`.
     pub(crate) fn next(&mut self, until: Option<Timestamp>) -> bool {
         let Some((&(at, _), _)) = self.due.first_key_value() else {
@@ -39,6 +42,19 @@ impl World {
                 }
             }
             Due::Request { to, waiting } => self.arrive(to, *waiting),
+            Due::Shown {
+                node,
+                epoch,
+                effect,
+            } => {
+                if self
+                    .nodes
+                    .get(node)
+                    .is_some_and(|n| n.up && n.epoch == epoch)
+                {
+                    self.show(node, *effect);
+                }
+            }
             Due::Answer {
                 to,
                 epoch,
@@ -167,6 +183,7 @@ impl World {
         let outcome = parse_answer(&waiting.request, status, &body).map_err(CallFailure::Rubbish);
         self.exchanged.push(Exchanged {
             at: waiting.asked_at,
+            answered_at: self.now,
             from: waiting.from,
             to: at,
             request: (wire.post, wire.target, wire.body),
@@ -242,6 +259,7 @@ impl World {
         let clock = node.clock_at(now);
         let mut rng = node.rng_at(now);
         let effects = node.node.step(input, clock, &mut rng);
+        node.stepped();
         self.carry_out(ix, effects, clock.latest);
     }
 
@@ -260,6 +278,20 @@ impl World {
         }
     }
 
+    /// Lets others see an effect once its step is durable; an answer to a partner takes its time.
+    pub(crate) fn show_in_time(&mut self, ix: NodeIx, effect: Effect) {
+        if self.answer_ms_max == 0 || !matches!(effect, Effect::ReplyPeer { .. }) {
+            return self.show(ix, effect);
+        }
+        let late_ms = (self.chance.draw() % u64::from(self.answer_ms_max)) as i64;
+        let due = Due::Shown {
+            node: ix,
+            epoch: self.nodes.get(ix).map_or(0, |n| n.epoch),
+            effect: Box::new(effect),
+        };
+        self.at(self.now.plus_ms(late_ms), due);
+    }
+
     // tidy: long, one arm an effect
     pub(crate) fn show(&mut self, ix: NodeIx, effect: Effect) {
         let epoch = self.nodes.get(ix).map_or(0, |n| n.epoch);
@@ -271,7 +303,10 @@ impl World {
                 let Some(waiting) = self.waiting.remove(&(ix, to)) else {
                     return;
                 };
-                match guard.filter(|guard| self.now >= guard.until) {
+                let now = self.now;
+                let read = self.nodes.get_mut(ix).map(|node| node.clock_at(now).latest);
+                let over = |guard: &Guard| read.is_none_or(|latest| latest >= guard.until);
+                match guard.filter(over) {
                     None => self.answered(ix, &waiting, &answer),
                     Some(guard) => {
                         let refused = interlock::node::problem::denial(

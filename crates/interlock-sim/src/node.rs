@@ -10,6 +10,7 @@ use ed25519_dalek::SigningKey;
 use interlock::driver::file_store::{FileStore, OpenError};
 use interlock::driver::leaf_reader::read_leaves;
 use interlock::driver::seams::{Store, TimedRecord};
+use interlock::driver::steady::Steady;
 use interlock::node::io::{CallFailure, Effect, LeavesRead, LeavesWanted, ReplyId};
 use interlock::node::record::Record;
 use interlock::node::{ContentKeys, Node, NodeConfig};
@@ -25,6 +26,8 @@ use crate::world::{NodeIx, World};
 const SEGMENT_SIZE_BYTES: u64 = 256 * 1024;
 /// Steps in which their space is taken.
 const PREALLOCATE_SIZE_BYTES: u64 = 16 * 1024;
+/// How far a clock may jump and still be followed, in milliseconds: the default of `interlock.toml`.
+const JUMP_LIMIT_MS: i64 = 5_000;
 /// The master key of every simulated node.
 const MASTER: [u8; 32] = [9; 32];
 
@@ -59,6 +62,10 @@ pub(crate) struct SimNode {
     pub(crate) epoch: u32,
     pub(crate) wake: Option<Timestamp>,
     pub(crate) clock: ClockError,
+    /// The shipped code between the machine's clock and the node.
+    steady: Steady,
+    /// What a reading of it was, less the world's time.
+    steady_ahead_ms: i64,
     /// No reading of the clock is below this, as in the shipped writer.
     pub(crate) floor: Option<ClockInterval>,
 }
@@ -102,6 +109,8 @@ impl SimNode {
             epoch: 0,
             wake: None,
             clock: ClockError::default(),
+            steady: Steady::new(JUMP_LIMIT_MS),
+            steady_ahead_ms: 0,
             floor: None,
         }
     }
@@ -125,24 +134,35 @@ impl SimNode {
             latest: read.latest.max(floor.latest),
         });
         self.floor = Some(read);
+        self.node.clock_jumped(self.steady.jumped_ms());
         read
     }
 
     /// The same without the floor.
-    pub(crate) fn read_clock(&self, now: Timestamp) -> ClockInterval {
+    fn read_clock(&mut self, now: Timestamp) -> ClockInterval {
         let ClockError {
             skew_ms,
             uncertainty_ms,
         } = self.clock;
+        let wall_ms = now.plus_ms(skew_ms).as_millis();
+        let read = self.steady.read(wall_ms, now.as_millis());
+        self.steady_ahead_ms = read.latest_ms - now.as_millis();
         ClockInterval {
-            earliest: now.plus_ms(skew_ms - uncertainty_ms),
-            latest: now.plus_ms(skew_ms + uncertainty_ms),
+            earliest: Timestamp::from_millis(read.earliest_ms - uncertainty_ms),
+            latest: Timestamp::from_millis(read.latest_ms + uncertainty_ms),
+        }
+    }
+
+    /// After a step: a jump that partners confirm is followed.
+    pub(crate) fn stepped(&mut self) {
+        if self.node.confirms_jump() {
+            self.steady.follow();
         }
     }
 
     /// When the world's clock stands so that this node's is at `at`.
     pub(crate) fn world_time(&self, at: Timestamp) -> Timestamp {
-        at.plus_ms(-self.clock.skew_ms - self.clock.uncertainty_ms)
+        at.plus_ms(-self.steady_ahead_ms - self.clock.uncertainty_ms)
     }
 
     /// Makes what a step wants durable: keys, then records, as one group.
@@ -235,8 +255,11 @@ impl World {
         };
         let keys = node.keys.clone();
         if node.node.replay(now, &record, &keys).is_ok() {
-            // A disk that fails here is seen as a node that does not start.
-            let _ = node.persist(&[], vec![(now, Box::new(record))]);
+            // Nothing is written to a disk after it has failed: the process ends there.
+            if node.persist(&[], vec![(now, Box::new(record))]).is_err() {
+                self.struck.disks += 1;
+                self.crash(ix, Crash::KeepAll);
+            }
         }
     }
 
@@ -377,6 +400,7 @@ impl World {
             return false;
         };
         node.node = found.node;
+        node.steady = Steady::new(JUMP_LIMIT_MS);
         node.journal = found.journal;
         node.floor = found.time.map(|at| ClockInterval {
             earliest: Timestamp::from_millis(i64::MIN),
@@ -418,7 +442,7 @@ impl World {
             return self.crash(ix, Crash::KeepAll);
         }
         for effect in outside {
-            self.show(ix, effect);
+            self.show_in_time(ix, effect);
         }
         let Some(node) = self.nodes.get_mut(ix) else {
             return;

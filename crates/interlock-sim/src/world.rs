@@ -51,6 +51,8 @@ pub struct NodeSpec {
 pub struct Exchanged {
     /// When it was asked.
     pub at: Timestamp,
+    /// When the answer left.
+    pub answered_at: Timestamp,
     /// Who asked.
     pub from: NodeIx,
     /// Who answered.
@@ -102,6 +104,11 @@ pub(crate) enum Due {
         epoch: u32,
         id: MessageId,
     },
+    Shown {
+        node: NodeIx,
+        epoch: u32,
+        effect: Box<Effect>,
+    },
     Wake {
         node: NodeIx,
     },
@@ -151,6 +158,9 @@ pub struct World {
     pub repeated_messages: u64,
     /// Whether gateways take nothing.
     pub gateways_down: bool,
+    /// Up to so long after it was decided an answer to a partner leaves, in milliseconds: disks sync and
+    /// sockets wait.
+    pub answer_ms_max: u32,
     /// What misfortune there was so far.
     pub struck: Struck,
     /// What nodes told their own systems.
@@ -195,6 +205,7 @@ impl World {
             sent: Vec::new(),
             repeated_messages: 0,
             gateways_down: false,
+            answer_ms_max: 0,
             struck: Struck::default(),
             notices: Vec::new(),
         };
@@ -412,6 +423,7 @@ impl World {
         let clock = node.clock_at(now);
         let mut rng = node.rng_at(now);
         let effects = node.node.step(input, clock, &mut rng);
+        node.stepped();
         let mut found = None;
         let (ours, rest): (Vec<_>, Vec<_>) = effects
             .into_iter()
@@ -454,6 +466,23 @@ impl World {
             .iter()
             .find(|it| (it.from, it.to, &it.request.1) == (asks, ix, &wire.target))?;
         parse_answer(request, answered.answer.0, &answered.answer.1).ok()
+    }
+
+    /// Sends a partner's request that did not come from its node over the network; the answer is kept
+    /// with everything else that passed ([`Self::exchanged`]).
+    pub fn call(&mut self, from: NodeIx, to: NodeIx, request: PeerRequest) {
+        let epoch = self.nodes.get(from).map_or(0, |n| n.epoch);
+        let waiting = Waiting {
+            from,
+            epoch,
+            call: CallId(0),
+            request,
+            asked_at: self.now,
+            copy: true,
+        };
+        let way_ms = self.weather.request(&mut self.chance).way_ms;
+        let waiting = Box::new(waiting);
+        self.at(self.now.plus_ms(way_ms), Due::Request { to, waiting });
     }
 
     pub(crate) const fn reply(&mut self) -> ReplyId {

@@ -16,6 +16,8 @@ use crate::now;
 const TOTAL: &str = "crates/interlock-sim/seeds.json";
 /// The test that runs seeds.
 const TEST: &str = "random::random_schedules_lose_nothing";
+/// The test that asks around the ends of terms.
+const MIDNIGHT_TEST: &str = "midnight::sweep::nothing_is_released_outside_a_term";
 /// Seeds of one start of the test: between them the time is looked at.
 const CHUNK: u64 = 200;
 /// Seeds of a run that was not told how many.
@@ -23,10 +25,12 @@ const SEEDS: u64 = 1_000;
 
 const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--minutes M] [--first SEED] [--record]
+       cargo xtask sim --midnight N
   --seeds N     how many seeds (1,000; with --minutes as many as fit)
   --minutes M   begin no further seeds after so many minutes
   --first SEED  the first seed (the first that was not run before, by the total)
-  --record      add what passed to the running total";
+  --record      add what passed to the running total
+  --midnight N  instead of seeds, N requests around the ends of terms";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wanted {
@@ -34,6 +38,7 @@ struct Wanted {
     minutes: Option<u64>,
     first: Option<u64>,
     record: bool,
+    midnight: Option<u64>,
 }
 
 impl Wanted {
@@ -45,6 +50,7 @@ impl Wanted {
                 "--seeds" => &mut wanted.seeds,
                 "--minutes" => &mut wanted.minutes,
                 "--first" => &mut wanted.first,
+                "--midnight" => &mut wanted.midnight,
                 "--record" => {
                     wanted.record = true;
                     continue;
@@ -56,6 +62,10 @@ impl Wanted {
                 bail!("`{arg}` takes a number\n{USAGE}");
             };
             *slot = Some(value);
+        }
+        let seeds = wanted.seeds.or(wanted.minutes).or(wanted.first);
+        if wanted.midnight.is_some() && (seeds.is_some() || wanted.record) {
+            bail!("`--midnight` runs no seeds; leave the other options out\n{USAGE}");
         }
         Ok(wanted)
     }
@@ -70,6 +80,9 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
+    if let Some(requests) = wanted.midnight {
+        return midnight(root, requests);
+    }
     let total = read_total(root)?;
     let first = wanted.first.unwrap_or(total);
     let fallback = match wanted.minutes {
@@ -78,7 +91,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
     };
     let end = first.saturating_add(wanted.seeds.unwrap_or(fallback));
     println!("building the simulator");
-    cargo(root, &["--no-run"], None)?;
+    cargo(root, &["--no-run"], &[])?;
     let limit = wanted
         .minutes
         .map(|m| Duration::from_secs(m.saturating_mul(60)));
@@ -86,7 +99,8 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
     let mut next = first;
     while next < end && limit.is_none_or(|limit| begin.elapsed() < limit) {
         let count = CHUNK.min(end - next);
-        let said = cargo(root, &["--exact", TEST, "--nocapture"], Some((next, count)));
+        let run = [("INTERLOCK_SEED_FIRST", next), ("INTERLOCK_SEEDS", count)];
+        let said = cargo(root, &["--exact", TEST, "--nocapture"], &run);
         let said = said.with_context(|| {
             format!(
                 "a seed from {next} on failed; run one again with `cargo xtask sim --first SEED --seeds 1`"
@@ -113,6 +127,23 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Requests around the ends of terms: nothing may be released outside.
+fn midnight(root: &Path, requests: u64) -> anyhow::Result<ExitCode> {
+    println!("building the simulator");
+    cargo(root, &["--no-run"], &[])?;
+    let rest = ["--exact", MIDNIGHT_TEST, "--nocapture"];
+    let said = cargo(root, &rest, &[("INTERLOCK_MIDNIGHT", requests)])?;
+    let line = said.lines().find(|line| line.contains(MIDNIGHT_SAYS));
+    println!(
+        "{}",
+        line.context("the simulator asked nothing; is its test still there?")?
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the test says with its figures.
+const MIDNIGHT_SAYS: &str = "requests around the ends of terms";
+
 /// The line in which the test says that it ran just these seeds.
 fn told(said: &str, first: u64, count: u64) -> Option<&str> {
     let begin = format!("{count} seeds from {first}: ");
@@ -120,20 +151,19 @@ fn told(said: &str, first: u64, count: u64) -> Option<&str> {
 }
 
 /// Runs the simulator's tests, and gives what they printed.
-fn cargo(root: &Path, rest: &[&str], seeds: Option<(u64, u64)>) -> anyhow::Result<String> {
+fn cargo(root: &Path, rest: &[&str], numbers: &[(&str, u64)]) -> anyhow::Result<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root);
     command.args(["test", "--quiet", "--release", "--package", "interlock-sim"]);
     command.args(["--test", "it"]);
-    match seeds {
-        None => command.args(rest),
-        Some((first, count)) => command
-            .env("INTERLOCK_SEED_FIRST", first.to_string())
-            .env("INTERLOCK_SEEDS", count.to_string())
-            .arg("--")
-            .args(rest),
-    };
+    for (name, number) in numbers {
+        command.env(name, number.to_string());
+    }
+    if !numbers.is_empty() {
+        command.arg("--");
+    }
+    command.args(rest);
     let output = command
         .stderr(Stdio::inherit())
         .output()
@@ -176,7 +206,17 @@ mod tests {
             (wanted.seeds, wanted.first, wanted.record),
             (Some(5), Some(7), true)
         );
-        for bad in ["--seed 5", "--seeds", "--seeds many", "5"] {
+        assert_eq!(
+            Wanted::parse(&words("--midnight 9")).unwrap().midnight,
+            Some(9)
+        );
+        for bad in [
+            "--seed 5",
+            "--seeds",
+            "--seeds many",
+            "5",
+            "--midnight 9 --seeds 1",
+        ] {
             let error = Wanted::parse(&words(bad)).unwrap_err().to_string();
             assert!(error.contains("usage"), "{bad}: {error}");
         }

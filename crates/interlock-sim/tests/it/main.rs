@@ -1,6 +1,8 @@
 //! Whole nodes over a simulated network, disk and clock.
 
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod deposits;
 #[cfg(test)]
 mod exchange;
@@ -14,6 +16,8 @@ mod old_leaves;
 mod random;
 #[cfg(test)]
 mod rollback;
+#[cfg(test)]
+mod scenarios;
 #[cfg(test)]
 mod successors;
 #[cfg(test)]

@@ -2,4 +2,5 @@
 
 mod ladder;
 mod rehearsal;
+mod sweep;
 mod warnings;

@@ -117,6 +117,10 @@ fn gaps_clocks_and_signatures() {
     assert_refused(&mut net, &hostile, evidence, "from this node's clock", 0);
     ahead = forked(&hostile, Timestamp::from_millis(i64::MAX));
     let evidence = ahead.evidence(Timestamp::from_millis(i64::MAX));
+    // The alert is about the clock of before: two that differ so far are said once.
+    assert_refused(&mut net, &hostile, evidence, "", 1);
+    ahead = forked(&hostile, Timestamp::from_millis(i64::MIN));
+    let evidence = ahead.evidence(Timestamp::from_millis(i64::MIN));
     assert_refused(&mut net, &hostile, evidence, "", 0);
     let mut evidence = hostile.evidence(now);
     let stolen = net.world.key(JD).unwrap();

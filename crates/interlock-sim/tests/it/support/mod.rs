@@ -169,6 +169,29 @@ impl Network {
 
     /// The same under a name. Everybody learns of it by a restart, or all but the carrier.
     pub fn agree_named(&mut self, name: &str, days: i64, covers_from: Timestamp, all: bool) {
+        self.put_agreements(name, days, covers_from, |_| {});
+        self.learn(all);
+    }
+
+    /// The same with other terms, of which everybody learns.
+    pub fn agree_changed(
+        &mut self,
+        name: &str,
+        days: i64,
+        covers_from: Timestamp,
+        change: impl Fn(&mut Terms),
+    ) {
+        self.put_agreements(name, days, covers_from, change);
+        self.learn(true);
+    }
+
+    fn put_agreements(
+        &mut self,
+        name: &str,
+        days: i64,
+        covers_from: Timestamp,
+        change: impl Fn(&mut Terms),
+    ) {
         let now = self.world.now();
         for (provider, consumer, dataset) in [
             (CAINIAO, FENGCHAO, Dataset::RecipientContact),
@@ -177,13 +200,19 @@ impl Network {
         ] {
             let mut new = terms(dataset, now, now.plus_ms(days * DAY_MS), &["taobao"]);
             new.covers_from = (dataset != Dataset::RecipientContact).then_some(covers_from);
+            change(&mut new);
             self.agree(provider, consumer, new, name);
         }
+    }
+
+    fn learn(&mut self, all: bool) {
         for ix in ALL.into_iter().filter(|ix| all || *ix != SF) {
             if self.world.is_replaced(ix) {
                 continue;
             }
             self.world.kill(ix);
+            // Who starts again has room again.
+            self.world.limit_disk(ix, None);
             assert!(self.world.restart(ix));
         }
         self.answer_comparisons();

@@ -202,10 +202,8 @@ impl Node {
             );
             field("purpose-unknown", 422, "not a purpose", "/purpose", detail)
         })?;
-        let now = match ask.at {
-            Some(at) => ClockInterval::exact(at),
-            None => self.deciding(turn, &ask.partner),
-        };
+        let by_clock = || self.deciding(turn, &ask.partner);
+        let now = ask.at.map_or_else(by_clock, ClockInterval::exact);
         let parcel = match &ask.waybill {
             Some(waybill) => {
                 let found = self.state.parcels.find(waybill);
