@@ -17,6 +17,7 @@ mod kill;
 mod load;
 mod lookup;
 mod machine;
+mod mediate;
 mod negotiate;
 mod nothing;
 mod outage;
@@ -59,12 +60,13 @@ const fn benchmark(
 }
 
 /// All benchmarks, in the order in which they run.
-const ALL: [Benchmark; 10] = [
+const ALL: [Benchmark; 11] = [
     benchmark("rest", idle::rest),
     benchmark("start", idle::start),
     benchmark("ingest", ingest::ingest),
     benchmark("lookup", lookup::lookup),
     benchmark("negotiate", negotiate::negotiate),
+    benchmark("mediate", mediate::mediate),
     benchmark("decide", decide::decide),
     benchmark("feed", feed::feed),
     benchmark("outage", outage::outage),

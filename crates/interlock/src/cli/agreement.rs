@@ -1,13 +1,114 @@
 //! `agreement`: the life of agreements, in plain words.
 
-use interlock_core::ids::WireId;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use interlock_core::ids::{ParticipantId, WireId};
+use interlock_core::time::{Timestamp, Zone};
 use serde_json::{Map, Value, json};
 
-use super::args::{AgreementCommand, Common};
+use super::args::{Common, policy_of_offer};
 use super::client::{Client, segment};
 use super::error::CliError;
 use super::output::{Column, Output};
 use super::{Around, json_file, place};
+
+/// `agreement`
+#[derive(Debug, Subcommand)]
+pub(super) enum AgreementCommand {
+    /// Ask a partner for agreements on its offers, as one cooperation
+    Propose {
+        /// The partner's DID
+        #[arg(value_parser = ParticipantId::parse)]
+        partner: ParticipantId,
+        /// Its offers
+        #[arg(required = true, value_parser = WireId::parse)]
+        offers: Vec<WireId>,
+        /// Ask for the policy in a file instead of the offered one; may be repeated
+        #[arg(long = "policy", value_name = "OFFER=FILE", value_parser = policy_of_offer)]
+        policies: Vec<(WireId, PathBuf)>,
+    },
+    /// List agreements, and negotiations under way
+    List,
+    /// Show an agreement or a proposal in plain words
+    Show {
+        /// The agreement or negotiation
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+        /// Show the policy instead
+        #[arg(long)]
+        odrl: bool,
+        /// In Chinese
+        #[arg(long)]
+        zh: bool,
+    },
+    /// Agree to a proposal; where two people must approve, one of the two approvals
+    Approve {
+        /// The negotiation
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+        /// Only if these are still the terms, by the version that `show` printed
+        #[arg(long)]
+        version: Option<u32>,
+    },
+    /// Offer other terms instead
+    Counter {
+        /// The negotiation
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+        /// ODRL policy in a file
+        #[arg(long, value_name = "FILE")]
+        policy: PathBuf,
+    },
+    /// End a negotiation
+    Reject {
+        /// The negotiation
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+        /// Why, for the other side
+        #[arg(long)]
+        reason: String,
+    },
+    /// Propose a successor that takes over at the end, without a gap
+    Renew {
+        /// The agreement
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+        /// When the new term ends; after as long a term again if not given
+        #[arg(long, value_name = "INSTANT", value_parser = Timestamp::parse_zoned)]
+        until: Option<(Timestamp, Zone)>,
+        /// Other terms: ODRL policy in a file
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+    /// Release nothing until it is resumed
+    Suspend {
+        /// The agreement
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+        /// Why, for the other side
+        #[arg(long)]
+        reason: String,
+    },
+    /// Go on after a suspension
+    Resume {
+        /// The agreement
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+    },
+    /// End an agreement before its term
+    Terminate {
+        /// The agreement
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+        /// When it ends
+        #[arg(long, value_name = "INSTANT", value_parser = Timestamp::parse_zoned)]
+        at: (Timestamp, Zone),
+        /// Why, for the other side
+        #[arg(long)]
+        reason: String,
+    },
+}
 
 /// Runs a command.
 pub(super) fn run(
@@ -267,7 +368,11 @@ fn print_transfers(of: &Value, output: &mut Output<'_>) -> Result<(), CliError> 
 }
 
 /// One term that differs from what lay there before, with what it means and who makes it come true.
-fn print_change(change: &Value, language: &str, output: &mut Output<'_>) -> Result<(), CliError> {
+pub(super) fn print_change(
+    change: &Value,
+    language: &str,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
     let text = |pointer: &str| {
         change
             .pointer(pointer)
@@ -291,7 +396,7 @@ fn print_change(change: &Value, language: &str, output: &mut Output<'_>) -> Resu
 }
 
 /// Who did and decided what, the negotiation before the agreement.
-fn print_history(of: &Value, output: &mut Output<'_>) -> Result<(), CliError> {
+pub(super) fn print_history(of: &Value, output: &mut Output<'_>) -> Result<(), CliError> {
     let lines = |pointer: &str| of.pointer(pointer).and_then(Value::as_array);
     let all: Vec<&Value> = lines("/negotiated")
         .into_iter()

@@ -76,7 +76,10 @@ pub(super) enum Command {
     },
     /// The life of agreements
     #[command(subcommand)]
-    Agreement(AgreementCommand),
+    Agreement(super::agreement::AgreementCommand),
+    /// Cooperations that a regulator proposes to two others
+    #[command(subcommand)]
+    Mediation(super::mediation::MediationCommand),
     /// Would this be released, and by which term not; changes nothing
     Explain(ExplainArguments),
     /// Which parcels, recipients and merchants the ends of agreements would touch; changes nothing
@@ -93,6 +96,8 @@ pub(super) enum Command {
     /// What can be proved to somebody who trusts neither side
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// Two participants' views of a period side by side, from the evidence of both
+    Reconcile(super::reconcile::ReconcileArguments),
     /// How the node is
     Status,
     /// Copy the node into a new directory, while it runs
@@ -304,103 +309,6 @@ pub(super) struct TermArguments {
     pub(super) reciprocate: bool,
 }
 
-/// `agreement`
-#[derive(Debug, Subcommand)]
-pub(super) enum AgreementCommand {
-    /// Ask a partner for agreements on its offers, as one cooperation
-    Propose {
-        /// The partner's DID
-        #[arg(value_parser = ParticipantId::parse)]
-        partner: ParticipantId,
-        /// Its offers
-        #[arg(required = true, value_parser = WireId::parse)]
-        offers: Vec<WireId>,
-        /// Ask for the policy in a file instead of the offered one; may be repeated
-        #[arg(long = "policy", value_name = "OFFER=FILE", value_parser = policy_of_offer)]
-        policies: Vec<(WireId, PathBuf)>,
-    },
-    /// List agreements, and negotiations under way
-    List,
-    /// Show an agreement or a proposal in plain words
-    Show {
-        /// The agreement or negotiation
-        #[arg(value_parser = WireId::parse)]
-        id: WireId,
-        /// Show the policy instead
-        #[arg(long)]
-        odrl: bool,
-        /// In Chinese
-        #[arg(long)]
-        zh: bool,
-    },
-    /// Agree to a proposal; where two people must approve, one of the two approvals
-    Approve {
-        /// The negotiation
-        #[arg(value_parser = WireId::parse)]
-        id: WireId,
-        /// Only if these are still the terms, by the version that `show` printed
-        #[arg(long)]
-        version: Option<u32>,
-    },
-    /// Offer other terms instead
-    Counter {
-        /// The negotiation
-        #[arg(value_parser = WireId::parse)]
-        id: WireId,
-        /// ODRL policy in a file
-        #[arg(long, value_name = "FILE")]
-        policy: PathBuf,
-    },
-    /// End a negotiation
-    Reject {
-        /// The negotiation
-        #[arg(value_parser = WireId::parse)]
-        id: WireId,
-        /// Why, for the other side
-        #[arg(long)]
-        reason: String,
-    },
-    /// Propose a successor that takes over at the end, without a gap
-    Renew {
-        /// The agreement
-        #[arg(value_parser = WireId::parse)]
-        id: WireId,
-        /// When the new term ends; after as long a term again if not given
-        #[arg(long, value_name = "INSTANT", value_parser = Timestamp::parse_zoned)]
-        until: Option<(Timestamp, Zone)>,
-        /// Other terms: ODRL policy in a file
-        #[arg(long, value_name = "FILE")]
-        policy: Option<PathBuf>,
-    },
-    /// Release nothing until it is resumed
-    Suspend {
-        /// The agreement
-        #[arg(value_parser = WireId::parse)]
-        id: WireId,
-        /// Why, for the other side
-        #[arg(long)]
-        reason: String,
-    },
-    /// Go on after a suspension
-    Resume {
-        /// The agreement
-        #[arg(value_parser = WireId::parse)]
-        id: WireId,
-    },
-    /// End an agreement before its term
-    Terminate {
-        /// The agreement
-        #[arg(value_parser = WireId::parse)]
-        id: WireId,
-        /// When it ends
-        #[arg(long, value_name = "INSTANT", value_parser = Timestamp::parse_zoned)]
-        at: (Timestamp, Zone),
-        /// Why, for the other side
-        #[arg(long)]
-        reason: String,
-    },
-}
-
 /// Flags of `explain`.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArguments {
@@ -514,7 +422,7 @@ pub(super) enum KeyCommand {
     },
 }
 
-fn trusted_key(text: &str) -> Result<(ParticipantId, PublicKey), String> {
+pub(super) fn trusted_key(text: &str) -> Result<(ParticipantId, PublicKey), String> {
     let (id, key) = text
         .rsplit_once('=')
         .ok_or("write DID=KEY, such as did:web:sf.example=z6Mk...")?;
@@ -589,10 +497,10 @@ fn duration(text: &str) -> Result<i64, String> {
     i64::from(number).checked_mul(unit_ms).ok_or_else(bad)
 }
 
-fn policy_of_offer(text: &str) -> Result<(WireId, PathBuf), String> {
+pub(super) fn policy_of_offer(text: &str) -> Result<(WireId, PathBuf), String> {
     let (offer, file) = text
         .split_once('=')
-        .ok_or("write the offer and the file with `=` between them")?;
+        .ok_or("write the id and the file with `=` between them")?;
     let offer = WireId::parse(offer).map_err(|error| error.to_string())?;
     Ok((offer, file.into()))
 }

@@ -53,25 +53,7 @@ fn export(
     around: &mut Around<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), CliError> {
-    let file = if arguments.running || common.url.is_some() {
-        if !arguments.parcels.is_empty() {
-            return Err(CliError::Usage(
-                "`--parcel` reads content keys, which a node does not give away; run the command \
-                 where the data directory is, without `--url`"
-                    .into(),
-            ));
-        }
-        let about = arguments.partner.as_ref().map(ParticipantId::as_str);
-        let path = format!("/evidence/{}", segment(about.unwrap_or("all")));
-        let value = place::client(common, around)?.get(&path)?;
-        serde_json::from_value(value).map_err(|error| {
-            CliError::Failed(format!(
-                "the node's evidence cannot be read: {error}; use the version of interlock that it runs"
-            ))
-        })?
-    } else {
-        offline(arguments, common, around, output.json)?
-    };
+    let file = own(arguments, common, around, output.json)?;
     let text = serde_json::to_string(&file).map_err(|error| CliError::Failed(error.to_string()))?;
     let Some(out) = &arguments.out else {
         return output.line(&text);
@@ -99,6 +81,33 @@ fn export(
             ("items shown", "/openings"),
         ],
     )
+}
+
+/// Our own evidence, of the running node or of its journal.
+pub(super) fn own(
+    arguments: &ExportArguments,
+    common: &Common,
+    around: &mut Around<'_>,
+    json: bool,
+) -> Result<EvidenceFile, CliError> {
+    if !arguments.running && common.url.is_none() {
+        return offline(arguments, common, around, json);
+    }
+    if !arguments.parcels.is_empty() {
+        return Err(CliError::Usage(
+            "`--parcel` reads content keys, which a node does not give away; run the command \
+             where the data directory is, without `--url`"
+                .into(),
+        ));
+    }
+    let about = arguments.partner.as_ref().map(ParticipantId::as_str);
+    let path = format!("/evidence/{}", segment(about.unwrap_or("all")));
+    let value = place::client(common, around)?.get(&path)?;
+    serde_json::from_value(value).map_err(|error| {
+        CliError::Failed(format!(
+            "the node's evidence cannot be read: {error}; use the version of interlock that it runs"
+        ))
+    })
 }
 
 /// Reads the journal of the configuration.
@@ -205,7 +214,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
     })
 }
 
-fn load(path: &Path, around: &Around<'_>) -> Result<EvidenceFile, CliError> {
+pub(super) fn load(path: &Path, around: &Around<'_>) -> Result<EvidenceFile, CliError> {
     let path = around.directory.join(path);
     let shown = path.display();
     let unread = |error: std::io::Error| {
@@ -225,7 +234,7 @@ fn load(path: &Path, around: &Around<'_>) -> Result<EvidenceFile, CliError> {
     })
 }
 
-fn given(keys: &[(ParticipantId, PublicKey)]) -> TrustedKeys {
+pub(super) fn given(keys: &[(ParticipantId, PublicKey)]) -> TrustedKeys {
     let mut given = TrustedKeys::new();
     for (id, key) in keys {
         given.entry(id.clone()).or_default().push(*key.as_bytes());
@@ -330,7 +339,7 @@ fn compare(
     judge(&compared.verdict)
 }
 
-fn print_keys(
+pub(super) fn print_keys(
     believed: &[BelievedKey],
     value: &Value,
     output: &mut Output<'_>,
@@ -353,7 +362,7 @@ fn print_keys(
     output.line("")
 }
 
-fn print_rest(verdict: &Verdict, output: &mut Output<'_>) -> Result<(), CliError> {
+pub(super) fn print_rest(verdict: &Verdict, output: &mut Output<'_>) -> Result<(), CliError> {
     for finding in &verdict.findings {
         output.line("")?;
         output.heading(&place_of(finding))?;

@@ -13,6 +13,7 @@ mod error;
 mod evidence;
 mod init;
 mod journal;
+mod mediation;
 mod offer;
 mod offline;
 mod output;
@@ -20,6 +21,7 @@ mod partner;
 mod people;
 mod place;
 mod probe;
+mod reconcile;
 mod rehearse;
 mod show;
 #[cfg(test)]
@@ -166,12 +168,14 @@ fn dispatch(
         Command::Offer(command) => offer::run(command, common, around, output),
         Command::Catalog { partner } => offer::catalog(partner, common, around, output),
         Command::Agreement(command) => agreement::run(command, common, around, output),
+        Command::Mediation(command) => mediation::run(command, common, around, output),
         Command::Explain(arguments) => show::explain(arguments, common, around, output),
         Command::Rehearse(arguments) => rehearse::run(arguments, common, around, output),
         Command::Parcel(command) => show::parcel(command, common, around, output),
         Command::Station(command) => show::station(command, common, around, output),
         Command::Journal(command) => journal::run(command, common, around, output),
         Command::Evidence(command) => evidence::run(command, common, around, output),
+        Command::Reconcile(arguments) => reconcile::run(arguments, common, around, output),
         Command::Status => show::status(common, around, output),
         Command::Backup(arguments) => backup::backup(arguments, common, around, output),
         Command::Restore(arguments) => backup::restore(arguments, around, output),

@@ -88,10 +88,10 @@ fn refusal(kind: &str, status: u16) -> LocalAnswer {
 }
 
 /// What a command did.
-struct Done {
-    code: u8,
-    out: String,
-    err: String,
+pub(super) struct Done {
+    pub(super) code: u8,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 const PROGRAMS: Programs = Programs {
@@ -104,7 +104,7 @@ const PROGRAMS: Programs = Programs {
     },
 };
 
-fn run_in(directory: &Path, key: bool, arguments: &str) -> Done {
+pub(super) fn run_in(directory: &Path, key: bool, arguments: &str) -> Done {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let key = key.then(|| ApiKey::generate(&[9; 24]).reveal().to_owned());
     let around = Surroundings {

@@ -72,6 +72,7 @@ pub fn encode_request(request: &PeerRequest) -> HttpRequest {
             get(format!("evidence/entries?from={from}&log={log}{epoch}"))
         }
         PeerRequest::Cooperation(message) => post("cooperations", message),
+        PeerRequest::Mediation(message) => post("cooperations", message),
         PeerRequest::Notice(envelope) => post("notices", envelope),
     }
 }
@@ -128,7 +129,7 @@ pub fn parse_request(post: bool, target: &str, body: &[u8]) -> Result<PeerReques
             envelope: parse_envelope(body)?,
         }),
         (["lookups", transfer], true) => parse_lookup(transfer, body),
-        (["cooperations"], true) => parse_json(body).map(PeerRequest::Cooperation),
+        (["cooperations"], true) => parse_cooperation(body),
         (["notices"], true) => parse_envelope(body).map(PeerRequest::Notice),
         (
             ["feeds" | "lookups", _]
@@ -215,6 +216,18 @@ fn parse_entries(query: Option<&str>) -> Result<PeerRequest, Problem> {
 
 pub(super) fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// A manifest of two parties, or a message of mediation: told apart by its one member.
+fn parse_cooperation(body: &[u8]) -> Result<PeerRequest, Problem> {
+    let value: serde_json::Value = parse_json(body)?;
+    let mediates = ["proposal", "answer"]
+        .into_iter()
+        .any(|name| value.get(name).is_some());
+    if mediates {
+        return parse_json(body).map(PeerRequest::Mediation);
+    }
+    parse_json(body).map(PeerRequest::Cooperation)
 }
 
 fn parse_lookup(transfer: &str, body: &[u8]) -> Result<PeerRequest, Problem> {
@@ -307,6 +320,7 @@ pub fn encode_answer(answer: &PeerAnswer) -> (u16, Vec<u8>) {
         PeerAnswer::Evidence(evidence) => (200, to_json(evidence)),
         PeerAnswer::Mirror(view) => (200, to_json(view)),
         PeerAnswer::Cooperation(message) => (200, to_json(message)),
+        PeerAnswer::Mediation(taken) => (200, to_json(taken)),
         PeerAnswer::Problem(problem) => (problem.status, to_json(&problem::to_json(problem))),
     }
 }
@@ -364,6 +378,7 @@ pub fn parse_answer(request: &PeerRequest, status: u16, body: &[u8]) -> Result<P
             Ok(PeerAnswer::Evidence(evidence))
         }
         PeerRequest::Cooperation(_) => answer_json(body).map(PeerAnswer::Cooperation),
+        PeerRequest::Mediation(_) => answer_json(body).map(PeerAnswer::Mediation),
         PeerRequest::Dsp { .. } => Err("not reached: answered above".into()),
     }
 }

@@ -5,6 +5,7 @@
 //! be released.
 
 pub mod http;
+pub mod mediation;
 pub mod page;
 pub mod problem;
 pub mod wire;

@@ -10,6 +10,7 @@ mod bodies;
 mod call;
 mod door;
 mod input;
+mod mediation_routes;
 mod openapi;
 mod problem;
 mod routes;

@@ -12,6 +12,7 @@ use interlock_core::waybill::Waybill;
 
 use super::bodies::{agreements, deposits, events, parcels, stations};
 use super::call::Call;
+use super::mediation_routes::MEDIATIONS;
 use super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, write};
 use super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SMALL_BODY_SIZE_BYTES_MAX};
 use crate::epcis::DOCUMENT_BYTES_MAX;
@@ -20,9 +21,16 @@ use crate::node::io::{AgreementChange, Decision, DepositAction, LocalRequest, Pr
 
 /// All routes; in groups, each in the order of the design's table.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    [PARCELS, LOCKERS, AGREEMENTS, LEDGER, administration::ROUTES]
-        .into_iter()
-        .flatten()
+    [
+        PARCELS,
+        LOCKERS,
+        AGREEMENTS,
+        MEDIATIONS,
+        LEDGER,
+        administration::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 const PARCELS: &[Route] = &[
@@ -436,7 +444,7 @@ const NEGOTIATION_WAIT: Parameter = Parameter {
     description: "How long to wait for its end, in milliseconds.",
     ..WAIT
 };
-const VERSION: Parameter = Parameter {
+pub(super) const VERSION: Parameter = Parameter {
     name: "version",
     kind: ParameterKind::Whole {
         range: || 0..=u64::from(u32::MAX),

@@ -41,6 +41,8 @@ pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::GetProposals
         | LocalRequest::GetTransfers
         | LocalRequest::GetAgreements
+        | LocalRequest::GetMediations
+        | LocalRequest::GetMediation(_)
         | LocalRequest::GetAgreement(_)
         | LocalRequest::GetCatalog(_)
         | LocalRequest::Explain(_)
@@ -53,7 +55,9 @@ pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::Renew { .. }
         | LocalRequest::PublishOffer(_)
         | LocalRequest::WithdrawOffer(_)
-        | LocalRequest::ChangeAgreement { .. } => &[Role::Approver],
+        | LocalRequest::ChangeAgreement { .. }
+        | LocalRequest::ProposeMediation(_)
+        | LocalRequest::Mediate { .. } => &[Role::Approver],
         LocalRequest::GetLedger { .. }
         | LocalRequest::GetAlerts
         | LocalRequest::GetEvidence
@@ -303,6 +307,10 @@ impl Node {
             LocalRequest::ChangeAgreement { agreement, change } => {
                 self.change_agreement(turn, &agreement, change, by)
             }
+            LocalRequest::GetMediations => json(self.mediations_view(turn)),
+            LocalRequest::GetMediation(id) => self.mediation_answer(turn, &id, 200),
+            LocalRequest::ProposeMediation(put) => self.propose_mediation(turn, put, by),
+            LocalRequest::Mediate { mediation, act } => self.mediate(turn, &mediation, act, by),
             LocalRequest::GetLedger {
                 denials,
                 after,

@@ -52,6 +52,13 @@ pub enum Purpose {
     },
     /// A manifest.
     Cooperation(WireId),
+    /// A mediation as it stands, or an answer to one.
+    Mediation {
+        /// The mediation.
+        mediation: WireId,
+        /// Whom.
+        to: ParticipantId,
+    },
     /// A partner's catalog, for callers of ours.
     Catalog(ParticipantId),
     /// A page of a push transfer.
@@ -154,6 +161,8 @@ pub enum Timer {
     Transfer(WireId),
     /// Send a manifest again.
     Cooperation(WireId),
+    /// Send a message of mediation to a partner again.
+    Mediation(WireId, ParticipantId),
     /// Send a page again.
     Push(WireId),
     /// Decide about a negotiation after all.

@@ -15,8 +15,8 @@ use sha2::{Digest as _, Sha256};
 use super::Node;
 use super::access::allowed;
 use super::io::{
-    AgreementChange, Decision, DepositAction, Digest, LocalAnswer, LocalRequest, PersonCaller,
-    PersonPut, Problem, ReplyId, Role,
+    AgreementChange, Decision, DepositAction, Digest, LocalAnswer, LocalRequest, MediationAct,
+    PersonCaller, PersonPut, Problem, ReplyId, Role,
 };
 use super::problem::{self, field, problem};
 use super::record::Record;
@@ -47,6 +47,14 @@ const fn needs_code(request: &LocalRequest) -> bool {
         LocalRequest::ChangeAgreement { change, .. } => match change {
             AgreementChange::Terminate { .. } => true,
             AgreementChange::Suspend { .. } | AgreementChange::Resume => false,
+        },
+        LocalRequest::Mediate { act, .. } => match act {
+            MediationAct::Accept { .. } => true,
+            MediationAct::Counter { .. }
+            | MediationAct::Refuse { .. }
+            | MediationAct::Revise(_)
+            | MediationAct::Adopt(_)
+            | MediationAct::Withdraw { .. } => false,
         },
         LocalRequest::AddPartner(_)
         | LocalRequest::RemovePartner(_)
@@ -84,6 +92,9 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::Explain(_)
         | LocalRequest::Rehearse { .. }
         | LocalRequest::GetPartners
+        | LocalRequest::GetMediations
+        | LocalRequest::GetMediation(_)
+        | LocalRequest::ProposeMediation(_)
         | LocalRequest::GetTransfers
         | LocalRequest::GetStatus
         | LocalRequest::GetPeople

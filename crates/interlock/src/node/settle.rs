@@ -121,6 +121,7 @@ impl Node {
                 Timer::Negotiation(id) => self.send_negotiation(turn, &id),
                 Timer::Transfer(id) => self.send_transfer(turn, &id),
                 Timer::Cooperation(id) => self.send_cooperation(turn, &id),
+                Timer::Mediation(id, _) => self.send_mediation(turn, &id),
                 Timer::Push(id) => self.push(turn, &id),
                 Timer::DecideNegotiation(id) => self.decide_negotiation(turn, &id, true),
                 Timer::DecideTransfer(id) => self.decide_transfer(turn, &id, true),
@@ -163,6 +164,9 @@ impl Node {
                 self.transfer_reread(turn, &id, refusal, outcome);
             }
             Purpose::Cooperation(id) => self.cooperation_answered(turn, &id, outcome),
+            Purpose::Mediation { mediation, to } => {
+                self.mediation_answered(turn, &mediation, &to, outcome);
+            }
             Purpose::Push { transfer, next } => {
                 self.pushed(turn, &transfer, next, outcome.map(drop));
             }

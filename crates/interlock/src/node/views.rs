@@ -218,6 +218,7 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::NotTaken => "not-taken",
         AlertKind::RolledBack => "rolled-back",
         AlertKind::NotCompared => "not-compared",
+        AlertKind::Mediation => "mediation",
         AlertKind::ClockDoubted => "clock-doubted",
     }
 }

@@ -4,6 +4,9 @@ use interlock_core::time::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
+use crate::exchange::mediation::{
+    MediationAnswer, MediationDocument, MediationMessage, MediationTaken, PartyAnswer,
+};
 use crate::exchange::wire::{
     Blob, Contact, CooperationMessage, FeedBatch, FeedReceipt, LookupAnswer, LookupItem,
     LookupOutcome, LookupRequest, MirroredEpoch, Notice, WrittenView,
@@ -83,12 +86,56 @@ fn requests() -> Vec<PeerRequest> {
             manifest: serde_json::json!({"v": 1}),
             signatures: vec![],
         }),
+        PeerRequest::Mediation(MediationMessage::Answer(MediationAnswer {
+            mediation: id("m"),
+            version: 2,
+            answer: PartyAnswer::Refused {
+                reason: "too long".into(),
+            },
+        })),
+        PeerRequest::Mediation(MediationMessage::Proposal(Box::new(mediation()))),
         PeerRequest::Notice(envelope(Notice::Termination {
             agreement: id("a"),
             at: Timestamp::from_millis(5),
             reason: "moved".into(),
         })),
     ]
+}
+
+fn mediation() -> MediationDocument {
+    let who = |name: &str| ParticipantId::parse(&format!("did:web:{name}.example")).unwrap();
+    let manifest = serde_json::json!({
+        "version": "1", "cooperation": "c", "parties": {}, "policies": {},
+        "from": "2017-06-03T10:00:00+08:00", "until": "2017-07-01T00:00:00+08:00",
+        "mediator": "did:web:postbureau.example",
+    });
+    MediationDocument {
+        mediation: id("m"),
+        revision: 3,
+        version: 2,
+        manifest: serde_json::from_value(manifest).unwrap(),
+        signature: "00".into(),
+        policies: [(id("a"), serde_json::json!({}))].into(),
+        note: "until it is settled".into(),
+        answer_by: Timestamp::from_millis(5),
+        answers: [
+            (
+                who("a"),
+                PartyAnswer::Accepted {
+                    signature: "00".into(),
+                },
+            ),
+            (
+                who("b"),
+                PartyAnswer::Countered {
+                    policies: [(id("a"), serde_json::json!({}))].into(),
+                    reason: "shorter".into(),
+                },
+            ),
+        ]
+        .into(),
+        withdrawn: None,
+    }
 }
 
 #[test]
@@ -100,6 +147,7 @@ fn a_refusal_without_json_is_still_a_refusal() {
     assert!(parse_answer(request, 200, b"<html>welcome</html>").is_err());
 }
 
+// tidy: long, one literal a kind of answer
 fn answers() -> Vec<(PeerRequest, PeerAnswer)> {
     let problem = Problem {
         kind: "quota-exhausted".into(),
@@ -165,6 +213,13 @@ fn answers() -> Vec<(PeerRequest, PeerAnswer)> {
                 }],
             }),
         ),
+        (
+            requests()[8].clone(),
+            PeerAnswer::Mediation(MediationTaken {
+                mediation: id("m"),
+                revision: 3,
+            }),
+        ),
         (feed, PeerAnswer::Problem(problem)),
     ]
 }
@@ -212,6 +267,8 @@ fn the_wire_is_frozen() {
         GET /exchange/v1/evidence/checkpoint
         GET /exchange/v1/evidence/entries?from=12&log=mirrored&epoch=3
         POST /exchange/v1/cooperations {"manifest":{"v":1},"signatures":[]}
+        POST /exchange/v1/cooperations {"answer":{"mediation":"m","version":2,"answer":{"refused":{"reason":"too long"}}}}
+        POST /exchange/v1/cooperations {"proposal":{"mediation":"m","revision":3,"version":2,"manifest":{"version":"1","cooperation":"c","parties":{},"policies":{},"from":"2017-06-03T10:00:00+08:00","until":"2017-07-01T00:00:00+08:00","mediator":"did:web:postbureau.example"},"signature":"00","policies":{"a":{}},"note":"until it is settled","answer_by":5,"answers":{"did:web:a.example":{"accepted":{"signature":"00"}},"did:web:b.example":{"countered":{"policies":{"a":{}},"reason":"shorter"}}}}}
         POST /exchange/v1/notices {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"termination":{"agreement":"a","at":5,"reason":"moved"}}}"#]].assert_eq(&lines.join("\n"));
 }
 

@@ -63,7 +63,7 @@ fn offered_dataset(value: &Value) -> Result<WireId, String> {
 }
 
 /// Records what is wrong with a policy for `dataset`, as terms and as their combination.
-fn check_policy(policy: &Value, dataset: Dataset, pointer: &str, errors: &Errors) {
+pub(super) fn check_policy(policy: &Value, dataset: Dataset, pointer: &str, errors: &Errors) {
     match parse_policy(policy, dataset) {
         Err(wrong) => {
             for error in wrong {
@@ -80,7 +80,7 @@ fn check_policy(policy: &Value, dataset: Dataset, pointer: &str, errors: &Errors
 }
 
 /// A policy whose dataset only the node knows: an object, in any terms.
-fn any_policy(value: &Value) -> Result<Value, String> {
+pub(super) fn any_policy(value: &Value) -> Result<Value, String> {
     match value.is_object() {
         true => Ok(value.clone()),
         false => Err("expected a policy (ODRL 2.2), which is an object".into()),

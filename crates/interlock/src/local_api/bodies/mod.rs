@@ -7,6 +7,7 @@ pub(super) mod admin;
 pub(super) mod agreements;
 pub(super) mod deposits;
 pub(super) mod events;
+pub(super) mod mediations;
 pub(super) mod parcels;
 pub(super) mod people;
 pub(super) mod stations;

@@ -42,6 +42,8 @@ pub struct NegotiationCase<'a> {
     pub offer: Option<&'a Offer>,
     /// Whether this node could keep the terms on the table as their provider.
     pub can_provide: bool,
+    /// Whether our people have accepted to provide exactly this, in a mediation.
+    pub mediated: bool,
     /// Whether the time of [`NegotiationMove::Later`] is over.
     pub waited: bool,
 }
@@ -126,6 +128,9 @@ impl Approver for WithinOffers {
     fn negotiation(&mut self, case: &NegotiationCase<'_>) -> Decided<NegotiationMove> {
         let it = case.negotiation;
         match (it.party, it.state) {
+            (Party::Provider, State::Requested) if case.mediated => {
+                Decided::new(NegotiationMove::Agree, Actor::Node)
+            }
             (Party::Provider, State::Requested) => {
                 let within = case
                     .offer

@@ -14,7 +14,7 @@ use interlock_core::time::Timestamp;
 use interlock_core::transfer::TransferState;
 use serde::{Deserialize, Serialize};
 
-use super::{Agreement, Cooperation, HistoryEntry, Negotiation, Offer, Transfer};
+use super::{Agreement, Cooperation, HistoryEntry, Mediation, Negotiation, Offer, Transfer};
 
 /// Everything that a node knows of agreements. The maps are read by anybody and changed by the methods
 /// of this type.
@@ -28,18 +28,20 @@ pub struct Book {
     pub agreements: BTreeMap<WireId, Agreement>,
     /// Cooperations.
     pub cooperations: BTreeMap<WireId, Cooperation>,
+    /// Mediations, ours and those in which we are a party.
+    pub mediations: BTreeMap<WireId, Mediation>,
     /// Transfers by our id.
     pub transfers: BTreeMap<WireId, Transfer>,
     /// What happened to a negotiation or an agreement, oldest first.
     pub histories: BTreeMap<WireId, VecDeque<HistoryEntry>>,
-    index: Index,
+    pub(super) index: Index,
 }
 
 /// The begin of a term, the latest first, with the agreement.
 type ByTerm = BTreeSet<(Reverse<Timestamp>, WireId)>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Index {
+pub(super) struct Index {
     /// Negotiations by the peer, our party and the peer's id.
     negotiation_of: BTreeMap<(ParticipantId, Party, WireId), WireId>,
     /// Negotiations that are not over, by peer.
@@ -60,6 +62,10 @@ struct Index {
     manifests: BTreeMap<[u8; 32], WireId>,
     /// Agreements whose notice is to be acknowledged, cooperations whose manifest is.
     untold: BTreeSet<WireId>,
+    /// Mediations by the agreements that their terms name.
+    pub(super) mediated: BTreeMap<WireId, WireId>,
+    /// Mediations by the cooperation that their manifest names, or named before.
+    pub(super) mediation_of: BTreeMap<WireId, WireId>,
     /// Transfers by the peer, our party and the peer's id.
     transfer_of: BTreeMap<(ParticipantId, Party, WireId), WireId>,
     /// Transfers by agreement.
@@ -229,6 +235,15 @@ impl Book {
         self.cooperations.insert(id, cooperation);
     }
 
+    /// Puts a mediation in the place of what was there.
+    pub(in crate::node) fn put_mediation(&mut self, mediation: Mediation) {
+        if let Some(old) = self.mediations.get(&mediation.id) {
+            self.index.mediation(old, false);
+        }
+        self.index.mediation(&mediation, true);
+        self.mediations.insert(mediation.id.clone(), mediation);
+    }
+
     /// Puts a transfer in the place of what was there.
     pub(in crate::node) fn put_transfer(&mut self, transfer: Transfer) {
         if let Some(old) = self.transfers.get(&transfer.id) {
@@ -273,6 +288,20 @@ impl Index {
         mark(feed, key, put && !a.facts.is_moot(&a.terms));
         let untold = put && a.unsent_notice.is_some();
         mark(&mut self.untold, a.id.clone(), untold);
+    }
+
+    fn mediation(&mut self, m: &Mediation, put: bool) {
+        // What was agreed on under earlier terms stays known as mediated.
+        if let Some(manifest) = m.read_manifest().filter(|_| put) {
+            self.mediation_of.insert(manifest.cooperation, m.id.clone());
+        }
+        let of = |index: &mut BTreeMap<WireId, WireId>, key: WireId| match put {
+            true => index.insert(key, m.id.clone()),
+            false => index.remove(&key),
+        };
+        for agreement in m.agreements.keys() {
+            of(&mut self.mediated, agreement.clone());
+        }
     }
 
     fn transfer(&mut self, t: &Transfer, put: bool) {

@@ -524,7 +524,8 @@ fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, 
             | PeerAnswer::Lookup(_)
             | PeerAnswer::Evidence(_)
             | PeerAnswer::Mirror(_)
-            | PeerAnswer::Cooperation(_),
+            | PeerAnswer::Cooperation(_)
+            | PeerAnswer::Mediation(_),
         ) => {
             return Err(unusable("its answer is no catalog".into()));
         }

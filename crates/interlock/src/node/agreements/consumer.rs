@@ -214,6 +214,10 @@ impl Node {
                 ));
             }
         }
+        let mediated = self.state.book.mediation_of(&negotiation.cooperation);
+        if mediated.is_some() && agreement.id != negotiation.offer {
+            return Err("the agreement's `@id` is not the one that was mediated".into());
+        }
         if self.state.book.knows_agreement(&agreement.id) {
             return Err("the agreement's `@id` is that of another one".into());
         }

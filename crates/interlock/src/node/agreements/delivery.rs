@@ -72,7 +72,8 @@ pub(super) fn verdict(outcome: Result<PeerAnswer, CallFailure>) -> Verdict {
             | PeerAnswer::Lookup(_)
             | PeerAnswer::Evidence(_)
             | PeerAnswer::Mirror(_)
-            | PeerAnswer::Cooperation(_),
+            | PeerAnswer::Cooperation(_)
+            | PeerAnswer::Mediation(_),
         ) => Verdict::Again(other.into()),
         Err(CallFailure::Unreachable(why) | CallFailure::Rubbish(why)) => {
             Verdict::Again(shorten(&why))
@@ -222,6 +223,7 @@ impl Node {
             | Timer::Reservation(_)
             | Timer::Pickup(_)
             | Timer::Poll
+            | Timer::Mediation(..)
             | Timer::Push(_)
             | Timer::DecideNegotiation(_)
             | Timer::DecideTransfer(_)

@@ -54,6 +54,9 @@ impl Node {
     /// Signs the manifest once every agreement that we proposed together is FINALIZED.
     pub(super) fn sign_when_complete(&mut self, turn: &mut Turn<'_>, cooperation: &WireId) {
         let book = &self.state.book;
+        if book.mediation_of(cooperation).is_some() {
+            return self.complete_mediated(turn, cooperation);
+        }
         if book.cooperations.contains_key(cooperation) {
             return;
         }
@@ -141,7 +144,7 @@ impl Node {
     }
 
     /// Us and the partner, each with the key that is pinned.
-    fn signers(&self, peer: &ParticipantId) -> Option<BTreeMap<ParticipantId, Signer>> {
+    pub(super) fn signers(&self, peer: &ParticipantId) -> Option<BTreeMap<ParticipantId, Signer>> {
         let ours = hex(self.key.verifying_key().as_bytes());
         let theirs = self.state.partners.get(peer)?.key.to_hex();
         Some(BTreeMap::from([
@@ -219,7 +222,7 @@ impl Node {
         if manifest.mediator.is_some() {
             return Err(wrong(
                 "/manifest",
-                "leave out `mediator`; the two of us have negotiated",
+                "leave out `mediator`; what was mediated is signed by the message of mediation",
             ));
         }
         self.check_supersedes(from, manifest)?;
@@ -239,6 +242,15 @@ impl Node {
                 return Err(wrong(
                     "/manifest/policies",
                     &format!("`{id}` is in another manifest; leave it out"),
+                ));
+            }
+            let mediated = self.state.book.mediation_of(&agreement.cooperation);
+            if mediated.is_some() {
+                return Err(wrong(
+                    "/manifest/policies",
+                    &format!(
+                        "`{id}` was mediated; it comes into force with all that was mediated together"
+                    ),
                 ));
             }
             named.push(agreement);
@@ -277,7 +289,7 @@ impl Node {
     }
 
     /// Both have signed: the agreements of a manifest are attested, and take over from others.
-    fn signed(&mut self, turn: &mut Turn<'_>, manifest: &Manifest) {
+    pub(super) fn signed(&mut self, turn: &mut Turn<'_>, manifest: &Manifest) {
         for id in manifest.policies.keys() {
             let Some(mut agreement) = self.state.book.agreements.get(id).cloned() else {
                 continue;
@@ -514,7 +526,7 @@ fn internal() -> Problem {
     )
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |b: u8| {
         char::from(b)
             .to_digit(16)

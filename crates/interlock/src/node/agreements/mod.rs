@@ -16,6 +16,7 @@ mod ended;
 mod history;
 mod local;
 mod manifest;
+mod mediation;
 mod messages;
 mod negotiate;
 mod notice;
@@ -47,6 +48,7 @@ pub use self::book::Book;
 pub(super) use self::catalog::CatalogWanted;
 use self::catalog::Found;
 pub use self::history::{Actor, HistoryEntry, Noted, Version};
+pub use self::mediation::{Answer, Mediated, Mediation};
 
 /// Most negotiations of one partner that may be open at once; more of them is a fault or an attack.
 const OPEN_NEGOTIATIONS_MAX: usize = 1_000;
@@ -275,6 +277,8 @@ pub struct UnderWay {
     /// How often, and when last, the dataset of an agreement was asked for again because its provider
     /// had ended the transfer.
     asked_again: BTreeMap<WireId, (u32, Timestamp)>,
+    /// Mediations about which a partner is being told something.
+    pub(super) mediating: BTreeMap<(WireId, ParticipantId), mediation::Sent>,
     /// Callers of ours that wait for a partner's catalog, while it is asked for.
     pub(super) catalogs: BTreeMap<ParticipantId, CatalogCalls>,
     /// When each agreement changes its state next.

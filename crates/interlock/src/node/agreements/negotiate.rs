@@ -149,6 +149,7 @@ impl Node {
             negotiation: &negotiation,
             offer: offer.as_ref(),
             can_provide,
+            mediated: self.is_mediated(&negotiation),
             waited,
         });
         let message = next.message(negotiation.party);

@@ -51,6 +51,12 @@ impl Node {
         let of_offer = self.offer_to(message.from, offer_id);
         let of_offer = of_offer.map(|offer| (offer.target.clone(), offer.terms.clone()));
         let known = of_offer.or_else(|| renewed.map(|a| (a.target.clone(), a.terms.clone())));
+        let mediated = self.accepted_in_mediation(message.from, offer_id);
+        let cooperation = mediated.and_then(|(m, _)| Some(m.read_manifest()?.cooperation));
+        let known = known.or_else(|| {
+            let (_, mediated) = mediated?;
+            Some((mediated.terms.dataset.into(), mediated.terms.clone()))
+        });
         let (target, offered) = known.ok_or(Refusal::NotFound)?;
         self.can_attest(message.from, offered.dataset)
             .map_err(Refusal::Policy)?;
@@ -79,7 +85,7 @@ impl Node {
             agreement: None,
             agreed_at: None,
             // The consumer names the cooperation in its manifest; until then it stands alone.
-            cooperation: id,
+            cooperation: cooperation.unwrap_or(id),
             waits_for_people: false,
             draft: None,
             approved_by: Vec::new(),
@@ -157,7 +163,11 @@ impl Node {
 
     /// Agrees to the terms on the table.
     pub(super) fn agree(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation, by: Actor) {
-        let agreement = new_id(turn);
+        // A mediator has drawn the id for the manifest that both have signed.
+        let agreement = match self.is_mediated(&negotiation) {
+            true => negotiation.offer.clone(),
+            false => new_id(turn),
+        };
         let me = self.state.me.as_str();
         let parties = [me, self.state.name_on_wire(&negotiation.peer)];
         negotiation.state = NegotiationState::Agreed;
@@ -237,6 +247,7 @@ impl Node {
             Party::Consumer => (peer, me),
         };
         // A connector knows no manifest: what is agreed with it is attested by the negotiation alone.
+        let cooperation = negotiation.cooperation.clone();
         let agreement = negotiation.agreement.clone().map(|id| Agreement {
             id,
             provider,
@@ -263,6 +274,7 @@ impl Node {
                 self.take_over(turn, agreement);
                 self.settle_now(turn);
             }
+            self.complete_mediated(turn, &cooperation);
         }
     }
 

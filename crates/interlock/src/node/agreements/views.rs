@@ -214,7 +214,7 @@ impl Node {
         Ok(LocalAnswer::Json { status: 200, body })
     }
 
-    fn history_view(&self, id: &WireId) -> Value {
+    pub(super) fn history_view(&self, id: &WireId) -> Value {
         let line = |h: &HistoryEntry| {
             json!({
                 "at": self.instant(h.at),
@@ -265,7 +265,7 @@ pub(super) fn term_lines(terms: &Terms) -> Value {
 }
 
 /// What changes between two versions of terms, in both languages.
-fn change_lines(old: &Terms, new: &Terms) -> Value {
+pub(super) fn change_lines(old: &Terms, new: &Terms) -> Value {
     let changes = |language| terms::changes(old, new, language);
     let lines = changes(Language::En)
         .into_iter()

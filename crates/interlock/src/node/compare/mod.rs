@@ -116,7 +116,7 @@ impl Node {
         let waits = matches!(comparison.step, Step::Waits);
         let allowed = match request {
             // Neither a leaf nor a checkpoint is signed for these.
-            PeerRequest::Dsp { .. } | PeerRequest::Checkpoint => true,
+            PeerRequest::Dsp { .. } | PeerRequest::Checkpoint | PeerRequest::Mediation(_) => true,
             PeerRequest::Entries { log, .. } => *log == LogSide::Mirrored || settled,
             PeerRequest::Feed { .. }
             | PeerRequest::Receipt { .. }

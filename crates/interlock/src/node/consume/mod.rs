@@ -189,7 +189,8 @@ impl Node {
                 | PeerAnswer::Lookup(_)
                 | PeerAnswer::Evidence(_)
                 | PeerAnswer::Mirror(_)
-                | PeerAnswer::Cooperation(_),
+                | PeerAnswer::Cooperation(_)
+                | PeerAnswer::Mediation(_),
             )
             | Err(_) => turn_later(self, turn, &key),
         }
@@ -312,6 +313,7 @@ impl Node {
                 | PeerAnswer::Lookup(_)
                 | PeerAnswer::Mirror(_)
                 | PeerAnswer::Cooperation(_)
+                | PeerAnswer::Mediation(_)
                 | PeerAnswer::Problem(_),
             )
             | Err(_) => {

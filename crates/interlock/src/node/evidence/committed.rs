@@ -113,6 +113,7 @@ impl Node {
             | Record::Alert { .. }
             | Record::ContactDeleted { .. }
             | Record::BatchesTakenBack { .. }
+            | Record::Mediation(_)
             | Record::RolledBack { .. }
             | Record::Regained(_)
             | Record::EpochOpened { .. }

@@ -409,7 +409,8 @@ impl Node {
             | AlertKind::RecipientNotTold
             | AlertKind::MessageRefused
             | AlertKind::AgreementEnds
-            | AlertKind::RolledBack => false,
+            | AlertKind::RolledBack
+            | AlertKind::Mediation => false,
         };
         if let Some(partner) = partner.filter(|_| repeats) {
             let before = self.live.alerted.get(&(kind, partner.clone()));

@@ -134,6 +134,19 @@ pub enum LocalRequest {
         /// What to do.
         change: AgreementChange,
     },
+    /// `GET /mediations`.
+    GetMediations,
+    /// `GET /mediations/{id}`.
+    GetMediation(WireId),
+    /// `POST /mediations`: as a regulator, propose a cooperation to two partners.
+    ProposeMediation(MediationPut),
+    /// `POST /mediations/{id}/accept`, `counter`, `refuse`, `revise`, `adopt`, `withdraw`.
+    Mediate {
+        /// The mediation.
+        mediation: WireId,
+        /// What is done.
+        act: MediationAct,
+    },
     /// `GET /releases` and `GET /denials`.
     GetLedger {
         /// Denials rather than releases.
@@ -380,6 +393,63 @@ pub struct Renewal {
     pub until: Option<Timestamp>,
     /// The whole policy instead of the same terms for as long again.
     pub policy: Option<serde_json::Value>,
+}
+
+/// `POST /mediations`.
+#[derive(Clone, Debug)]
+pub struct MediationPut {
+    /// The agreements of the cooperation.
+    pub agreements: Vec<MediatedPut>,
+    /// Why, for people.
+    pub note: String,
+    /// Until when the parties may accept; as long as for other proposals if absent.
+    pub answer_by: Option<Timestamp>,
+}
+
+/// One agreement of a mediation.
+#[derive(Clone, Debug)]
+pub struct MediatedPut {
+    /// Who would provide.
+    pub provider: ParticipantId,
+    /// Who would consume.
+    pub consumer: ParticipantId,
+    /// What.
+    pub dataset: Dataset,
+    /// ODRL policy in the `il:` profile.
+    pub policy: serde_json::Value,
+}
+
+/// What people do about a mediation.
+#[derive(Clone, Debug)]
+pub enum MediationAct {
+    /// A party accepts the terms; at the mediator a second person stands for them.
+    Accept {
+        /// Only if the terms have this number.
+        version: Option<u32>,
+    },
+    /// A party would accept other terms.
+    Counter {
+        /// Another end for all of them.
+        until: Option<Timestamp>,
+        /// Other policies, by agreement.
+        policies: Vec<(WireId, serde_json::Value)>,
+        /// Why.
+        reason: String,
+    },
+    /// A party accepts none of this.
+    Refuse {
+        /// Why.
+        reason: String,
+    },
+    /// The mediator proposes other terms.
+    Revise(MediationPut),
+    /// The mediator proposes to both what this party would accept.
+    Adopt(ParticipantId),
+    /// The mediator gives up.
+    Withdraw {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// `POST /explain`.

@@ -9,8 +9,8 @@ mod local;
 
 pub use local::{
     AgreementChange, Decision, DepositAction, DepositRequest, EventPut, EventTaken, ExplainRequest,
-    LocalAnswer, LocalRequest, OfferPut, PageRequest, ParcelPut, PersonCaller, PersonPut, Renewal,
-    Role,
+    LocalAnswer, LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, PageRequest,
+    ParcelPut, PersonCaller, PersonPut, Renewal, Role,
 };
 
 use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};
@@ -18,6 +18,7 @@ use interlock_core::time::Timestamp;
 use interlock_journal::bilateral::Place;
 use serde::{Deserialize, Serialize};
 
+use crate::exchange::mediation::{MediationMessage, MediationTaken};
 use crate::exchange::page::{Page, PageCursor};
 use crate::exchange::wire::{
     Blob, CooperationMessage, Envelope, Evidence, FeedBatch, FeedReceipt, Lane, LogSide,
@@ -362,6 +363,8 @@ pub enum PeerRequest {
     },
     /// `POST cooperations`.
     Cooperation(CooperationMessage),
+    /// `POST cooperations`, by or to a mediator.
+    Mediation(MediationMessage),
     /// `POST notices`.
     Notice(Envelope<Notice>),
 }
@@ -443,6 +446,8 @@ pub enum PeerAnswer {
     Mirror(MirrorView),
     /// The manifest with the signatures that it has now.
     Cooperation(CooperationMessage),
+    /// A message of mediation was taken.
+    Mediation(MediationTaken),
     /// Refused.
     Problem(Problem),
 }

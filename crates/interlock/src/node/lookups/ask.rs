@@ -243,7 +243,8 @@ impl Node {
                 | PeerAnswer::Feed(_)
                 | PeerAnswer::Evidence(_)
                 | PeerAnswer::Mirror(_)
-                | PeerAnswer::Cooperation(_),
+                | PeerAnswer::Cooperation(_)
+                | PeerAnswer::Mediation(_),
             )
             | Err(_) => {
                 self.ask_later(turn, owner);

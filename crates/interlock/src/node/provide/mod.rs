@@ -84,6 +84,7 @@ impl Node {
                 from: first,
             } => return self.entries(turn, reply, from, log, epoch, first),
             PeerRequest::Cooperation(message) => self.cooperation(turn, from, &message),
+            PeerRequest::Mediation(message) => self.mediation(turn, from, message),
             PeerRequest::Notice(envelope) => self.notice(turn, from, &envelope),
         };
         let answer = answer.unwrap_or_else(PeerAnswer::Problem);

@@ -106,7 +106,8 @@ impl Record {
             | Self::ContactDeleted { .. }
             | Self::RolledBack { .. }
             | Self::Person(_)
-            | Self::PersonWithdrawn(_) => None,
+            | Self::PersonWithdrawn(_)
+            | Self::Mediation(_) => None,
         }
     }
 }

@@ -27,7 +27,9 @@ use serde::{Deserialize, Serialize};
 use crate::exchange::wire::{Blob, Lane};
 use crate::identity::partner::Partner;
 use crate::identity::person::{Person, PersonName};
-use crate::node::agreements::{Agreement, Cooperation, Negotiation, Noted, Offer, Transfer};
+use crate::node::agreements::{
+    Agreement, Cooperation, Mediation, Negotiation, Noted, Offer, Transfer,
+};
 use crate::node::io::{Digest, Role};
 
 /// Version of the record formats; stored in every frame's kind.
@@ -285,6 +287,8 @@ pub enum Record {
     Person(Box<Person>),
     /// A person may do nothing any more.
     PersonWithdrawn(PersonName),
+    /// A mediation was proposed, answered or changed.
+    Mediation(Box<Mediation>),
 }
 
 impl Record {
@@ -350,7 +354,8 @@ impl Record {
             | Self::Regained(_)
             | Self::EpochOpened { .. }
             | Self::Person(_)
-            | Self::PersonWithdrawn(_) => Vec::new(),
+            | Self::PersonWithdrawn(_)
+            | Self::Mediation(_) => Vec::new(),
         }
     }
 }

@@ -383,6 +383,8 @@ pub enum AlertKind {
     RolledBack,
     /// A partner cannot be compared with, so nothing is signed toward it.
     NotCompared,
+    /// A mediation needs people.
+    Mediation,
     /// Our clock has jumped, or differs from what a partner or most partners sign.
     ClockDoubted,
 }

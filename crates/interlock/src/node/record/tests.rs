@@ -27,7 +27,8 @@ use crate::identity::partner::{Partner, Role as ParticipantRole};
 use crate::identity::password::PasswordHash;
 use crate::identity::url::BaseUrl;
 use crate::node::agreements::{
-    Actor, Agreement, Cooperation, Draft, Negotiation, Noted, Offer, Outgoing, Transfer, Version,
+    Actor, Agreement, Answer, Cooperation, Draft, Mediated, Mediation, Negotiation, Noted, Offer,
+    Outgoing, Transfer, Version,
 };
 
 const AT: Timestamp = Timestamp::from_millis(1_496_246_400_000);
@@ -459,6 +460,49 @@ fn of_people() -> Vec<Record> {
     ]
 }
 
+fn of_mediation() -> Vec<Record> {
+    let mediated = Mediated {
+        provider: who("fengchao"),
+        consumer: who("cainiao"),
+        terms: terms(),
+    };
+    let answers = [
+        (
+            who("cainiao"),
+            Answer::Countered {
+                terms: [(wire("urn:agreement"), terms())].into(),
+                reason: "shorter".into(),
+            },
+        ),
+        (
+            who("fengchao"),
+            Answer::Accepted {
+                signature: vec![2; 64],
+            },
+        ),
+    ];
+    vec![Record::Mediation(Box::new(Mediation {
+        id: wire("urn:mediation"),
+        mediator: who("postbureau"),
+        revision: 3,
+        version: 2,
+        manifest: b"{}".to_vec(),
+        signature: vec![1; 64],
+        agreements: [(wire("urn:agreement"), mediated)].into(),
+        note: "until it is settled".into(),
+        answer_by: AT,
+        answers: answers.into(),
+        withdrawn: Some("no".into()),
+        told: [(who("cainiao"), 2)].into(),
+        ours: Some(Answer::Refused {
+            reason: "no".into(),
+        }),
+        unsent: true,
+        approved_by: vec!["li".into()],
+        begun: false,
+    }))]
+}
+
 fn all() -> Vec<Record> {
     [
         of_agreements(),
@@ -466,6 +510,7 @@ fn all() -> Vec<Record> {
         of_exchange(),
         of_epochs(),
         of_people(),
+        of_mediation(),
     ]
     .concat()
 }
@@ -490,7 +535,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 41, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&40), "variants are added at the end");
+    assert_eq!(variants.len(), 42, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&41), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

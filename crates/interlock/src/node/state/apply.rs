@@ -92,6 +92,7 @@ impl State {
             Record::Cooperation(cooperation) => {
                 self.book.put_cooperation((**cooperation).clone());
             }
+            Record::Mediation(mediation) => self.book.put_mediation((**mediation).clone()),
             Record::Noted(noted) => self.book.noted(at, noted),
             Record::Parcel(parcel) => self.parcel(at, parcel, keys),
             Record::Claimed {

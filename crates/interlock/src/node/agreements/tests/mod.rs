@@ -6,6 +6,7 @@ mod delivery;
 mod faults;
 mod hostile;
 mod life;
+mod mediation;
 mod people;
 mod renewal;
 mod signing;
@@ -42,12 +43,15 @@ pub(super) const JULY: Timestamp = Timestamp::from_millis(1_498_838_400_000);
 /// Who provides in these tests, and who consumes.
 pub(super) const P: usize = 0;
 pub(super) const C: usize = 1;
+/// A rival of the consumer, and a regulator, in tests of mediation.
+pub(super) const JD: usize = 2;
+pub(super) const M: usize = 3;
 /// Most messages of one run.
 const MESSAGES_MAX: usize = 5_000;
 
 pub(super) fn name(node: usize) -> ParticipantId {
-    let names = ["did:web:fengchao.example", "did:web:cainiao.example"];
-    ParticipantId::parse(names.get(node).copied().unwrap_or("did:web:jd.example")).unwrap()
+    let names = ["fengchao", "cainiao", "jd", "postbureau"];
+    ParticipantId::parse(&format!("did:web:{}.example", names[node])).unwrap()
 }
 
 pub(super) fn wire(text: &str) -> WireId {
@@ -128,6 +132,8 @@ pub(super) enum Fate {
 
 struct Flight {
     from: usize,
+    /// Nobody for a partner that has no node here.
+    to: Option<usize>,
     call: CallId,
     request: PeerRequest,
 }
@@ -173,18 +179,37 @@ impl World {
             replies: 0,
         };
         for at in [P, C] {
-            let admin = Record::ApiKey {
-                name: "li".into(),
-                role: Role::Admin,
-                digest: [9; 32],
-            };
-            let other = Record::Partner(Box::new(partner(1 - at)));
-            let rival = Record::Partner(Box::new(partner(2)));
-            for record in [admin, other, rival] {
-                world.put(at, record);
-            }
+            world.introduce(at, &[1 - at, JD]);
         }
         world
+    }
+
+    /// Four nodes: the two, a rival of the consumer, and a regulator whom all list as one.
+    pub(super) fn mediated() -> Self {
+        let mut world = Self::new();
+        for at in [JD, M] {
+            world.nodes.push(node(at));
+            world.journals.push(Vec::new());
+        }
+        for at in [P, C, JD] {
+            world.introduce(at, &[M]);
+        }
+        world.introduce(JD, &[P, C]);
+        world.introduce(M, &[P, C, JD]);
+        world
+    }
+
+    /// Gives a node an administrator, and partners.
+    fn introduce(&mut self, at: usize, partners: &[usize]) {
+        let admin = Record::ApiKey {
+            name: "li".into(),
+            role: Role::Admin,
+            digest: [9; 32],
+        };
+        self.put(at, admin);
+        for other in partners {
+            self.put(at, Record::Partner(Box::new(partner(*other))));
+        }
     }
 
     /// Puts a record on a node's journal.
@@ -218,11 +243,15 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Append(record) => self.journals[at].push((self.now, *record)),
-                Effect::Call { call, request, .. } => {
+                Effect::Call {
+                    call, to, request, ..
+                } => {
                     // Polls are another module's; they wait for ever here.
+                    let to = (0..self.nodes.len()).find(|node| name(*node) == to);
                     if !matches!(request, PeerRequest::Feed { .. }) {
                         self.flights.push_back(Flight {
                             from: at,
+                            to,
                             call,
                             request,
                         });
@@ -314,10 +343,16 @@ impl World {
     pub(super) fn run(&mut self) {
         while let Some(Flight {
             from,
+            to,
             call,
             request,
         }) = self.flights.pop_front()
         {
+            let Some(to) = to else {
+                let outcome = Err(CallFailure::TimedOut);
+                self.step(from, Input::Answered { call, outcome });
+                continue;
+            };
             assert!(self.sent.len() < MESSAGES_MAX, "nodes talk without end");
             let fate = self
                 .fates
@@ -325,7 +360,6 @@ impl World {
                 .copied()
                 .unwrap_or(Fate::Delivered);
             self.sent.push((from, request.clone()));
-            let to = 1 - from;
             let gone = fate == Fate::RequestLost || self.down == Some(to);
             let mut answer = (!gone).then(|| self.ask(&name(from), to, &request));
             if fate == Fate::Repeated {
@@ -354,7 +388,7 @@ impl World {
     }
 
     fn tick(&mut self) {
-        for at in [P, C] {
+        for at in 0..self.nodes.len() {
             self.step(at, Input::Tick);
         }
         self.run();
@@ -517,17 +551,25 @@ impl World {
 }
 
 fn node(at: usize) -> Node {
-    let mut config = NodeConfig::new(name(at), "test", vec![ParticipantRole::Platform]);
-    config.exchange_url = format!("https://{}.example", ["fengchao", "cainiao"][at]);
+    let mut config = NodeConfig::new(name(at), "test", vec![role(at)]);
+    let name = ["fengchao", "cainiao", "jd", "postbureau"][at];
+    config.exchange_url = format!("https://{name}.example");
     Node::new(config, key(at))
+}
+
+const fn role(at: usize) -> ParticipantRole {
+    match at {
+        M => ParticipantRole::Regulator,
+        _ => ParticipantRole::Platform,
+    }
 }
 
 fn partner(at: usize) -> Partner {
     let public = key(at).verifying_key();
     Partner {
         id: name(at),
-        name: ["Fengchao", "Cainiao", "JD"][at].into(),
-        roles: vec![ParticipantRole::Platform],
+        name: ["Fengchao", "Cainiao", "JD", "Post Bureau"][at].into(),
+        roles: vec![role(at)],
         exchange_url: BaseUrl::parse("https://partner.example").unwrap(),
         key: PublicKey::from_bytes(public.as_bytes()).unwrap(),
         marketplaces: Vec::new(),
