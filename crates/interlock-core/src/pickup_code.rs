@@ -118,9 +118,15 @@ pub struct StoredCode {
 }
 
 impl StoredCode {
+    /// Stands for a code that is kept elsewhere: no code matches it.
+    pub const ELSEWHERE: Self = Self {
+        salt: [0; 8],
+        hash: [0; 16],
+    };
+
     /// Whether `code` is the one that was stored, compared in constant time.
     pub fn matches(&self, code: &PickupCode) -> bool {
-        code.hash(&self.salt).ct_eq(&self.hash).into()
+        *self != Self::ELSEWHERE && bool::from(code.hash(&self.salt).ct_eq(&self.hash))
     }
 }
 
@@ -160,6 +166,17 @@ mod tests {
         let stored = code.store([7; 8]);
         assert_eq!(alloc::format!("{code:?}"), "PickupCode(redacted)");
         assert_eq!(alloc::format!("{stored:?}"), "StoredCode(redacted)");
+    }
+
+    #[test]
+    fn no_code_matches_one_that_is_kept_elsewhere() {
+        let code = PickupCode::parse("000000").unwrap();
+        assert!(!StoredCode::ELSEWHERE.matches(&code));
+        let blank = StoredCode {
+            salt: [0; 8],
+            hash: code.hash(&[0; 8]),
+        };
+        assert!(blank.matches(&code));
     }
 
     #[test]

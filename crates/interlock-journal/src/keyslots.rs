@@ -1,22 +1,22 @@
-//! Content keys at rest, so that one of them, or a whole day's, can be destroyed.
+//! Content keys at rest, so that one of them, or all that end in an hour, can be destroyed.
 //!
 //! ```text
-//! slots of a day   SLOT i at byte 64 i:
+//! slots of an hour  SLOT i at byte 64 i:
 //!                   0 version u8   1 zero, 3 bytes   4 nonce, 12 bytes
-//!                  16 the data key, AES-256-GCM under the day's key, with tag, 48 bytes
-//!                  additional data: "interlock key slot 1", day u32, slot u32, little-endian
-//! key of a day     the same 64 bytes: the day's key under the node's master key
-//!                  additional data: "interlock day key 1", day u32
+//!                  16 the data key, AES-256-GCM under the hour's key, with tag, 48 bytes
+//!                  additional data: "interlock key slot 1", hour u32, slot u32, little-endian
+//! key of an hour    the same 64 bytes: the hour's key under the node's master key
+//!                  additional data: "interlock day key 1", hour u32
 //! ```
 //!
 //! INVARIANT: [`KeySlots::put_all`] returns when the keys are durable, so that a record can follow;
 //! a destroyed key is overwritten in its place and the overwriting is durable. Nothing here copies a
-//! file that holds keys, and backups leave out the files of days. It does not know what a key opens.
+//! file that holds keys, and backups leave out the files of hours. It does not know what a key opens.
 //! A nonce is the start of a hash of the key itself, which is random: two keys in one slot, after a
 //! crash, never share one.
 //!
 //! Overwriting in place removes a key from a file system that writes in place (ext4, XFS); what a
-//! drive keeps in spare blocks is unreadable once the day's key is gone, and that once the master key
+//! drive keeps in spare blocks is unreadable once the hour's key is gone, and that once the master key
 //! is.
 
 use std::collections::BTreeMap;
@@ -32,27 +32,27 @@ use crate::disk::{Disk, read_up_to, replace_file};
 
 /// Bytes of a slot.
 pub const SLOT_SIZE_BYTES: usize = 64;
-/// Slots of a day, at most.
+/// Slots of an hour, at most.
 pub const SLOTS_MAX: u32 = 64 * 1024 * 1024;
 /// Bytes that [`seal`] adds.
 pub const SEAL_OVERHEAD_BYTES: usize = 16;
 const SLOT_VERSION: u8 = 1;
 const SLOT_DOMAIN: &[u8] = b"interlock key slot 1";
-const DAY_DOMAIN: &[u8] = b"interlock day key 1";
+const HOUR_DOMAIN: &[u8] = b"interlock day key 1";
 const MASTER_DOMAIN: &[u8] = b"interlock master key 1";
 /// Holds a value under the master key, by which another one is told.
 const MASTER_CHECK_NAME: &str = "master.check";
-/// Days whose key is held in memory, at most.
-const DAYS_HELD_MAX: usize = 64;
+/// Hours whose key is held in memory, at most.
+const HOURS_HELD_MAX: usize = 2_048;
 
 /// A key that is wiped from memory when it is let go.
 pub type Key = Zeroizing<[u8; 32]>;
 
 /// A key to store.
 pub struct SlotKey {
-    /// Days since 1970-01-01 UTC.
-    pub day: u32,
-    /// Slot of that day, below [`SLOTS_MAX`].
+    /// The hour in which it ends, in hours since 1970-01-01 UTC: its file goes as a whole then.
+    pub hour: u32,
+    /// Slot of that hour, below [`SLOTS_MAX`].
     pub slot: u32,
     /// The key; random, and used for one content only.
     pub key: Key,
@@ -72,9 +72,9 @@ pub enum KeyError {
         source: io::Error,
     },
     /// A slot beyond the last one.
-    #[error("slot {0} is beyond the last slot of a day")]
+    #[error("slot {0} is beyond the last slot of an hour")]
     NoSuchSlot(u32),
-    /// The bytes are no key under this master or day key.
+    /// The bytes are no key under this master or hour key.
     #[error(
         "`{file}` has a key at byte {offset} that does not open; is this the right master key?"
     )]
@@ -99,7 +99,7 @@ pub enum KeyError {
 pub struct KeySlots {
     disk: Box<dyn Disk>,
     master: Key,
-    days: BTreeMap<u32, Key>,
+    hours: BTreeMap<u32, Key>,
 }
 
 impl KeySlots {
@@ -114,7 +114,7 @@ impl KeySlots {
         Ok(Self {
             disk,
             master,
-            days: BTreeMap::new(),
+            hours: BTreeMap::new(),
         })
     }
 
@@ -137,8 +137,14 @@ impl KeySlots {
             .map_err(|error| failed("write", MASTER_CHECK_NAME, error))
     }
 
-    /// Makes keys durable, each in its slot; one write for neighbours, one sync for each day. `fresh` draws a random key for a
-    /// day that has none.
+    /// The same without making anything: `None` if no value is there to tell by.
+    pub fn check_known(&mut self) -> Option<bool> {
+        let sealed = read_up_to(self.disk.as_mut(), MASTER_CHECK_NAME, 0, SLOT_SIZE_BYTES).ok()?;
+        Some(unwrap_key(&self.master, MASTER_DOMAIN, &sealed).is_some())
+    }
+
+    /// Makes keys durable, each in its slot; one write for neighbours, one sync for each hour. `fresh`
+    /// draws a random key for an hour that has none.
     ///
     /// # Errors
     /// [`KeyError`]; some of the keys may be stored.
@@ -150,21 +156,21 @@ impl KeySlots {
         if let Some(outside) = keys.iter().find(|key| key.slot >= SLOTS_MAX) {
             return Err(KeyError::NoSuchSlot(outside.slot));
         }
-        let mut by_day: BTreeMap<u32, Vec<&SlotKey>> = BTreeMap::new();
+        let mut by_hour: BTreeMap<u32, Vec<&SlotKey>> = BTreeMap::new();
         for key in keys {
-            by_day.entry(key.day).or_default().push(key);
+            by_hour.entry(key.hour).or_default().push(key);
         }
-        for (day, keys) in by_day {
-            let day_key = match self.day_key(day)? {
+        for (hour, keys) in by_hour {
+            let hour_key = match self.hour_key(hour)? {
                 Some(key) => key,
-                None => self.new_day(day, Zeroizing::new(fresh()))?,
+                None => self.new_hour(hour, Zeroizing::new(fresh()))?,
             };
-            let name = slots_name(day);
+            let name = slots_name(hour);
             for run in keys.chunk_by(|one, next| Some(next.slot) == one.slot.checked_add(1)) {
                 let Some(first) = run.first() else { continue };
                 let mut bytes = Vec::with_capacity(run.len() * SLOT_SIZE_BYTES);
                 for key in run {
-                    let wrapped = wrap(&day_key, &slot_data(day, key.slot), &key.key)?;
+                    let wrapped = wrap(&hour_key, &slot_data(hour, key.slot), &key.key)?;
                     bytes.extend_from_slice(&wrapped);
                 }
                 self.disk
@@ -182,50 +188,64 @@ impl KeySlots {
     ///
     /// # Errors
     /// [`KeyError::Io`], [`KeyError::Damaged`].
-    pub fn get(&mut self, day: u32, slot: u32) -> Result<Option<Key>, KeyError> {
-        let Some(day_key) = self.day_key(day)? else {
+    pub fn get(&mut self, hour: u32, slot: u32) -> Result<Option<Key>, KeyError> {
+        let Some(hour_key) = self.hour_key(hour)? else {
             return Ok(None);
         };
         self.read_key(
-            &slots_name(day),
+            &slots_name(hour),
             offset(slot),
-            &day_key,
-            &slot_data(day, slot),
+            &hour_key,
+            &slot_data(hour, slot),
         )
     }
 
-    /// Overwrites one key, durably. A slot without a key stays without.
+    /// Overwrites keys, durably: hour and slot of each; one sync for each hour. A slot without a key
+    /// stays without.
     ///
     /// # Errors
-    /// [`KeyError::Io`]: the key may still be there.
-    pub fn destroy(&mut self, day: u32, slot: u32) -> Result<(), KeyError> {
-        let name = slots_name(day);
-        let len_bytes = match self.disk.len(&name) {
-            Ok(len_bytes) => len_bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed("examine", &name, error)),
-        };
-        if offset(slot) >= len_bytes {
-            return Ok(());
+    /// [`KeyError::Io`]: some of the keys may still be there.
+    pub fn destroy(&mut self, slots: &[(u32, u32)]) -> Result<(), KeyError> {
+        let mut by_hour: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (hour, slot) in slots {
+            by_hour.entry(*hour).or_default().push(*slot);
         }
-        self.overwrite(&name, offset(slot))
+        for (hour, slots) in by_hour {
+            let name = slots_name(hour);
+            let len_bytes = match self.disk.len(&name) {
+                Ok(len_bytes) => len_bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed("examine", &name, error)),
+            };
+            for slot in slots {
+                if offset(slot) < len_bytes {
+                    self.disk
+                        .write_at(&name, offset(slot), &[0; SLOT_SIZE_BYTES])
+                        .map_err(|error| failed("overwrite", &name, error))?;
+                }
+            }
+            self.disk
+                .datasync(&name)
+                .map_err(|error| failed("sync", &name, error))?;
+        }
+        Ok(())
     }
 
-    /// Destroys all keys of a day, durably: first the key that opens them, then the files.
+    /// Destroys all keys of an hour, durably: first the key that opens them, then the files.
     ///
     /// # Errors
     /// [`KeyError::Io`]: the keys may still be there.
-    pub fn destroy_day(&mut self, day: u32) -> Result<(), KeyError> {
-        self.days.remove(&day);
+    pub fn destroy_hour(&mut self, hour: u32) -> Result<(), KeyError> {
+        self.hours.remove(&hour);
         let names = self
             .disk
             .list()
             .map_err(|error| failed("list", "", error))?;
-        let key_name = day_name(day);
+        let key_name = hour_name(hour);
         if names.contains(&key_name) {
             self.overwrite(&key_name, 0)?;
         }
-        for name in [slots_name(day), key_name] {
+        for name in [slots_name(hour), key_name] {
             if names.contains(&name) {
                 self.disk
                     .remove(&name)
@@ -234,14 +254,46 @@ impl KeySlots {
         }
         self.disk
             .sync_dir()
-            .map_err(|error| failed("sync the directory of", &day_name(day), error))
+            .map_err(|error| failed("sync the directory of", &hour_name(hour), error))
     }
 
-    /// The days that have keys, ascending.
+    /// Wraps the keys of all hours under another master key. What stands under the new one already is
+    /// left: after a crash the same call goes on where it was. Returns how many hours were wrapped anew.
+    ///
+    /// # Errors
+    /// [`KeyError::Damaged`] for a key under neither of the two; nothing is lost.
+    pub fn rotate_master(&mut self, new: &Key) -> Result<usize, KeyError> {
+        self.hours.clear();
+        let mut rotated = 0;
+        for hour in self.hours()? {
+            let (name, data) = (hour_name(hour), hour_data(hour));
+            let known = self.read_key(&name, 0, new, &data);
+            if matches!(known, Ok(Some(_))) {
+                continue;
+            }
+            let master = self.master.clone();
+            if let Some(key) = self.read_key(&name, 0, &master, &data)? {
+                self.replace(&name, &wrap(new, &data, &key)?)?;
+                rotated += 1;
+            }
+        }
+        let check = wrap(new, MASTER_DOMAIN, &Zeroizing::new([0; 32]))?;
+        self.replace(MASTER_CHECK_NAME, &check)?;
+        self.master = new.clone();
+        Ok(rotated)
+    }
+
+    /// Puts other bytes in the place of a file's. The old ones may stay on the disk; they open with the
+    /// old master key only, which its holder destroys.
+    fn replace(&mut self, name: &str, bytes: &[u8]) -> Result<(), KeyError> {
+        replace_file(self.disk.as_mut(), name, bytes).map_err(|error| failed("write", name, error))
+    }
+
+    /// The hours that have keys, ascending.
     ///
     /// # Errors
     /// [`KeyError::Io`].
-    pub fn days(&mut self) -> Result<Vec<u32>, KeyError> {
+    pub fn hours(&mut self) -> Result<Vec<u32>, KeyError> {
         let names = self
             .disk
             .list()
@@ -249,7 +301,7 @@ impl KeySlots {
         Ok(names
             .iter()
             .filter_map(|name| {
-                name.strip_prefix("day-")?
+                name.strip_prefix("due-")?
                     .strip_suffix(".key")?
                     .parse()
                     .ok()
@@ -257,38 +309,38 @@ impl KeySlots {
             .collect())
     }
 
-    /// Makes the files of a new day: its slots, durable under their name, before the key that says
-    /// that the day exists.
-    fn new_day(&mut self, day: u32, key: Key) -> Result<Key, KeyError> {
-        let slots = slots_name(day);
+    /// Makes the files of a new hour: its slots, durable under their name, before the key that says
+    /// that the hour exists.
+    fn new_hour(&mut self, hour: u32, key: Key) -> Result<Key, KeyError> {
+        let slots = slots_name(hour);
         self.disk
             .create(&slots, 0)
             .map_err(|error| failed("create", &slots, error))?;
-        let name = day_name(day);
-        let wrapped = wrap(&self.master, &day_data(day), &key)?;
+        let name = hour_name(hour);
+        let wrapped = wrap(&self.master, &hour_data(hour), &key)?;
         replace_file(self.disk.as_mut(), &name, &wrapped)
             .map_err(|error| failed("write", &name, error))?;
-        self.hold(day, &key);
+        self.hold(hour, &key);
         Ok(key)
     }
 
-    fn day_key(&mut self, day: u32) -> Result<Option<Key>, KeyError> {
-        if let Some(key) = self.days.get(&day) {
+    fn hour_key(&mut self, hour: u32) -> Result<Option<Key>, KeyError> {
+        if let Some(key) = self.hours.get(&hour) {
             return Ok(Some(key.clone()));
         }
         let master = self.master.clone();
-        let key = self.read_key(&day_name(day), 0, &master, &day_data(day))?;
+        let key = self.read_key(&hour_name(hour), 0, &master, &hour_data(hour))?;
         if let Some(key) = &key {
-            self.hold(day, key);
+            self.hold(hour, key);
         }
         Ok(key)
     }
 
-    fn hold(&mut self, day: u32, key: &Key) {
-        if self.days.len() >= DAYS_HELD_MAX {
-            self.days.pop_first();
+    fn hold(&mut self, hour: u32, key: &Key) {
+        if self.hours.len() >= HOURS_HELD_MAX {
+            self.hours.pop_first();
         }
-        self.days.insert(day, key.clone());
+        self.hours.insert(hour, key.clone());
     }
 
     fn read_key(
@@ -385,24 +437,24 @@ fn unwrap_key(under: &Key, data: &[u8], slot: &[u8]) -> Option<Key> {
     array(&plain, 0).map(Zeroizing::new)
 }
 
-fn slot_data(day: u32, slot: u32) -> Vec<u8> {
-    [SLOT_DOMAIN, &day.to_le_bytes(), &slot.to_le_bytes()].concat()
+fn slot_data(hour: u32, slot: u32) -> Vec<u8> {
+    [SLOT_DOMAIN, &hour.to_le_bytes(), &slot.to_le_bytes()].concat()
 }
 
-fn day_data(day: u32) -> Vec<u8> {
-    [DAY_DOMAIN, &day.to_le_bytes()].concat()
+fn hour_data(hour: u32) -> Vec<u8> {
+    [HOUR_DOMAIN, &hour.to_le_bytes()].concat()
 }
 
 const fn offset(slot: u32) -> u64 {
     slot as u64 * SLOT_SIZE_BYTES as u64
 }
 
-fn slots_name(day: u32) -> String {
-    format!("day-{day:010}.slots")
+fn slots_name(hour: u32) -> String {
+    format!("due-{hour:010}.slots")
 }
 
-fn day_name(day: u32) -> String {
-    format!("day-{day:010}.key")
+fn hour_name(hour: u32) -> String {
+    format!("due-{hour:010}.key")
 }
 
 fn failed(operation: &'static str, file: &str, source: io::Error) -> KeyError {
@@ -428,9 +480,9 @@ mod tests {
         KeySlots::open(Box::new(disk.clone()), key(0xee)).unwrap()
     }
 
-    fn slot_key(day: u32, slot: u32, n: u8) -> SlotKey {
+    fn slot_key(hour: u32, slot: u32, n: u8) -> SlotKey {
         SlotKey {
-            day,
+            hour,
             slot,
             key: key(n),
         }
@@ -448,13 +500,13 @@ mod tests {
     fn golden_slot() {
         let disk = MemDisk::new();
         put(&mut slots(&disk), &[slot_key(17_318, 0, 7)]).unwrap();
-        let slot = bytes(&disk, "day-0000017318.slots");
-        let day = bytes(&disk, "day-0000017318.key");
-        assert_eq!((slot.len(), day.len()), (SLOT_SIZE_BYTES, SLOT_SIZE_BYTES));
+        let slot = bytes(&disk, "due-0000017318.slots");
+        let hour = bytes(&disk, "due-0000017318.key");
+        assert_eq!((slot.len(), hour.len()), (SLOT_SIZE_BYTES, SLOT_SIZE_BYTES));
         let text = format!(
             "{}\n{}\n",
             crate::hex::encode(&slot),
-            crate::hex::encode(&day)
+            crate::hex::encode(&hour)
         );
         expect![[r#"
             01000000c8f9853a7f79dd0822f0eab29d299c397c7b9c9895cfe144a7d74dacbeb0fb22231d005db63598b08e5336b74b7dfb3d7378875335e1731fa38e27da
@@ -473,15 +525,13 @@ mod tests {
         .unwrap();
         disk.crash(Crash::LoseUnsynced);
         let mut open = slots(&disk);
-        assert_eq!(open.days().unwrap(), [1, 2]);
+        assert_eq!(open.hours().unwrap(), [1, 2]);
         assert_eq!(open.get(1, 5).unwrap(), Some(key(50)));
         assert_eq!(open.get(1, 3).unwrap(), None);
         assert_eq!(open.get(1, 6).unwrap(), None);
         assert_eq!(open.get(3, 0).unwrap(), None);
 
-        open.destroy(1, 5).unwrap();
-        open.destroy(1, 6).unwrap();
-        open.destroy(9, 6).unwrap();
+        open.destroy(&[(1, 5), (1, 6), (9, 6)]).unwrap();
         disk.crash(Crash::LoseUnsynced);
         let mut open = slots(&disk);
         assert_eq!(open.get(1, 5).unwrap(), None);
@@ -489,12 +539,12 @@ mod tests {
         assert_eq!(bytes(&disk, &slots_name(1))[5 * 64..], [0; 64]);
         assert_eq!(bytes(&disk, &slots_name(1)).len(), 6 * 64);
 
-        open.destroy_day(1).unwrap();
-        open.destroy_day(1).unwrap();
+        open.destroy_hour(1).unwrap();
+        open.destroy_hour(1).unwrap();
         disk.crash(Crash::LoseUnsynced);
         let mut open = slots(&disk);
         assert_eq!(open.get(1, 0).unwrap(), None);
-        assert_eq!(open.days().unwrap(), [2]);
+        assert_eq!(open.hours().unwrap(), [2]);
         assert_eq!(open.get(2, 0).unwrap(), Some(key(20)));
     }
 
@@ -558,6 +608,30 @@ mod tests {
                     assert_eq!(open.get(1, 0).unwrap(), Some(key(12)), "{at} {fault:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn another_master_key_opens_what_the_old_one_did_even_after_a_crash_half_way() {
+        let new = key(0xff);
+        for crash_at in 0..16 {
+            let disk = MemDisk::new();
+            let mut open = slots(&disk);
+            open.check_master().unwrap();
+            put(&mut open, &[slot_key(1, 0, 10), slot_key(2, 3, 20)]).unwrap();
+            disk.inject(crash_at, Fault::Failed);
+            let first = open.rotate_master(&new);
+            disk.crash(Crash::LoseUnsynced);
+            if first.is_err() {
+                slots(&disk).rotate_master(&new).unwrap();
+            }
+            let mut open = KeySlots::open(Box::new(disk.clone()), new.clone()).unwrap();
+            open.check_master().unwrap();
+            assert_eq!(open.get(1, 0).unwrap(), Some(key(10)), "{crash_at}");
+            assert_eq!(open.get(2, 3).unwrap(), Some(key(20)), "{crash_at}");
+            let mut old = slots(&disk);
+            assert!(matches!(old.check_master(), Err(KeyError::WrongMaster)));
+            assert!(matches!(old.get(1, 0), Err(KeyError::Damaged { .. })));
         }
     }
 

@@ -372,6 +372,7 @@ impl World {
             | Effect::Push(_)
             | Effect::PutKey { .. }
             | Effect::DestroyKey { .. }
+            | Effect::DestroyHour { .. }
             | Effect::Append(_) => {}
         }
     }

@@ -12,12 +12,12 @@ use interlock::driver::leaf_reader::read_leaves;
 use interlock::driver::seams::{Store, TimedRecord};
 use interlock::driver::steady::Steady;
 use interlock::node::io::{CallFailure, Effect, LeavesRead, LeavesWanted, ReplyId};
-use interlock::node::record::Record;
+use interlock::node::record::{Record, Sealed};
 use interlock::node::{ContentKeys, Node, NodeConfig};
 use interlock_core::time::{ClockInterval, Timestamp};
-use interlock_journal::disk::{Crash, Fault, MemDisk};
+use interlock_journal::disk::{Crash, Disk as _, Fault, MemDisk};
 use interlock_journal::journal::Options;
-use interlock_journal::keyslots::SlotKey;
+use interlock_journal::keyslots::{KeySlots, SlotKey};
 
 use crate::SeededRng;
 use crate::world::{NodeIx, World};
@@ -82,8 +82,8 @@ pub(crate) struct Disks {
 pub(crate) struct Keys(pub(crate) BTreeMap<(u32, u32), [u8; 32]>);
 
 impl ContentKeys for Keys {
-    fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]> {
-        self.0.get(&(day, slot)).copied()
+    fn get(&self, hour: u32, slot: u32) -> Option<[u8; 32]> {
+        self.0.get(&(hour, slot)).copied()
     }
 }
 
@@ -179,7 +179,7 @@ impl SimNode {
             store.put_keys(keys)?;
         }
         for key in keys {
-            self.keys.0.insert((key.day, key.slot), *key.key);
+            self.keys.0.insert((key.hour, key.slot), *key.key);
         }
         if records.is_empty() {
             return Ok(());
@@ -194,16 +194,16 @@ impl SimNode {
         Ok(())
     }
 
-    fn destroy(&mut self, slots: &[(u32, u32)]) -> io::Result<()> {
-        if slots.is_empty() {
+    fn destroy(&mut self, slots: &[(u32, u32)], hours: &[u32]) -> io::Result<()> {
+        if slots.is_empty() && hours.is_empty() {
             return Ok(());
         }
         if let Some(store) = self.disk.store.as_mut() {
-            store.destroy_keys(slots)?;
+            store.destroy_keys(slots, hours)?;
         }
-        for slot in slots {
-            self.keys.0.remove(slot);
-        }
+        self.keys
+            .0
+            .retain(|slot, _| !slots.contains(slot) && !hours.contains(&slot.0));
         Ok(())
     }
 }
@@ -352,6 +352,33 @@ impl World {
         self.nodes.get(ix).is_some_and(|n| n.up)
     }
 
+    /// Every file on a node's disks, with its bytes.
+    pub fn stored(&self, ix: NodeIx) -> Vec<(String, Vec<u8>)> {
+        let Some(node) = self.nodes.get(ix) else {
+            return Vec::new();
+        };
+        let mut files = Vec::new();
+        for disk in [&node.disk.journal, &node.disk.keys] {
+            let mut disk = disk.clone();
+            for name in disk.list().unwrap_or_default() {
+                let len_bytes = disk.len(&name).unwrap_or_default();
+                let mut bytes = vec![0; usize::try_from(len_bytes).unwrap_or_default()];
+                if disk.read_at(&name, 0, &mut bytes).is_ok() {
+                    files.push((name, bytes));
+                }
+            }
+        }
+        files
+    }
+
+    /// Whether the key of something sealed is still among those on a node's disk.
+    pub fn has_key(&self, ix: NodeIx, sealed: &Sealed) -> bool {
+        let disk = self.nodes.get(ix).map(|node| node.disk.keys.clone());
+        let slots = disk.and_then(|disk| KeySlots::open(Box::new(disk), MASTER.into()).ok());
+        let found = slots.and_then(|mut slots| slots.get(sealed.hour, sealed.slot).ok());
+        found.flatten().is_some()
+    }
+
     /// A node made from another's records and keys, not started. `None` if they give none.
     pub fn replayed(&self, ix: NodeIx) -> Option<Node> {
         let node = self.nodes.get(ix)?;
@@ -416,16 +443,17 @@ impl World {
         let Some(node) = self.nodes.get_mut(ix) else {
             return;
         };
-        let (mut keys, mut records, mut outside, mut destroy) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut keys, mut records, mut outside) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut destroy, mut ended) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
-                Effect::PutKey { day, slot, key } => keys.push(SlotKey {
-                    day,
+                Effect::PutKey { hour, slot, key } => keys.push(SlotKey {
+                    hour,
                     slot,
                     key: key.into(),
                 }),
-                Effect::DestroyKey { day, slot } => destroy.push((day, slot)),
+                Effect::DestroyKey { hour, slot } => destroy.push((hour, slot)),
+                Effect::DestroyHour { hour } => ended.push(hour),
                 Effect::Append(record) => records.push((time, record)),
                 shown @ (Effect::ReplyLocal { .. }
                 | Effect::ReplyPeer { .. }
@@ -447,7 +475,7 @@ impl World {
         let Some(node) = self.nodes.get_mut(ix) else {
             return;
         };
-        if node.destroy(&destroy).is_err() {
+        if node.destroy(&destroy, &ended).is_err() {
             self.struck.disks += 1;
             return self.crash(ix, Crash::KeepAll);
         }

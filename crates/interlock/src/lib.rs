@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod exchange;
 pub mod identity;
 pub mod local_api;
+pub mod master_key;
 pub mod node;
 pub mod notify;
 pub mod pages;

@@ -253,7 +253,8 @@ pub fn signing_key(config: &Config) -> Result<NodeKey, RunError> {
 /// # Errors
 /// [`RunError::Configuration`].
 pub fn master_key(config: &Config) -> Result<Zeroizing<[u8; 32]>, RunError> {
-    hex_file(&config.participant.key_file.with_file_name("master.key"))
+    crate::master_key::read(&config.participant.key_file)
+        .map_err(|error| RunError::Configuration(error.to_string()))
 }
 
 /// A node of this configuration into which nothing has been replayed.
@@ -294,6 +295,9 @@ fn node_config(config: &Config) -> NodeConfig {
         allow_loopback_callbacks: config.listen.allow_loopback_callbacks,
         approvals_min: usize::try_from(config.limits.approvals_min).unwrap_or(usize::MAX),
         proposal_life_ms: i64::from(config.limits.proposal_days) * DAY_MS,
+        recipient_kept_ms: i64::from(config.limits.recipient_kept_days) * DAY_MS,
+        contact_kept_ms: i64::from(config.limits.contact_kept_days) * DAY_MS,
+        courier_kept_ms: i64::from(config.limits.courier_kept_days) * DAY_MS,
         plain_http_anywhere: config.listen.allow_plain_http_beyond_loopback,
         has_gateway: config.notify.gateway.is_some(),
         ..NodeConfig::new(

@@ -275,6 +275,31 @@ impl Stay {
         }
     }
 
+    /// The stay as it is put on record: what is kept of the code stays out, because six digits can be
+    /// found from any hash of them.
+    #[must_use]
+    pub fn without_code(&self) -> Self {
+        self.with_code(StoredCode::ELSEWHERE)
+    }
+
+    /// The stay with `code` as what is kept of the newest code, where it keeps any.
+    #[must_use]
+    pub fn with_code(&self, code: StoredCode) -> Self {
+        let mut stay = self.clone();
+        match &mut stay.state {
+            State::Lying(lying) => lying.code = code,
+            State::Opened { code: kept, .. } => *kept = code,
+            State::Arrived
+            | State::Reserved { .. }
+            | State::PickedUp
+            | State::Recalled
+            | State::Redirected { .. }
+            | State::Refused
+            | State::Cancelled => {}
+        }
+        stay
+    }
+
     /// Until when no code is taken, if that is after `now`.
     pub fn locked_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.lying()?.tries {

@@ -11,6 +11,7 @@ use super::vocabulary::{Backlog, EvidenceKind, Field, Notifier, Purpose, TermKey
 use super::{RUN_OFF_MS_MAX, Terms};
 use crate::contact::ContactForm;
 use crate::dataset::{Dataset, DatasetForm};
+use crate::time::HOUR_MS;
 
 /// A row of the table that the terms break. The message says what to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -119,8 +120,10 @@ pub enum CombinationError {
     /// Coverage that begins within the term.
     #[error("coverage begins after the term; let `covers-from` be no later than `from`")]
     CoversFromWithinTerm,
-    /// Deletion at once or before.
-    #[error("the time until deletion isn't positive; write at least a second")]
+    /// Deletion sooner than keys end.
+    #[error(
+        "the time until deletion is below an hour, the shortest that keys last; write at least `PT1H`"
+    )]
     DeletionOutOfRange,
 }
 
@@ -427,7 +430,7 @@ fn times(terms: &Terms, errors: &mut Errors) {
             errors.push(CombinationError::CoversFromWithinTerm);
         }
     }
-    if terms.delete_after_ms.is_some_and(|ms| ms < 1) {
+    if terms.delete_after_ms.is_some_and(|ms| ms < HOUR_MS) {
         errors.push(CombinationError::DeletionOutOfRange);
     }
 }
@@ -769,7 +772,7 @@ mod tests {
         );
         check(
             event_terms,
-            |t| t.delete_after_ms = Some(0),
+            |t| t.delete_after_ms = Some(HOUR_MS - 1),
             &[E::DeletionOutOfRange],
         );
     }

@@ -87,7 +87,7 @@ prop_compose! {
         length_s in 1i64..2_000,
         run_off_s in option::of(1i64..600),
         covers_s in option::of(-2_000i64..2_000),
-        delete_s in option::of(1i64..100_000),
+        delete_s in option::of(3_600i64..100_000),
         offset in -12i64..=14,
     ) -> (Timestamp, Timestamp, Option<i64>, Option<Timestamp>, Option<i64>, Zone) {
         let from = JUNE.plus_ms(from_s * 1_000);

@@ -12,15 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::merkle::Hash;
 
-/// Version of the encoding.
-pub const LEAF_VERSION: u8 = 1;
+/// Newest version of the encoding. A leaf has the version in which its kind first appeared, so that
+/// there is one encoding of each.
+pub const LEAF_VERSION: u8 = 2;
 /// Bytes of an encoded leaf, at most.
 pub const LEAF_SIZE_BYTES_MAX: usize = 64 * 1024;
 
 /// One entry of a bilateral log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leaf {
-    /// [`LEAF_VERSION`].
+    /// The version in which its kind first appeared, at most [`LEAF_VERSION`].
     pub version: u8,
     /// When, by the writer's clock; never before the leaf that precedes it.
     pub time: Timestamp,
@@ -47,6 +48,25 @@ pub enum LeafBody {
     Rollback(Rollback),
     /// What was released never left: the term ended first.
     Voided(Voided),
+    /// The writer has deleted personal data that it was given, by its word.
+    Deletion(Deletion),
+}
+
+impl LeafBody {
+    /// The version of the encoding in which it first appeared.
+    const fn version(&self) -> u8 {
+        match self {
+            Self::Request(_)
+            | Self::Release(_)
+            | Self::Denial(_)
+            | Self::AgreementChange(_)
+            | Self::Receipt(_)
+            | Self::KeyRotation(_)
+            | Self::Rollback(_)
+            | Self::Voided(_) => 1,
+            Self::Deletion(_) => 2,
+        }
+    }
 }
 
 /// Which of a feed's two lanes.
@@ -225,6 +245,17 @@ pub struct Voided {
     pub reason: String,
 }
 
+/// Personal data that the writer was given is deleted. It is an attestation, not a proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// Released under which agreement.
+    pub agreement: WireId,
+    /// Released up to when, by the writer's clock.
+    pub up_to: Timestamp,
+    /// How many items.
+    pub items: u32,
+}
+
 /// Why bytes are no leaf, or a leaf has no bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeafError {
@@ -240,10 +271,10 @@ pub enum LeafError {
 }
 
 impl Leaf {
-    /// A leaf of the current version.
+    /// A leaf.
     pub const fn new(time: Timestamp, body: LeafBody) -> Self {
         Self {
-            version: LEAF_VERSION,
+            version: body.version(),
             time,
             body,
         }
@@ -271,12 +302,13 @@ impl Leaf {
         }
         match bytes.first() {
             None => return Err(LeafError::Malformed),
-            Some(&LEAF_VERSION) => {}
+            Some(1..=LEAF_VERSION) => {}
             Some(version) => return Err(LeafError::UnknownVersion(*version)),
         }
         let leaf: Self = postcard::from_bytes(bytes).map_err(|_| LeafError::Malformed)?;
         // Other lengths of a number, or bytes after the end, would be a second encoding.
-        if leaf.encode().as_deref() != Ok(bytes) {
+        let version = leaf.body.version();
+        if leaf.version != version || leaf.encode().as_deref() != Ok(bytes) {
             return Err(LeafError::Malformed);
         }
         Ok(leaf)
@@ -342,8 +374,13 @@ mod tests {
             }),
             LeafBody::Voided(Voided {
                 request_id,
-                agreement,
+                agreement: agreement.clone(),
                 reason: "closing".into(),
+            }),
+            LeafBody::Deletion(Deletion {
+                agreement,
+                up_to: Timestamp::from_millis(7),
+                items: 3,
             }),
         ]
     }
@@ -368,6 +405,7 @@ mod tests {
             0180d0e1f38b57058a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b3943c805ba81b632e2b18b4d114d5661a7843f871e02484edb6256a9602769609d565b4ca3697e58eccb24fc428c8d5e1826fdc22404353e57d84c64def5b45a10b8ede52af6f77bf81d1c0c099a730fab6de18880eb1d370f8384941d8783fc94edb368d405d20138ae33b70cc4534605709dacc15444a9cb0a9d1cd7f5a6bef05
             0180d0e1f38b570601050606060606060606060606060606060606060606060606060606060606060606090707070707070707070707070707070707070707070707070707070707070707
             0180d0e1f38b5707010101010101010101010101010101010575726e3a6107636c6f73696e67
+            0280d0e1f38b57080575726e3a610e03
         "#]].assert_eq(&text);
     }
 
@@ -408,7 +446,9 @@ mod tests {
         assert_eq!(Leaf::decode(&[]), Err(LeafError::Malformed));
         let mut later = bytes;
         later[0] = 2;
-        assert_eq!(Leaf::decode(&later), Err(LeafError::UnknownVersion(2)));
+        assert_eq!(Leaf::decode(&later), Err(LeafError::Malformed));
+        later[0] = 3;
+        assert_eq!(Leaf::decode(&later), Err(LeafError::UnknownVersion(3)));
         let body = LeafBody::Voided(Voided {
             request_id: RequestId::from_bytes([1; 16]),
             agreement: WireId::parse("a").unwrap(),
@@ -423,7 +463,7 @@ mod tests {
 
         #[test]
         fn what_decodes_encodes_to_the_same_bytes(
-            which in 0usize..8, at in any::<proptest::sample::Index>(), byte in any::<u8>(),
+            which in 0usize..9, at in any::<proptest::sample::Index>(), byte in any::<u8>(),
         ) {
             let leaf = Leaf::new(Timestamp::from_millis(5), every_kind().remove(which));
             let mut bytes = leaf.encode().unwrap();

@@ -16,8 +16,8 @@ mod tests;
 
 pub use items::{commit, item_proof, items_root, verify_item};
 pub use leaf::{
-    AgreementChange, Denial, KeyRotation, LEAF_SIZE_BYTES_MAX, LEAF_VERSION, Lane, Leaf, LeafBody,
-    LeafError, Receipt, Release, Request, Rollback, SignatureBytes, Voided,
+    AgreementChange, Deletion, Denial, KeyRotation, LEAF_SIZE_BYTES_MAX, LEAF_VERSION, Lane, Leaf,
+    LeafBody, LeafError, Receipt, Release, Request, Rollback, SignatureBytes, Voided,
 };
 pub use mirror::{Accepted, ForkEvidence, MirrorError, MirrorLog, RECENT_LEAVES_MAX, SKEW_MS_MAX};
 pub use out::{OutError, OutLog, RECEIPTS_OUTSTANDING_MAX, UNACKNOWLEDGED_LEAVES_MAX};

@@ -185,7 +185,8 @@ pub(super) fn requests_in(log: &LogEvidence) -> Requests {
         | LeafBody::Receipt(_)
         | LeafBody::KeyRotation(_)
         | LeafBody::Rollback(_)
-        | LeafBody::Voided(_) => None,
+        | LeafBody::Voided(_)
+        | LeafBody::Deletion(_) => None,
     });
     leaves.take(REQUESTS_MAX).collect()
 }
@@ -223,7 +224,8 @@ pub(super) fn check(
             | LeafBody::Receipt(_)
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
-            | LeafBody::Voided(_) => {}
+            | LeafBody::Voided(_)
+            | LeafBody::Deletion(_) => {}
         }
     }
     check.finish(verdict);

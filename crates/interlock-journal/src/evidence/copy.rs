@@ -248,7 +248,10 @@ impl<'a> Copy<'a> {
                     ),
                 }
             }
-            LeafBody::Rollback(_) | LeafBody::AgreementChange(_) | LeafBody::Voided(_) => {}
+            LeafBody::Rollback(_)
+            | LeafBody::AgreementChange(_)
+            | LeafBody::Voided(_)
+            | LeafBody::Deletion(_) => {}
         }
     }
 

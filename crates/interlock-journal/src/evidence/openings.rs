@@ -66,6 +66,7 @@ fn committed(leaf: &Leaf) -> Option<(u32, Hash)> {
         | LeafBody::Receipt(_)
         | LeafBody::KeyRotation(_)
         | LeafBody::Rollback(_)
-        | LeafBody::Voided(_) => None,
+        | LeafBody::Voided(_)
+        | LeafBody::Deletion(_) => None,
     }
 }

@@ -31,6 +31,8 @@ pub enum Matter {
     Refused(String),
     /// Released and held back before it left, for a reason. Counted in answers.
     Voided(String),
+    /// Deleted, by the word of whoever had it.
+    Deleted,
 }
 
 impl Matter {
@@ -43,6 +45,7 @@ impl Matter {
             Self::Released(dataset, Some(Lane::Backlog)) => format!("released {dataset}, backlog"),
             Self::Refused(reason) => format!("refused: {reason}"),
             Self::Voided(reason) => format!("held back: {reason}"),
+            Self::Deleted => "deleted what was released".into(),
         }
     }
 }
@@ -267,7 +270,8 @@ fn acknowledged(
             | LeafBody::AgreementChange(_)
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
-            | LeafBody::Voided(_) => None,
+            | LeafBody::Voided(_)
+            | LeafBody::Deletion(_) => None,
         }
     });
     receipts.max().unwrap_or(0)
@@ -291,6 +295,7 @@ fn said(
             Some((Matter::Refused(format!("{what}{}", it.reason)), items))
         }
         LeafBody::Voided(it) => Some((Matter::Voided(it.reason.clone()), 1)),
+        LeafBody::Deletion(it) => Some((Matter::Deleted, it.items.into())),
         LeafBody::AgreementChange(_)
         | LeafBody::Receipt(_)
         | LeafBody::KeyRotation(_)

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod deletion;
+#[cfg(test)]
 mod deposits;
 #[cfg(test)]
 mod exchange;

@@ -420,6 +420,8 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         role: String,
     },
+    /// Put another master key in the place of the one that opens content keys; the node must not run
+    RotateMaster,
 }
 
 pub(super) fn trusted_key(text: &str) -> Result<(ParticipantId, PublicKey), String> {

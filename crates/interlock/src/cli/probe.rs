@@ -93,13 +93,17 @@ pub(super) fn keys(config: &Config) -> Check {
         return Check::good(what, format!("`{shown}` is made at the first start"));
     }
     let opened = RealDisk::open_read_only(&dir).map_err(|error| error.to_string());
-    let days = opened.and_then(|disk| {
+    let hours = opened.and_then(|disk| {
         let mut keys = KeySlots::open(Box::new(disk), master).map_err(|e| e.to_string())?;
         keys.check_master().map_err(|e| e.to_string())?;
-        keys.days().map_err(|e| e.to_string())
+        keys.hours().map_err(|e| e.to_string())
     });
-    Check::of(what, days, |days| {
-        format!("`{}`, keys of {} days", dir.display(), days.len())
+    Check::of(what, hours, |hours| {
+        format!(
+            "`{}`, keys that end in {} hours",
+            dir.display(),
+            hours.len()
+        )
     })
 }
 

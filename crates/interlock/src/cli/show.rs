@@ -9,6 +9,9 @@ use super::client::segment;
 use super::error::CliError;
 use super::output::{Output, cell_text};
 use super::place::{self, KEY_VARIABLE};
+use crate::driver::entropy::SystemRng;
+use crate::driver::node::KEYS_DIR;
+use crate::master_key;
 
 /// `parcel`
 pub(super) fn parcel(
@@ -227,7 +230,10 @@ pub(super) fn key(
     around: &Around<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), CliError> {
-    let KeyCommand::Add { name, role } = command;
+    let (name, role) = match command {
+        KeyCommand::Add { name, role } => (name, role),
+        KeyCommand::RotateMaster => return rotate_master(common, around, output),
+    };
     let body = json!({ "name": name, "role": role });
     let answer = place::client(common, around)?.post("/keys", Some(&body))?;
     if output.json {
@@ -236,4 +242,26 @@ pub(super) fn key(
     let key = answer.pointer("/key").and_then(Value::as_str);
     let key = key.ok_or_else(|| CliError::Failed("the node showed no key; try again".into()))?;
     output.line(&format!("export {KEY_VARIABLE}={key}"))
+}
+
+/// `key rotate-master`
+fn rotate_master(
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let config = place::config(common, around)?;
+    let keys = config.store.dir.join(KEYS_DIR);
+    let beside = &config.participant.key_file;
+    let rotated = master_key::rotate(beside, &keys, &mut SystemRng)
+        .map_err(|error| CliError::Failed(error.to_string()))?;
+    let file = beside.with_file_name("master.key");
+    let value = json!({ "file": file.display().to_string(), "rewrapped": rotated });
+    output.card(
+        &value,
+        &[
+            ("master key", "/file"),
+            ("key files wrapped anew", "/rewrapped"),
+        ],
+    )
 }

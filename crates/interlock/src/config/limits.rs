@@ -45,6 +45,12 @@ limits! {
         "How many people must approve the same terms before we agree or propose: 2 for four eyes.";
     proposal_days = 14 in 1..=365,
         "How long a negotiation waits for somebody's answer before it ends by itself, in days.";
+    recipient_kept_days = 60 in 1..=1_095,
+        "How long a recipient's data is kept from when it was taken in, in days. Then its key is destroyed.";
+    contact_kept_days = 30 in 1..=365,
+        "How long a contact that a partner or courier gave us is kept, in days. A term may say less.";
+    courier_kept_days = 30 in 1..=365,
+        "How long it is kept which courier deposited a parcel, in days.";
     clock_leeway_ms = 2_000 in 0..=5_000,
         "How far a partner's clock may differ from ours, in milliseconds. It lengthens no term.";
     clock_limit_ms = 5_000 in 1_000..=60_000,

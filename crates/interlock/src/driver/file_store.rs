@@ -67,8 +67,8 @@ struct ReplayKeys {
 }
 
 impl ContentKeys for ReplayKeys {
-    fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]> {
-        match self.slots.borrow_mut().get(day, slot) {
+    fn get(&self, hour: u32, slot: u32) -> Option<[u8; 32]> {
+        match self.slots.borrow_mut().get(hour, slot) {
             Ok(key) => key.map(|key| *key),
             Err(error) => {
                 self.failed.borrow_mut().get_or_insert(error);
@@ -270,10 +270,10 @@ impl Store for FileStore {
         packer.flush()
     }
 
-    fn destroy_keys(&mut self, slots: &[(u32, u32)]) -> io::Result<()> {
-        slots
-            .iter()
-            .try_for_each(|(day, slot)| self.keys.destroy(*day, *slot).map_err(io::Error::other))
+    fn destroy_keys(&mut self, slots: &[(u32, u32)], hours: &[u32]) -> io::Result<()> {
+        self.keys.destroy(slots).map_err(io::Error::other)?;
+        let mut hours = hours.iter();
+        hours.try_for_each(|hour| self.keys.destroy_hour(*hour).map_err(io::Error::other))
     }
 
     fn journal_bytes(&self) -> u64 {
@@ -323,7 +323,7 @@ mod tests {
         let (mut store, time, seen) = open(&journal, &keys);
         assert_eq!((time, seen.len()), (None, 0));
         let key = |slot| SlotKey {
-            day: 3,
+            hour: 3,
             slot,
             key: Zeroizing::new([7; 32]),
         };
@@ -333,7 +333,7 @@ mod tests {
             vec![(at(6), record("c"))],
         ];
         store.append(&steps).unwrap();
-        store.destroy_keys(&[(3, 0)]).unwrap();
+        store.destroy_keys(&[(3, 0)], &[]).unwrap();
         let bytes = store.journal_bytes();
         assert!(bytes > 0);
         drop(store);

@@ -63,6 +63,7 @@ pub fn router(handle: &Handle, publisher: &str) -> Router {
         .route("/t/{token}", get(tracking))
         .route("/p/{token}", get(pickup))
         .route("/p/{token}/code", post(code).get(back_to_page))
+        .route("/p/{token}/erase", post(erase).get(back_to_page))
         .route(stylesheet().path.as_str(), get(style))
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
@@ -101,22 +102,10 @@ async fn code(
     request: Request,
 ) -> Response {
     let language = language_of(&request);
-    let Some(digest) = digest_of(&token) else {
-        return door.ended(language);
+    let digest = match door.posted(&token, request, language).await {
+        Ok(digest) => digest,
+        Err(answer) => return *answer,
     };
-    let (head, body) = request.into_parts();
-    let form = match read_body(&head.headers, body, FORM_SIZE_BYTES_MAX).await {
-        Ok(form) => form,
-        Err(problem) => return door.failed(&problem, language),
-    };
-    if from_elsewhere(&head.headers) || !door.is_our_form(&token, &form) {
-        // The page again, with a new form: nothing was shown or spent.
-        let mut answer = door.handle.page(PageRequest::Pickup(digest)).await;
-        if let LocalAnswer::Pickup(view) = &mut answer {
-            view.trouble = Some(TroubleView::FormExpired);
-        }
-        return door.render(answer, &token, language);
-    }
     if let Some(until) = door.shown_too_often(digest) {
         let mut answer = door.handle.page(PageRequest::Pickup(digest)).await;
         if let LocalAnswer::Pickup(view) = &mut answer {
@@ -137,6 +126,20 @@ async fn back_to_page(Path(token): Path<String>, request: Request) -> Response {
     }
 }
 
+async fn erase(
+    State(door): State<Arc<Door>>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
+    let language = language_of(&request);
+    let digest = match door.posted(&token, request, language).await {
+        Ok(digest) => digest,
+        Err(answer) => return *answer,
+    };
+    let answer = door.handle.page(PageRequest::Erase(digest)).await;
+    door.render(answer, &token, language)
+}
+
 async fn style(State(door): State<Arc<Door>>) -> Response {
     door.finish(style_bytes())
 }
@@ -148,6 +151,35 @@ async fn nothing(State(door): State<Arc<Door>>, request: Request) -> Response {
 }
 
 impl Door {
+    /// The link of a form that its own page posted.
+    ///
+    /// # Errors
+    /// The answer to anything else: nothing was shown, spent or changed.
+    async fn posted(
+        &self,
+        token: &str,
+        request: Request,
+        language: Language,
+    ) -> Result<Digest, Box<Response>> {
+        let Some(digest) = digest_of(token) else {
+            return Err(Box::new(self.ended(language)));
+        };
+        let (head, body) = request.into_parts();
+        let form = match read_body(&head.headers, body, FORM_SIZE_BYTES_MAX).await {
+            Ok(form) => form,
+            Err(problem) => return Err(Box::new(self.failed(&problem, language))),
+        };
+        if from_elsewhere(&head.headers) || !self.is_our_form(token, &form) {
+            // The page again, with a new form.
+            let mut answer = self.handle.page(PageRequest::Pickup(digest)).await;
+            if let LocalAnswer::Pickup(view) = &mut answer {
+                view.trouble = Some(TroubleView::FormExpired);
+            }
+            return Err(Box::new(self.render(answer, token, language)));
+        }
+        Ok(digest)
+    }
+
     /// Notes that a code is shown by a link; if it was shown too often, until when it is not.
     fn shown_too_often(&self, digest: Digest) -> Option<Timestamp> {
         let now = self.handle.now().latest;

@@ -68,11 +68,12 @@ pub trait Store: Send + 'static {
     /// How many of the steps are durable is unknown; the process must stop.
     fn append(&mut self, steps: &[Vec<TimedRecord>]) -> io::Result<()>;
 
-    /// Overwrites content keys: day file and slot.
+    /// Destroys content keys: single ones, by the hour in which they would end and their slot, and all
+    /// that end in an hour.
     ///
     /// # Errors
     /// They may still be there.
-    fn destroy_keys(&mut self, slots: &[(u32, u32)]) -> io::Result<()>;
+    fn destroy_keys(&mut self, slots: &[(u32, u32)], hours: &[u32]) -> io::Result<()>;
 
     /// Bytes that the journal holds.
     fn journal_bytes(&self) -> u64;

@@ -127,6 +127,7 @@ struct Group {
     records: usize,
     seen: Vec<Seen>,
     destroy: Vec<(u32, u32)>,
+    ended: Vec<u32>,
     ticks: Vec<oneshot::Sender<()>>,
     under_way: Vec<UnderWay>,
     stop: bool,
@@ -149,12 +150,13 @@ impl Group {
         let mut records = Vec::new();
         for effect in effects {
             match effect {
-                Effect::PutKey { day, slot, key } => self.keys.push(SlotKey {
-                    day,
+                Effect::PutKey { hour, slot, key } => self.keys.push(SlotKey {
+                    hour,
                     slot,
                     key: key.into(),
                 }),
-                Effect::DestroyKey { day, slot } => self.destroy.push((day, slot)),
+                Effect::DestroyKey { hour, slot } => self.destroy.push((hour, slot)),
+                Effect::DestroyHour { hour } => self.ended.push(hour),
                 Effect::Append(record) => records.push((time, record)),
                 Effect::ReplyLocal { to, answer } => self.seen.push(Seen::Local(to, answer)),
                 Effect::ReplyPeer { to, answer, guard } => {
@@ -372,9 +374,9 @@ impl<M: Machine, S: Store> Writer<M, S> {
         for seen in group.seen {
             self.show(seen, outside);
         }
-        if !group.destroy.is_empty() {
+        if !group.destroy.is_empty() || !group.ended.is_empty() {
             self.store
-                .destroy_keys(&group.destroy)
+                .destroy_keys(&group.destroy, &group.ended)
                 .map_err(failed("destroy content keys"))?;
         }
         self.settle();

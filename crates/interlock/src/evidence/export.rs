@@ -204,7 +204,8 @@ fn rotations(leaves: impl Iterator<Item = Vec<u8>>) -> impl Iterator<Item = KeyR
         | LeafBody::AgreementChange(_)
         | LeafBody::Receipt(_)
         | LeafBody::Rollback(_)
-        | LeafBody::Voided(_) => None,
+        | LeafBody::Voided(_)
+        | LeafBody::Deletion(_) => None,
     })
 }
 

@@ -42,9 +42,9 @@ pub enum OpenOneError {
 struct Reading(RefCell<KeySlots>);
 
 impl ContentKeys for Reading {
-    fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]> {
+    fn get(&self, hour: u32, slot: u32) -> Option<[u8; 32]> {
         // A key that cannot be read is one that shows nothing.
-        self.0.borrow_mut().get(day, slot).ok()?.map(|key| *key)
+        self.0.borrow_mut().get(hour, slot).ok()?.map(|key| *key)
     }
 }
 
@@ -165,6 +165,7 @@ const fn root_of(body: &LeafBody) -> Option<Hash> {
         | LeafBody::Receipt(_)
         | LeafBody::KeyRotation(_)
         | LeafBody::Rollback(_)
-        | LeafBody::Voided(_) => None,
+        | LeafBody::Voided(_)
+        | LeafBody::Deletion(_) => None,
     }
 }

@@ -485,4 +485,13 @@ pub enum Notice {
         /// How many contacts.
         contacts: u64,
     },
+    /// The recipient of a parcel wants deleted what the provider released of them.
+    Erasure {
+        /// An agreement under which it was released.
+        agreement: WireId,
+        /// Carrier code.
+        carrier: String,
+        /// Waybill number.
+        number: String,
+    },
 }

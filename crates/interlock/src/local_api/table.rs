@@ -51,6 +51,15 @@ const PARCELS: &[Route] = &[
         Target::Node(parcel),
     ),
     write(
+        Method::DELETE,
+        "/parcels/{carrier}/{number}/recipient",
+        "eraseRecipient",
+        "Deletes what is held of a parcel's recipient, because they want it. Partners that were given the contact are told to delete it too.",
+        (200, "How much was deleted here, and who is told."),
+        Target::Node(|call| waybill(call).map(LocalRequest::EraseRecipient)),
+    )
+    .bodiless(),
+    write(
         Method::POST,
         "/events",
         "postEvents",
@@ -523,9 +532,12 @@ fn page(call: &Call<'_>) -> (u64, u32) {
 }
 
 fn parcel(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    waybill(call).map(LocalRequest::GetParcel)
+}
+
+fn waybill(call: &Call<'_>) -> Result<Waybill, Problem> {
     let carrier = call.segment("carrier", |text| Ok::<_, String>(text.to_owned()))?;
-    let waybill = call.segment("number", |number| Waybill::parse(&carrier, number))?;
-    Ok(LocalRequest::GetParcel(waybill))
+    call.segment("number", |number| Waybill::parse(&carrier, number))
 }
 
 fn get_events(call: &Call<'_>) -> Result<LocalRequest, Problem> {

@@ -19,7 +19,9 @@ use crate::exchange::wire::Blob;
 /// Who may make a request.
 pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
     match request {
-        LocalRequest::PutParcels(_) | LocalRequest::PostEvents(_) => &[Role::OrderSystem],
+        LocalRequest::PutParcels(_)
+        | LocalRequest::PostEvents(_)
+        | LocalRequest::EraseRecipient(_) => &[Role::OrderSystem],
         LocalRequest::CheckRound { .. }
         | LocalRequest::OpenDeposit(_)
         | LocalRequest::GetDeposit(_)
@@ -277,6 +279,7 @@ impl Node {
             }
             LocalRequest::PostEvents(events) => Ok(self.post_events(turn, events)),
             LocalRequest::GetParcel(waybill) => self.parcel_answer(turn, &waybill),
+            LocalRequest::EraseRecipient(waybill) => self.erase_recipient(turn, &waybill, by),
             LocalRequest::PutStations(stations) => self.put_stations(turn, stations),
             LocalRequest::GetStations => json(self.stations_view()),
             LocalRequest::GetStation(id) => self.station_answer(&id),

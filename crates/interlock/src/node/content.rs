@@ -19,7 +19,7 @@ use crate::exchange::wire::Blob;
 /// Personal data that is held while its key exists.
 #[derive(Clone)]
 pub struct Content<T> {
-    /// Day file and slot of the key.
+    /// The hour in which the key ends, and its slot.
     pub slot: (u32, u32),
     /// The value; `None` once the key is destroyed.
     pub value: Option<T>,
@@ -40,22 +40,36 @@ impl<T> std::fmt::Debug for Content<T> {
     }
 }
 
+impl<T> Content<T> {
+    /// Lets the value go, and says where its key is. `None` if it was gone before.
+    pub fn erase(&mut self) -> Option<(u32, u32)> {
+        self.value.take().map(|_| self.slot)
+    }
+
+    /// Lets the value go if its key ended with `hour`.
+    pub fn end(&mut self, hour: u32) {
+        if self.slot.0 == hour {
+            self.value = None;
+        }
+    }
+}
+
 impl<T: DeserializeOwned> Content<T> {
     /// Opens sealed content; a missing key or damaged ciphertext leaves no value.
     pub fn open(sealed: &Sealed, keys: &dyn ContentKeys) -> Self {
         let value = keys
-            .get(sealed.day, sealed.slot)
+            .get(sealed.hour, sealed.slot)
             .and_then(|key| {
                 interlock_journal::keyslots::open(
                     &key,
-                    &aad(sealed.day, sealed.slot),
+                    &aad(sealed.hour, sealed.slot),
                     &sealed.ciphertext.0,
                     &sealed.nonce,
                 )
             })
             .and_then(|plain| postcard::from_bytes(&plain).ok());
         Self {
-            slot: (sealed.day, sealed.slot),
+            slot: (sealed.hour, sealed.slot),
             value,
         }
     }
@@ -69,18 +83,18 @@ pub struct Fresh {
     pub key: [u8; 32],
 }
 
-/// Seals `value` for `slot` of `day` under a new key. `None` if it cannot be encoded.
-pub fn seal<T: Serialize>(value: &T, day: u32, slot: u32, rng: &mut dyn Rng) -> Option<Fresh> {
+/// Seals `value` under a new key for `slot` of those that end in `hour`. `None` if it cannot be encoded.
+pub fn seal<T: Serialize>(value: &T, hour: u32, slot: u32, rng: &mut dyn Rng) -> Option<Fresh> {
     let mut key = [0; 32];
     rng.fill(&mut key);
     let mut nonce = [0; 12];
     rng.fill(&mut nonce);
     let plain = zeroize::Zeroizing::new(postcard::to_allocvec(value).ok()?);
     let ciphertext =
-        interlock_journal::keyslots::seal(&key, &aad(day, slot), &plain, &nonce).ok()?;
+        interlock_journal::keyslots::seal(&key, &aad(hour, slot), &plain, &nonce).ok()?;
     Some(Fresh {
         sealed: Sealed {
-            day,
+            hour,
             slot,
             nonce,
             ciphertext: Blob(ciphertext),
@@ -89,9 +103,9 @@ pub fn seal<T: Serialize>(value: &T, day: u32, slot: u32, rng: &mut dyn Rng) -> 
     })
 }
 
-fn aad(day: u32, slot: u32) -> [u8; 8] {
+fn aad(hour: u32, slot: u32) -> [u8; 8] {
     let mut out = [0; 8];
-    let bytes = day.to_le_bytes().into_iter().chain(slot.to_le_bytes());
+    let bytes = hour.to_le_bytes().into_iter().chain(slot.to_le_bytes());
     out.iter_mut()
         .zip(bytes)
         .for_each(|(slot, byte)| *slot = byte);

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 use interlock_core::dataset::Dataset;
-use interlock_core::ids::{DepositId, MessageId, ParticipantId, RequestId, WireId};
+use interlock_core::ids::{DepositId, MessageId, ParcelId, ParticipantId, RequestId, WireId};
 use interlock_core::time::Timestamp;
+use interlock_journal::bilateral::Deletion;
 
 use super::io::{CallId, ReplyId};
 use super::record::AlertKind;
@@ -72,6 +73,10 @@ pub enum Purpose {
     Compare(ParticipantId),
     /// A checkpoint for the time that it is signed at.
     Clock(ParticipantId),
+    /// An attestation that what a partner gave us is deleted.
+    Attestation(ParticipantId),
+    /// A recipient's wish that a partner delete the contact of a parcel.
+    Erasure(ParticipantId, ParcelId),
 }
 
 /// One lane of one feed that we consume.
@@ -175,6 +180,10 @@ pub enum Timer {
     AskAgain(WireId),
     /// Ask partners for the time while the clock is in doubt.
     Clock,
+    /// Attest to a deletion again.
+    Attestation(ParticipantId),
+    /// Ask again that a contact be deleted.
+    Erasure(ParticipantId, ParcelId),
 }
 
 /// Everything under way.
@@ -220,6 +229,12 @@ pub struct Live {
     pub codes: BTreeMap<PersonName, super::people::CodesTyped>,
     /// What the time is compared with.
     pub clocks: super::clocks::Clocks,
+    /// Attestations of deletion that partners do not know yet, oldest first.
+    pub attesting: BTreeMap<ParticipantId, Vec<Deletion>>,
+    /// Partners with such a notice under way.
+    pub told_now: BTreeSet<ParticipantId>,
+    /// Requests to delete a contact that are under way.
+    pub erasing: BTreeSet<(ParticipantId, ParcelId)>,
     /// Denials already on record, so that a poll that repeats does not repeat the entry.
     pub denied: BTreeSet<(WireId, String)>,
 }

@@ -12,6 +12,7 @@ mod compare;
 mod consume;
 pub mod content;
 mod deposits;
+mod erase;
 pub(crate) mod evidence;
 mod feed_items;
 pub mod io;
@@ -61,8 +62,8 @@ pub trait Rng {
 
 /// Reads content keys. `None`: destroyed, or never there.
 pub trait ContentKeys {
-    /// The key in `slot` of `day`.
-    fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]>;
+    /// The key in `slot` of those that end in `hour`.
+    fn get(&self, hour: u32, slot: u32) -> Option<[u8; 32]>;
 }
 
 /// What a node is told about itself. Times in milliseconds.
@@ -110,6 +111,12 @@ pub struct NodeConfig {
     pub approvals_min: usize,
     /// How long a negotiation waits for somebody's answer.
     pub proposal_life_ms: i64,
+    /// How long a recipient's data is kept, from when it was taken in.
+    pub recipient_kept_ms: i64,
+    /// How long a contact that we were given is kept; a term may say less.
+    pub contact_kept_ms: i64,
+    /// How long it is kept which courier deposited a parcel.
+    pub courier_kept_ms: i64,
 }
 
 impl NodeConfig {
@@ -137,6 +144,9 @@ impl NodeConfig {
             has_gateway: true,
             approvals_min: 1,
             proposal_life_ms: 14 * DAY_MS,
+            recipient_kept_ms: 60 * DAY_MS,
+            contact_kept_ms: 30 * DAY_MS,
+            courier_kept_ms: 30 * DAY_MS,
         }
     }
 }
@@ -198,6 +208,7 @@ impl Node {
         self.resume_messages(&mut turn);
         self.resume_lookups(&mut turn);
         self.resume_warnings(&mut turn);
+        self.resume_deletion(&mut turn);
         self.finish(turn)
     }
 
@@ -225,7 +236,7 @@ impl Node {
                 self.person(&mut turn, reply, &who, idempotency, request);
             }
             Input::Page { reply, request } => {
-                let answer = self.page(&turn, &request);
+                let answer = self.page(&mut turn, &request);
                 turn.push(Effect::ReplyLocal { to: reply, answer });
             }
             Input::Peer {
@@ -254,7 +265,8 @@ impl Node {
     /// When the node wants an [`io::Input::Tick`] next, if at all.
     pub fn next_wake(&self) -> Option<Timestamp> {
         let poll = self.live.parked.iter().map(|poll| poll.until).min();
-        let all = [self.live.next_timer(), self.next_settle(), poll];
+        let (settle, end) = (self.next_settle(), self.next_end());
+        let all = [self.live.next_timer(), settle, end, poll];
         all.into_iter().flatten().min()
     }
 

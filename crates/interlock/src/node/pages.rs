@@ -14,6 +14,7 @@ use super::content::LinkKind;
 use super::io::{LocalAnswer, PageRequest};
 use super::parcels::place_words;
 use super::problem;
+use super::record::Asker;
 use super::state::parcels::Parcel;
 use super::turn::Turn;
 use crate::pages::{
@@ -27,16 +28,23 @@ const LINK_AFTER_END_MS: i64 = 7 * DAY_MS;
 const LINK_LIFE_MS: i64 = 90 * DAY_MS;
 
 impl Node {
-    pub(super) fn page(&self, turn: &Turn<'_>, request: &PageRequest) -> LocalAnswer {
+    pub(super) fn page(&mut self, turn: &mut Turn<'_>, request: &PageRequest) -> LocalAnswer {
+        if let PageRequest::Erase(digest) = request {
+            let found = self.state.parcels.by_link(digest, LinkKind::Pickup);
+            let works = found.filter(|parcel| link_works(parcel, turn.at()));
+            if let Some(id) = works.map(|parcel| parcel.id) {
+                self.recipient_asks(turn, id, Asker::Recipient);
+            }
+        }
         let (digest, kind) = match request {
             PageRequest::Person(name) => {
                 let person = self.state.people.get(name).cloned().map(Box::new);
                 return LocalAnswer::Person(person);
             }
             PageRequest::Tracking(digest) => (digest, LinkKind::Tracking),
-            PageRequest::Pickup(digest) | PageRequest::ShowCode(digest) => {
-                (digest, LinkKind::Pickup)
-            }
+            PageRequest::Pickup(digest)
+            | PageRequest::ShowCode(digest)
+            | PageRequest::Erase(digest) => (digest, LinkKind::Pickup),
         };
         let found = self
             .state
@@ -50,7 +58,7 @@ impl Node {
             PageRequest::Tracking(_) => {
                 LocalAnswer::Tracking(Box::new(self.tracking_view(turn, parcel)))
             }
-            PageRequest::Pickup(_) => {
+            PageRequest::Pickup(_) | PageRequest::Erase(_) => {
                 LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, false)))
             }
             PageRequest::ShowCode(_) => {

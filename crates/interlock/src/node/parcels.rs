@@ -127,15 +127,18 @@ impl Node {
         if self.is_known(id, put) {
             return Ok(id);
         }
+        let due = self.keep_until(turn, self.config.recipient_kept_ms, None);
         let recipient = match &put.recipient {
-            Some(recipient) => Some(turn.seal(recipient).ok_or_else(|| {
-                problem::problem(
-                    "internal",
-                    500,
-                    "not taken",
-                    "the recipient could not be put on record; try again",
-                )
-            })?),
+            Some(recipient) => Some(turn.seal(&self.state.vault, recipient, due).ok_or_else(
+                || {
+                    problem::problem(
+                        "internal",
+                        500,
+                        "not taken",
+                        "the recipient could not be put on record; try again",
+                    )
+                },
+            )?),
             None => None,
         };
         let record = ParcelRecord {

@@ -56,7 +56,8 @@ const fn needs_code(request: &LocalRequest) -> bool {
             | MediationAct::Adopt(_)
             | MediationAct::Withdraw { .. } => false,
         },
-        LocalRequest::AddPartner(_)
+        LocalRequest::EraseRecipient(_)
+        | LocalRequest::AddPartner(_)
         | LocalRequest::RemovePartner(_)
         | LocalRequest::AddKey { .. }
         | LocalRequest::PutPerson(_)

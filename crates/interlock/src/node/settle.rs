@@ -14,6 +14,7 @@ impl Node {
     /// Puts every agreement's new state on record once time has changed it, before anything else of
     /// the step is looked at. What was decided does not depend on this having been done in time.
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>) {
+        self.end_hours(turn);
         let changes = &mut self.live.agreements;
         while let Some((_, id)) = changes.changes.first().filter(|(at, _)| *at <= turn.at()) {
             let id = id.clone();
@@ -128,6 +129,8 @@ impl Node {
                 Timer::Compare(partner) => self.compare(turn, &partner),
                 Timer::AskAgain(agreement) => self.ask_again(turn, &agreement),
                 Timer::Clock => self.ask_the_time(turn),
+                Timer::Attestation(partner) => self.send_attestation(turn, &partner),
+                Timer::Erasure(partner, parcel) => self.send_erasure(turn, &partner, parcel),
             }
         }
     }
@@ -173,6 +176,8 @@ impl Node {
             Purpose::Catalog(partner) => self.catalog_answered(turn, &partner, outcome),
             Purpose::Compare(partner) => self.compare_answered(turn, &partner, outcome),
             Purpose::Clock(partner) => self.time_answered(turn, &partner, outcome),
+            Purpose::Attestation(to) => self.attestation_answered(turn, &to, outcome),
+            Purpose::Erasure(to, parcel) => self.erasure_answered(turn, to, parcel, outcome),
         }
     }
 }

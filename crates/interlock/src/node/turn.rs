@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use interlock_core::ids::RequestId;
-use interlock_core::time::{ClockInterval, DAY_MS, Timestamp};
+use interlock_core::time::{ClockInterval, Timestamp};
 use serde::Serialize;
 
 use super::content::{self, Fresh};
 use super::io::Effect;
 use super::record::Sealed;
 use super::state::State;
+use super::state::vault::Vault;
 use super::{ContentKeys, Rng};
 
 /// One step.
@@ -19,12 +20,11 @@ pub struct Turn<'a> {
     rng: &'a mut dyn Rng,
     effects: Vec<Effect>,
     keys: BTreeMap<(u32, u32), [u8; 32]>,
-    reserved: (u32, u32),
 }
 
 impl ContentKeys for BTreeMap<(u32, u32), [u8; 32]> {
-    fn get(&self, day: u32, slot: u32) -> Option<[u8; 32]> {
-        Self::get(self, &(day, slot)).copied()
+    fn get(&self, hour: u32, slot: u32) -> Option<[u8; 32]> {
+        Self::get(self, &(hour, slot)).copied()
     }
 }
 
@@ -40,7 +40,6 @@ impl<'a> Turn<'a> {
             rng,
             effects: Vec::new(),
             keys: BTreeMap::new(),
-            reserved: state.next_slot,
         }
     }
 
@@ -89,18 +88,21 @@ impl<'a> Turn<'a> {
         RequestId::from_bytes(self.random16())
     }
 
-    /// Seals personal data under a new key in the next free slot; the key is an effect of this step.
-    pub fn seal<T: Serialize>(&mut self, value: &T) -> Option<Sealed> {
-        let today = u32::try_from(self.at().as_millis().div_euclid(DAY_MS)).unwrap_or(0);
-        let (day, slot) = if self.reserved.0 >= today {
-            self.reserved
-        } else {
-            (today, 0)
-        };
-        let Fresh { sealed, key } = content::seal(value, day, slot, self.rng)?;
-        self.reserved = (day, slot + 1);
-        self.keys.insert((day, slot), key);
-        self.push(Effect::PutKey { day, slot, key });
+    /// Seals personal data that ends at `due` at the latest, under a new key in the next free slot of
+    /// the hour; the key is an effect of this step.
+    pub fn seal<T: Serialize>(
+        &mut self,
+        vault: &Vault,
+        value: &T,
+        due: Timestamp,
+    ) -> Option<Sealed> {
+        let hour = vault.hour_for(due);
+        let drawn = self.keys.range((hour, 0)..=(hour, u32::MAX)).next_back();
+        let after = drawn.map_or(0, |((_, slot), _)| slot.saturating_add(1));
+        let slot = vault.next_slot(hour).max(after);
+        let Fresh { sealed, key } = content::seal(value, hour, slot, self.rng)?;
+        self.keys.insert((hour, slot), key);
+        self.push(Effect::PutKey { hour, slot, key });
         Some(sealed)
     }
 }

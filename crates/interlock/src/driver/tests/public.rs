@@ -61,6 +61,10 @@ async fn node() -> (Server, Log) {
                             compartment: "17".into(),
                         })))
                     }
+                    PageRequest::Erase(shown) if shown == digest => {
+                        seen.add("erased");
+                        LocalAnswer::Pickup(Box::new(view(CodeView::None)))
+                    }
                     _ => LocalAnswer::Problem(Problem {
                         kind: "not-found".into(),
                         status: 404,
@@ -121,6 +125,33 @@ async fn a_code_is_shown_to_the_pages_own_form_only() {
         assert_eq!(shown, showing <= 5, "five times in ten minutes, not more");
     }
     assert_eq!(log.lines().len(), 5, "the node is not asked a sixth time");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_pages_own_form_deletes() {
+    let (server, log) = node().await;
+    let to = server.addresses.public.unwrap();
+    let path = format!("/p/{TOKEN}");
+    let page = send(to, "GET", &path, &[], b"").await;
+    let form = format!("csrf={}", mark_in(&page.body));
+    let post = format!("{path}/erase");
+    assert_eq!(send(to, "GET", &post, &[], b"").await.status, 303);
+    let foreign = [("Sec-Fetch-Site", "cross-site")];
+    for (headers, body) in [(&[][..], "csrf=0"), (&foreign, form.as_str())] {
+        let reply = send(to, "POST", &post, headers, body.as_bytes()).await;
+        assert_eq!(reply.status, 200);
+    }
+    let large = "x".repeat(4_096);
+    let reply = send(to, "POST", &post, &[], large.as_bytes()).await;
+    assert_eq!(reply.status, 413);
+    let unknown = format!("/p/{}/erase", "f".repeat(32));
+    let reply = send(to, "POST", &unknown, &[], form.as_bytes()).await;
+    assert_eq!(reply.status, 404);
+    assert!(log.lines().is_empty());
+    let reply = send(to, "POST", &post, &[], form.as_bytes()).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(log.lines(), ["erased"]);
     server.stop().await.unwrap();
 }
 

@@ -119,7 +119,7 @@ impl Store for FakeStore {
         Ok(())
     }
 
-    fn destroy_keys(&mut self, slots: &[(u32, u32)]) -> io::Result<()> {
+    fn destroy_keys(&mut self, slots: &[(u32, u32)], _: &[u32]) -> io::Result<()> {
         self.log.add(format!("destroy {}", slots.len()));
         Ok(())
     }

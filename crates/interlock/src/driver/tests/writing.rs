@@ -39,7 +39,7 @@ async fn nothing_is_seen_before_the_records_are_durable() {
     let server = setup
         .start(move |input, _| match input {
             Input::Local { reply, .. } => vec![
-                Effect::DestroyKey { day: 1, slot: 2 },
+                Effect::DestroyKey { hour: 1, slot: 2 },
                 status(reply),
                 Effect::Call {
                     call: CallId(1),
@@ -49,7 +49,7 @@ async fn nothing_is_seen_before_the_records_are_durable() {
                 },
                 record(),
                 Effect::PutKey {
-                    day: 1,
+                    hour: 1,
                     slot: 3,
                     key: [7; 32],
                 },
@@ -119,7 +119,7 @@ async fn a_failed_sync_answers_nobody_and_ends_the_writer() {
                 vec![
                     status(reply),
                     record(),
-                    Effect::DestroyKey { day: 1, slot: 1 },
+                    Effect::DestroyKey { hour: 1, slot: 1 },
                 ]
             }
             _ => vec![],

@@ -229,7 +229,9 @@ impl Node {
             | Timer::DecideTransfer(_)
             | Timer::AskAgain(_)
             | Timer::Compare(_)
-            | Timer::Clock => return None,
+            | Timer::Clock
+            | Timer::Attestation(_)
+            | Timer::Erasure(..) => return None,
         };
         let Value::Object(waiting) = self.waiting_view(timer, open) else {
             return None;

@@ -15,7 +15,6 @@ use sha2::{Digest as _, Sha256};
 use super::super::Node;
 use super::super::io::{CallFailure, PeerAnswer};
 use super::super::live::{Timer, backoff_between_ms};
-use super::super::record::Record;
 use super::super::turn::Turn;
 use super::approver::TransferMove;
 use super::delivery::Standing;
@@ -35,7 +34,7 @@ impl Node {
         transfer.unsent = None;
         let ours = transfer.party == Party::Provider;
         let started = ours && transfer.state == TransferState::Started;
-        self.record(turn, Record::Transfer(Box::new(transfer)));
+        self.record_transfer(turn, transfer);
         if started {
             self.hand_over_polls(turn, &id);
             self.push(turn, &id);
@@ -83,7 +82,7 @@ impl Node {
         self.forget_tries(&Timer::Transfer(transfer.id.clone()));
         transfer.unsent = None;
         if transfer.state.is_terminal() {
-            return self.record(turn, Record::Transfer(Box::new(transfer)));
+            return self.record_transfer(turn, transfer);
         }
         transfer.state = TransferState::Terminated;
         match standing {

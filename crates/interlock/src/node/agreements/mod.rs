@@ -256,7 +256,8 @@ pub struct Transfer {
 pub struct PushTarget {
     /// Address, as the consumer gave it.
     pub endpoint: String,
-    /// What goes into `Authorization`, if the consumer gave something. A secret of the consumer's.
+    /// What goes into `Authorization`, if the consumer gave something. A secret of the consumer's: it is
+    /// not put on record here but sealed, beside the transfer.
     pub authorization: Option<String>,
 }
 

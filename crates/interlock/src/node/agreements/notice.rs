@@ -7,11 +7,14 @@
 
 use interlock_core::agreement::AgreementState;
 use interlock_core::ids::{ParticipantId, WireId};
+use interlock_core::time::Timestamp;
 
 use super::super::Node;
+use super::super::erase::agreement_of;
 use super::super::io::{CallFailure, PeerAnswer, PeerRequest, Problem};
 use super::super::live::Timer;
 use super::super::problem::{field, not_found};
+use super::super::state::deletion_words;
 use super::super::turn::Turn;
 use super::delivery::{is_final, why_not};
 use super::negotiate::shorten;
@@ -26,8 +29,7 @@ impl Node {
         from: &ParticipantId,
         envelope: &Envelope<Notice>,
     ) -> Result<PeerAnswer, Problem> {
-        let (Notice::Termination { agreement, .. } | Notice::Deletion { agreement, .. }) =
-            &envelope.body;
+        let agreement = agreement_of(envelope);
         let known = self.state.book.agreements.get(agreement);
         let known = known.filter(|a| a.other(&self.state.me) == from).cloned();
         let mut agreement = known.ok_or_else(|| not_found("agreement"))?;
@@ -42,28 +44,27 @@ impl Node {
                     said = Some(format!("terminated it with effect from {end}: {reason}"));
                 }
             }
+            Notice::Deletion { .. } if from != &agreement.consumer => {
+                return Err(not_yours("only the consumer attests to deletion"));
+            }
+            Notice::Erasure { .. } if from != &agreement.provider => {
+                return Err(not_yours("only the provider asks for deletion"));
+            }
+            Notice::Deletion { .. } | Notice::Erasure { .. } => {}
+        }
+        self.take_evidence(turn, from, &envelope.evidence)?;
+        match &envelope.body {
+            Notice::Termination { .. } => {}
             Notice::Deletion {
                 up_to, contacts, ..
             } => {
-                if from != &agreement.consumer {
-                    return Err(field(
-                        "notice-refused",
-                        422,
-                        "not your notice",
-                        "/body",
-                        "only the consumer attests to deletion",
-                    ));
-                }
-                let up_to = self.instant(*up_to);
-                let what =
-                    format!("says that {contacts} contacts released up to {up_to} are deleted");
-                let mut known = self.state.book.history(&agreement.id);
-                if !known.any(|line| line.what == what) {
-                    said = Some(what);
-                }
+                self.check_attested(&agreement, *up_to, *contacts)?;
+                self.receipt_leaf(turn, from);
             }
+            Notice::Erasure {
+                carrier, number, ..
+            } => self.erasure_wanted(turn, from, carrier, number)?,
         }
-        self.take_evidence(turn, from, &envelope.evidence)?;
         if let Some(what) = said {
             self.note_agreement(turn, &agreement, Actor::Partner(from.clone()), what);
         }
@@ -72,6 +73,28 @@ impl Node {
             self.settle_now(turn);
         }
         Ok(PeerAnswer::Evidence(self.evidence_for(turn, from)))
+    }
+
+    /// An attestation counts only if it is on evidence: a leaf put it into the history.
+    fn check_attested(
+        &self,
+        agreement: &Agreement,
+        up_to: Timestamp,
+        contacts: u64,
+    ) -> Result<(), Problem> {
+        let items = u32::try_from(contacts).unwrap_or(u32::MAX);
+        let what = deletion_words(items, up_to, agreement.terms.zone);
+        let mut lines = self.state.book.history(&agreement.id);
+        if lines.any(|line| line.what == what) {
+            return Ok(());
+        }
+        Err(field(
+            "evidence-mismatch",
+            422,
+            "the deletion is not on evidence",
+            "/body",
+            "append the deletion to your log first, then send the notice as it is there",
+        ))
     }
 
     /// Sends the notice of our termination of an agreement, until they have it.
@@ -138,6 +161,10 @@ impl Node {
             | AgreementState::Superseded => false,
         }
     }
+}
+
+fn not_yours(detail: &str) -> Problem {
+    field("notice-refused", 422, "not your notice", "/body", detail)
 }
 
 impl Agreement {

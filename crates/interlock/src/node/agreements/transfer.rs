@@ -9,13 +9,15 @@
 use interlock_core::agreement::AgreementState;
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::negotiation::Party;
+use interlock_core::terms::RUN_OFF_MS_MAX;
+use interlock_core::time::DAY_MS;
 use interlock_core::transfer::{self, TransferMessage, TransferState};
 use serde_json::Value;
 
 use super::super::Node;
 use super::super::io::{CallFailure, PeerAnswer};
 use super::super::live::{Purpose, Timer};
-use super::super::record::Record;
+use super::super::record::{ContentRef, ErasureReason, Record};
 use super::super::turn::Turn;
 use super::address::PULL;
 use super::approver::{Decided, TransferCase, TransferMove};
@@ -23,7 +25,7 @@ use super::delivery::{Verdict, verdict};
 use super::door::{Incoming, Refused};
 use super::messages::cause;
 use super::negotiate::shorten;
-use super::{Actor, Agreement, OPEN_TRANSFERS_MAX, Outgoing, Transfer, new_id};
+use super::{Actor, Agreement, OPEN_TRANSFERS_MAX, Outgoing, PushTarget, Transfer, new_id};
 use crate::dsp::Limits;
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{
@@ -112,8 +114,10 @@ impl Node {
         if open.count() >= OPEN_TRANSFERS_MAX {
             return Err(Refusal::Throttled.into());
         }
+        let id = new_id(turn);
+        let push = self.seal_push_secret(turn, &id, &body.agreement_id, push)?;
         let transfer = Transfer {
-            id: new_id(turn),
+            id,
             peer_id: Some(body.consumer_pid),
             peer: message.from.clone(),
             party: Party::Provider,
@@ -127,6 +131,42 @@ impl Node {
         let answer = transfer.to_wire(transfer.state);
         self.consider_transfer(turn, transfer, false);
         Ok(answer)
+    }
+
+    /// Keeps what a connector wants to be shown with its pages beside the transfer, sealed: it is a
+    /// secret of the connector's, and records are kept for years.
+    fn seal_push_secret(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &WireId,
+        agreement: &WireId,
+        push: Option<PushTarget>,
+    ) -> Result<Option<PushTarget>, Refused> {
+        let Some(mut push) = push else {
+            return Ok(None);
+        };
+        let Some(secret) = push.authorization.take() else {
+            return Ok(Some(push));
+        };
+        let agreement = self.state.book.agreements.get(agreement);
+        let agreement = agreement.ok_or(Refusal::NotFound)?;
+        let due = agreement.flows_until().plus_ms(RUN_OFF_MS_MAX + DAY_MS);
+        let sealed = turn.seal(&self.state.vault, &secret, due);
+        let secret = sealed.ok_or(Refusal::Unavailable)?;
+        let transfer = id.clone();
+        self.record(turn, Record::PushSecret { transfer, secret });
+        Ok(Some(push))
+    }
+
+    /// Puts a transfer on record. One that is over needs no secret any more.
+    pub(super) fn record_transfer(&mut self, turn: &mut Turn<'_>, transfer: Transfer) {
+        let over = transfer.state.is_terminal();
+        let id = transfer.id.clone();
+        self.record(turn, Record::Transfer(Box::new(transfer)));
+        if over {
+            let secret = vec![ContentRef::PushSecret(id)];
+            self.erase(turn, secret, ErasureReason::Over);
+        }
     }
 
     /// Decides what comes next in a transfer, and does it: the transfer is put on record as it is then.
@@ -372,7 +412,7 @@ impl Node {
         if before.is_none_or(|before| before.unsent != transfer.unsent) {
             self.forget_tries(&Timer::Transfer(id.clone()));
         }
-        self.record(turn, Record::Transfer(Box::new(transfer)));
+        self.record_transfer(turn, transfer);
         self.send_transfer(turn, &id);
     }
 

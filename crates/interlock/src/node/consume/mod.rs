@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::DatasetForm;
 use interlock_core::event::ParcelEvent;
+use interlock_core::event::Step;
 use interlock_core::ids::{ParcelId, ParticipantId, WireId};
 use interlock_core::negotiation::Party;
 use interlock_core::parcel::{
@@ -32,7 +33,8 @@ use crate::node::feed_items::hex;
 use crate::node::io::{CallFailure, Effect, PeerAnswer, PeerRequest};
 use crate::node::live::{Pull, PullKey, Purpose, Timer, backoff_ms};
 use crate::node::record::{
-    AlertKind, BatchReceived, ParcelRecord, ReceivedItem, Record, StationSeen,
+    AlertKind, BatchReceived, ContentRef, ErasureReason, ParcelRecord, ReceivedItem, Record,
+    StationSeen,
 };
 use crate::node::turn::Turn;
 
@@ -252,12 +254,22 @@ impl Node {
             items,
         };
         let told = self.to_tell(&received);
+        let over = codes_over(&received);
         self.record(turn, Record::BatchReceived(Box::new(received)));
+        self.erase(turn, over, ErasureReason::Over);
         for parcel in told {
             self.queue_message(turn, parcel, crate::node::record::MessageKind::Deposited);
         }
         self.give_receipt(turn, key, batch.next);
         Ok(())
+    }
+
+    /// Until when a code that a locker operator tells us may be kept.
+    fn code_due(&self, turn: &Turn<'_>, key: &PullKey) -> Timestamp {
+        let book = &self.state.book;
+        let mut known = book.between(&key.from, &self.state.me, key.dataset);
+        let agreement = known.next().map(|agreement| agreement.id.clone());
+        self.keep_until(turn, self.config.contact_kept_ms, agreement.as_ref())
     }
 
     fn give_receipt(&mut self, turn: &mut Turn<'_>, key: &PullKey, next: u64) {
@@ -361,7 +373,9 @@ impl Node {
                 PickupCode::parse(&view.code).ok()?;
                 let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
                 let parcel = self.parcel_of(turn, &key.from, &waybill, turn.at());
-                let code = turn.seal(&(view.code.clone(), view.compartment))?;
+                let due = self.code_due(turn, key);
+                let code = (view.code.clone(), view.compartment);
+                let code = turn.seal(&self.state.vault, &code, due)?;
                 Some(ReceivedItem::Code { parcel, code })
             }
         }
@@ -558,4 +572,29 @@ pub(crate) fn parse_hex32(text: &str) -> Option<[u8; 32]> {
         half.copy_from_slice(interlock_core::ids::RequestId::parse(part).ok()?.as_bytes());
     }
     Some(out)
+}
+
+/// Codes of parcels that lie in no compartment any more.
+fn codes_over(batch: &BatchReceived) -> Vec<ContentRef> {
+    let left = batch.items.iter().filter_map(|item| match item {
+        ReceivedItem::Event { parcel, event, .. } => match &event.step {
+            Step::PickedUp | Step::Recalled | Step::Redirected => Some(*parcel),
+            Step::Issued
+            | Step::Accepted
+            | Step::Arrived
+            | Step::Departed
+            | Step::OutForDelivery
+            | Step::Deposited
+            | Step::Notified
+            | Step::Overdue
+            | Step::Delivered
+            | Step::DeliveryFailed
+            | Step::Other(_) => None,
+        },
+        ReceivedItem::Advice(_)
+        | ReceivedItem::Station(_)
+        | ReceivedItem::Code { .. }
+        | ReceivedItem::Skipped { .. } => None,
+    });
+    left.map(ContentRef::CodeSeen).collect()
 }

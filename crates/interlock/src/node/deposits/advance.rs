@@ -2,7 +2,7 @@
 
 use interlock_core::event::{ParcelEvent, Place, Step};
 use interlock_core::ids::DepositId;
-use interlock_core::locker::{Actor, DoorUse, Fact, Input as StayInput, LockerError};
+use interlock_core::locker::{Actor, DoorUse, Fact, Input as StayInput, LockerError, Stay};
 use interlock_core::pickup_code::PickupCode;
 use serde_json::json;
 
@@ -11,7 +11,10 @@ use crate::node::io::{DepositAction, LocalAnswer, Problem};
 use crate::node::ladder::refusal_words;
 use crate::node::live::Timer;
 use crate::node::problem::{self, field, problem};
-use crate::node::record::{CompartmentChange, EventRecord, MessageKind, Record, Teller};
+use crate::node::record::{
+    CompartmentChange, ContentRef, ErasureReason, EventRecord, MessageKind, Record, Teller,
+};
+use crate::node::state::Deposit;
 use crate::node::turn::Turn;
 
 impl Node {
@@ -36,7 +39,7 @@ impl Node {
                 refusal_words(reason),
             ));
         }
-        let input = self.stay_input(turn, id, action)?;
+        let input = self.stay_input(id, action)?;
         let facts = match self.apply_stay(turn, id, &input) {
             Ok(facts) => facts,
             Err(LockerError::AlreadyDone { .. }) => Vec::new(),
@@ -101,12 +104,7 @@ impl Node {
         Ok(())
     }
 
-    fn stay_input(
-        &self,
-        turn: &mut Turn<'_>,
-        id: DepositId,
-        action: &DepositAction,
-    ) -> Result<StayInput, Problem> {
+    fn stay_input(&self, id: DepositId, action: &DepositAction) -> Result<StayInput, Problem> {
         Ok(match action {
             DepositAction::Confirm => {
                 let deposit = self
@@ -123,7 +121,7 @@ impl Node {
                     problem("code-gone", 409, "the code is gone", "begin a new deposit")
                 })?;
                 StayInput::DoorClosed {
-                    code: code.store(turn.random64().to_le_bytes()),
+                    code: code.store([0; 8]),
                 }
             }
             DepositAction::Cancel => StayInput::Cancel,
@@ -168,7 +166,8 @@ impl Node {
         let Some(deposit) = self.state.deposits.get(&id) else {
             return Ok(Vec::new());
         };
-        let (stay, facts) = deposit.stay.apply(input, turn.at(), &self.locker_rules())?;
+        let stay = with_code(deposit);
+        let (stay, facts) = stay.apply(input, turn.at(), &self.locker_rules())?;
         let (parcel, station) = (deposit.parcel, deposit.station.clone());
         let compartment = facts
             .iter()
@@ -185,14 +184,18 @@ impl Node {
         if let Some((due, _)) = stay.due() {
             self.live.timer(due, Timer::Pickup(id));
         }
+        let over = stay.phase().is_over();
         self.record(
             turn,
             Record::Stay {
                 deposit: id,
-                stay,
+                stay: stay.without_code(),
                 compartment,
             },
         );
+        if over {
+            self.erase(turn, vec![ContentRef::Code(id)], ErasureReason::Over);
+        }
         for fact in &facts {
             if let Fact::Step(step) = fact {
                 self.locker_event(turn, parcel, step.clone(), Place::Station(station.clone()));
@@ -291,5 +294,15 @@ impl Node {
                 self.ask_soon(turn, id);
             }
         }
+    }
+}
+
+/// A deposit's stay with the code that opens it, which is kept sealed and beside it. What it is compared
+/// with lives for this step only, so it needs no salt.
+fn with_code(deposit: &Deposit) -> Stay {
+    let code = deposit.code.value.as_ref();
+    match code.and_then(|code| PickupCode::parse(code).ok()) {
+        Some(code) => deposit.stay.with_code(code.store([0; 8])),
+        None => deposit.stay.clone(),
     }
 }

@@ -207,13 +207,20 @@ impl Node {
             )
             .map_err(|error| problem("locker", 409, "not deposited", error.to_string()))?;
         let code = draw_code(turn).reveal();
-        let courier = turn.seal(&request.courier).ok_or_else(failed)?;
-        let code = turn.seal(&code).ok_or_else(failed)?;
+        let due = self.keep_until(turn, self.config.courier_kept_ms, None);
+        let vault = &self.state.vault;
+        let courier = turn.seal(vault, &request.courier, due).ok_or_else(failed)?;
+        let code = turn.seal(vault, &code, due).ok_or_else(failed)?;
+        let due = self.keep_until(turn, self.config.contact_kept_ms, None);
         let contact = match &request.contact {
             Some(phone) => Some(
-                turn.seal(&Contact::Full {
-                    phone: phone.reveal().into(),
-                })
+                turn.seal(
+                    vault,
+                    &Contact::Full {
+                        phone: phone.reveal().into(),
+                    },
+                    due,
+                )
                 .ok_or_else(failed)?,
             ),
             None => None,

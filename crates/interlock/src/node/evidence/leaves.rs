@@ -3,7 +3,7 @@
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, RequestId, WireId};
 use interlock_journal::bilateral::{
-    self, AgreementChange, Denial, LeafBody, Release, Request, Voided,
+    self, AgreementChange, Deletion, Denial, LeafBody, Release, Request, Voided,
 };
 
 use super::{contacts_root, count, encode, items_root, lookup_root};
@@ -154,6 +154,11 @@ impl Node {
                 leaf,
             },
         );
+    }
+
+    /// The leaf that says that what we were granted is deleted.
+    pub(in crate::node) fn deletion_leaf(&self, turn: &Turn<'_>, deletion: Deletion) -> Blob {
+        encode(turn, LeafBody::Deletion(deletion))
     }
 
     /// The driver held an answer back: its term had ended.

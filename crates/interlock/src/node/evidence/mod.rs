@@ -316,7 +316,8 @@ impl Node {
             | LeafBody::Receipt(_)
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
-            | LeafBody::Voided(_) => false,
+            | LeafBody::Voided(_)
+            | LeafBody::Deletion(_) => false,
         })
     }
 
@@ -343,7 +344,8 @@ impl Node {
             | LeafBody::Receipt(_)
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
-            | LeafBody::Voided(_) => false,
+            | LeafBody::Voided(_)
+            | LeafBody::Deletion(_) => false,
         })
     }
 
@@ -377,7 +379,8 @@ impl Node {
             | LeafBody::Receipt(_)
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
-            | LeafBody::Voided(_) => false,
+            | LeafBody::Voided(_)
+            | LeafBody::Deletion(_) => false,
         })
     }
 
@@ -410,7 +413,8 @@ impl Node {
             | AlertKind::MessageRefused
             | AlertKind::AgreementEnds
             | AlertKind::RolledBack
-            | AlertKind::Mediation => false,
+            | AlertKind::Mediation
+            | AlertKind::ErasureRefused => false,
         };
         if let Some(partner) = partner.filter(|_| repeats) {
             let before = self.live.alerted.get(&(kind, partner.clone()));
@@ -440,7 +444,8 @@ const fn receipt_in(leaf: &Leaf) -> Option<&Receipt> {
         | LeafBody::AgreementChange(_)
         | LeafBody::KeyRotation(_)
         | LeafBody::Rollback(_)
-        | LeafBody::Voided(_) => None,
+        | LeafBody::Voided(_)
+        | LeafBody::Deletion(_) => None,
     }
 }
 

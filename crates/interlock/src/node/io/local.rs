@@ -58,6 +58,8 @@ pub enum LocalRequest {
     },
     /// `GET /parcels/{carrier}/{number}`.
     GetParcel(Waybill),
+    /// `DELETE /parcels/{carrier}/{number}/recipient`: the recipient wants their data deleted.
+    EraseRecipient(Waybill),
     /// `PUT /stations`.
     PutStations(Vec<Station>),
     /// `GET /stations`.
@@ -480,6 +482,8 @@ pub enum PageRequest {
     ShowCode(Digest),
     /// Who somebody is who wants to log in, for the door that checks the password.
     Person(PersonName),
+    /// `POST /p/{token}/erase`: the recipient wants their data deleted.
+    Erase(Digest),
 }
 
 /// What became of one event.

@@ -154,19 +154,24 @@ pub enum DeliveryFailure {
 pub enum Effect {
     /// Make a content key durable, before the records of this group.
     PutKey {
-        /// Day file (days since 1970-01-01 UTC).
-        day: u32,
-        /// Slot in it.
+        /// The hour in which it ends, in hours since 1970-01-01 UTC.
+        hour: u32,
+        /// Its slot among those.
         slot: u32,
         /// The key.
         key: [u8; 32],
     },
     /// Overwrite a content key, after the records of this group.
     DestroyKey {
-        /// Day file.
-        day: u32,
-        /// Slot in it.
+        /// The hour in which it would end.
+        hour: u32,
+        /// Its slot among those.
         slot: u32,
+    },
+    /// Destroy all content keys that end in an hour, after the records of this group.
+    DestroyHour {
+        /// Which.
+        hour: u32,
     },
     /// Append a record to the journal.
     Append(Box<crate::node::record::Record>),

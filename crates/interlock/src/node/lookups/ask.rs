@@ -5,6 +5,7 @@ use interlock_core::dataset::DatasetForm;
 use interlock_core::ids::{DepositId, ParticipantId, RequestId, WireId};
 use interlock_core::negotiation::Party;
 use interlock_core::terms::Purpose;
+use interlock_core::time::Timestamp;
 
 use crate::exchange::wire::{
     ArrivalEvidence, ArrivalKind, Contact, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem,
@@ -16,6 +17,7 @@ use crate::node::live::{self, Timer, backoff_ms};
 use crate::node::problem::{self};
 use crate::node::record::{AlertKind, ContactOutcome, LookupAsked, Record};
 use crate::node::state::channel::Asked;
+use crate::node::state::vault::Vault;
 use crate::node::turn::Turn;
 
 /// How long an owner may take before the call is repeated, in milliseconds.
@@ -322,8 +324,14 @@ impl Node {
                 "the contacts are not what the partner's log says was released; they were not taken in",
             ));
         }
-        let outcomes: Vec<ContactOutcome> =
-            answer.items.iter().map(|item| stored(turn, item)).collect();
+        let own_ms = self.config.contact_kept_ms;
+        let due = self.keep_until(turn, own_ms, Some(&asked.agreement));
+        let vault = &self.state.vault;
+        let outcomes: Vec<ContactOutcome> = answer
+            .items
+            .iter()
+            .map(|item| stored(turn, vault, item, due))
+            .collect();
         let denials: Vec<Option<String>> = outcomes
             .iter()
             .map(|outcome| match outcome {
@@ -429,14 +437,19 @@ fn usable(contact: &Contact) -> bool {
 }
 
 /// An outcome as it is put on record.
-fn stored(turn: &mut Turn<'_>, outcome: &LookupOutcome) -> ContactOutcome {
+fn stored(
+    turn: &mut Turn<'_>,
+    vault: &Vault,
+    outcome: &LookupOutcome,
+    due: Timestamp,
+) -> ContactOutcome {
     let denied = |reason: &str| ContactOutcome::Denied {
         reason: reason.chars().take(64).collect(),
     };
     match outcome {
         LookupOutcome::Denied { reason } => denied(reason),
         LookupOutcome::Released(contact) if !usable(contact) => denied("contact-unusable"),
-        LookupOutcome::Released(contact) => match turn.seal(contact) {
+        LookupOutcome::Released(contact) => match turn.seal(vault, contact, due) {
             Some(sealed) => ContactOutcome::Granted {
                 form: contact.form(),
                 contact: sealed,

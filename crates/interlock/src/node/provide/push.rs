@@ -49,7 +49,12 @@ impl Node {
             return;
         };
         let settled = transfer.unsent.is_none() && transfer.party == Party::Provider;
-        let target = transfer.push.clone().filter(|_| settled);
+        let mut target = transfer.push.clone().filter(|_| settled);
+        if let Some(target) = &mut target
+            && let Some(secret) = self.state.push_secrets.get(id)
+        {
+            target.authorization.clone_from(&secret.value);
+        }
         let from = transfer.peer.clone();
         let (Some(target), false) = (target, self.live.pushing.contains(id)) else {
             return;

@@ -107,7 +107,11 @@ impl Record {
             | Self::RolledBack { .. }
             | Self::Person(_)
             | Self::PersonWithdrawn(_)
-            | Self::Mediation(_) => None,
+            | Self::Mediation(_)
+            | Self::HourEnded { .. }
+            | Self::Erased(_)
+            | Self::PushSecret { .. }
+            | Self::ErasureTold { .. } => None,
         }
     }
 }

@@ -10,9 +10,10 @@ mod parts;
 
 pub use leaves::LeavesIn;
 pub use parts::{
-    AlertKind, BatchReceived, BatchReleased, CompartmentChange, ContactOutcome, DepositRecord,
-    EndWarning, EventRecord, ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased,
-    MessageKind, MessageOutcome, ParcelRecord, ReceivedItem, Regained, Sealed, StationSeen, Teller,
+    AlertKind, Asker, BatchReceived, BatchReleased, CompartmentChange, ContactOutcome, ContentRef,
+    DepositRecord, EndWarning, Erased, ErasureReason, EventRecord, ItemRef, KeyedEffect,
+    LookupAsked, LookupDecision, LookupReleased, MessageKind, MessageOutcome, ParcelRecord,
+    ReceivedItem, Regained, Sealed, StationSeen, Teller,
 };
 
 use interlock_core::agreement::AgreementState;
@@ -289,6 +290,29 @@ pub enum Record {
     PersonWithdrawn(PersonName),
     /// A mediation was proposed, answered or changed.
     Mediation(Box<Mediation>),
+    /// An hour has begun in which content keys end: all that they sealed is gone.
+    HourEnded {
+        /// The hour, since 1970-01-01 UTC.
+        hour: u32,
+    },
+    /// Personal data was deleted before its hour.
+    Erased(Box<Erased>),
+    /// What a connector wants to be shown with each page that is pushed to it.
+    PushSecret {
+        /// Our id of the transfer.
+        transfer: WireId,
+        /// The secret.
+        secret: Sealed,
+    },
+    /// A partner knows that it is to delete the contact of a parcel, or cannot be told.
+    ErasureTold {
+        /// The partner.
+        to: ParticipantId,
+        /// The parcel.
+        parcel: ParcelId,
+        /// Why it refused, if it did.
+        refused: Option<String>,
+    },
 }
 
 impl Record {
@@ -318,6 +342,7 @@ impl Record {
                     | ReceivedItem::Skipped { .. } => None,
                 })
                 .collect(),
+            Self::PushSecret { secret, .. } => vec![secret],
             Self::Partner(_)
             | Self::PartnerRemoved(_)
             | Self::ApiKey { .. }
@@ -355,7 +380,10 @@ impl Record {
             | Self::EpochOpened { .. }
             | Self::Person(_)
             | Self::PersonWithdrawn(_)
-            | Self::Mediation(_) => Vec::new(),
+            | Self::Mediation(_)
+            | Self::HourEnded { .. }
+            | Self::Erased(_)
+            | Self::ErasureTold { .. } => Vec::new(),
         }
     }
 }

@@ -22,8 +22,8 @@ use crate::node::io::Digest;
 /// Personal data, encrypted under a key of its own (AES-256-GCM).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
-    /// Day file of the key.
-    pub day: u32,
+    /// The hour in which the key ends, in hours since 1970-01-01 UTC.
+    pub hour: u32,
     /// Slot of the key.
     pub slot: u32,
     /// Nonce.
@@ -387,6 +387,8 @@ pub enum AlertKind {
     Mediation,
     /// Our clock has jumped, or differs from what a partner or most partners sign.
     ClockDoubted,
+    /// A partner refuses to delete what its recipient wants deleted.
+    ErasureRefused,
 }
 
 /// A warning that agreements with a partner end together and nothing follows them.
@@ -408,4 +410,58 @@ pub struct EndWarning {
     pub recipients: u64,
     /// Merchants of them with their parcels, those with most first.
     pub merchants: Vec<(MerchantId, u64)>,
+}
+
+/// A piece of personal data, or a secret, that is sealed under a key of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ContentRef {
+    /// The recipient of a parcel, at its owner or carrier.
+    Recipient(ParcelId),
+    /// The code of a parcel that a locker operator told us.
+    CodeSeen(ParcelId),
+    /// The courier of a deposit of ours.
+    Courier(DepositId),
+    /// The code of a deposit of ours.
+    Code(DepositId),
+    /// The contact of a deposit of ours.
+    Contact(DepositId),
+    /// What a connector wants to be shown with pushed pages.
+    PushSecret(WireId),
+}
+
+/// Personal data that is deleted before its hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// What.
+    pub what: Vec<ContentRef>,
+    /// Why.
+    pub why: ErasureReason,
+}
+
+/// Why personal data is deleted before its hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErasureReason {
+    /// It is of no more use: the code of a parcel that was picked up, the secret of a transfer that ended.
+    Over,
+    /// The recipient wants it.
+    Asked {
+        /// Of which parcel.
+        parcel: ParcelId,
+        /// Who told us.
+        by: Asker,
+    },
+    /// The partner that gave it to us says that its recipient wants it.
+    Told {
+        /// The partner.
+        by: ParticipantId,
+    },
+}
+
+/// Who brings a recipient's wish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asker {
+    /// The recipient, by the pick-up link.
+    Recipient,
+    /// One of our people or systems, by the name of its API key.
+    Person(String),
 }

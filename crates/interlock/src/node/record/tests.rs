@@ -43,7 +43,7 @@ fn who(name: &str) -> ParticipantId {
 
 fn sealed() -> Sealed {
     Sealed {
-        day: 17_318,
+        hour: 17_318,
         slot: 7,
         nonce: [3; 12],
         ciphertext: Blob(vec![1, 2, 3]),
@@ -503,6 +503,41 @@ fn of_mediation() -> Vec<Record> {
     }))]
 }
 
+fn of_deletion() -> Vec<Record> {
+    let parcel = ParcelId::from_bytes([1; 16]);
+    let deposit = DepositId::from_bytes([2; 16]);
+    vec![
+        Record::HourEnded { hour: 415_624 },
+        Record::Erased(Box::new(Erased {
+            what: vec![
+                ContentRef::Recipient(parcel),
+                ContentRef::CodeSeen(parcel),
+                ContentRef::Courier(deposit),
+                ContentRef::Code(deposit),
+                ContentRef::Contact(deposit),
+                ContentRef::PushSecret(wire("t")),
+            ],
+            why: ErasureReason::Asked {
+                parcel,
+                by: Asker::Person("support".into()),
+            },
+        })),
+        Record::Erased(Box::new(Erased {
+            what: vec![ContentRef::Contact(deposit)],
+            why: ErasureReason::Told { by: who("cainiao") },
+        })),
+        Record::PushSecret {
+            transfer: wire("t"),
+            secret: sealed(),
+        },
+        Record::ErasureTold {
+            to: who("fengchao"),
+            parcel,
+            refused: Some("not-found".into()),
+        },
+    ]
+}
+
 fn all() -> Vec<Record> {
     [
         of_agreements(),
@@ -511,6 +546,7 @@ fn all() -> Vec<Record> {
         of_epochs(),
         of_people(),
         of_mediation(),
+        of_deletion(),
     ]
     .concat()
 }
@@ -535,7 +571,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 42, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&41), "variants are added at the end");
+    assert_eq!(variants.len(), 46, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&45), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

@@ -12,6 +12,7 @@ use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State, Warni
 use crate::exchange::wire::{Blob, FeedItem, Lane};
 use crate::identity::partner::Partner;
 use crate::node::ContentKeys;
+use crate::node::content::Content;
 use crate::node::record::{
     AlertKind, BatchReleased, EndWarning, LookupAsked, LookupDecision, LookupReleased, MessageKind,
     MessageOutcome, Record,
@@ -53,9 +54,7 @@ impl State {
         let at = at.max(self.high);
         self.high = at;
         for sealed in record.sealed() {
-            self.next_slot = self
-                .next_slot
-                .max((sealed.day, sealed.slot.saturating_add(1)));
+            self.vault.sealed(sealed);
         }
         match record {
             Record::Partner(partner) => self.introduced(partner),
@@ -115,7 +114,7 @@ impl State {
                 request_id,
                 outcomes,
             } => {
-                self.lookup_answered(from, *request_id, outcomes, keys)?;
+                self.lookup_answered(at, from, *request_id, outcomes, keys)?;
             }
             Record::BatchReleased(batch) => self.batch_released(at, batch)?,
             Record::LookupReleased(lookup) => self.lookup_released(at, lookup)?,
@@ -222,6 +221,15 @@ impl State {
                 leaf,
                 reissued,
             } => self.epoch_opened(to, *epoch, leaf, *reissued)?,
+            Record::HourEnded { hour } => self.hour_ended(*hour),
+            Record::Erased(erased) => self.erased(at, erased, keys),
+            Record::PushSecret { transfer, secret } => {
+                let secret = Content::open(secret, keys);
+                self.push_secrets.insert(transfer.clone(), secret);
+            }
+            Record::ErasureTold { to, parcel, .. } => {
+                self.erasures.remove(&(to.clone(), *parcel));
+            }
         }
         Ok(())
     }
@@ -536,6 +544,9 @@ impl State {
             let channel = self.channel_mut(to);
             channel.receipted = receipt.size;
             channel.owes_receipt = false;
+        }
+        if let LeafBody::Deletion(deletion) = &leaf.body {
+            self.vault.attested(deletion);
         }
         let connector = self.is_connector(to);
         let position = self.position();

@@ -177,7 +177,7 @@ impl Channel {
                     self.owes_receipt = true;
                     self.recent.push_back(leaf.clone());
                 }
-                LeafBody::Denial(_) => self.owes_receipt = true,
+                LeafBody::Denial(_) | LeafBody::Deletion(_) => self.owes_receipt = true,
                 LeafBody::AgreementChange(_)
                 | LeafBody::KeyRotation(_)
                 | LeafBody::Rollback(_)
@@ -212,7 +212,8 @@ impl Channel {
                 | LeafBody::Receipt(_)
                 | LeafBody::KeyRotation(_)
                 | LeafBody::Rollback(_)
-                | LeafBody::Voided(_) => true,
+                | LeafBody::Voided(_)
+                | LeafBody::Deletion(_) => true,
             });
         }
     }

@@ -85,7 +85,8 @@ impl State {
             | LeafBody::Denial(_)
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
-            | LeafBody::Voided(_) => {}
+            | LeafBody::Voided(_)
+            | LeafBody::Deletion(_) => {}
         }
     }
 

@@ -131,6 +131,7 @@ impl State {
                 .contact
                 .as_ref()
                 .map(|_| interlock_core::contact::ContactForm::Full),
+            contact_under: None,
             teller: None,
             opened_at: at,
             deposited_at: None,
@@ -197,6 +198,7 @@ impl State {
 
     pub(super) fn lookup_answered(
         &mut self,
+        at: Timestamp,
         from: &ParticipantId,
         request_id: RequestId,
         outcomes: &[ContactOutcome],
@@ -218,6 +220,8 @@ impl State {
             if let ContactOutcome::Granted { form, contact } = outcome {
                 deposit.contact = Some(Content::<Contact>::open(contact, keys));
                 deposit.contact_form = Some(*form);
+                deposit.contact_under = Some((asked.agreement.clone(), at));
+                self.vault.granted(contact.hour, &asked.agreement, at);
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ mod lockers;
 pub mod parcels;
 mod receive;
 mod timeline;
+pub mod vault;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -28,6 +29,8 @@ use interlock_core::time::Timestamp;
 pub use self::apply::ReplayError;
 use self::channel::Channel;
 use self::parcels::Parcels;
+pub use self::receive::deletion_words;
+use self::vault::Vault;
 use super::agreements::Book;
 use super::content::{Content, Links};
 use super::io::{Digest, Role};
@@ -81,8 +84,13 @@ pub struct State {
     pub alerts: Vec<Alert>,
     /// Counts since the beginning.
     pub counters: Counters,
-    /// Next free key slot of the newest day file.
-    pub next_slot: (u32, u32),
+    /// Content keys: which there are, and when they end.
+    pub vault: Vault,
+    /// What connectors want to be shown with pages that are pushed to them, by our id of the transfer.
+    pub push_secrets: BTreeMap<WireId, Content<String>>,
+    /// Partners that are to delete the contact of a parcel and do not know it yet, with the agreement
+    /// under which they were given it, and since when.
+    pub erasures: BTreeMap<(ParticipantId, ParcelId), (WireId, Timestamp)>,
     /// Highest time in the journal.
     pub high: Timestamp,
     /// When we last found that the end of our journal had been lost.
@@ -125,6 +133,8 @@ pub struct Deposit {
     pub contact: Option<Content<Contact>>,
     /// Its form.
     pub contact_form: Option<ContactForm>,
+    /// Under which agreement it was granted, and when; nobody granted one that a courier typed.
+    pub contact_under: Option<(WireId, Timestamp)>,
     /// Who tells the recipient; unsettled while a lookup is under way.
     pub teller: Option<Teller>,
     /// When it was opened.
@@ -304,7 +314,9 @@ impl State {
             ledger: Vec::new(),
             alerts: Vec::new(),
             counters: Counters::default(),
-            next_slot: (0, 0),
+            vault: Vault::default(),
+            push_secrets: BTreeMap::new(),
+            erasures: BTreeMap::new(),
             high: Timestamp::from_millis(0),
             rolled_back_at: None,
             suspect: BTreeSet::new(),

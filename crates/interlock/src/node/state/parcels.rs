@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use interlock_core::contact::{ContactForm, Recipient};
 use interlock_core::event::ParcelEvent;
-use interlock_core::ids::{DepositId, Marketplace, MerchantId, ParcelId, ParticipantId};
+use interlock_core::ids::{DepositId, Marketplace, MerchantId, ParcelId, ParticipantId, WireId};
 use interlock_core::parcel::{
     ClaimTokenHash, Consent, Generation, Ownership, Preference, SizeClass,
 };
@@ -94,6 +94,8 @@ pub struct TimelineEvent {
 pub struct ContactUse {
     /// To whom.
     pub to: ParticipantId,
+    /// Under which agreement.
+    pub agreement: WireId,
     /// For what.
     pub purpose: String,
     /// In which form.
@@ -186,6 +188,11 @@ impl Parcels {
     /// All parcels, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Parcel> {
         self.all.iter()
+    }
+
+    /// The same, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Parcel> {
+        self.all.iter_mut()
     }
 
     /// How many there are.

@@ -1,16 +1,23 @@
 //! Applying records about what came from partners.
 
 use interlock_core::ids::ParticipantId;
-use interlock_core::time::Timestamp;
-use interlock_journal::bilateral::MirrorError;
+use interlock_core::time::{Timestamp, Zone};
+use interlock_journal::bilateral::{Leaf, LeafBody, MirrorError};
 
 use super::apply::ReplayError;
 use super::parcels::TimelineEvent;
 use super::{InboxEntry, State};
 use crate::exchange::wire::Blob;
 use crate::node::ContentKeys;
+use crate::node::agreements::{Actor, Noted};
 use crate::node::content::Content;
 use crate::node::record::{BatchReceived, ReceivedItem};
+
+/// A consumer's attestation as a line of a history.
+pub fn deletion_words(items: u32, up_to: Timestamp, zone: Zone) -> String {
+    let up_to = up_to.to_rfc3339(zone);
+    format!("says that {items} contacts released up to {up_to} are deleted")
+}
 
 impl State {
     /// Takes leaves of a partner's log: verified against the pinned key and what is held already.
@@ -45,10 +52,11 @@ impl State {
             });
         let fresh = accepted.map(|accepted| (accepted.from, accepted.leaves));
         match &fresh {
-            Ok((from, leaves)) if !leaves.is_empty() => {
+            Ok((first, leaves)) if !leaves.is_empty() => {
                 channel.read(position, leaves.len() as u64);
-                Self::pass_lost_batches(channel, *from, leaves);
+                Self::pass_lost_batches(channel, *first, leaves);
                 channel.note_leaves(leaves);
+                self.note_deletions(at, from, leaves);
             }
             Ok(_) | Err(_) if !met => {
                 // Nothing was recorded, so nothing may stay.
@@ -57,6 +65,26 @@ impl State {
             Ok(_) | Err(_) => {}
         }
         fresh.map(|_| ())
+    }
+
+    /// What a partner attests to have deleted goes into the history of the agreement.
+    fn note_deletions(&mut self, at: Timestamp, from: &ParticipantId, leaves: &[Leaf]) {
+        for leaf in leaves {
+            let LeafBody::Deletion(deletion) = &leaf.body else {
+                continue;
+            };
+            let known = self.book.agreements.get(&deletion.agreement);
+            let Some(agreement) = known.filter(|a| &a.consumer == from) else {
+                continue;
+            };
+            let noted = Noted {
+                about: deletion.agreement.clone(),
+                by: Actor::Partner(from.clone()),
+                what: deletion_words(deletion.items, deletion.up_to, agreement.terms.zone),
+                version: None,
+            };
+            self.book.noted(at, &noted);
+        }
     }
 
     pub(super) fn batch_received(

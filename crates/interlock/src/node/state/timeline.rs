@@ -282,6 +282,7 @@ impl State {
         };
         parcel.uses.push(ContactUse {
             to: lookup.to.clone(),
+            agreement: lookup.agreement.clone(),
             purpose: lookup.purpose.clone(),
             form,
             at,

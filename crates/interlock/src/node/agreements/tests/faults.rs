@@ -140,7 +140,7 @@ fn replaying_any_prefix_of_a_journal_gives_the_book_of_that_moment() {
         assert_eq!(world.replayed(at).state().book, *world.book(at));
         let mut fresh = node(at);
         for (time, record) in &world.journals[at] {
-            fresh.replay(*time, record, &NoKeys).unwrap();
+            fresh.replay(*time, record, &world.keys[at]).unwrap();
             if let Record::Negotiation(negotiation) = record {
                 assert_eq!(
                     fresh.state().book.negotiations[&negotiation.id],

@@ -32,7 +32,7 @@ use crate::node::io::{
     OfferPut, PeerAnswer, PeerRequest, ReplyId, Role,
 };
 use crate::node::record::Record;
-use crate::node::{ContentKeys, Node, NodeConfig, Rng};
+use crate::node::{Node, NodeConfig, Rng};
 
 /// 2017-05-31 00:00 in China: a day before the terms begin.
 pub(super) const MAY: Timestamp = Timestamp::from_millis(1_496_160_000_000);
@@ -113,13 +113,8 @@ impl Rng for TestRng {
     }
 }
 
-struct NoKeys;
-
-impl ContentKeys for NoKeys {
-    fn get(&self, _: u32, _: u32) -> Option<[u8; 32]> {
-        None
-    }
-}
+/// Content keys by hour and slot.
+type Keys = BTreeMap<(u32, u32), [u8; 32]>;
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +140,8 @@ pub(super) struct World {
     pub(super) clock_width_ms: i64,
     pub(super) nodes: Vec<Node>,
     pub(super) journals: Vec<Vec<(Timestamp, Record)>>,
+    /// The content keys of both.
+    pub(super) keys: Vec<Keys>,
     flights: VecDeque<Flight>,
     /// Every message that was sent, polls apart.
     pub(super) sent: Vec<(usize, PeerRequest)>,
@@ -168,6 +165,7 @@ impl World {
             clock_width_ms: 0,
             nodes: vec![node(P), node(C)],
             journals: vec![Vec::new(), Vec::new()],
+            keys: vec![Keys::new(), Keys::new()],
             flights: VecDeque::new(),
             sent: Vec::new(),
             fates: BTreeMap::new(),
@@ -214,7 +212,9 @@ impl World {
 
     /// Puts a record on a node's journal.
     pub(super) fn put(&mut self, at: usize, record: Record) {
-        self.nodes[at].replay(self.now, &record, &NoKeys).unwrap();
+        self.nodes[at]
+            .replay(self.now, &record, &self.keys[at])
+            .unwrap();
         self.journals[at].push((self.now, record));
     }
 
@@ -261,11 +261,14 @@ impl World {
                 Effect::ReplyLocal { answer, .. } => self.local.push(answer),
                 Effect::ReplyConnector { answer, .. } => self.connector.push(answer),
                 Effect::Push(push) => self.pushes.push(*push),
-                Effect::PutKey { .. }
-                | Effect::DestroyKey { .. }
-                | Effect::ReadLeaves(_)
-                | Effect::Deliver(_)
-                | Effect::Notify(_) => {}
+                Effect::PutKey { hour, slot, key } => {
+                    self.keys[at].insert((hour, slot), key);
+                }
+                Effect::DestroyKey { hour, slot } => {
+                    self.keys[at].remove(&(hour, slot));
+                }
+                Effect::DestroyHour { hour } => self.keys[at].retain(|key, _| key.0 != hour),
+                Effect::ReadLeaves(_) | Effect::Deliver(_) | Effect::Notify(_) => {}
             }
         }
         answers
@@ -507,7 +510,7 @@ impl World {
         for (time, record) in &self.journals[at] {
             let bytes = postcard::to_allocvec(record).unwrap();
             let record: Record = postcard::from_bytes(&bytes).unwrap();
-            fresh.replay(*time, &record, &NoKeys).unwrap();
+            fresh.replay(*time, &record, &self.keys[at]).unwrap();
         }
         fresh
     }

@@ -1,0 +1,208 @@
+//! The master key of a node: reading it, and putting another one in its place.
+//!
+//! INVARIANT: at any time during a rotation, and after a crash at any point of it, either the key in
+//! `master.key` or the one in `master.key.new` opens every content key; a node does not start between.
+//! It does not know what content keys open.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use interlock_journal::disk::RealDisk;
+use interlock_journal::hex;
+use interlock_journal::keyslots::{Key, KeyError, KeySlots};
+use zeroize::Zeroizing;
+
+use crate::identity::private_file::{self, PrivateFileError};
+use crate::node::Rng;
+
+/// Beside the signing key.
+const NAME: &str = "master.key";
+/// The key that takes its place, while that is under way.
+const NEW_NAME: &str = "master.key.new";
+
+/// Why there is no master key.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    /// The file cannot be read or written.
+    #[error("{0}; `interlock init` makes it")]
+    File(#[from] PrivateFileError),
+    /// The file holds something else.
+    #[error("`{0}` does not hold 64 hexadecimal digits; restore it")]
+    NotAKey(String),
+    /// A rotation is not finished.
+    #[error(
+        "a rotation of the master key was begun and not finished; run `interlock key rotate-master` again"
+    )]
+    Unfinished,
+    /// The content keys cannot be used.
+    #[error("failed to open the content keys: {0}; stop the node first")]
+    Disk(io::Error),
+    /// They cannot be wrapped anew.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// A file cannot be renamed or overwritten.
+    #[error("failed to put the new master key in its place: {0}; run the same command again")]
+    Place(io::Error),
+}
+
+/// The master key of the node whose signing key is `beside`.
+///
+/// # Errors
+/// [`MasterKeyError`].
+pub fn read(beside: &Path) -> Result<Key, MasterKeyError> {
+    if beside.with_file_name(NEW_NAME).exists() {
+        return Err(MasterKeyError::Unfinished);
+    }
+    read_key(&beside.with_file_name(NAME))
+}
+
+fn read_key(path: &Path) -> Result<Key, MasterKeyError> {
+    let text = private_file::read(path)?;
+    let bytes = crate::node::parse_hex32(text.trim());
+    let wrong = || MasterKeyError::NotAKey(path.display().to_string());
+    Ok(Zeroizing::new(bytes.ok_or_else(wrong)?))
+}
+
+/// Draws another master key and wraps the content keys in `keys` under it; the old one is overwritten
+/// and gone. The node must not run. Returns how many files of keys were wrapped anew.
+///
+/// # Errors
+/// [`MasterKeyError`]; the same call again goes on where this one stopped.
+pub fn rotate(beside: &Path, keys: &Path, rng: &mut dyn Rng) -> Result<usize, MasterKeyError> {
+    let (old_path, new_path) = (beside.with_file_name(NAME), beside.with_file_name(NEW_NAME));
+    if !new_path.exists() {
+        // Before anything new is made: the old one must be there.
+        read_key(&old_path)?;
+        let mut drawn = Zeroizing::new([0; 32]);
+        rng.fill(drawn.as_mut());
+        let digits = Zeroizing::new(hex::encode(drawn.as_ref()));
+        private_file::create(&new_path, &digits)?;
+    }
+    let new = read_key(&new_path)?;
+    let rotated = wrap(&old_path, &new, keys)?;
+    replace(&old_path, &new_path).map_err(MasterKeyError::Place)?;
+    Ok(rotated)
+}
+
+/// A rotation that wrapped everything may have overwritten the old key already.
+fn wrap(old_path: &Path, new: &Key, keys: &Path) -> Result<usize, MasterKeyError> {
+    let open = |key: Key| {
+        let disk = RealDisk::open(keys).map_err(MasterKeyError::Disk)?;
+        KeySlots::open(Box::new(disk), key).map_err(MasterKeyError::from)
+    };
+    let mut under_new = open(new.clone())?;
+    match under_new.check_known() {
+        Some(true) => return Ok(0),
+        Some(false) | None => drop(under_new),
+    }
+    let mut slots = open(read_key(old_path)?)?;
+    slots.check_master()?;
+    Ok(slots.rotate_master(new)?)
+}
+
+/// Overwrites the old key, then gives its name to the new one.
+fn replace(old: &PathBuf, new: &PathBuf) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(old)?;
+    let len_bytes = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+    file.write_all(&vec![b'0'; len_bytes])?;
+    file.sync_all()?;
+    std::fs::rename(new, old)?;
+    match old.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use interlock_journal::keyslots::SlotKey;
+
+    use super::*;
+    use crate::identity::private_file::tests::Scratch;
+
+    struct Counting(u8);
+
+    impl Rng for Counting {
+        fn fill(&mut self, bytes: &mut [u8]) {
+            self.0 += 1;
+            bytes.fill(self.0);
+        }
+    }
+
+    fn slots(keys: &Path, master: &Key) -> KeySlots {
+        KeySlots::open(Box::new(RealDisk::open(keys).unwrap()), master.clone()).unwrap()
+    }
+
+    /// A node's files with one content key in them.
+    fn made(name: &str) -> (Scratch, PathBuf, PathBuf) {
+        let scratch = Scratch::new(name);
+        let beside = scratch.0.join("node.pem");
+        let keys = scratch.0.join("keys");
+        private_file::create(&scratch.0.join(NAME), &"ee".repeat(32)).unwrap();
+        let master = read(&beside).unwrap();
+        let mut open = slots(&keys, &master);
+        open.check_master().unwrap();
+        let key = SlotKey {
+            hour: 415_000,
+            slot: 3,
+            key: Zeroizing::new([7; 32]),
+        };
+        open.put_all(&[key], &mut || [9; 32]).unwrap();
+        (scratch, beside, keys)
+    }
+
+    fn opens(beside: &Path, keys: &Path) -> bool {
+        let master = read(beside).unwrap();
+        let mut open = slots(keys, &master);
+        open.check_master().unwrap();
+        open.get(415_000, 3).unwrap() == Some(Zeroizing::new([7; 32]))
+    }
+
+    #[test]
+    fn content_opens_with_the_new_key_and_not_with_the_old_one() {
+        let (scratch, beside, keys) = made("rotate-master");
+        let before = read(&beside).unwrap();
+        assert_eq!(rotate(&beside, &keys, &mut Counting(0)).unwrap(), 1);
+        assert!(opens(&beside, &keys));
+        assert_ne!(read(&beside).unwrap(), before);
+        assert!(slots(&keys, &before).check_master().is_err());
+        assert!(!scratch.0.join(NEW_NAME).exists());
+        assert_eq!(
+            rotate(&beside, &keys, &mut Counting(5)).unwrap(),
+            1,
+            "again"
+        );
+        assert!(opens(&beside, &keys));
+    }
+
+    #[test]
+    fn a_rotation_that_was_cut_off_stops_the_node_and_is_finished_by_the_same_command() {
+        // Before anything was wrapped, and after all was and the old key was overwritten.
+        for wrapped in [false, true] {
+            let (scratch, beside, keys) = made(&format!("rotate-cut-{wrapped}"));
+            let digits = "ab".repeat(32);
+            private_file::create(&scratch.0.join(NEW_NAME), &digits).unwrap();
+            if wrapped {
+                let old = read_key(&scratch.0.join(NAME)).unwrap();
+                let new = read_key(&scratch.0.join(NEW_NAME)).unwrap();
+                slots(&keys, &old).rotate_master(&new).unwrap();
+                std::fs::write(scratch.0.join(NAME), "0".repeat(64)).unwrap();
+            }
+            assert!(matches!(read(&beside), Err(MasterKeyError::Unfinished)));
+            let rotated = rotate(&beside, &keys, &mut Counting(0)).unwrap();
+            assert_eq!(rotated, usize::from(!wrapped));
+            assert!(opens(&beside, &keys));
+            assert_eq!(hex::encode(read(&beside).unwrap().as_ref()), digits);
+        }
+    }
+
+    #[test]
+    fn a_node_that_runs_keeps_its_keys_for_itself() {
+        let (_scratch, beside, keys) = made("rotate-locked");
+        let master = read(&beside).unwrap();
+        let _running = slots(&keys, &master);
+        let refused = rotate(&beside, &keys, &mut Counting(0));
+        assert!(matches!(refused, Err(MasterKeyError::Disk(_))));
+    }
+}
