@@ -35,7 +35,6 @@ use crate::identity::private_file;
 use crate::identity::tls::{self, Trust};
 use crate::identity::token::scheme::{Scheme, StaticTokens};
 use crate::identity::transfer_token::TransferTokens;
-use crate::local_api;
 use crate::node::agreements::Offer;
 use crate::node::agreements::approver::Approver;
 use crate::node::io::{Digest, Role};
@@ -226,10 +225,7 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         exchange: listener(config, config.listen.exchange)?,
         local: Some(Door {
             listener: listener(config, config.listen.local)?,
-            routes: Box::new(move |handle| {
-                let running = local_api::Running::new(handle.clone(), exporter);
-                local_api::router(Arc::new(running)).merge(desk::router(handle, publisher))
-            }),
+            routes: Box::new(move |handle| desk::with_api(handle, exporter, publisher)),
         }),
         public: Some(Door {
             listener: listener(config, config.listen.public)?,

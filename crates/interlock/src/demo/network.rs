@@ -368,10 +368,7 @@ allow_loopback_callbacks: false,
         exchange,
         local: Some(Door {
             listener: local,
-            routes: Box::new(move |handle| {
-                let running = local_api::Running::new(handle.clone(), exporter);
-                local_api::router(Arc::new(running)).merge(desk::router(handle, publisher))
-            }),
+            routes: Box::new(move |handle| desk::with_api(handle, exporter, publisher)),
         }),
         public: Some(Door {
             listener: public,

@@ -25,7 +25,9 @@ pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         LocalRequest::CheckRound { .. }
         | LocalRequest::OpenDeposit(_)
         | LocalRequest::GetDeposit(_)
+        | LocalRequest::GetRound(_)
         | LocalRequest::AdvanceDeposit { .. } => &[Role::Handheld, Role::Cabinet, Role::Courier],
+        LocalRequest::GetShop { .. } => &[Role::OrderSystem, Role::Merchant],
         LocalRequest::GetEvents { .. } => &[Role::OrderSystem, Role::Auditor],
         LocalRequest::GetParcel(_) => &[Role::OrderSystem, Role::Auditor, Role::Operations],
         LocalRequest::PutStations(_) => &[Role::Cabinet],
@@ -61,6 +63,7 @@ pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::ProposeMediation(_)
         | LocalRequest::Mediate { .. } => &[Role::Approver],
         LocalRequest::GetLedger { .. }
+        | LocalRequest::FindLedger(_)
         | LocalRequest::GetAlerts
         | LocalRequest::GetEvidence
         | LocalRequest::GetMessages { .. } => &[Role::Auditor, Role::Operations],
@@ -273,6 +276,12 @@ impl Node {
             LocalRequest::GetDeposit(id) if self.state.deposits.contains_key(&id) => {
                 json(self.deposit_view(id))
             }
+            LocalRequest::GetRound(courier) => json(self.round_view(&courier)),
+            LocalRequest::GetShop {
+                merchant,
+                state,
+                limit,
+            } => json(self.shop_view(turn, &merchant, state.as_deref(), limit)),
             LocalRequest::GetDeposit(_) => Err(problem::not_found("deposit")),
             LocalRequest::AdvanceDeposit { deposit, action } => {
                 self.advance_deposit(turn, deposit, &action)
@@ -319,6 +328,7 @@ impl Node {
                 after,
                 limit,
             } => json(self.ledger_view(denials, after, limit)),
+            LocalRequest::FindLedger(query) => json(self.ledger_found(turn, &query)),
             LocalRequest::GetAlerts => json(self.alerts_view()),
             LocalRequest::GetMessages { after, limit } => json(self.messages_view(after, limit)),
             LocalRequest::GetEvidence => json(self.evidence_view()),

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use interlock_core::ids::IdempotencyKey;
+use interlock_core::ids::{CourierId, DepositId, IdempotencyKey};
 use interlock_core::time::{MINUTE_MS, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -66,6 +66,8 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::CheckRound { .. }
         | LocalRequest::OpenDeposit(_)
         | LocalRequest::GetDeposit(_)
+        | LocalRequest::GetRound(_)
+        | LocalRequest::GetShop { .. }
         | LocalRequest::AdvanceDeposit { .. }
         | LocalRequest::PostEvents(_)
         | LocalRequest::GetEvents { .. }
@@ -87,6 +89,7 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::GetAgreements
         | LocalRequest::GetAgreement(_)
         | LocalRequest::GetLedger { .. }
+        | LocalRequest::FindLedger(_)
         | LocalRequest::GetAlerts
         | LocalRequest::GetMessages { .. }
         | LocalRequest::GetEvidence
@@ -113,7 +116,7 @@ impl Node {
         idempotency: Option<(IdempotencyKey, Digest)>,
         request: LocalRequest,
     ) {
-        if let Err(refused) = self.admit(turn, who, &request) {
+        if let Err(refused) = self.admit(who, &request) {
             return self.reply(turn, reply, LocalAnswer::Problem(refused));
         }
         let caller = (digest_of(&who.name), who.name.to_string());
@@ -131,12 +134,7 @@ impl Node {
     }
 
     /// Whether the session still stands and the person may ask for this.
-    fn admit(
-        &self,
-        turn: &Turn<'_>,
-        who: &PersonCaller,
-        request: &LocalRequest,
-    ) -> Result<(), Problem> {
+    fn admit(&self, who: &PersonCaller, request: &LocalRequest) -> Result<(), Problem> {
         let person = self.state.people.get(&who.name);
         let Some(person) = person.filter(|person| person.version == who.version) else {
             return Err(problem(
@@ -166,29 +164,28 @@ impl Node {
                 ),
             ));
         }
-        let only_courier = [Role::Handheld, Role::Cabinet];
-        match person.has_any(&only_courier) {
+        let fits = self.is_within_own_round(person, request) && is_within_own_shop(person, request);
+        match fits {
             true => Ok(()),
-            false => self.within_own_round(turn, person, request),
+            false => Err(problem::not_found("thing")),
         }
     }
 
     /// A courier's account reaches its own deposits alone, and does what a courier does.
-    fn within_own_round(
-        &self,
-        _turn: &Turn<'_>,
-        person: &Person,
-        request: &LocalRequest,
-    ) -> Result<(), Problem> {
-        let own = |courier: Option<&interlock_core::ids::CourierId>| {
-            courier.is_some() && courier == person.courier.as_ref()
-        };
-        let is_own = |id: &interlock_core::ids::DepositId| {
+    fn is_within_own_round(&self, person: &Person, request: &LocalRequest) -> bool {
+        if person.has_any(&[Role::Handheld, Role::Cabinet]) {
+            return true;
+        }
+        let own =
+            |courier: Option<&CourierId>| courier.is_some() && courier == person.courier.as_ref();
+        let is_own = |id: &DepositId| {
             let deposit = self.state.deposits.get(id);
             own(deposit.and_then(|deposit| deposit.courier.value.as_ref()))
         };
-        let fits = if let LocalRequest::OpenDeposit(deposit) = request {
+        if let LocalRequest::OpenDeposit(deposit) = request {
             own(Some(&deposit.courier))
+        } else if let LocalRequest::GetRound(courier) = request {
+            own(Some(courier))
         } else if let LocalRequest::GetDeposit(id) = request {
             is_own(id)
         } else if let LocalRequest::AdvanceDeposit { deposit, action } = request {
@@ -201,10 +198,6 @@ impl Node {
             theirs && is_own(deposit)
         } else {
             true
-        };
-        match fits {
-            true => Ok(()),
-            false => Err(problem::not_found("deposit")),
         }
     }
 
@@ -339,6 +332,17 @@ impl Node {
         self.record(turn, Record::Person(Box::new(person)));
         Ok(LocalAnswer::Json { status: 200, body })
     }
+}
+
+/// A merchant's account reaches its own parcels alone.
+fn is_within_own_shop(person: &Person, request: &LocalRequest) -> bool {
+    if person.has_any(&[Role::OrderSystem]) {
+        return true;
+    }
+    if let LocalRequest::GetShop { merchant, .. } = request {
+        return Some(merchant) == person.merchant.as_ref();
+    }
+    true
 }
 
 fn check_roles(put: &PersonPut) -> Result<(), Problem> {

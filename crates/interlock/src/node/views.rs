@@ -37,7 +37,7 @@ impl Node {
         json!({ "items": items, "next": next })
     }
 
-    fn ledger_item(&self, position: u64, entry: &LedgerEntry) -> Value {
+    pub(super) fn ledger_item(&self, position: u64, entry: &LedgerEntry) -> Value {
         let waybill = |id| self.state.parcels.get(id).map(|p| p.waybill.to_text());
         let outcome = match &entry.outcome {
             LedgerOutcome::Batch { lane, events } => {

@@ -7,8 +7,12 @@
 //! does.
 
 mod account;
+mod acts;
+mod check;
 mod console;
+mod courier;
 mod login;
+mod merchant;
 mod session;
 mod throttle;
 mod visit;
@@ -29,6 +33,8 @@ use zeroize::Zeroizing;
 use super::entropy::SystemRng;
 use super::handle::Handle;
 use super::html::{see_other, style};
+use crate::evidence::Exporter;
+use crate::local_api::{self, Seam};
 use crate::node::Rng as _;
 use crate::pages::stylesheet;
 
@@ -54,6 +60,8 @@ pub struct Publisher {
 /// Everything that the handlers share.
 pub(super) struct Desk {
     handle: Handle,
+    /// Exports evidence.
+    node: Option<Arc<dyn Seam>>,
     publisher: Publisher,
     sessions: Sessions,
     logins: Throttle,
@@ -64,14 +72,23 @@ pub(super) struct Desk {
     suffix: String,
 }
 
-/// The routes of the door.
-pub fn router(handle: &Handle, publisher: Publisher) -> Router {
+/// The routes of the pages beside those of the local API: one door for a participant's own systems and
+/// people.
+pub fn with_api(handle: &Handle, exporter: Arc<Exporter>, publisher: Publisher) -> Router {
+    let running: Arc<dyn Seam> = Arc::new(local_api::Running::new(handle.clone(), exporter));
+    let pages = router(handle, Some(Arc::clone(&running)), publisher);
+    local_api::router(running).merge(pages)
+}
+
+/// The routes of the door; `node` exports evidence, if it keeps a journal.
+pub fn router(handle: &Handle, node: Option<Arc<dyn Seam>>, publisher: Publisher) -> Router {
     let mut form_key = Zeroizing::new([0; 32]);
     SystemRng.fill(form_key.as_mut());
     let digest = Sha256::digest(publisher.id.as_str().as_bytes());
     let suffix = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
     let desk = Arc::new(Desk {
         handle: handle.clone(),
+        node,
         publisher,
         sessions: Sessions::default(),
         logins: Throttle::default(),
@@ -87,6 +104,8 @@ pub fn router(handle: &Handle, publisher: Publisher) -> Router {
         .route("/account", get(account::page))
         .route("/account/password", post(account::change_password))
         .merge(console::routes())
+        .merge(courier::routes())
+        .merge(merchant::routes())
         .route(stylesheet().path.as_str(), get(stylesheet_bytes))
         .with_state(desk)
 }

@@ -11,13 +11,15 @@ use axum::response::Response;
 use http::header::COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
+use interlock_core::ids::IdempotencyKey;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use super::session::Session;
 use super::{Desk, is_secure};
 use crate::driver::html::{Form, from_elsewhere, html, language_in, see_other};
 use crate::exchange::problem::problem;
-use crate::node::io::{LocalAnswer, LocalRequest, PersonCaller, Problem};
+use crate::node::io::{Digest, LocalAnswer, LocalRequest, PersonCaller, Problem};
 use crate::pages::console::{self, Reader, Theme};
 use crate::pages::{Language, not_found_page};
 
@@ -175,13 +177,14 @@ impl Visit {
         &self,
         request: LocalRequest,
         code: Option<String>,
+        idempotency: Option<(IdempotencyKey, Digest)>,
     ) -> Result<serde_json::Value, Problem> {
         let who = PersonCaller {
             name: self.session.person.name.clone(),
             version: self.session.person.version,
             code,
         };
-        let asked = self.outsider.desk.handle.person(who, None, request);
+        let asked = self.outsider.desk.handle.person(who, idempotency, request);
         match asked.await {
             LocalAnswer::Json { body, .. } => Ok(body),
             LocalAnswer::Problem(problem) => Err(problem),
@@ -200,12 +203,15 @@ impl Visit {
         &self,
         request: LocalRequest,
     ) -> Result<T, Response> {
-        let body = self.ask(request, None).await;
+        let body = self.ask(request, None, None).await;
         let body = body.map_err(|problem| self.refused(&problem))?;
-        serde_json::from_value(body).map_err(|error| {
-            tracing::error!(%error, "an answer of the local API has another shape than its page");
-            self.refused(&not_for_a_page())
-        })
+        serde_json::from_value(body).map_err(|error| self.misread(&error))
+    }
+
+    /// The page for an answer of another shape than its view.
+    pub(super) fn misread(&self, error: &serde_json::Error) -> Response {
+        tracing::error!(%error, "an answer of the local API has another shape than its page");
+        self.refused(&not_for_a_page())
     }
 
     /// The page that says why something is not shown or done.
@@ -289,6 +295,26 @@ impl Posted {
     /// What the node refuses with.
     pub(super) async fn act(&self, request: LocalRequest) -> Result<serde_json::Value, Problem> {
         let code = self.form.may("code").map(str::to_owned);
-        self.visit.ask(request, code).await
+        self.visit.ask(request, code, None).await
+    }
+
+    /// The same with the idempotency key of the form: sent twice, it is done once.
+    ///
+    /// # Errors
+    /// What the node refuses with.
+    pub(super) async fn act_once(
+        &self,
+        request: LocalRequest,
+    ) -> Result<serde_json::Value, Problem> {
+        let key = IdempotencyKey::parse(self.form.get("key")).ok();
+        let mut digest = Sha256::new();
+        for (name, value) in self.form.pairs().filter(|(name, _)| *name != "csrf") {
+            digest.update(name);
+            digest.update([0]);
+            digest.update(value);
+            digest.update([0]);
+        }
+        let idempotency = key.map(|key| (key, digest.finalize().into()));
+        self.visit.ask(request, None, idempotency).await
     }
 }

@@ -203,6 +203,19 @@ pub enum LocalRequest {
     PutPerson(Box<PersonPut>),
     /// `DELETE /people/{name}`.
     WithdrawPerson(PersonName),
+    /// A search in the ledger, newest first. No route of the local API leads here.
+    FindLedger(Box<LedgerQuery>),
+    /// A courier's deposits that are not over. No route of the local API leads here.
+    GetRound(CourierId),
+    /// A merchant's parcels, newest first. No route of the local API leads here.
+    GetShop {
+        /// The merchant.
+        merchant: MerchantId,
+        /// Only those whose last known step is this one.
+        state: Option<String>,
+        /// Most wanted, at most 500.
+        limit: u32,
+    },
     /// The person who asks has another password from here on. No route of the local API leads here.
     ChangePassword(Box<PasswordHash>),
 }
@@ -240,6 +253,29 @@ pub struct PersonCaller {
     pub version: u32,
     /// The one-time code typed beside the request, if any.
     pub code: Option<String>,
+}
+
+/// What the ledger is searched by; what is absent fits everything.
+#[derive(Clone, Debug, Default)]
+pub struct LedgerQuery {
+    /// Only denials, or only releases.
+    pub denied: Option<bool>,
+    /// To whom.
+    pub partner: Option<ParticipantId>,
+    /// What.
+    pub dataset: Option<Dataset>,
+    /// Under which agreement.
+    pub agreement: Option<WireId>,
+    /// For which purpose.
+    pub purpose: Option<String>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// Cursor: entries before this one; the newest if absent.
+    pub before: Option<u64>,
+    /// Most wanted.
+    pub limit: u32,
 }
 
 /// `POST /people`.

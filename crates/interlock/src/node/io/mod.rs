@@ -9,8 +9,8 @@ mod local;
 
 pub use local::{
     AgreementChange, Decision, DepositAction, DepositRequest, EventPut, EventTaken, ExplainRequest,
-    LocalAnswer, LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, PageRequest,
-    ParcelPut, PersonCaller, PersonPut, Renewal, Role,
+    LedgerQuery, LocalAnswer, LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut,
+    PageRequest, ParcelPut, PersonCaller, PersonPut, Renewal, Role,
 };
 
 use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};

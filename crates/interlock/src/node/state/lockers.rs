@@ -138,6 +138,10 @@ impl State {
             pickup_until: None,
             message: None,
         };
+        if let Some(courier) = &deposit.courier.value {
+            let round = self.rounds.entry(courier.clone()).or_default();
+            round.insert(record.id);
+        }
         self.deposits.insert(record.id, deposit);
         self.compartments_changed(at, &record.station);
         Ok(())
@@ -155,6 +159,14 @@ impl State {
             .get_mut(&id)
             .ok_or(ReplayError("a deposit is unknown"))?;
         deposit.stay = stay.clone();
+        if let (true, Some(courier)) = (stay.phase().is_over(), &deposit.courier.value)
+            && let Some(round) = self.rounds.get_mut(courier)
+        {
+            round.remove(&id);
+            if round.is_empty() {
+                self.rounds.remove(courier);
+            }
+        }
         if let Some(deadline) = stay.deadline() {
             deposit.pickup_until = Some(deadline);
         }

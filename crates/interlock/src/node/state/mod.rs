@@ -64,6 +64,8 @@ pub struct State {
     pub stations_seen: BTreeMap<(ParticipantId, StationId), StationSeen>,
     /// Deposits at our stations.
     pub deposits: BTreeMap<DepositId, Deposit>,
+    /// Deposits that are not over, by courier, while it is known whose they are.
+    pub rounds: BTreeMap<CourierId, BTreeSet<DepositId>>,
     /// By counterparty: both logs, feeds, lookups.
     pub channels: BTreeMap<ParticipantId, Channel>,
     /// Messages to recipients.
@@ -304,6 +306,7 @@ impl State {
             stations: BTreeMap::new(),
             stations_seen: BTreeMap::new(),
             deposits: BTreeMap::new(),
+            rounds: BTreeMap::new(),
             channels: BTreeMap::new(),
             messages: BTreeMap::new(),
             warnings: BTreeMap::new(),

@@ -145,6 +145,7 @@ pub struct Parcels {
     by_waybill: BTreeMap<Waybill, usize>,
     by_id: BTreeMap<ParcelId, usize>,
     by_link: BTreeMap<Digest, (ParcelId, LinkKind)>,
+    by_merchant: BTreeMap<MerchantId, Vec<ParcelId>>,
 }
 
 impl Parcels {
@@ -183,6 +184,17 @@ impl Parcels {
             self.by_link.insert(digest, (parcel.id, kind));
         }
         self.all.push(parcel);
+    }
+
+    /// The parcel is of this merchant from here on.
+    pub fn is_of(&mut self, merchant: &MerchantId, id: ParcelId) {
+        let of = self.by_merchant.entry(merchant.clone()).or_default();
+        of.push(id);
+    }
+
+    /// A merchant's parcels in the order in which they became known, oldest first.
+    pub fn of_merchant(&self, merchant: &MerchantId) -> &[ParcelId] {
+        self.by_merchant.get(merchant).map_or(&[], Vec::as_slice)
     }
 
     /// All parcels, oldest first.

@@ -1,7 +1,7 @@
 //! Applying records about parcels, and routing their events to the feeds of those who may have them.
 
 use interlock_core::dataset::Dataset;
-use interlock_core::ids::{ParcelId, ParticipantId};
+use interlock_core::ids::{MerchantId, ParcelId, ParticipantId};
 use interlock_core::parcel::{Claim, ClaimToken, ClaimTokenHash, Consent, Ownership, Preference};
 use interlock_core::terms::Notifier;
 use interlock_core::time::Timestamp;
@@ -28,6 +28,7 @@ impl State {
             return;
         };
         let owner_before = parcel.owner().cloned();
+        let merchant_before = parcel.merchant.clone();
         if carrier_says {
             if let Some(owner) = &record.owner {
                 parcel.ownership = parcel.ownership.claim(&Claim::PreAdvice { owner });
@@ -66,6 +67,7 @@ impl State {
             .collect();
         parcel.lockers.extend(advised.iter().cloned());
         let owner_after = parcel.owner().cloned();
+        self.note_merchant(record.id, merchant_before.as_ref());
         for locker in advised {
             self.enqueue(
                 &locker,
@@ -289,6 +291,14 @@ impl State {
         });
         if let Some((extension, until)) = lease {
             parcel.lease = Some((extension.clone(), *until, lookup.to.clone()));
+        }
+    }
+
+    /// A parcel that has another merchant than before is found by it from here on.
+    fn note_merchant(&mut self, id: ParcelId, before: Option<&MerchantId>) {
+        let now = self.parcels.get(id).and_then(|p| p.merchant.clone());
+        if let Some(merchant) = now.filter(|now| Some(now) != before) {
+            self.parcels.is_of(&merchant, id);
         }
     }
 

@@ -36,7 +36,7 @@ pub fn account_page(reader: &Reader<'_>, done: bool, trouble: Option<AccountTrou
     );
     let main = html! {
         @if let Some(words) = &words {
-            (summary(reader, words, Some(if of_old { "old-password" } else { "new-password" })))
+            (summary(reader, &html! { (words) }, Some(if of_old { "old-password" } else { "new-password" })))
         }
         @if done {
             p.notice.good role="status" {

@@ -97,7 +97,13 @@ impl<'a> Reader<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
     Overview,
+    Agreements,
+    Data,
+    Parcels,
+    Evidence,
     Access,
+    Courier,
+    Merchant,
     /// None of the navigation's.
     None,
 }
@@ -119,10 +125,46 @@ const ENTRIES: &[Entry] = &[
         roles: READERS,
     },
     Entry {
+        section: Section::Agreements,
+        path: "/console/agreements",
+        words: ("协议", "Agreements"),
+        roles: READERS,
+    },
+    Entry {
+        section: Section::Data,
+        path: "/console/releases",
+        words: ("数据", "Data"),
+        roles: &[Role::Auditor, Role::Operations],
+    },
+    Entry {
+        section: Section::Parcels,
+        path: "/console/parcels",
+        words: ("包裹", "Parcels"),
+        roles: &[Role::Auditor, Role::Operations],
+    },
+    Entry {
+        section: Section::Evidence,
+        path: "/console/evidence",
+        words: ("证据", "Evidence"),
+        roles: &[Role::Auditor, Role::Operations],
+    },
+    Entry {
         section: Section::Access,
         path: "/console/access",
         words: ("权限", "Access"),
         roles: &[],
+    },
+    Entry {
+        section: Section::Courier,
+        path: "/courier",
+        words: ("投柜", "Deposit"),
+        roles: &[Role::Courier],
+    },
+    Entry {
+        section: Section::Merchant,
+        path: "/merchant",
+        words: ("我的包裹", "Your parcels"),
+        roles: &[Role::Merchant],
     },
 ];
 

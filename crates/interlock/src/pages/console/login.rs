@@ -45,7 +45,7 @@ pub fn login_page(reader: &Reader<'_>, view: &LoginView) -> Markup {
     };
     let main = html! {
         @if let Some(trouble) = view.trouble {
-            (summary(reader, &words(reader, trouble), Some("name")))
+            (summary(reader, &html! { (words(reader, trouble)) }, Some("name")))
         }
         h1 { (title) }
         p.lead {

@@ -3,11 +3,38 @@
 use maud::{Markup, html};
 
 use super::frame::Reader;
+use super::values::{Both, Instant, grouped};
+use crate::pages::Language;
 use crate::pages::layout::Tone;
 
 /// A state: shape, colour, word.
 pub(super) fn state(tone: Tone, word: &str) -> Markup {
     html! { span.state.(tone.class()) { (tone.shape()) (word) } }
+}
+
+/// An instant, and how long ago or ahead it is.
+pub(super) fn when(reader: &Reader<'_>, at: Instant) -> Markup {
+    let relative = match at.0 > reader.as_of {
+        true => reader.language.ahead(at.0, reader.as_of),
+        false => reader.language.ago(at.0, reader.as_of),
+    };
+    html! {
+        time datetime=(at.0.to_rfc3339(at.1)) { (reader.language.instant(at.0, at.1)) }
+        span.muted { (reader.pick("，", ", ")) (relative) }
+    }
+}
+
+/// A count that leads to what it counts.
+pub(super) fn count(number: u64, path: &str) -> Markup {
+    html! { a href=(path) { (grouped(number)) } }
+}
+
+/// The text in the reader's language.
+pub(super) fn both<'a>(reader: &Reader<'_>, text: &'a Both) -> &'a str {
+    match reader.language {
+        Language::Chinese => &text.zh,
+        Language::English => &text.en,
+    }
 }
 
 /// A heading with its state and the sentence that answers the reader's question.
@@ -61,7 +88,7 @@ pub(super) fn field(field: &Field<'_>) -> Markup {
 }
 
 /// What went wrong, on top of the page, focused.
-pub(super) fn summary(reader: &Reader<'_>, text: &str, field: Option<&str>) -> Markup {
+pub(super) fn summary(reader: &Reader<'_>, text: &Markup, field: Option<&str>) -> Markup {
     html! {
         div.notice.stopped role="alert" tabindex="-1" autofocus {
             p {
@@ -73,4 +100,66 @@ pub(super) fn summary(reader: &Reader<'_>, text: &str, field: Option<&str>) -> M
             }
         }
     }
+}
+
+/// Pages of one section, below its navigation.
+pub(super) fn siblings(reader: &Reader<'_>, links: &[(&str, &str)]) -> Markup {
+    let here = reader.here.split('?').next().unwrap_or(reader.here);
+    html! {
+        nav.siblings aria-label=(reader.pick("本栏页面", "Pages of this section")) {
+            ul {
+                @for (path, word) in links {
+                    li { a href=(path) aria-current=[(*path == here).then_some("page")] { (word) } }
+                }
+            }
+        }
+    }
+}
+
+/// A segment of a path: everything that is not unreserved (RFC 3986) is encoded.
+pub fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// Facts as a list of names and values.
+pub(super) fn facts(rows: &[(&str, Markup)]) -> Markup {
+    html! {
+        dl.facts {
+            @for (name, value) in rows { div { dt { (name) } dd { (value) } } }
+        }
+    }
+}
+
+/// What is open on paper and closed on a screen.
+pub(super) fn more(reader: &Reader<'_>, summary: &str, inside: &Markup) -> Markup {
+    html! {
+        details open[reader.print] {
+            summary { (summary) }
+            (inside)
+        }
+    }
+}
+
+/// The field for a one-time code.
+pub(super) fn code_field(reader: &Reader<'_>, id: &str) -> Markup {
+    html! {
+        div.field {
+            label for=(id) { (reader.pick("动态码（身份验证器显示的 6 位数字）", "One-time code (six digits of your authenticator app)")) }
+            input.code-input id=(id) name="code" type="text" inputmode="numeric" autocomplete="one-time-code"
+                pattern="[0-9 ]{6,8}" maxlength="8" required;
+        }
+    }
+}
+
+/// That something was done.
+pub(super) fn done(text: &str) -> Markup {
+    html! { p.notice.good role="status" { (Tone::Good.shape()) (text) } }
 }

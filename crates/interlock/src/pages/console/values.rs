@@ -1,5 +1,7 @@
 //! Values as the local API writes them.
 
+use std::collections::BTreeMap;
+
 use interlock_core::time::{Timestamp, Zone};
 use serde::{Deserialize, Deserializer};
 
@@ -12,6 +14,34 @@ impl<'de> Deserialize<'de> for Instant {
         let text = String::deserialize(deserializer)?;
         let (at, zone) = Timestamp::parse_zoned(&text).map_err(serde::de::Error::custom)?;
         Ok(Self(at, zone))
+    }
+}
+
+/// A text in both languages.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Both {
+    pub(crate) en: String,
+    pub(crate) zh: String,
+}
+
+/// What participants are called.
+#[derive(Debug, Default)]
+pub struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// From pairs of id and name.
+    pub(crate) fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+
+    /// The name of a participant, its id where it has none here.
+    pub(crate) fn of<'a>(&'a self, id: &'a str) -> &'a str {
+        self.0.get(id).map_or(id, String::as_str)
+    }
+
+    /// All ids and names, by id.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(id, name)| (id.as_str(), name.as_str()))
     }
 }
 

@@ -7,6 +7,7 @@ mod faults;
 mod hostile;
 mod life;
 mod mediation;
+mod pages;
 mod people;
 mod renewal;
 mod signing;

@@ -1,8 +1,11 @@
 //! Logging in, and what a session is worth: over HTTP, to a whole node.
 
+mod work;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use interlock_core::ids::{CourierId, MerchantId};
 use interlock_core::time::{MINUTE_MS, Zone};
 
 use super::world::*;
@@ -37,11 +40,12 @@ fn name(text: &str) -> PersonName {
 fn put(who: &str, roles: &[Role], of: u8) -> LocalRequest {
     let drawn = drawn(of);
     let courier = roles.contains(&Role::Courier).then(|| who.to_owned());
+    let merchant = roles.contains(&Role::Merchant).then(|| who.to_owned());
     LocalRequest::PutPerson(Box::new(PersonPut {
         name: name(who),
         roles: roles.iter().copied().collect(),
-        courier: courier.map(|id| interlock_core::ids::CourierId::parse(&id).unwrap()),
-        merchant: None,
+        courier: courier.map(|id| CourierId::parse(&id).unwrap()),
+        merchant: merchant.map(|id| MerchantId::parse(&id).unwrap()),
         password: drawn.hash,
         enrolment: drawn.enrolment,
     }))
@@ -58,7 +62,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let me = cast("fengchao", 1);
-        let roles = vec![ParticipantRole::LockerOperator];
+        let roles = vec![ParticipantRole::Platform, ParticipantRole::LockerOperator];
         let config = NodeConfig::new(me.id.clone(), "Fengchao", roles);
         let mut node = Node::new(config, me.key.signing_key().clone());
         let key = Record::ApiKey {
@@ -76,7 +80,7 @@ impl World {
         };
         setup.public = Some(Door {
             listener: listener(),
-            routes: Box::new(|handle| desk::router(handle, publisher)),
+            routes: Box::new(|handle| desk::router(handle, None, publisher)),
         });
         let (clock, store) = (setup.clock.clone(), setup.store.clone());
         let server = setup.start_with(node, store).await;

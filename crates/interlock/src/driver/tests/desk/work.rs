@@ -1,0 +1,231 @@
+//! What people do in the pages: deposits, own parcels, an empty console.
+
+use interlock_core::contact::{Phone, Recipient};
+use interlock_core::ids::{Marketplace, StationId};
+use interlock_core::parcel::{Consent, Preference};
+use interlock_core::station::{Capacity, Position, Station, StationName, StationState};
+use interlock_core::waybill::Waybill;
+
+use super::*;
+use crate::node::io::ParcelPut;
+
+impl World {
+    async fn admin(&self, request: LocalRequest) {
+        let answer = self.server.handle.local(Some(ADMIN), None, request).await;
+        assert!(matches!(answer, LocalAnswer::Json { .. }), "{answer:?}");
+    }
+
+    async fn put_station(&self) {
+        let station = Station {
+            id: StationId::parse("FC0001").unwrap(),
+            name: StationName::parse("East <b>gate</b>").unwrap(),
+            position: Position::new(120_000_000, 30_000_000).unwrap(),
+            state: StationState::Operating,
+            capacity: Capacity::new(1, 2, 0).unwrap(),
+        };
+        self.admin(LocalRequest::PutStations(vec![station])).await;
+    }
+
+    async fn put_parcel(&self, number: &str, merchant: &str) {
+        let parcel = ParcelPut {
+            waybill: Waybill::parse("sf", number).unwrap(),
+            issued_at: None,
+            marketplace: Marketplace::parse("taobao").unwrap(),
+            merchant: Some(MerchantId::parse(merchant).unwrap()),
+            owner: None,
+            recipient: Some(Recipient {
+                name: "<script>alert(1)</script>".into(),
+                phone: Phone::parse("19900001234").unwrap(),
+                address: "Wensan Road 90".into(),
+            }),
+            size_class: None,
+            consent: Consent::Given,
+            preference: Preference::default(),
+            lockers: vec![],
+        };
+        self.admin(LocalRequest::PutParcels(vec![parcel])).await;
+    }
+}
+
+fn value_of(page: &str, name: &str) -> String {
+    let (_, rest) = page
+        .split_once(&format!("name=\"{name}\" value=\""))
+        .unwrap();
+    rest.split_once('"').unwrap().0.into()
+}
+
+fn location(reply: &Reply) -> String {
+    let line = reply
+        .head
+        .lines()
+        .find_map(|l| l.strip_prefix("location: "));
+    line.unwrap_or_else(|| panic!("{}", reply.body)).into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+// tidy: long, one step after another
+async fn a_courier_deposits_by_forms_and_reaches_own_deposits_alone() {
+    let world = World::new().await;
+    world.put_station().await;
+    world.admin(put("c8", &[Role::Courier], 8)).await;
+    let cookies = world.log_in("c7", 3).await;
+    let page = world.get("/courier", &cookies).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    let scan = |page: &str, more: &str| {
+        format!(
+            "csrf={}&key={}&waybill=sf%2FSF1234567890123&station=FC0001&size=small{more}",
+            mark_in(page),
+            value_of(page, "key")
+        )
+    };
+    let form = scan(&page.body, "");
+    let refused = world.post("/courier/deposits", &cookies, &form).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.body.contains("Nobody knows whose parcel this is"));
+    assert!(refused.body.contains("name=\"contact\""));
+    let form = scan(&refused.body, "&contact=19900001234");
+    let opened = world.post("/courier/deposits", &cookies, &form).await;
+    assert_eq!(opened.status, 303, "{}", opened.body);
+    let deposit = location(&opened);
+    let twice = world.post("/courier/deposits", &cookies, &form).await;
+    assert_eq!(location(&twice), deposit, "a double scan opens one door");
+    let page = world.get(&deposit, &cookies).await;
+    assert!(
+        page.body.contains("Put it in and close the door"),
+        "{}",
+        page.body
+    );
+    let other = world.log_in("c8", 8).await;
+    assert_eq!(world.get(&deposit, &other).await.status, 404);
+    let theirs = format!(
+        "csrf={}",
+        mark_in(&world.get("/courier", &other).await.body)
+    );
+    for act in ["confirm", "cancel", "recall", "open"] {
+        let path = format!("{deposit}/{act}");
+        assert_eq!(
+            world.post(&path, &other, &theirs).await.status,
+            404,
+            "{act}"
+        );
+    }
+    let form = format!("csrf={}&station=FC0001&size=small", mark_in(&page.body));
+    let done = world
+        .post(&format!("{deposit}/confirm"), &cookies, &form)
+        .await;
+    assert_eq!(
+        location(&done),
+        "/courier?station=fc0001&size=small&done=confirm"
+    );
+    let page = world
+        .get("/courier?station=FC0001&done=confirm", &cookies)
+        .await;
+    assert!(page.body.contains("SF1234567890123"), "{}", page.body);
+    assert!(
+        page.body.contains("value=\"FC0001\""),
+        "ready for the next one"
+    );
+    let page = world.get("/courier", &other).await;
+    assert!(!page.body.contains("SF1234567890123"));
+    // The one small compartment is taken: what else is free is said.
+    let form = scan(&page.body, "&contact=19900001234").replace("0123", "0124");
+    let full = world.post("/courier/deposits", &other, &form).await;
+    assert_eq!(full.status, 422, "{}", full.body);
+    assert!(full.body.contains("medium: 2 free"), "{}", full.body);
+    let duty = world.log_in("an", 1).await;
+    for path in ["/console/stations", "/console/stations/FC0001"] {
+        let page = world.get(path, &duty).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        assert!(page.body.contains("East &lt;b&gt;gate"), "{path}");
+    }
+    let page = world.get("/console/parcels", &duty).await;
+    let form = format!("csrf={}&waybill=sf/SF1234567890123", mark_in(&page.body));
+    let found = world.post("/console/parcels", &duty, &form).await;
+    assert!(found.body.contains("deposited"), "{}", found.body);
+    assert!(!found.body.contains("19900001234"));
+    world.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merchant_sees_own_parcels_alone() {
+    let world = World::new().await;
+    world.put_parcel("SF1234567890123", "m1").await;
+    world.put_parcel("SF1234567890124", "m2").await;
+    for (merchant, of) in [("m1", 11), ("m2", 12)] {
+        world.admin(put(merchant, &[Role::Merchant], of)).await;
+    }
+    let cookies = world.log_in("m1", 11).await;
+    for path in ["/merchant", "/merchant.csv", "/merchant?state=announced"] {
+        let page = world.get(path, &cookies).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        assert!(
+            page.body.contains("SF1234567890123"),
+            "{path}: {}",
+            page.body
+        );
+        assert!(!page.body.contains("SF1234567890124"), "{path}");
+        assert!(!page.body.contains("19900001234") && !page.body.contains("alert(1)"));
+    }
+    let page = world.get("/merchant?state=delivered", &cookies).await;
+    assert!(!page.body.contains("SF1234567890123"));
+    for path in [
+        "/courier",
+        "/console",
+        "/console/parcels",
+        "/console/rehearsals",
+        "/console/releases",
+    ] {
+        let page = world.get(path, &cookies).await;
+        assert!(matches!(page.status, 403 | 404), "{path} {}", page.status);
+    }
+    world.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_an_empty_console_says_what_fills_it() {
+    let world = World::new().await;
+    let cookies = world.log_in("an", 1).await;
+    for path in [
+        "",
+        "/health",
+        "/partners",
+        "/agreements",
+        "/inbox",
+        "/rehearsals",
+        "/rehearsals?at=2017-07-01T00:00:00%2B08:00",
+        "/releases",
+        "/releases?outcome=denied&since=2017-05-01&until=x&partner=y&before=-1",
+        "/alerts",
+        "/feeds",
+        "/evidence",
+        "/parcels",
+        "/stations",
+        "/access",
+    ] {
+        for language in ["en", "zh-CN"] {
+            let headers = [("Cookie", cookies.as_str()), ("Accept-Language", language)];
+            let path = format!("/console{path}");
+            let page = send(world.to, "GET", &path, &headers, b"").await;
+            assert_eq!(page.status, 200, "{path}: {}", page.body);
+            assert!(page.body.contains(&format!("<html lang=\"{language}\"")));
+            assert!(page.body.len() < crate::pages::PAGE_BYTES_MAX);
+        }
+    }
+    for (path, status) in [
+        ("/rehearsals?at=yesterday", 422),
+        ("/rehearsals?at=2001-01-01T00:00:00Z", 422),
+        ("/releases/0", 404),
+        ("/releases/1", 404),
+        ("/releases/x", 404),
+        ("/agreements/none", 404),
+        ("/inbox/none", 404),
+        ("/partners/did:web:nobody.example", 404),
+        ("/evidence/did:web:nobody.example", 404),
+        ("/stations/FC9999", 404),
+    ] {
+        let page = world.get(&format!("/console{path}"), &cookies).await;
+        assert_eq!(page.status, status, "{path}: {}", page.body);
+        assert!(page.head.contains("content-security-policy"));
+    }
+    world.server.stop().await.unwrap();
+}

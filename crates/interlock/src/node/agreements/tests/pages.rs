@@ -1,0 +1,198 @@
+//! The console's pages are read from what the local API answers: each view, in both languages.
+
+use serde::de::DeserializeOwned;
+
+use super::*;
+use crate::identity::password::PasswordHash;
+use crate::identity::person::{Person, PersonName};
+use crate::pages::console::{
+    self, AgreementView, AgreementsView, AlertsView, FeedsView, LedgerFilter, LedgerView, LogsView,
+    OverviewView, PartnersView, ProposalView, ProposalsView, Reader, RehearsalView, StatusView,
+    Theme,
+};
+use crate::pages::{Language, PAGE_BYTES_MAX};
+
+fn person() -> Person {
+    Person {
+        name: PersonName::parse("li").unwrap(),
+        roles: [Role::Admin].into(),
+        courier: None,
+        merchant: None,
+        password: PasswordHash::of_nobody(),
+        enrolment: [0; 16],
+        version: 1,
+    }
+}
+
+fn read<T: DeserializeOwned>(world: &mut World, at: usize, request: LocalRequest) -> T {
+    let (status, body) = world.local(at, request);
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_value(body).expect("the view of an answer")
+}
+
+/// Makes a page in both languages and holds it to what is true of all.
+#[track_caller]
+fn page(world: &World, make: impl Fn(&Reader<'_>) -> maud::Markup, says: [&str; 2]) {
+    let person = person();
+    for (language, says) in Language::ALL.into_iter().zip(says) {
+        let reader = Reader {
+            language,
+            theme: Theme::System,
+            publisher: "Cainiao",
+            person: Some(&person),
+            csrf: "mark",
+            here: "/console",
+            as_of: world.now,
+            zone: Zone::CHINA,
+            print: false,
+        };
+        let text = make(&reader).into_string();
+        assert!(text.contains(says), "`{says}` is not in {text}");
+        assert!(text.contains(&format!("<html lang=\"{}\"", language.tag())));
+        for never in ["<script", "javascript:", " style=", " onclick"] {
+            assert!(!text.contains(never), "`{never}` is in {text}");
+        }
+        assert!(text.len() < PAGE_BYTES_MAX);
+        let headings = text.matches("<h1").count();
+        assert_eq!(headings, 1, "one heading of the first level");
+    }
+}
+
+#[test]
+fn a_proposal_says_what_changes_and_asks_for_a_code() {
+    let mut world = World::new();
+    world.publish("o", &stations(), false);
+    world.propose(&["o"], &[]);
+    let partners: PartnersView = read(&mut world, P, LocalRequest::GetPartners);
+    let names = partners.names();
+    let inbox: ProposalsView = read(&mut world, P, LocalRequest::GetProposals);
+    page(
+        &world,
+        |reader| console::inbox_page(reader, &inbox, &names),
+        ["1 份提案等待我方决定", "1 proposal waits for us"],
+    );
+    let shorter = Terms {
+        until: JULY.plus_ms(-3 * DAY_MS),
+        ..stations()
+    };
+    let policy = shorter.to_policy();
+    world.decide(P, Decision::Counter { policy });
+    let id = wire(world.proposal(C)["id"].as_str().unwrap());
+    let request = LocalRequest::GetNegotiation {
+        negotiation: id,
+        wait_ms: 0,
+    };
+    let proposal: ProposalView = read(&mut world, C, request);
+    let refused = crate::node::problem::field("one-time-code", 422, "no", "/code", "type it");
+    page(
+        &world,
+        |reader| console::proposal_page(reader, &proposal, &names, Some(&refused)),
+        ["获得方得到更少", "the consumer gets less"],
+    );
+    page(
+        &world,
+        |reader| console::proposal_page(reader, &proposal, &names, None),
+        [
+            "<button type=\"submit\">批准</button>",
+            "<button type=\"submit\">Approve</button>",
+        ],
+    );
+}
+
+#[test]
+// tidy: long, one step after another
+fn every_page_of_a_node_with_an_agreement_reads() {
+    let mut world = World::new();
+    world.publish("o", &stations(), false);
+    world.propose(&["o"], &[]);
+    world.decide(P, Decision::Approve);
+    world.run_until(JUNE);
+    world.assert_in_force();
+    let agreement = world.agreement(P).id.clone();
+    let partners: PartnersView = read(&mut world, P, LocalRequest::GetPartners);
+    let names = partners.names();
+    let all: AgreementsView = read(&mut world, P, LocalRequest::GetAgreements);
+    page(
+        &world,
+        |reader| console::agreements_page(reader, &all, &names),
+        ["最先到期", "First to end"],
+    );
+    let one: AgreementView = read(&mut world, P, LocalRequest::GetAgreement(agreement));
+    page(
+        &world,
+        |reader| console::agreement_page(reader, &one, &names, true, None),
+        ["生效中", "in force"],
+    );
+    page(
+        &world,
+        |reader| console::partners_page(reader, &partners, &all),
+        ["个伙伴有往来", "partners may talk to us"],
+    );
+    let status: StatusView = read(&mut world, P, LocalRequest::GetStatus);
+    page(
+        &world,
+        |reader| {
+            let id = name(C);
+            console::partner_page(reader, id.as_str(), &partners, &all, status.feeds()).unwrap()
+        },
+        ["我方提供", "We give"],
+    );
+    page(
+        &world,
+        |reader| console::health_page(reader, &status, &names),
+        ["运行状况", "Health"],
+    );
+    let overview = OverviewView {
+        status,
+        agreements: all,
+        proposals: read(&mut world, P, LocalRequest::GetProposals),
+    };
+    page(
+        &world,
+        |reader| console::overview_page(reader, &overview, &names),
+        ["概览", "Overview"],
+    );
+    let feeds: FeedsView = read(&mut world, P, LocalRequest::GetStatus);
+    page(
+        &world,
+        |reader| console::feeds_page(reader, &feeds, &names),
+        ["滞留", "Nothing is held"],
+    );
+    let alerts: AlertsView = read(&mut world, P, LocalRequest::GetAlerts);
+    page(
+        &world,
+        |reader| console::alerts_page(reader, &alerts, &names),
+        ["提醒", "Alerts"],
+    );
+    let logs: LogsView = read(&mut world, P, LocalRequest::GetEvidence);
+    page(
+        &world,
+        |reader| {
+            let id = name(C);
+            console::evidence_of_page(reader, id.as_str(), &logs, &names, None).unwrap()
+        },
+        ["尚未核验", "Not checked since"],
+    );
+    let query = crate::node::io::LedgerQuery {
+        limit: 50,
+        ..crate::node::io::LedgerQuery::default()
+    };
+    let ledger: LedgerView = read(&mut world, P, LocalRequest::FindLedger(Box::new(query)));
+    let filter = LedgerFilter::default();
+    page(
+        &world,
+        |reader| console::releases_page(reader, &ledger, &filter, &names),
+        ["台账", "Ledger"],
+    );
+    let request = LocalRequest::Rehearse {
+        at: JULY,
+        after: 0,
+        limit: 1,
+    };
+    let rehearsal: RehearsalView = read(&mut world, P, request);
+    page(
+        &world,
+        |reader| console::rehearsal_page(reader, "", Some(&rehearsal), None),
+        ["演练：没有发出任何内容", "Rehearsal: nothing is sent"],
+    );
+}

@@ -1,0 +1,114 @@
+//! What people should look at.
+
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::feeds::family;
+use super::frame::{Reader, Section, Sheet, sheet};
+use super::parts::{empty, headline, segment, state, table, when};
+use super::values::{Instant, Names, grouped};
+use super::words;
+use crate::pages::Language;
+use crate::pages::layout::Tone;
+
+/// Most alerts on a page.
+const SHOWN_MAX: usize = 100;
+
+/// `GET /alerts`.
+#[derive(Debug, Deserialize)]
+pub struct AlertsView {
+    items: Vec<AlertView>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AlertView {
+    at: Instant,
+    kind: String,
+    partner: Option<String>,
+    parcel: Option<String>,
+    detail: String,
+}
+
+/// The page.
+// tidy: long, one page from top to bottom
+pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Markup {
+    let title = reader.pick("提醒", "Alerts");
+    let number = view.items.len();
+    let (tone, lead) = match (number, reader.language) {
+        (0, _) => (
+            Tone::Good,
+            reader
+                .pick("没有提醒。", "There is nothing to look at.")
+                .to_owned(),
+        ),
+        (n, Language::Chinese) => (
+            Tone::Soon,
+            format!("{} 条提醒，最新的在前。", grouped(n as u64)),
+        ),
+        (1, Language::English) => (Tone::Soon, "1 alert.".into()),
+        (n, Language::English) => (
+            Tone::Soon,
+            format!("{} alerts, newest first.", grouped(n as u64)),
+        ),
+    };
+    let rows = html! {
+        @for alert in view.items.iter().take(SHOWN_MAX) {
+            tr {
+                th scope="row" { (state(Tone::Soon, words::alert(reader, &alert.kind))) }
+                td { (when(reader, alert.at)) }
+                td {
+                    @if let Some(partner) = &alert.partner {
+                        a href={ "/console/partners/" (segment(partner)) } { (names.of(partner)) }
+                    }
+                }
+                td { @if let Some(parcel) = &alert.parcel { code { (masked(parcel)) } } }
+                td lang="en" { (alert.detail) }
+            }
+        }
+    };
+    let main = html! {
+        (family(reader))
+        (headline(tone, title, &html! { (lead) }))
+        @if view.items.is_empty() {
+            (empty(reader.pick(
+                "有争议的所有权、不一致的证据、被拒的消息等会显示在这里。",
+                "Contested ownership, evidence that differs, refused messages and the like are listed here.",
+            )))
+        } @else {
+            (table("alerts", title, &[
+                reader.pick("种类", "Kind"),
+                reader.pick("时间", "Time"),
+                reader.pick("伙伴", "Partner"),
+                reader.pick("包裹", "Parcel"),
+                reader.pick("说明", "What happened"),
+            ], &rows))
+            @if view.items.len() > SHOWN_MAX {
+                p.muted {
+                    @match reader.language {
+                        Language::Chinese => { "只显示最新 " (SHOWN_MAX) " 条；其余见 interlock 的 GET /alerts。" }
+                        Language::English => { "The newest " (SHOWN_MAX) " are shown; the API has the others." }
+                    }
+                }
+            }
+        }
+    };
+    sheet(
+        reader,
+        &Sheet {
+            title,
+            section: Section::Data,
+            wide: true,
+        },
+        &main,
+    )
+}
+
+/// A waybill with its middle hidden.
+pub(super) fn masked(waybill: &str) -> String {
+    let chars: Vec<char> = waybill.chars().collect();
+    let shown = |at: usize| at < 6 || at + 4 >= chars.len();
+    let hidden = chars.iter().zip(0..);
+    hidden
+        .map(|(c, at)| if shown(at) { *c } else { '*' })
+        .collect()
+}

@@ -1,0 +1,235 @@
+//! Do both copies agree?
+
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::frame::{Reader, Section, Sheet, sheet};
+use super::parts::{empty, facts, headline, segment, state, table};
+use super::values::{Names, grouped};
+use crate::pages::Language;
+use crate::pages::layout::Tone;
+
+/// `GET /evidence`.
+#[derive(Debug, Deserialize)]
+pub struct LogsView {
+    items: Vec<LogsOf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LogsOf {
+    partner: String,
+    ours: Ours,
+    theirs: Theirs,
+}
+
+#[derive(Debug, Deserialize)]
+struct Ours {
+    epoch: u64,
+    leaves: u64,
+    root: String,
+    receipted: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Theirs {
+    epoch: Option<u64>,
+    leaves: u64,
+    receipted: u64,
+    checkpoint: Option<String>,
+}
+
+/// What a check of the evidence found, made by `interlock_journal::evidence::verify`.
+#[derive(Debug)]
+pub struct Checked {
+    /// Whether everything holds.
+    pub holds: bool,
+    /// Logs, leaves and manifests that were looked at.
+    pub looked_at: (usize, u64, usize),
+    /// What is wrong, in words.
+    pub findings: Vec<String>,
+    /// What cannot be proven, in words; it is no failure.
+    pub unproven: Vec<String>,
+}
+
+/// The list.
+// tidy: long, one page from top to bottom
+pub fn evidence_page(reader: &Reader<'_>, view: &LogsView, names: &Names) -> Markup {
+    let title = reader.pick("证据", "Evidence");
+    let waiting = view
+        .items
+        .iter()
+        .filter(|l| l.ours.receipted < l.ours.leaves);
+    let waiting = waiting.count();
+    let (tone, lead) = match (view.items.is_empty(), waiting) {
+        (true, _) => (
+            Tone::Unknown,
+            reader.pick("还没有双方记录。", "There are no logs yet."),
+        ),
+        (false, 0) => (
+            Tone::Good,
+            reader.pick(
+                "所有伙伴都已回执到我方最新一条。",
+                "Every partner has receipted our newest entry.",
+            ),
+        ),
+        (false, _) => (
+            Tone::Waiting,
+            reader.pick(
+                "部分伙伴尚未回执最新记录。",
+                "Some partners have not receipted our newest entries yet.",
+            ),
+        ),
+    };
+    let rows = html! {
+        @for logs in &view.items {
+            tr {
+                th scope="row" { a href={ "/console/evidence/" (segment(&logs.partner)) } { (names.of(&logs.partner)) } }
+                td.number { (grouped(logs.ours.leaves)) }
+                td.number { (grouped(logs.ours.receipted)) }
+                td.number { (grouped(logs.theirs.leaves)) }
+                td {
+                    @if logs.ours.receipted < logs.ours.leaves {
+                        (state(Tone::Waiting, reader.pick("等待回执", "receipt awaited")))
+                    } @else {
+                        (state(Tone::Good, reader.pick("已回执", "receipted")))
+                    }
+                }
+            }
+        }
+    };
+    let main = html! {
+        (headline(tone, title, &html! { (lead) }))
+        p {
+            (reader.pick(
+                "这里只说明记录的进度；是否属实请逐个核验。",
+                "This says how far the logs are; whether they hold is checked one by one.",
+            ))
+        }
+        @if view.items.is_empty() {
+            (empty(reader.pick(
+                "与伙伴交换的每一次请求、提供、拒绝都会记入双方记录。",
+                "Every request, release and denial between a partner and us goes into both logs.",
+            )))
+        } @else {
+            (table("logs", reader.pick("双方记录", "Both logs"), &[
+                reader.pick("伙伴", "Partner"),
+                reader.pick("我方记录", "Our entries"),
+                reader.pick("对方已回执", "Receipted by them"),
+                reader.pick("对方记录", "Their entries, mirrored"),
+                reader.pick("状态", "State"),
+            ], &rows))
+        }
+    };
+    sheet(
+        reader,
+        &Sheet {
+            title,
+            section: Section::Evidence,
+            wide: true,
+        },
+        &main,
+    )
+}
+
+/// The logs with one partner, and what a check found; `None` if there are none.
+pub fn evidence_of_page(
+    reader: &Reader<'_>,
+    partner: &str,
+    view: &LogsView,
+    names: &Names,
+    checked: Option<&Checked>,
+) -> Option<Markup> {
+    let logs = view.items.iter().find(|logs| logs.partner == partner)?;
+    let name = names.of(partner);
+    let title = match reader.language {
+        Language::Chinese => format!("与{name}的记录"),
+        Language::English => format!("Logs with {name}"),
+    };
+    let (tone, lead) = verdict(reader, checked);
+    let entries = |n: u64| html! { (grouped(n)) };
+    let main = html! {
+        (headline(tone, &title, &html! { (lead) }))
+        @if let Some(checked) = checked { (findings(reader, checked)) }
+        form method="post" action={ "/console/evidence/" (segment(partner)) "/verify" } {
+            (reader.mark())
+            button type="submit" { (reader.pick("立即核验", "Verify now")) }
+        }
+        h2 { (reader.pick("我方记录", "Our log")) }
+        (facts(&[
+            (reader.pick("条目", "Entries"), entries(logs.ours.leaves)),
+            (reader.pick("对方已回执到", "Receipted by them up to"), entries(logs.ours.receipted)),
+            (reader.pick("世代", "Epoch"), html! { (logs.ours.epoch) }),
+            (reader.pick("根", "Root"), html! { code { (logs.ours.root) } }),
+        ]))
+        h2 { (reader.pick("对方记录（我方镜像）", "Their log (our mirror)")) }
+        (facts(&[
+            (reader.pick("条目", "Entries"), entries(logs.theirs.leaves)),
+            (reader.pick("我方已回执到", "Receipted by us up to"), entries(logs.theirs.receipted)),
+            (reader.pick("世代", "Epoch"), html! { (logs.theirs.epoch.map_or_else(String::new, |e| e.to_string())) }),
+        ]))
+        @if let Some(note) = &logs.theirs.checkpoint {
+            h2 { (reader.pick("对方签名的检查点", "Their signed checkpoint")) }
+            pre tabindex="0" { code { (note) } }
+        }
+        h2 { (reader.pick("离线核验", "Verify offline")) }
+        p { (reader.pick("无需运行节点，也无需信任任何一方：", "Without a running node, and trusting neither side:")) }
+        pre tabindex="0" { code {
+            "interlock evidence export --partner " (partner) " --out evidence.json\ninterlock evidence verify evidence.json"
+        } }
+    };
+    let page = Sheet {
+        title: &title,
+        section: Section::Evidence,
+        wide: true,
+    };
+    Some(sheet(reader, &page, &main))
+}
+
+fn verdict(reader: &Reader<'_>, checked: Option<&Checked>) -> (Tone, &'static str) {
+    match checked {
+        None => (
+            Tone::Unknown,
+            reader.pick("本页打开后尚未核验。", "Not checked since this page was opened."),
+        ),
+        Some(checked) if !checked.holds => (
+            Tone::Stopped,
+            reader.pick(
+                "核验未通过。见下列问题；以双方签名的检查点判定何方改动。",
+                "It does not hold: see what differs below. The checkpoints that both signed show who changed what.",
+            ),
+        ),
+        Some(checked) if !checked.unproven.is_empty() => (
+            Tone::Soon,
+            reader.pick(
+                "已核验的部分成立；下列部分无法证明。",
+                "What could be checked holds; the following cannot be proven.",
+            ),
+        ),
+        Some(_) => (
+            Tone::Good,
+            reader.pick("刚刚核验：全部成立。", "Checked just now: everything holds."),
+        ),
+    }
+}
+
+fn findings(reader: &Reader<'_>, checked: &Checked) -> Markup {
+    let (logs, leaves, manifests) = checked.looked_at;
+    html! {
+        p {
+            @match reader.language {
+                Language::Chinese => {
+                    "核验了 " (logs) " 份记录、" (grouped(leaves)) " 条、" (manifests) " 份签署的清单。"
+                }
+                Language::English => {
+                    "Looked at " (logs) " logs with " (grouped(leaves)) " entries, and " (manifests) " signed manifests."
+                }
+            }
+        }
+        @if !checked.findings.is_empty() {
+            ul.findings { @for finding in &checked.findings { li lang="en" { (finding) } } }
+        }
+        @if !checked.unproven.is_empty() {
+            ul { @for what in &checked.unproven { li.muted lang="en" { (what) } } }
+        }
+    }
+}
