@@ -257,6 +257,7 @@ impl Reader {
     }
 
     fn quota(&mut self, at: &str, value: &Value, term: &str) -> Option<u32> {
+        let value = sole(value);
         if value.is_number() {
             let remedy = format!("write the string `\"{value}\"` or a typed value");
             self.error(at, TermProblem::BareNumber, term, remedy);
@@ -299,6 +300,7 @@ const NUMBER_TYPES: &[&str] = &["integer", "nonNegativeInteger", "positiveIntege
 
 /// A string, an `@id` or a string of XML Schema.
 pub(super) fn text_of(value: &Value) -> Option<&str> {
+    let value = sole(value);
     match value.get("@id") {
         Some(id) if value.as_object().is_some_and(|object| object.len() == 1) => id.as_str(),
         Some(_) => None,
@@ -306,9 +308,18 @@ pub(super) fn text_of(value: &Value) -> Option<&str> {
     }
 }
 
+/// What a list of one holds, which JSON-LD 1.1 has mean the same as its item; else the value itself.
+fn sole(value: &Value) -> &Value {
+    match value.as_array().map(Vec::as_slice) {
+        Some([one]) => one,
+        Some(_) | None => value,
+    }
+}
+
 /// A bare value, or the `@value` of a typed one if its type is among `types` of XML Schema. Language
 /// tags make no sense here and are not taken.
 fn literal<'a>(value: &'a Value, types: &[&str]) -> Option<&'a Value> {
+    let value = sole(value);
     let Some(object) = value.as_object() else {
         return Some(value);
     };

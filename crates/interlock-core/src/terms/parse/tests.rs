@@ -235,6 +235,33 @@ fn instants_numbers_and_spans_are_read_strictly() {
         ),
     );
     assert_eq!(contact(&typed).unwrap().quota_per_day, Some(7));
+    // A list of one is its item.
+    for (at, term, value) in [
+        (
+            6,
+            "il:quotaPerDay",
+            json!([{"@value": 7, "@type": "xsd:integer"}]),
+        ),
+        (6, "il:quotaPerDay", json!(["7"])),
+    ] {
+        let quota = with(at, atomic(term, "lteq", value));
+        assert_eq!(contact(&quota).unwrap().quota_per_day, Some(7));
+    }
+    let notifier = with(
+        9,
+        atomic("il:notifier", "eq", json!([{"@id": "il:operator"}])),
+    );
+    assert_eq!(contact(&notifier).unwrap(), contact_terms());
+    let bare = with(6, atomic("il:quotaPerDay", "lteq", json!([5])));
+    refuses(&bare, &right(6), P::BareNumber, "il:quotaPerDay", "`\"5\"`");
+    let two = with(6, atomic("il:quotaPerDay", "lteq", json!(["5", "6"])));
+    refuses(
+        &two,
+        &right(6),
+        P::OutOfRange,
+        "il:quotaPerDay",
+        "whole number",
+    );
     let long = with(10, atomic("il:runOff", "lteq", json!("P8D")));
     refuses(&long, &right(10), P::OutOfRange, "il:runOff", "P7D");
     let notifier = with(9, atomic("il:notifier", "eq", json!(["operator", "owner"])));
