@@ -2,10 +2,11 @@
 //!
 //! INVARIANT: a writer is convicted by its own leaf against a manifest that both have signed, or
 //! against its own words about the agreement; that something is missing from a file convicts nobody
-//! but a writer who shows the file itself. Distinct parcels cannot be counted, because leaves hold
+//! but a writer who shows the file itself. A counterparty that signs no manifest makes releases to it
+//! unproven, not wrong, unless the file holds a manifest that it has signed. Distinct parcels cannot be counted, because leaves hold
 //! commitments only; what depends on them is said to be unproven.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,6 +35,8 @@ pub(super) struct Agreed<'a> {
     signed: BTreeMap<&'a WireId, &'a PolicyRef>,
     /// The terms, where the policy in the file is the one with the hash.
     terms: BTreeMap<&'a WireId, (Hash, Terms)>,
+    /// Those with counterparties that sign no manifest.
+    without_manifest: BTreeSet<&'a WireId>,
 }
 
 impl<'a> Agreed<'a> {
@@ -46,6 +49,7 @@ impl<'a> Agreed<'a> {
         let mut agreed = Self {
             signed: BTreeMap::new(),
             terms: BTreeMap::new(),
+            without_manifest: BTreeSet::new(),
         };
         for manifest in &file.manifests {
             match manifest.verify() {
@@ -90,14 +94,26 @@ impl<'a> Agreed<'a> {
             return wrong("its policy is not the one that its hash names".into());
         }
         let Some(signed) = self.signed.get(id) else {
+            let signs = self.has_signed(&agreement.provider, &agreement.consumer);
+            let without = agreement.without_manifest && !signs;
+            if without {
+                self.without_manifest.insert(id);
+            }
             if agreement.dataset.is_parcel_data() {
-                verdict.unproven.push(Unproven {
-                    origin: String::new(),
-                    holder: file.holder.clone(),
-                    detail: format!(
+                let detail = match without {
+                    true => format!(
+                        "agreement `{id}` was made with a connector that signs no manifest: that it \
+                         was made, and on which terms, is its holder's word"
+                    ),
+                    false => format!(
                         "agreement `{id}` is in no manifest that both parties have signed: by this \
                          file it was never in force"
                     ),
+                };
+                verdict.unproven.push(Unproven {
+                    origin: String::new(),
+                    holder: file.holder.clone(),
+                    detail,
                 });
             }
             self.terms.insert(id, (hash, terms));
@@ -113,6 +129,14 @@ impl<'a> Agreed<'a> {
             );
         }
         self.terms.insert(id, (hash, terms));
+    }
+
+    /// Whether two participants have signed a manifest together: both run nodes then.
+    fn has_signed(&self, provider: &ParticipantId, consumer: &ParticipantId) -> bool {
+        self.signed.values().any(|policy| {
+            let pair = [&policy.provider, &policy.consumer];
+            pair == [provider, consumer] || pair == [consumer, provider]
+        })
     }
 }
 
@@ -270,7 +294,8 @@ impl Check<'_> {
                 .push(self.copy.said(FindingKind::NoAgreement, index, detail));
             return;
         }
-        if signed.is_none() && release.dataset.is_parcel_data() {
+        let excused = self.agreed.without_manifest.contains(id);
+        if signed.is_none() && release.dataset.is_parcel_data() && !excused {
             self.findings.push(self.without(index, id));
         }
         if let Some(state) = self.states.get(id)

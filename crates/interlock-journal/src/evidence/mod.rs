@@ -118,6 +118,9 @@ pub struct AgreementEvidence {
     pub policy: serde_json::Value,
     /// SHA-256 of its canonical form with the dataset, hexadecimal.
     pub policy_hash: String,
+    /// Whether it was made with a connector that signs no manifest, by the holder's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_manifest: bool,
 }
 
 /// One item of a batch, shown without the others.

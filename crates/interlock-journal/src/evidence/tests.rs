@@ -7,10 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, RequestId, WireId};
-use interlock_core::time::Timestamp;
+use interlock_core::time::{Timestamp, Zone};
 
 use super::*;
-use crate::bilateral::{KeyRotation, Leaf, LeafBody, OutLog, Receipt, Rollback, Voided};
+use crate::bilateral::{
+    KeyRotation, Lane, Leaf, LeafBody, OutLog, Receipt, Release, Rollback, Voided,
+};
 use crate::hex;
 use crate::manifest::{MANIFEST_VERSION, Manifest, Party, PolicyRef};
 
@@ -480,8 +482,75 @@ fn changed_notes_and_other_versions_are_malformed() {
     assert_eq!(found, [(FindingKind::Malformed, a(), (0, 0), None, None)]);
 }
 
+/// A file of A's with one release of parcel data to B under an agreement that is in no manifest.
+fn released_without_manifest(says_so: bool) -> EvidenceFile {
+    let (from, until) = (at(0), at(86_400));
+    let instant = |at: Timestamp| at.to_rfc3339(Zone::CHINA);
+    let atom = |left: &str, operator: &str, right: serde_json::Value| serde_json::json!({ "leftOperand": left, "operator": operator, "rightOperand": right });
+    let policy = serde_json::json!({ "permission": [{ "action": "use", "constraint": [
+        atom("odrl:dateTime", "gteq", instant(from).into()),
+        atom("odrl:dateTime", "lt", instant(until).into()),
+        atom("odrl:purpose", "isAnyOf", vec!["delivery-tracking"].into()),
+        atom("il:marketplace", "isAnyOf", vec!["shop"].into()),
+        atom("il:field", "isAnyOf", vec!["waybill"].into()),
+    ] }] });
+    let dataset = Dataset::TrackingEvents;
+    let terms = interlock_core::terms::parse_policy(&policy, dataset).unwrap();
+    let mut log = Grown::new(a(), b(), 1, 1);
+    log.add(LeafBody::Release(Release {
+        request_id: RequestId::from_bytes([1; 16]),
+        agreement: WireId::parse("urn:plain").unwrap(),
+        dataset,
+        lane: Some(Lane::Live),
+        from_position: 1,
+        to_position: 1,
+        items: 1,
+        items_root: [0; 32],
+    }));
+    log.checkpoint();
+    let mut file = file(a(), vec![log.evidence(a(), b())]);
+    file.agreements.push(AgreementEvidence {
+        id: WireId::parse("urn:plain").unwrap(),
+        provider: a(),
+        consumer: b(),
+        dataset,
+        policy_hash: hex::encode(&terms.policy_hash()),
+        policy,
+        without_manifest: says_so,
+    });
+    file
+}
+
 #[test]
-fn keys_come_from_manifests_that_both_have_signed() {
+fn a_release_to_a_connector_that_signs_nothing_is_unproven_and_no_fault() {
+    let said = released_without_manifest(true);
+    let verdict = verify(std::slice::from_ref(&said), &trusted());
+    assert_eq!(verdict.findings, []);
+    let unproven = |word: &str| verdict.unproven.iter().any(|u| u.detail.contains(word));
+    assert!(unproven("its holder's word"), "{:?}", verdict.unproven);
+
+    let silent = released_without_manifest(false);
+    let kinds = |file: &EvidenceFile| -> Vec<(FindingKind, Option<ParticipantId>)> {
+        let found = found(std::slice::from_ref(file)).into_iter();
+        found.map(|(kind, .., convicts)| (kind, convicts)).collect()
+    };
+    assert_eq!(kinds(&silent), [(FindingKind::NoAgreement, Some(a()))]);
+    // Who has signed a manifest runs a node: the excuse does not count.
+    let mut refuted = said;
+    refuted.manifests.push(signed_by_both());
+    assert_eq!(kinds(&refuted), [(FindingKind::NoAgreement, Some(a()))]);
+}
+
+fn signed_by_both() -> SignedManifest {
+    let manifest = manifest();
+    let sign = |id: ParticipantId, n| (id.clone(), manifest.sign(&id, &key(n)).unwrap());
+    SignedManifest {
+        signatures: BTreeMap::from([sign(a(), 1), sign(b(), 2)]),
+        manifest: manifest.clone(),
+    }
+}
+
+fn manifest() -> Manifest {
     let party = |n| Party {
         key: hex::encode(&public(n)),
     };
@@ -491,7 +560,7 @@ fn keys_come_from_manifests_that_both_have_signed() {
         dataset: Dataset::LockerEvents,
         policy_hash: hex::encode(&[3; 32]),
     };
-    let manifest = Manifest {
+    Manifest {
         version: MANIFEST_VERSION.into(),
         cooperation: WireId::parse("urn:c").unwrap(),
         parties: BTreeMap::from([(a(), party(1)), (b(), party(2))]),
@@ -500,7 +569,12 @@ fn keys_come_from_manifests_that_both_have_signed() {
         until: "2017-07-01T00:00:00+08:00".into(),
         mediator: None,
         supersedes: None,
-    };
+    }
+}
+
+#[test]
+fn keys_come_from_manifests_that_both_have_signed() {
+    let manifest = manifest();
     let mut signed = SignedManifest {
         signatures: BTreeMap::from([(a(), manifest.sign(&a(), &key(1)).unwrap())]),
         manifest,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
+use interlock_core::agreement::Assurance;
 use interlock_core::ids::ParticipantId;
 use interlock_core::time::{Timestamp, Zone};
 use interlock_journal::bilateral::{KeyRotation, Leaf, LeafBody};
@@ -119,6 +120,7 @@ impl Collected {
                     dataset: agreement.terms.dataset,
                     policy: agreement.terms.to_policy(),
                     policy_hash: hex::encode(&agreement.policy_hash),
+                    without_manifest: agreement.facts.assurance != Assurance::Signed,
                 });
             }
         }
