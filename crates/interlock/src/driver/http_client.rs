@@ -59,6 +59,29 @@ pub(super) enum Reach {
     },
 }
 
+/// How a name becomes addresses.
+#[derive(Clone)]
+pub(super) enum Names {
+    /// As the operating system says.
+    System,
+    /// As a test says, which may say something else each time.
+    #[cfg(test)]
+    Scripted(Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>),
+}
+
+impl Names {
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
+            #[cfg(test)]
+            Self::Scripted(names) => {
+                let addresses = names(host).into_iter();
+                Ok(addresses.map(|ip| SocketAddr::new(ip, port)).collect())
+            }
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum HttpFailure {
@@ -77,9 +100,15 @@ pub(super) struct HttpClient(Client<Connector, Full<Bytes>>);
 impl HttpClient {
     /// A client; without `tls` it speaks plain HTTP alone.
     pub(super) fn new(tls: Option<Arc<ClientConfig>>, reach: Reach) -> Self {
+        Self::with_names(tls, reach, Names::System)
+    }
+
+    /// The same where names mean something else.
+    pub(super) fn with_names(tls: Option<Arc<ClientConfig>>, reach: Reach, names: Names) -> Self {
         let connector = Connector {
             tls: tls.map(TlsConnector::from),
             reach,
+            names,
         };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -144,6 +173,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 struct Connector {
     tls: Option<TlsConnector>,
     reach: Reach,
+    names: Names,
 }
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
@@ -178,7 +208,7 @@ impl Connector {
         let host = host.trim_matches(['[', ']']).to_owned();
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let mut last = refused("the host has no address");
-        for address in tokio::net::lookup_host((host.as_str(), port)).await? {
+        for address in self.names.resolve(&host, port).await? {
             match self.attempt(&uri, &host, address, tls).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,

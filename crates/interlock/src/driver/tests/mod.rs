@@ -2,6 +2,7 @@
 
 mod desk;
 mod doors;
+mod inward;
 mod outside;
 mod public;
 mod real;
