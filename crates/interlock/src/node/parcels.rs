@@ -265,7 +265,7 @@ impl Node {
 
     /// Feeds that may have something of the parcel now.
     pub(super) fn ready_for(&mut self, id: ParcelId) {
-        if self.live.parked.is_empty() {
+        if self.nobody_waits() {
             return;
         }
         let Some(parcel) = self.state.parcels.get(id) else {

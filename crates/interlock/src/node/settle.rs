@@ -62,6 +62,9 @@ impl Node {
         };
         tracing::info!(agreement = %id, dataset = %agreement.terms.dataset, state = state.as_str(), "an agreement changed its state");
         self.agreement_leaf(turn, &agreement, state.as_str());
+        if matches!(state, AgreementState::Ended | AgreementState::Superseded) {
+            self.end_transfers(turn, &agreement);
+        }
         if agreement.provider == self.state.me {
             self.live
                 .ready

@@ -1,5 +1,6 @@
 //! Stations: ours, and what we are shown of partners'.
 
+use interlock_core::dataset::Dataset;
 use interlock_core::event::Place;
 use interlock_core::ids::{ParticipantId, StationId};
 use interlock_core::parcel::SizeClass;
@@ -52,6 +53,7 @@ impl Node {
             }
         }
         let count = stations.len();
+        let mut changed = false;
         for station in stations {
             let known = self
                 .state
@@ -60,12 +62,34 @@ impl Node {
                 .is_some_and(|own| own.station == station);
             if !known {
                 self.record(turn, Record::Station(Box::new(station)));
+                changed = true;
             }
+        }
+        if changed {
+            self.stations_ready();
         }
         Ok(LocalAnswer::Json {
             status: 200,
             body: json!({ "stations": count }),
         })
+    }
+
+    /// Feeds of stations that may have something now, if somebody waits for one.
+    pub(super) fn stations_ready(&mut self) {
+        if self.nobody_waits() {
+            return;
+        }
+        let dataset = Dataset::LockerStations;
+        let channels = self.state.channels.iter();
+        let fed = channels.filter(|(_, channel)| channel.outbound.contains_key(&dataset));
+        self.live
+            .ready
+            .extend(fed.map(|(consumer, _)| (consumer.clone(), dataset)));
+    }
+
+    /// Whether no poll is parked and nothing is pushed, so that no feed has to be woken.
+    pub(super) fn nobody_waits(&self) -> bool {
+        self.live.parked.is_empty() && self.state.book.pushed().next().is_none()
     }
 
     /// `GET /stations`: ours, then partners'.

@@ -70,6 +70,8 @@ pub(super) struct Index {
     transfer_of: BTreeMap<(ParticipantId, Party, WireId), WireId>,
     /// Transfers by agreement.
     transfers: BTreeMap<WireId, BTreeSet<WireId>>,
+    /// Started transfers whose data we push.
+    pushed: BTreeSet<WireId>,
 }
 
 impl Book {
@@ -186,6 +188,12 @@ impl Book {
     pub fn started(&self, agreement: &Agreement, party: Party) -> Option<&Transfer> {
         let mut all = self.transfers_of(&agreement.id);
         all.find(|t| t.party == party && t.state == TransferState::Started)
+    }
+
+    /// Started transfers whose data we push.
+    pub fn pushed(&self) -> impl Iterator<Item = &Transfer> {
+        let pushed = self.index.pushed.iter();
+        pushed.filter_map(|id| self.transfers.get(id))
     }
 
     /// What happened to a negotiation or an agreement, oldest first.
@@ -315,6 +323,9 @@ impl Index {
         }
         let transfers = self.transfers.entry(t.agreement.clone()).or_default();
         mark(transfers, t.id.clone(), put);
+        let pushes = t.party == Party::Provider && t.push.is_some();
+        let pushed = put && pushes && t.state == TransferState::Started;
+        mark(&mut self.pushed, t.id.clone(), pushed);
     }
 }
 

@@ -172,7 +172,9 @@ impl Node {
             ));
         }
         agreement.end_at(at);
-        agreement.unsent_notice = Some((at, reason.into()));
+        // A connector knows no notices: its transfers are ended when the time has come.
+        let told = !self.state.is_connector(agreement.other(&self.state.me));
+        agreement.unsent_notice = told.then(|| (at, reason.into()));
         let at = self.instant(at);
         let what = format!("terminated it with effect from {at}: {reason}");
         self.note_agreement(turn, &agreement, by, what);

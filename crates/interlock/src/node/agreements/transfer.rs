@@ -2,9 +2,9 @@
 //!
 //! Purpose: the transfer process of DSP 2025-1, at both sides. Invariants: a
 //! transfer is started only under an agreement in force; what one party suspended only that party
-//! resumes; a transfer whose agreement has ended releases nothing, without a message. Our own pulls go
-//! to the partner list's address, whatever a start says. It does not know cursors: a feed's position
-//! outlives its transfers.
+//! resumes; a transfer whose agreement has ended releases nothing, whether or not a message says so.
+//! Our own pulls go to the partner list's address, whatever a start says. It does not know cursors: a
+//! feed's position outlives its transfers.
 
 use interlock_core::agreement::AgreementState;
 use interlock_core::ids::{ParticipantId, WireId};
@@ -33,6 +33,10 @@ use crate::dsp::message::{
     TransferSuspensionMessage, TransferTerminationMessage,
 };
 use crate::dsp::routes::{Route, TransferStep};
+
+/// How long the end of a transfer is told to a partner that does not answer, after the end of its
+/// agreement, in milliseconds.
+const FAREWELL_MS: i64 = DAY_MS;
 
 impl Node {
     /// Asks the provider of an agreement in force for its dataset, unless that is under way.
@@ -406,6 +410,23 @@ impl Node {
         }
     }
 
+    /// Ends the transfers of an agreement that is over. A node knows that by itself; to a connector it
+    /// is said.
+    pub(in super::super) fn end_transfers(&mut self, turn: &mut Turn<'_>, agreement: &Agreement) {
+        if !self.state.is_connector(agreement.other(&self.state.me)) {
+            return;
+        }
+        let all = self.state.book.transfers_of(&agreement.id);
+        let open: Vec<Transfer> = all.filter(|t| !t.state.is_terminal()).cloned().collect();
+        for mut transfer in open {
+            let reason = "the agreement is over; negotiate a new one";
+            let next = TransferMove::Terminate(reason.into());
+            transfer.state = TransferState::Terminated;
+            transfer.unsent = self.transfer_message(&transfer, &next);
+            self.put_transfer(turn, transfer);
+        }
+    }
+
     pub(super) fn put_transfer(&mut self, turn: &mut Turn<'_>, transfer: Transfer) {
         let id = transfer.id.clone();
         let before = self.state.book.transfers.get(&id);
@@ -416,13 +437,19 @@ impl Node {
         self.send_transfer(turn, &id);
     }
 
-    /// Sends a transfer's message, if there is one, none is under way, and the agreement still runs.
+    /// Sends a transfer's message, if there is one, none is under way, and the agreement still runs; its
+    /// last one also for [`FAREWELL_MS`] after the end.
     pub(in super::super) fn send_transfer(&mut self, turn: &mut Turn<'_>, id: &WireId) {
         let Some(transfer) = self.state.book.transfers.get(id) else {
             return;
         };
         let agreement = self.state.book.agreements.get(&transfer.agreement);
-        let runs = agreement.is_some_and(|a| Self::is_live(turn, a));
+        let over = transfer.state.is_terminal();
+        let runs = agreement.is_some_and(|a| {
+            let run_off_ms = a.terms.run_off_ms.unwrap_or(0);
+            let end = a.facts.end(&a.terms).plus_ms(run_off_ms);
+            Self::is_live(turn, a) || over && turn.at() < end.plus_ms(FAREWELL_MS)
+        });
         let Some(unsent) = transfer.unsent.clone().filter(|_| runs) else {
             return;
         };

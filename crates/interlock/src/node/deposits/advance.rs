@@ -196,6 +196,7 @@ impl Node {
         if over {
             self.erase(turn, vec![ContentRef::Code(id)], ErasureReason::Over);
         }
+        self.stations_ready();
         for fact in &facts {
             if let Fact::Step(step) = fact {
                 self.locker_event(turn, parcel, step.clone(), Place::Station(station.clone()));

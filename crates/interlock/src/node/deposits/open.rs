@@ -243,6 +243,7 @@ impl Node {
                 stay,
             })),
         );
+        self.stations_ready();
         Ok(id)
     }
 

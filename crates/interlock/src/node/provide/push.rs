@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use interlock_core::dataset::{Dataset, DatasetForm};
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::negotiation::Party;
-use interlock_core::transfer::TransferState;
 
 use crate::exchange::page::PageCursor;
 use crate::exchange::wire::BATCH_EVENTS_MAX;
@@ -31,9 +30,10 @@ impl Node {
         turn: &mut Turn<'_>,
         ready: &BTreeSet<(ParticipantId, Dataset)>,
     ) {
-        let transfers = self.state.book.transfers.values();
-        let pushed = transfers.filter(|t| t.push.is_some() && t.state == TransferState::Started);
-        let concerned = pushed.filter(|t| {
+        if ready.is_empty() {
+            return;
+        }
+        let concerned = self.state.book.pushed().filter(|t| {
             let dataset = self.dataset_of(&t.id);
             dataset.is_some_and(|dataset| ready.contains(&(t.peer.clone(), dataset)))
         });

@@ -4,6 +4,7 @@ use interlock_core::agreement::{AgreementFacts, Assurance};
 use interlock_core::ids::StationId;
 use interlock_core::station::{Capacity, Position, Station, StationName, StationState};
 use interlock_core::time::MINUTE_MS;
+use interlock_core::transfer::TransferState;
 use serde_json::json;
 
 use super::*;
@@ -15,7 +16,7 @@ use crate::node::io::{AgreementChange, ConnectorRequest, ConnectorWant, Problem,
 const AGREEMENT: &str = "urn:uuid:agreement";
 
 /// A provider of stations, whose partner runs another connector.
-fn provider() -> World {
+pub(super) fn provider() -> World {
     let mut world = World::new();
     let connector = Partner {
         connector: true,
@@ -23,7 +24,7 @@ fn provider() -> World {
     };
     world.put(P, Record::Partner(Box::new(connector)));
     for number in 1..=3 {
-        world.put(P, station(number));
+        world.put(P, Record::Station(Box::new(station(number))));
     }
     world.put(P, agreement(AGREEMENT));
     world.now = JUNE;
@@ -31,17 +32,17 @@ fn provider() -> World {
     world
 }
 
-fn station(number: u32) -> Record {
-    Record::Station(Box::new(Station {
+pub(super) fn station(number: u32) -> Station {
+    Station {
         id: StationId::parse(&format!("FC{number:04}")).unwrap(),
         name: StationName::parse("Gate").unwrap(),
         position: Position::new(120_000_000, 30_000_000).unwrap(),
         state: StationState::Operating,
         capacity: Capacity::new(20, 10, 5).unwrap(),
-    }))
+    }
 }
 
-fn agreement(id: &str) -> Record {
+pub(super) fn agreement(id: &str) -> Record {
     let terms = stations();
     Record::Agreement(Box::new(Agreement {
         id: wire(id),
@@ -63,7 +64,7 @@ fn agreement(id: &str) -> Record {
     }))
 }
 
-fn request(consumer_pid: &str, format: &str, address: Option<Value>) -> Value {
+pub(super) fn request(consumer_pid: &str, format: &str, address: Option<Value>) -> Value {
     let mut body = json!({
         "@context": [CONTEXT],
         "@type": "TransferRequestMessage",
@@ -79,7 +80,7 @@ fn request(consumer_pid: &str, format: &str, address: Option<Value>) -> Value {
 }
 
 /// The connector takes every message that is under way.
-fn take_messages(world: &mut World) -> Vec<(String, Value)> {
+pub(super) fn take_messages(world: &mut World) -> Vec<(String, Value)> {
     let (mut taken, mut compared) = (Vec::new(), 0);
     while let Some(flight) = world.flights.pop_front() {
         if flight.request == PeerRequest::Checkpoint {
@@ -360,7 +361,7 @@ fn suspension_revokes_and_a_new_start_brings_new_tokens() {
 }
 
 /// A change by our people, without the messages that it leads to.
-fn change(world: &mut World, change: AgreementChange) {
+pub(super) fn change(world: &mut World, change: AgreementChange) {
     world.replies += 1;
     let input = Input::Local {
         reply: ReplyId(world.replies),
@@ -401,6 +402,57 @@ fn completion_termination_and_the_end_of_the_agreement_revoke() {
     assert_eq!(closing, "closing");
     world.now = JULY;
     assert!(refresh(&mut world, &start).unwrap_err().contains("expired"));
+}
+
+#[test]
+fn a_connector_is_told_that_its_transfer_is_over() {
+    let mut world = provider();
+    let start = started(&mut world, "urn:uuid:c1");
+    let terminate = AgreementChange::Terminate {
+        at: JUNE.plus_ms(DAY_MS),
+        reason: "enough".into(),
+    };
+    change(&mut world, terminate);
+    assert_eq!(take_messages(&mut world), [], "it knows no notices");
+    world.now = JUNE.plus_ms(DAY_MS);
+    world.step(P, Input::Tick);
+    let ended = "/transfers/urn:uuid:c1/termination";
+    let flight = world.flights.pop_front().expect("a message");
+    let call = flight.call;
+    let outcome = Err(CallFailure::TimedOut);
+    world.step(P, Input::Answered { call, outcome });
+    // It does not answer, and the node is started anew: it is told again, for a day.
+    world.restart(P);
+    let messages = take_messages(&mut world);
+    let [(path, body)] = messages.as_slice() else {
+        panic!("{messages:?}")
+    };
+    assert_eq!(
+        (path, &body["@type"]),
+        (&ended.to_owned(), &json!("TransferTerminationMessage"))
+    );
+    let transfer = &world.book(P).transfers[&start.transfer];
+    assert_eq!(
+        (transfer.state, &transfer.unsent),
+        (TransferState::Terminated, &None)
+    );
+    assert_eq!(refresh(&mut world, &start).unwrap_err(), "token-revoked");
+
+    let mut world = provider();
+    started(&mut world, "urn:uuid:c1");
+    world.now = JULY;
+    world.step(P, Input::Tick);
+    for _ in 0..10_000 {
+        let Some(flight) = world.flights.pop_front() else {
+            break;
+        };
+        let (call, outcome) = (flight.call, Err(CallFailure::TimedOut));
+        world.step(P, Input::Answered { call, outcome });
+        world.now = world.nodes[P].next_wake().expect("a timer");
+        world.step(P, Input::Tick);
+    }
+    let given_up = JULY.plus_ms(DAY_MS)..JULY.plus_ms(DAY_MS + 2 * MINUTE_MS);
+    assert!(given_up.contains(&world.now), "{:?}", world.now);
 }
 
 #[test]

@@ -5,14 +5,15 @@ use interlock_core::transfer::{self, TransferMessage, TransferState};
 use serde_json::json;
 
 use super::super::{Negotiation, Transfer};
+use super::mutations::send;
 use super::*;
 use crate::dsp::CONTEXT;
 
-const OURS: &str = "urn:uuid:ours";
-const THEIRS: &str = "urn:uuid:theirs";
+pub(super) const OURS: &str = "urn:uuid:ours";
+pub(super) const THEIRS: &str = "urn:uuid:theirs";
 
 /// A node at which a negotiation with the other one stands in the given state.
-fn standing(party: Party, state: NegotiationState) -> World {
+pub(super) fn standing(party: Party, state: NegotiationState) -> World {
     let mut world = World::new();
     let negotiation = Negotiation {
         id: wire(OURS),
@@ -41,7 +42,7 @@ fn standing(party: Party, state: NegotiationState) -> World {
     world
 }
 
-fn body(kind: &str, party: Party, more: Value) -> Value {
+pub(super) fn body(kind: &str, party: Party, more: Value) -> Value {
     let (consumer, provider) = match party {
         Party::Provider => (THEIRS, OURS),
         Party::Consumer => (OURS, THEIRS),
@@ -85,7 +86,7 @@ fn agreement(terms: &Terms, change: &[(&str, &str)]) -> Value {
 }
 
 /// The endpoint and body of a message of the other node to ours, which is `party`.
-fn message(kind: NegotiationMessage, party: Party) -> (String, Value) {
+pub(super) fn message(kind: NegotiationMessage, party: Party) -> (String, Value) {
     let (path, more) = match kind {
         NegotiationMessage::Request => ("request", offer(&stations())),
         NegotiationMessage::Offer => ("offers", offer(&stations())),
@@ -228,7 +229,7 @@ fn a_message_with_other_identifiers_is_refused() {
     }
 }
 
-fn opening(pid: &str, offer: &Value) -> Value {
+pub(super) fn opening(pid: &str, offer: &Value) -> Value {
     json!({
         "@context": [CONTEXT],
         "@type": "ContractRequestMessage",
@@ -238,7 +239,7 @@ fn opening(pid: &str, offer: &Value) -> Value {
     })
 }
 
-fn with_id(id: &str, terms: &Terms) -> Value {
+pub(super) fn with_id(id: &str, terms: &Terms) -> Value {
     let mut offer = terms.to_policy();
     offer["@id"] = id.into();
     offer["@type"] = "Offer".into();
@@ -292,6 +293,33 @@ fn a_term_that_is_not_known_is_refused_by_name() {
             answer["reason"][0].as_str().unwrap().contains(named),
             "{answer}"
         );
+    }
+    assert_eq!(world.book(P), &before);
+}
+
+#[test]
+fn a_policy_of_ten_thousand_constraints_is_refused_before_it_is_judged() {
+    let mut world = World::new();
+    world.publish("o", &stations(), true);
+    let before = world.book(P).clone();
+    let small = json!({ "leftOperand": "a", "operator": "eq", "rightOperand": "b" });
+    let flat = vec![small.clone(); 10_000];
+    let nested = (0..10_000 / 100).map(|_| json!({ "and": vec![small.clone(); 100] }));
+    let pairs = (0..13).fold(
+        small.clone(),
+        |inner, _| json!({ "or": [inner.clone(), inner] }),
+    );
+    for constraints in [
+        json!(flat),
+        json!(nested.collect::<Vec<_>>()),
+        json!([pairs]),
+    ] {
+        let mut offer = with_id("o", &stations());
+        offer["permission"][0]["constraint"] = constraints;
+        let body = opening(THEIRS, &offer);
+        let bytes = body.to_string().into_bytes();
+        let status = send(&mut world, "/negotiations/request", &bytes);
+        assert!(matches!(status, 400 | 413), "{status}");
     }
     assert_eq!(world.book(P), &before);
 }
@@ -540,6 +568,10 @@ fn a_transfer_needs_an_agreement_in_force_of_its_own() {
     assert_eq!((first.0, &first.1["state"]), (201, &"REQUESTED".into()));
     let again = world.post(&name(C), P, path, &request("urn:uuid:4", id.as_str(), pull));
     assert_eq!(again.1["providerPid"], first.1["providerPid"]);
+    // The same request about another agreement is neither a repeat nor another transfer.
+    let swapped = request("urn:uuid:4", "urn:uuid:none", pull);
+    let (status, answer) = world.post(&name(C), P, path, &swapped);
+    assert_eq!((status, &answer["code"]), (400, &"contradiction".into()));
     let own = wire(first.1["providerPid"].as_str().unwrap());
     let start = world.book(P).transfers[&own].unsent.as_ref().unwrap();
     assert!(

@@ -7,8 +7,10 @@ mod faults;
 mod hostile;
 mod life;
 mod mediation;
+mod mutations;
 mod pages;
 mod people;
+mod pushes;
 mod renewal;
 mod signing;
 
