@@ -7,4 +7,6 @@ mod demo;
 #[cfg(test)]
 mod evidence_page;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod readme;
