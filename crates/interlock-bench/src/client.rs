@@ -3,7 +3,7 @@
 //! INVARIANT: an answer that is no 2xx is an error with the node's own words. It does not know what is
 //! asked.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -93,5 +93,47 @@ impl Client {
             true => Ok((status, Value::Null)),
             false => Ok((status, serde_json::from_str(body).with_context(failed)?)),
         }
+    }
+}
+
+/// A connection that stays open.
+pub(crate) struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    /// Opens one.
+    pub(crate) fn open(to: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect_timeout(&to, ANSWER_WAIT_MAX)
+            .with_context(|| format!("failed to reach {to}"))?;
+        let set = stream.set_nodelay(true);
+        set.and_then(|()| stream.set_read_timeout(Some(ANSWER_WAIT_MAX)))
+            .context("failed to set up a connection")?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Sends a whole request; head and body of its answer.
+    pub(crate) fn send(&mut self, request: &[u8]) -> anyhow::Result<(String, Vec<u8>)> {
+        let to = self.0.get_mut();
+        to.write_all(request).context("a request was not taken")?;
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let begin = head.len();
+            let read = self.0.read_line(&mut head);
+            if read.context("there was no answer")? == 0 {
+                bail!("the connection was closed");
+            }
+            let line = head.get(begin..).unwrap_or_default().trim();
+            if line.is_empty() {
+                break;
+            }
+            if let Some((name, number)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = number.trim().parse().context("an answer has no length")?;
+            }
+        }
+        let mut body = vec![0; length];
+        let read = self.0.read_exact(&mut body);
+        read.context("an answer was cut short")?;
+        Ok((head, body))
     }
 }

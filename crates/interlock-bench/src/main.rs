@@ -4,6 +4,7 @@
 //! [`ALL`]; what it measures and how is its own business, how it is shown is decided in `figure`. Nodes
 //! are processes of the shipped binary, reached by their doors; floors are the libraries alone.
 
+mod catalog;
 mod client;
 mod couriers;
 mod decide;
@@ -60,13 +61,14 @@ const fn benchmark(
 }
 
 /// All benchmarks, in the order in which they run.
-const ALL: [Benchmark; 11] = [
+const ALL: [Benchmark; 12] = [
     benchmark("rest", idle::rest),
     benchmark("start", idle::start),
     benchmark("ingest", ingest::ingest),
     benchmark("lookup", lookup::lookup),
     benchmark("negotiate", negotiate::negotiate),
     benchmark("mediate", mediate::mediate),
+    benchmark("catalog", catalog::catalog),
     benchmark("decide", decide::decide),
     benchmark("feed", feed::feed),
     benchmark("outage", outage::outage),

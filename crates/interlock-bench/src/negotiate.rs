@@ -6,20 +6,17 @@
 //! The term begins tomorrow, so that no transfer is part of what is measured; each agreement takes the
 //! place of the one before it.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use interlock_core::dataset::Dataset;
-use interlock_core::terms::{Field, Purpose, Terms};
-use interlock_core::time::{DAY_MS, Zone};
+use anyhow::Context;
+use interlock_core::time::DAY_MS;
 use serde_json::{Value, json};
 
-use super::documents::head;
+use super::client::Connection;
+use super::documents::{head, request};
 use super::figure::{Figure, Goal, median};
 use super::machine::{now, process_cpu, resident_mib, wall};
-use super::pair::{OPERATOR, OWNER, Pair, Side};
+use super::pair::{OPERATOR, OWNER, Pair, Side, stations};
 use super::place::Place;
 use super::{Setting, floor};
 
@@ -34,7 +31,6 @@ const CALLERS: usize = 20;
 const GROUPS: f64 = 7.0;
 /// Records of a negotiation at one node, about.
 const RECORDS: f64 = 14.0;
-const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Time, rate, processor time and memory of negotiations.
 // tidy: long, one literal a figure
@@ -124,31 +120,10 @@ fn offered(setting: &Setting) -> anyhow::Result<Pair> {
     };
     pair.provider.lists(&OWNER, &pair.consumer.place)?;
     pair.consumer.lists(&OPERATOR, &pair.provider.place)?;
-    let tomorrow = wall().plus_ms(DAY_MS);
-    let dataset = Dataset::LockerStations;
-    let terms = Terms {
-        dataset,
-        from: tomorrow,
-        until: tomorrow.plus_ms(30 * DAY_MS),
-        zone: Zone::CHINA,
-        purposes: [Purpose::LockerOperation].into(),
-        marketplaces: [].into(),
-        fields: Field::of(dataset).iter().copied().collect(),
-        contact_forms: [].into(),
-        quota_per_day: None,
-        quota_per_parcel: None,
-        evidence: [].into(),
-        notifier: None,
-        run_off_ms: None,
-        backlog: None,
-        covers_from: None,
-        delete_after_ms: None,
-        reciprocate: false,
-        no_redisclosure: true,
-    };
+    let terms = stations(wall().plus_ms(DAY_MS));
     let offer = json!({
         "id": "urn:bench:stations",
-        "dataset": dataset.as_str(),
+        "dataset": terms.dataset.as_str(),
         "policy": terms.to_policy(),
         "autoAccept": true,
     });
@@ -187,18 +162,14 @@ fn cpu(pair: &Pair) -> anyhow::Result<Duration> {
 
 /// A caller with a connection that stays open.
 struct Caller {
-    stream: BufReader<TcpStream>,
+    connection: Connection,
     admin: String,
 }
 
 impl Caller {
     fn new(place: &Place) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(place.local).context("failed to reach the consumer")?;
-        let set = stream.set_nodelay(true);
-        set.and_then(|()| stream.set_read_timeout(Some(WAIT_MAX)))
-            .context("failed to set up a connection")?;
         Ok(Self {
-            stream: BufReader::new(stream),
+            connection: Connection::open(place.local)?,
             admin: place.admin.clone(),
         })
     }
@@ -215,34 +186,11 @@ impl Caller {
     }
 
     fn ask(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
-        let head = head(method, path, &self.admin);
-        let length = match body.is_empty() {
-            true => String::new(),
-            false => format!("Content-Length: {}\r\n", body.len()),
+        let request = match body.is_empty() {
+            true => format!("{}\r\n", head(method, path, &self.admin)).into_bytes(),
+            false => request(method, path, &self.admin, body),
         };
-        let request = format!("{head}{length}\r\n{body}");
-        let to = self.stream.get_mut();
-        to.write_all(request.as_bytes())
-            .context("the consumer took no request")?;
-        let (mut line, mut length) = (String::new(), 0);
-        loop {
-            line.clear();
-            let read = self.stream.read_line(&mut line);
-            if read.context("the consumer gave no answer")? == 0 {
-                bail!("the consumer closed the connection");
-            }
-            let lower = line.trim().to_ascii_lowercase();
-            if lower.is_empty() {
-                break;
-            }
-            if let Some(number) = lower.strip_prefix("content-length:") {
-                length = number.trim().parse().context("an answer has no length")?;
-            }
-        }
-        let mut answer = vec![0; length];
-        self.stream
-            .read_exact(&mut answer)
-            .context("an answer was cut short")?;
+        let (_, answer) = self.connection.send(&request)?;
         serde_json::from_slice(&answer).context("an answer is no JSON")
     }
 }

@@ -222,3 +222,28 @@ pub(crate) fn terms(dataset: Dataset, at: Timestamp) -> anyhow::Result<Terms> {
         no_redisclosure: true,
     })
 }
+
+/// Terms of stations, which anybody may have, for thirty days from `from`.
+pub(crate) fn stations(from: Timestamp) -> Terms {
+    let dataset = Dataset::LockerStations;
+    Terms {
+        dataset,
+        from,
+        until: from.plus_ms(30 * DAY_MS),
+        zone: Zone::CHINA,
+        purposes: [Purpose::LockerOperation].into(),
+        marketplaces: [].into(),
+        fields: Field::of(dataset).iter().copied().collect(),
+        contact_forms: [].into(),
+        quota_per_day: None,
+        quota_per_parcel: None,
+        evidence: [].into(),
+        notifier: None,
+        run_off_ms: None,
+        backlog: None,
+        covers_from: None,
+        delete_after_ms: None,
+        reciprocate: false,
+        no_redisclosure: true,
+    }
+}
