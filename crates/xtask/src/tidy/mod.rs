@@ -7,6 +7,7 @@
 mod crates;
 mod lexer;
 mod links;
+mod proofs;
 mod rust;
 mod text;
 
@@ -95,6 +96,7 @@ fn findings(tree: &Tree) -> Vec<Finding> {
         }
         if file.is("md") {
             all.extend(links::check(file, tree));
+            all.extend(proofs::check(file, tree));
         }
     }
     all.extend(crates::check(tree));
