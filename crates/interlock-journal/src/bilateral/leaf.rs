@@ -14,7 +14,7 @@ use crate::merkle::Hash;
 
 /// Newest version of the encoding. A leaf has the version in which its kind first appeared, so that
 /// there is one encoding of each.
-pub const LEAF_VERSION: u8 = 2;
+pub const LEAF_VERSION: u8 = 3;
 /// Bytes of an encoded leaf, at most.
 pub const LEAF_SIZE_BYTES_MAX: usize = 64 * 1024;
 
@@ -50,6 +50,8 @@ pub enum LeafBody {
     Voided(Voided),
     /// The writer has deleted personal data that it was given, by its word.
     Deletion(Deletion),
+    /// The parcels that the run-off of an agreement of the writer's serves, frozen at its end.
+    RunOffSet(RunOffSet),
 }
 
 impl LeafBody {
@@ -65,6 +67,7 @@ impl LeafBody {
             | Self::Rollback(_)
             | Self::Voided(_) => 1,
             Self::Deletion(_) => 2,
+            Self::RunOffSet(_) => 3,
         }
     }
 }
@@ -256,6 +259,19 @@ pub struct Deletion {
     pub items: u32,
 }
 
+/// The parcels that a run-off serves. Once the reader has receipted it, neither side can change it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOffSet {
+    /// Which agreement.
+    pub agreement: WireId,
+    /// When it ended: the parcels qualified before, by the writer's log.
+    pub ended_at: Timestamp,
+    /// How many parcels.
+    pub items: u32,
+    /// Root over the commitments to them, in ascending order.
+    pub items_root: Hash,
+}
+
 /// Why bytes are no leaf, or a leaf has no bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeafError {
@@ -378,9 +394,15 @@ mod tests {
                 reason: "closing".into(),
             }),
             LeafBody::Deletion(Deletion {
-                agreement,
+                agreement: agreement.clone(),
                 up_to: Timestamp::from_millis(7),
                 items: 3,
+            }),
+            LeafBody::RunOffSet(RunOffSet {
+                agreement,
+                ended_at: Timestamp::from_millis(1_496_246_400_000),
+                items: 2,
+                items_root: [8; 32],
             }),
         ]
     }
@@ -406,6 +428,7 @@ mod tests {
             0180d0e1f38b570601050606060606060606060606060606060606060606060606060606060606060606090707070707070707070707070707070707070707070707070707070707070707
             0180d0e1f38b5707010101010101010101010101010101010575726e3a6107636c6f73696e67
             0280d0e1f38b57080575726e3a610e03
+            0380d0e1f38b57090575726e3a6180d0e1f38b57020808080808080808080808080808080808080808080808080808080808080808
         "#]].assert_eq(&text);
     }
 
@@ -448,7 +471,9 @@ mod tests {
         later[0] = 2;
         assert_eq!(Leaf::decode(&later), Err(LeafError::Malformed));
         later[0] = 3;
-        assert_eq!(Leaf::decode(&later), Err(LeafError::UnknownVersion(3)));
+        assert_eq!(Leaf::decode(&later), Err(LeafError::Malformed));
+        later[0] = 4;
+        assert_eq!(Leaf::decode(&later), Err(LeafError::UnknownVersion(4)));
         let body = LeafBody::Voided(Voided {
             request_id: RequestId::from_bytes([1; 16]),
             agreement: WireId::parse("a").unwrap(),
@@ -463,7 +488,7 @@ mod tests {
 
         #[test]
         fn what_decodes_encodes_to_the_same_bytes(
-            which in 0usize..9, at in any::<proptest::sample::Index>(), byte in any::<u8>(),
+            which in 0usize..10, at in any::<proptest::sample::Index>(), byte in any::<u8>(),
         ) {
             let leaf = Leaf::new(Timestamp::from_millis(5), every_kind().remove(which));
             let mut bytes = leaf.encode().unwrap();

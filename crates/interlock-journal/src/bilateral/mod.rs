@@ -17,7 +17,7 @@ mod tests;
 pub use items::{commit, item_proof, items_root, verify_item};
 pub use leaf::{
     AgreementChange, Deletion, Denial, KeyRotation, LEAF_SIZE_BYTES_MAX, LEAF_VERSION, Lane, Leaf,
-    LeafBody, LeafError, Receipt, Release, Request, Rollback, SignatureBytes, Voided,
+    LeafBody, LeafError, Receipt, Release, Request, Rollback, RunOffSet, SignatureBytes, Voided,
 };
 pub use mirror::{Accepted, ForkEvidence, MirrorError, MirrorLog, RECENT_LEAVES_MAX, SKEW_MS_MAX};
 pub use out::{OutError, OutLog, RECEIPTS_OUTSTANDING_MAX, UNACKNOWLEDGED_LEAVES_MAX};

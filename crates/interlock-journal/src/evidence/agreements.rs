@@ -15,15 +15,15 @@ use interlock_core::ids::{ParticipantId, RequestId, WireId};
 use interlock_core::terms::{Terms, parse_policy};
 use interlock_core::time::Timestamp;
 
-use crate::bilateral::{AgreementChange, Leaf, LeafBody, Release};
+use crate::bilateral::{AgreementChange, Leaf, LeafBody, Release, RunOffSet};
 use crate::hex;
 use crate::manifest::{ManifestError, PolicyRef, SignedManifest};
 use crate::merkle::Hash;
 
 use super::copy::Copy;
 use super::{
-    AgreementEvidence, EvidenceFile, Finding, FindingKind, LogEvidence, TrustedKeys, Unproven,
-    Verdict,
+    AgreementEvidence, EvidenceFile, Finding, FindingKind, FrozenSet, LogEvidence, TrustedKeys,
+    Unproven, Verdict,
 };
 
 /// Requests of one log that are kept to compare releases with, at most.
@@ -210,7 +210,8 @@ pub(super) fn requests_in(log: &LogEvidence) -> Requests {
         | LeafBody::KeyRotation(_)
         | LeafBody::Rollback(_)
         | LeafBody::Voided(_)
-        | LeafBody::Deletion(_) => None,
+        | LeafBody::Deletion(_)
+        | LeafBody::RunOffSet(_) => None,
     });
     leaves.take(REQUESTS_MAX).collect()
 }
@@ -237,6 +238,8 @@ pub(super) fn check(
         states: BTreeMap::new(),
         in_a_day: BTreeMap::new(),
         run_off: 0,
+        unfrozen: 0,
+        sets: BTreeMap::new(),
         findings: Vec::new(),
     };
     for (index, leaf) in leaves(log) {
@@ -250,6 +253,7 @@ pub(super) fn check(
             | LeafBody::Rollback(_)
             | LeafBody::Voided(_)
             | LeafBody::Deletion(_) => {}
+            LeafBody::RunOffSet(set) => check.run_off_set(index, leaf.time, set),
         }
     }
     check.finish(verdict);
@@ -265,6 +269,10 @@ struct Check<'a> {
     /// Items released in lookups, by agreement and day.
     in_a_day: BTreeMap<(WireId, i64), (u64, u32)>,
     run_off: u64,
+    /// Those of them before whose parcels were frozen in this epoch of the log.
+    unfrozen: u64,
+    /// The frozen sets, by agreement.
+    sets: BTreeMap<WireId, FrozenSet>,
     findings: Vec<Finding>,
 }
 
@@ -342,6 +350,7 @@ impl Check<'_> {
                 .push(self.copy.said(FindingKind::OutsideTerm, index, detail));
         } else if time >= terms.until {
             self.run_off += 1;
+            self.unfrozen += u64::from(!self.sets.contains_key(id));
         }
         if release.lane.is_some() {
             return;
@@ -368,8 +377,54 @@ impl Check<'_> {
         }
     }
 
+    /// The set of a run-off: one for each agreement, not before the end, and never another.
+    fn run_off_set(&mut self, index: u64, time: Timestamp, set: &RunOffSet) {
+        let id = &set.agreement;
+        let mut wrong = |detail: String| {
+            let finding = self.copy.said(FindingKind::RunOff, index, detail);
+            self.findings.push(finding);
+        };
+        if let Some((_, terms)) = self.agreed.terms.get(id)
+            && (set.ended_at > terms.until || set.ended_at <= terms.from)
+        {
+            let end = set.ended_at.to_rfc3339(terms.zone);
+            wrong(format!(
+                "it freezes the run-off of `{id}` as of {end}, outside its term"
+            ));
+        }
+        if time < set.ended_at {
+            wrong(format!(
+                "it freezes the run-off of `{id}` before the end that it names"
+            ));
+        }
+        let frozen = FrozenSet {
+            origin: self.copy.origin.clone(),
+            holder: self.copy.holder.clone(),
+            leaf: index,
+            agreement: id.clone(),
+            ended_at: set.ended_at,
+            parcels: set.items,
+            root: hex::encode(&set.items_root),
+            signed: index < self.copy.proven(),
+            receipted: false,
+        };
+        match self.sets.get(id) {
+            None => {
+                self.sets.insert(id.clone(), frozen);
+            }
+            Some(known) if (&known.root, known.ended_at) == (&frozen.root, frozen.ended_at) => {}
+            Some(known) => {
+                let before = known.leaf;
+                wrong(format!(
+                    "leaf {before} froze another set for the run-off of `{id}`"
+                ));
+            }
+        }
+    }
+
     fn finish(self, verdict: &mut Verdict) {
         verdict.findings.extend(self.findings);
+        verdict.run_off.extend(self.sets.into_values());
         let mut say = |detail: String| {
             verdict.unproven.push(Unproven {
                 origin: self.copy.origin.clone(),
@@ -386,10 +441,16 @@ impl Check<'_> {
                  whether parcels came twice, which is allowed, cannot be told from commitments"
             )),
         }
+        if self.unfrozen > 0 {
+            say(format!(
+                "{} releases are in a run-off of which no frozen set stands before them in this epoch",
+                self.unfrozen
+            ));
+        }
         if self.run_off > 0 {
             say(format!(
-                "{} releases are in run-off: whether their parcels had qualified before the end \
-                 cannot be told from commitments",
+                "{} releases are in run-off: whether their parcels are in the frozen set cannot be told \
+                 from commitments; `evidence export --parcel` shows it for one",
                 self.run_off
             ));
         }

@@ -251,7 +251,8 @@ impl<'a> Copy<'a> {
             LeafBody::Rollback(_)
             | LeafBody::AgreementChange(_)
             | LeafBody::Voided(_)
-            | LeafBody::Deletion(_) => {}
+            | LeafBody::Deletion(_)
+            | LeafBody::RunOffSet(_) => {}
         }
     }
 

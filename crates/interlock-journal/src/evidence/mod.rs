@@ -233,6 +233,8 @@ pub enum FindingKind {
     BeyondQuota,
     /// An item that is shown is not in the batch that it is said to be from.
     Opening,
+    /// The parcels of a run-off were frozen outside the term, or twice and differently.
+    RunOff,
 }
 
 impl FindingKind {
@@ -258,6 +260,7 @@ impl FindingKind {
             Self::BeyondTerms => "beyond-terms",
             Self::BeyondQuota => "beyond-quota",
             Self::Opening => "opening",
+            Self::RunOff => "run-off",
         }
     }
 }
@@ -319,6 +322,29 @@ pub struct LogSummary {
     pub denials: u64,
 }
 
+/// The parcels that a run-off serves, as they were frozen at the end of the term.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenSet {
+    /// In which log, by the origin of its checkpoints.
+    pub origin: String,
+    /// In whose copy.
+    pub holder: ParticipantId,
+    /// Index of the leaf.
+    pub leaf: u64,
+    /// Which agreement.
+    pub agreement: WireId,
+    /// When it ended.
+    pub ended_at: interlock_core::time::Timestamp,
+    /// How many parcels.
+    pub parcels: u32,
+    /// Root over the commitments to them, hexadecimal.
+    pub root: String,
+    /// Whether the provider has signed it.
+    pub signed: bool,
+    /// Whether the consumer has receipted it: then neither side can change it.
+    pub receipted: bool,
+}
+
 /// The outcome of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -328,4 +354,7 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// What these files do not show.
     pub unproven: Vec<Unproven>,
+    /// The frozen sets of run-offs.
+    #[serde(default)]
+    pub run_off: Vec<FrozenSet>,
 }

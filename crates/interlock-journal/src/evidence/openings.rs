@@ -62,6 +62,7 @@ fn committed(leaf: &Leaf) -> Option<(u32, Hash)> {
         LeafBody::Request(it) => Some((it.items, it.items_root)),
         LeafBody::Release(it) => Some((it.items, it.items_root)),
         LeafBody::Denial(it) => Some((it.items, it.items_root)),
+        LeafBody::RunOffSet(it) => Some((it.items, it.items_root)),
         LeafBody::AgreementChange(_)
         | LeafBody::Receipt(_)
         | LeafBody::KeyRotation(_)

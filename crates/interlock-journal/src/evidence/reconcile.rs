@@ -271,7 +271,8 @@ fn acknowledged(
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
             | LeafBody::Voided(_)
-            | LeafBody::Deletion(_) => None,
+            | LeafBody::Deletion(_)
+            | LeafBody::RunOffSet(_) => None,
         }
     });
     receipts.max().unwrap_or(0)
@@ -299,7 +300,8 @@ fn said(
         LeafBody::AgreementChange(_)
         | LeafBody::Receipt(_)
         | LeafBody::KeyRotation(_)
-        | LeafBody::Rollback(_) => None,
+        | LeafBody::Rollback(_)
+        | LeafBody::RunOffSet(_) => None,
     }
 }
 

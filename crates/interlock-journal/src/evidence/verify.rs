@@ -60,6 +60,13 @@ pub fn verify(files: &[EvidenceFile], trusted: &TrustedKeys) -> Verdict {
     sign(&copies, &mut verdict.findings);
     dedup(&mut verdict.findings);
     verdict.logs = copies.iter().map(|copy| summary(copy, &copies)).collect();
+    for frozen in &mut verdict.run_off {
+        let log = verdict
+            .logs
+            .iter()
+            .find(|log| log.origin == frozen.origin && log.holder == frozen.holder);
+        frozen.receipted = log.is_some_and(|log| frozen.leaf < log.countersigned);
+    }
     verdict
 }
 

@@ -1,6 +1,8 @@
 //! What the end of terms does, and what was said of it before.
 
+mod backlog;
 mod ladder;
 mod rehearsal;
+mod run_off;
 mod sweep;
 mod warnings;

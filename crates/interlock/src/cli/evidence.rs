@@ -262,6 +262,7 @@ fn verify(
         "files": holders,
         "keys": believed,
         "logs": verdict.logs,
+        "runOff": run_off(&verdict),
         "findings": verdict.findings,
         "unproven": verdict.unproven,
     });
@@ -281,9 +282,41 @@ fn verify(
             ("denials", "/denials"),
         ];
         output.table(&value, "/logs", &columns, "no logs")?;
+        if !verdict.run_off.is_empty() {
+            output.line("")?;
+            output.table(&value, "/runOff", &RUN_OFF, "")?;
+        }
         print_rest(&verdict, output)?;
     }
     judge(&verdict)
+}
+
+/// The parcels that run-offs serve, as they were frozen.
+const RUN_OFF: [super::output::Column<'static>; 7] = [
+    ("run-off of", "/agreement"),
+    ("copy of", "/holder"),
+    ("ended", "/endedAt"),
+    ("parcels", "/parcels"),
+    ("root", "/root"),
+    ("signed", "/signed"),
+    ("received", "/receipted"),
+];
+
+fn run_off(verdict: &Verdict) -> Vec<Value> {
+    let sets = verdict.run_off.iter().map(|set| {
+        json!({
+            "origin": set.origin,
+            "holder": set.holder,
+            "leaf": set.leaf,
+            "agreement": set.agreement,
+            "endedAt": set.ended_at.to_rfc3339(interlock_core::time::Zone::UTC),
+            "parcels": set.parcels,
+            "root": set.root,
+            "signed": set.signed,
+            "receipted": set.receipted,
+        })
+    });
+    sets.collect()
 }
 
 fn compare(

@@ -207,7 +207,8 @@ fn rotations(leaves: impl Iterator<Item = Vec<u8>>) -> impl Iterator<Item = KeyR
         | LeafBody::Receipt(_)
         | LeafBody::Rollback(_)
         | LeafBody::Voided(_)
-        | LeafBody::Deletion(_) => None,
+        | LeafBody::Deletion(_)
+        | LeafBody::RunOffSet(_) => None,
     })
 }
 

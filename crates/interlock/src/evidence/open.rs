@@ -161,6 +161,7 @@ const fn root_of(body: &LeafBody) -> Option<Hash> {
         LeafBody::Request(it) => Some(it.items_root),
         LeafBody::Release(it) => Some(it.items_root),
         LeafBody::Denial(it) => Some(it.items_root),
+        LeafBody::RunOffSet(it) => Some(it.items_root),
         LeafBody::AgreementChange(_)
         | LeafBody::Receipt(_)
         | LeafBody::KeyRotation(_)

@@ -494,4 +494,9 @@ pub enum Notice {
         /// Waybill number.
         number: String,
     },
+    /// An agreement is in run-off, and which parcels that serves is frozen: by a leaf of the evidence.
+    RunOff {
+        /// The agreement.
+        agreement: WireId,
+    },
 }

@@ -395,7 +395,8 @@ impl Node {
                 | LeafBody::Receipt(_)
                 | LeafBody::KeyRotation(_)
                 | LeafBody::Rollback(_)
-                | LeafBody::Voided(_) => None,
+                | LeafBody::Voided(_)
+                | LeafBody::RunOffSet(_) => None,
             })
             .collect()
     }
@@ -414,6 +415,7 @@ pub(super) fn agreement_of(envelope: &Envelope<Notice>) -> &WireId {
     match &envelope.body {
         Notice::Termination { agreement, .. }
         | Notice::Deletion { agreement, .. }
-        | Notice::Erasure { agreement, .. } => agreement,
+        | Notice::Erasure { agreement, .. }
+        | Notice::RunOff { agreement } => agreement,
     }
 }

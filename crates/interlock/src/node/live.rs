@@ -69,6 +69,8 @@ pub enum Purpose {
         /// What a 2xx acknowledges.
         next: PageCursor,
     },
+    /// The notice of a frozen run-off.
+    RunOff(WireId),
     /// A comparison of logs.
     Compare(ParticipantId),
     /// A checkpoint for the time that it is signed at.
@@ -174,6 +176,8 @@ pub enum Timer {
     DecideNegotiation(WireId),
     /// Decide about a transfer after all.
     DecideTransfer(WireId),
+    /// Send the notice of a frozen run-off again.
+    RunOff(WireId),
     /// Compare with a partner again.
     Compare(ParticipantId),
     /// Ask for the dataset of an agreement again.

@@ -4,7 +4,7 @@
 //! the gateway, and its id is the gateway's idempotency key, so that a restart repeats no message; the
 //! code is in the text only while it is ours to tell. It does not know HTTP.
 
-use interlock_core::event::Step;
+use interlock_core::event::{ParcelEvent, Step};
 use interlock_core::ids::{MessageId, ParcelId};
 use interlock_core::locker::Input as StayInput;
 use interlock_core::terms::Notifier;
@@ -66,7 +66,9 @@ impl Node {
             .items
             .iter()
             .filter_map(|item| match item {
-                ReceivedItem::Event { parcel, event, .. } if event.step == Step::Deposited => {
+                ReceivedItem::Event { parcel, event, .. }
+                    if event.step == Step::Deposited && self.is_news(batch, *parcel, event) =>
+                {
                     Some(*parcel)
                 }
                 ReceivedItem::Event { .. }
@@ -82,6 +84,12 @@ impl Node {
                     .is_some_and(|p| p.recipient.is_some())
             })
             .collect()
+    }
+
+    /// Whether nothing later of the parcel has come before: what fills a gap is no news to a recipient.
+    fn is_news(&self, batch: &BatchReceived, parcel: ParcelId, event: &ParcelEvent) -> bool {
+        let known = self.state.parcels.get(parcel);
+        known.is_none_or(|p| p.last_received(&batch.from, true) < event.number)
     }
 
     fn deliver(&mut self, turn: &mut Turn<'_>, id: MessageId) {

@@ -30,6 +30,7 @@ mod provide;
 pub mod record;
 mod rehearse;
 mod rounds;
+mod run_off;
 mod settle;
 pub mod state;
 mod stations;
@@ -206,6 +207,8 @@ impl Node {
         self.watch_clock(&mut turn);
         self.begin_comparing(&mut turn);
         self.resume_agreements(&mut turn);
+        self.resume_mediations(&mut turn);
+        self.resume_run_off(&mut turn, None);
         self.resume_deposits(&mut turn);
         self.resume_messages(&mut turn);
         self.resume_lookups(&mut turn);

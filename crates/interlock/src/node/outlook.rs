@@ -156,9 +156,7 @@ impl State {
     fn flows_under(&self, agreement: &Agreement, item: &ItemRef) -> bool {
         match agreement.state {
             AgreementState::InForce => true,
-            AgreementState::RunOff => self
-                .qualified_at(item, agreement.terms.dataset)
-                .is_some_and(|qualified| qualified < agreement.facts.end(&agreement.terms)),
+            AgreementState::RunOff => self.in_run_off(agreement, item),
             AgreementState::Finalized
             | AgreementState::Signed
             | AgreementState::Suspended

@@ -300,7 +300,8 @@ impl Node {
             Ownership::Unclaimed { .. } => json!({ "state": "unclaimed" }),
             Ownership::Contested { .. } => json!({ "state": "contested" }),
         };
-        let events: Vec<Value> = parcel.events.iter().map(|e| self.event_view(e)).collect();
+        let events = parcel.in_order().into_iter();
+        let events: Vec<Value> = events.map(|e| self.event_view(e)).collect();
         let uses: Vec<Value> = parcel
             .uses
             .iter()

@@ -66,6 +66,9 @@ impl Node {
             self.end_transfers(turn, &agreement);
         }
         if agreement.provider == self.state.me {
+            if state == AgreementState::RunOff {
+                self.attest_run_off(turn, &agreement);
+            }
             self.live
                 .ready
                 .insert((agreement.consumer.clone(), agreement.terms.dataset));
@@ -129,6 +132,7 @@ impl Node {
                 Timer::Push(id) => self.push(turn, &id),
                 Timer::DecideNegotiation(id) => self.decide_negotiation(turn, &id, true),
                 Timer::DecideTransfer(id) => self.decide_transfer(turn, &id, true),
+                Timer::RunOff(id) => self.tell_run_off(turn, &id),
                 Timer::Compare(partner) => self.compare(turn, &partner),
                 Timer::AskAgain(agreement) => self.ask_again(turn, &agreement),
                 Timer::Clock => self.ask_the_time(turn),
@@ -177,6 +181,7 @@ impl Node {
                 self.pushed(turn, &transfer, next, outcome.map(drop));
             }
             Purpose::Catalog(partner) => self.catalog_answered(turn, &partner, outcome),
+            Purpose::RunOff(id) => self.run_off_told(turn, &id, outcome),
             Purpose::Compare(partner) => self.compare_answered(turn, &partner, outcome),
             Purpose::Clock(partner) => self.time_answered(turn, &partner, outcome),
             Purpose::Attestation(to) => self.attestation_answered(turn, &to, outcome),

@@ -13,10 +13,10 @@ use serde_json::Value;
 const TRIES: u32 = 300;
 const PAUSE: Duration = Duration::from_millis(100);
 
-struct Dir(PathBuf);
+pub(super) struct Dir(pub(super) PathBuf);
 
 impl Dir {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let name = format!("interlock-{name}-{}", std::process::id());
         let dir = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&dir);
@@ -32,10 +32,10 @@ impl Drop for Dir {
 }
 
 /// A running node, killed at the end.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Running {
-    fn start(node: &Path, key: &str) -> Self {
+    pub(super) fn start(node: &Path, key: &str) -> Self {
         let config = node.join("interlock.toml");
         let child = Command::new(env!("CARGO_BIN_EXE_interlock"))
             .args(["run", "--config"])
@@ -63,7 +63,7 @@ impl Drop for Running {
 }
 
 /// Exit code, output, what was said to people.
-fn interlock(node: &Path, key: &str, arguments: &[&str]) -> (i32, String, String) {
+pub(super) fn interlock(node: &Path, key: &str, arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_interlock"))
         .current_dir(node)
         .env("INTERLOCK_KEY", key)

@@ -9,4 +9,6 @@ mod evidence_page;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod mediation;
+#[cfg(test)]
 mod readme;

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use interlock::evidence::{Collected, LogCopy};
 use interlock_core::ids::ParticipantId;
 use interlock_journal::checkpoint::Checkpoint;
-use interlock_journal::evidence::{EvidenceFile, Finding, LogEvidence, TrustedKeys, verify};
+use interlock_journal::evidence::{
+    EvidenceFile, Finding, LogEvidence, TrustedKeys, Verdict, verify,
+};
 use interlock_journal::hex;
 use interlock_sim::{NodeIx, World};
 use serde_json::Value;
@@ -88,11 +90,16 @@ pub fn evidence_of(world: &World, ix: NodeIx) -> EvidenceFile {
 
 /// What is wrong with the evidence of all nodes together.
 pub fn findings_of(world: &World) -> Vec<Finding> {
+    verdict_of(world).findings
+}
+
+/// What the evidence of all nodes together shows.
+pub fn verdict_of(world: &World) -> Verdict {
     let files: Vec<EvidenceFile> = ALL.into_iter().map(|ix| evidence_of(world, ix)).collect();
     let mut trusted = TrustedKeys::new();
     for ix in ALL {
         let key = world.key(ix).unwrap().verifying_key().to_bytes();
         trusted.insert(world.id(ix).unwrap().clone(), vec![key]);
     }
-    verify(&files, &trusted).findings
+    verify(&files, &trusted)
 }

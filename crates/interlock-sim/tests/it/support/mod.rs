@@ -5,7 +5,7 @@ mod hostile;
 
 use std::collections::BTreeSet;
 
-pub use copies::{assert_no_fork, evidence_of, findings_of};
+pub use copies::{assert_no_fork, evidence_of, findings_of, verdict_of};
 pub use hostile::{Hostile, nothing_mirrored, reason};
 
 use interlock::identity::partner::Role as ParticipantRole;

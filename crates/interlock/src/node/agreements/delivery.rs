@@ -224,6 +224,7 @@ impl Node {
             | Timer::Pickup(_)
             | Timer::Poll
             | Timer::Mediation(..)
+            | Timer::RunOff(_)
             | Timer::Push(_)
             | Timer::DecideNegotiation(_)
             | Timer::DecideTransfer(_)

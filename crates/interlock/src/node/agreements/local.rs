@@ -15,7 +15,7 @@ use serde_json::json;
 use super::super::Node;
 use super::super::io::{AgreementChange, ExplainRequest, LocalAnswer, OfferPut, Problem};
 use super::super::problem::{field, not_found, problem};
-use super::super::record::Record;
+use super::super::record::{ItemRef, Record};
 use super::super::turn::Turn;
 use super::approver::dataset_of;
 use super::negotiate::{check_policy, shorten};
@@ -247,7 +247,8 @@ impl Node {
             deposit: true,
             open_elsewhere: false,
         };
-        let standing = self.standing(&now, agreement, qualified_at);
+        let advice = parcel.map(|p| ItemRef::Advice(p.id));
+        let standing = self.standing(&now, agreement, advice.as_ref());
         let usage = usage.unwrap_or_default();
         let verdict = decide::decide(
             &request,

@@ -50,11 +50,18 @@ impl Node {
             Notice::Erasure { .. } if from != &agreement.provider => {
                 return Err(not_yours("only the provider asks for deletion"));
             }
-            Notice::Deletion { .. } | Notice::Erasure { .. } => {}
+            Notice::RunOff { .. } if from != &agreement.provider => {
+                return Err(not_yours("only the provider freezes a run-off"));
+            }
+            Notice::Deletion { .. } | Notice::Erasure { .. } | Notice::RunOff { .. } => {}
         }
         self.take_evidence(turn, from, &envelope.evidence)?;
         match &envelope.body {
             Notice::Termination { .. } => {}
+            // What they froze counts as received from here on.
+            Notice::RunOff { .. } => {
+                self.receipt_leaf(turn, from);
+            }
             Notice::Deletion {
                 up_to, contacts, ..
             } => {

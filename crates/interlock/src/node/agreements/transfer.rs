@@ -546,7 +546,6 @@ impl Node {
             self.send_cooperation(turn, &id);
         }
         self.resume_asking(turn);
-        self.resume_mediations(turn);
     }
 
     /// Takes up with one partner what waited until its log was compared with ours.

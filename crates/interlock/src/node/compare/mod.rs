@@ -354,6 +354,7 @@ impl Node {
     /// Takes up what waited for the comparison.
     fn resume_with(&mut self, turn: &mut Turn<'_>, partner: &ParticipantId) {
         self.resume_agreements_with(turn, partner);
+        self.resume_run_off(turn, Some(partner));
         self.resume_notices(turn, partner);
         self.ask(turn, partner);
     }

@@ -7,42 +7,31 @@
 //! for as long as the agreement can still release anything.
 
 mod check;
+mod items;
 
 use std::collections::BTreeMap;
 
 use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::DatasetForm;
-use interlock_core::event::ParcelEvent;
 use interlock_core::event::Step;
-use interlock_core::ids::{ParcelId, ParticipantId, WireId};
+use interlock_core::ids::WireId;
 use interlock_core::negotiation::Party;
-use interlock_core::parcel::{
-    Consent, Generation, LastGeneration, Preference, SizeClass, generation_for,
-};
-use interlock_core::pickup_code::PickupCode;
-use interlock_core::time::{Timestamp, Zone};
+use interlock_core::time::Timestamp;
 use interlock_core::transfer::TransferState;
-use interlock_core::waybill::Waybill;
 
-use self::check::{check_positions, is_short, place_usable, station_usable};
-use crate::exchange::wire::{
-    BATCH_EVENTS_MAX, Envelope, FeedBatch, FeedItem, FeedReceipt, Lane, ParcelView, PreAdviceView,
-};
+use self::check::check_positions;
+use crate::exchange::wire::{BATCH_EVENTS_MAX, Envelope, FeedBatch, FeedItem, FeedReceipt, Lane};
 use crate::node::Node;
 use crate::node::feed_items::hex;
 use crate::node::io::{CallFailure, Effect, PeerAnswer, PeerRequest};
 use crate::node::live::{Pull, PullKey, Purpose, Timer, backoff_ms};
 use crate::node::record::{
-    AlertKind, BatchReceived, ContentRef, ErasureReason, ParcelRecord, ReceivedItem, Record,
-    StationSeen,
+    AlertKind, BatchReceived, ContentRef, ErasureReason, ReceivedItem, Record,
 };
 use crate::node::turn::Turn;
 
 /// Added to a poll's wait before the call is given up, in milliseconds.
 const POLL_GRACE_MS: u32 = 10_000;
-
-/// Highest number so far of each parcel of a batch, by whether it counts locker steps.
-type Seen = BTreeMap<(ParcelId, bool), u32>;
 
 /// Why a batch was not taken in.
 struct Refusal(String);
@@ -347,193 +336,6 @@ impl Node {
         if self.cursor(key) == next {
             self.give_receipt(turn, key, next);
         }
-    }
-
-    /// Turns an item into what we store; records of parcels that were unknown precede.
-    fn received(
-        &mut self,
-        turn: &mut Turn<'_>,
-        key: &PullKey,
-        item: &FeedItem,
-        seen: &mut Seen,
-    ) -> Option<ReceivedItem> {
-        match item {
-            FeedItem::PreAdvice(view) => self.received_advice(turn, key, view),
-            FeedItem::Parcel(view) => self.received_event(turn, key, view, seen),
-            FeedItem::Station(view) if !station_usable(view) => None,
-            FeedItem::Station(view) => Some(ReceivedItem::Station(StationSeen {
-                station: view.station.clone(),
-                name: view.name.clone(),
-                position: view.position,
-                state: view.state.clone(),
-                capacity: view.capacity,
-                availability: view.availability.clone(),
-            })),
-            FeedItem::Code(view) => {
-                PickupCode::parse(&view.code).ok()?;
-                let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
-                let parcel = self.parcel_of(turn, &key.from, &waybill, turn.at());
-                let due = self.code_due(turn, key);
-                let code = (view.code.clone(), view.compartment);
-                let code = turn.seal(&self.state.vault, &code, due)?;
-                Some(ReceivedItem::Code { parcel, code })
-            }
-        }
-    }
-
-    fn received_advice(
-        &mut self,
-        turn: &mut Turn<'_>,
-        key: &PullKey,
-        view: &PreAdviceView,
-    ) -> Option<ReceivedItem> {
-        let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
-        let size_class = match &view.size_class {
-            Some(name) => Some(SizeClass::parse(name).ok()?),
-            None => None,
-        };
-        let claim = match &view.claim {
-            Some(text) => Some(parse_hex32(text)?),
-            None => None,
-        };
-        // A time ahead of ours would open a new generation and hide the parcel that is under way.
-        let issued_at = view.issued_at.min(turn.at());
-        let (id, generation) = self.place(turn, &waybill, issued_at);
-        let was_contested = self.is_contested(id);
-        self.record(
-            turn,
-            Record::Parcel(Box::new(ParcelRecord {
-                id,
-                waybill,
-                generation,
-                issued_at,
-                source: Some(key.from.clone()),
-                marketplace: view.marketplace.clone(),
-                merchant: None,
-                owner: view.owner.clone(),
-                claim,
-                size_class,
-                consent: Consent::Unknown,
-                preference: Preference::default(),
-                recipient: None,
-                lockers: Vec::new(),
-            })),
-        );
-        if !was_contested && self.is_contested(id) {
-            let detail =
-                "two participants are named as owner; nobody is fed until it is settled".into();
-            self.alert(
-                turn,
-                AlertKind::ContestedOwnership,
-                Some(id),
-                Some(&key.from),
-                detail,
-            );
-        }
-        Some(ReceivedItem::Advice(id))
-    }
-
-    fn received_event(
-        &mut self,
-        turn: &mut Turn<'_>,
-        key: &PullKey,
-        view: &ParcelView,
-        seen: &mut Seen,
-    ) -> Option<ReceivedItem> {
-        let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
-        let step = view.step.clone().filter(is_short)?;
-        if view
-            .place
-            .as_ref()
-            .is_some_and(|place| !place_usable(place))
-        {
-            return None;
-        }
-        let at = view.at.unwrap_or_else(|| turn.at());
-        let parcel = self.parcel_of(turn, &key.from, &waybill, at);
-        let number = view.sequence;
-        let last = seen.entry((parcel, step.is_locker())).or_insert_with(|| {
-            let known = self.state.parcels.get(parcel);
-            known.map_or(0, |p| p.last_received(&key.from, step.is_locker()))
-        });
-        if number <= *last {
-            return Some(ReceivedItem::Skipped { parcel, number });
-        }
-        *last = number;
-        let event = ParcelEvent {
-            number,
-            step,
-            at,
-            zone: view.zone.unwrap_or(Zone::UTC),
-            place: view.place.clone(),
-        };
-        Some(ReceivedItem::Event {
-            parcel,
-            event,
-            pickup_until: view.pickup_until,
-        })
-    }
-
-    /// Our id of a partner's parcel, which is put on record if it is new.
-    fn parcel_of(
-        &mut self,
-        turn: &mut Turn<'_>,
-        from: &ParticipantId,
-        waybill: &Waybill,
-        at: Timestamp,
-    ) -> ParcelId {
-        if let Some(parcel) = self.state.parcels.find(waybill) {
-            return parcel.id;
-        }
-        let (id, generation) = self.place(turn, waybill, at);
-        self.record(
-            turn,
-            Record::Parcel(Box::new(ParcelRecord {
-                id,
-                waybill: *waybill,
-                generation,
-                issued_at: at,
-                source: Some(from.clone()),
-                marketplace: None,
-                merchant: None,
-                owner: None,
-                claim: None,
-                size_class: None,
-                consent: Consent::Unknown,
-                preference: Preference::default(),
-                recipient: None,
-                lockers: Vec::new(),
-            })),
-        );
-        id
-    }
-
-    /// The parcel to which a waybill issued at a time belongs: a known one, or a new id and generation.
-    pub(in crate::node) fn place(
-        &self,
-        turn: &mut Turn<'_>,
-        waybill: &Waybill,
-        issued_at: Timestamp,
-    ) -> (ParcelId, Generation) {
-        let last = self.state.parcels.find(waybill);
-        let last_generation = last.map(|p| LastGeneration {
-            generation: p.generation,
-            closed_at: p.closed_at,
-        });
-        let generation = generation_for(issued_at, last_generation);
-        match last {
-            Some(parcel) if parcel.generation == generation => (parcel.id, generation),
-            Some(_) | None => (ParcelId::from_bytes(turn.random16()), generation),
-        }
-    }
-
-    fn is_contested(&self, id: ParcelId) -> bool {
-        self.state.parcels.get(id).is_some_and(|p| {
-            matches!(
-                p.ownership,
-                interlock_core::parcel::Ownership::Contested { .. }
-            )
-        })
     }
 
     fn check_batch_leaf(&self, key: &PullKey, batch: &FeedBatch) -> Result<(), Refusal> {

@@ -7,7 +7,9 @@ use interlock_core::ids::{ParticipantId, RequestId};
 use interlock_core::waybill::Waybill;
 use serde::Serialize;
 
-use crate::exchange::wire::{FeedItem, LookupItem};
+use interlock_journal::bilateral::{Leaf, LeafBody};
+
+use crate::exchange::wire::{Blob, FeedItem, LookupItem};
 use crate::node::Node;
 use crate::node::record::{BatchReleased, ContactOutcome, Record};
 use crate::node::state::channel::Asked;
@@ -38,6 +40,14 @@ impl Committed {
             FeedItem::Station(_) => None,
         };
         Self::new(salt, item, parcel)
+    }
+
+    /// A parcel of a frozen run-off.
+    pub(in crate::node) fn of_waybill(salt: RequestId, waybill: &Waybill) -> Option<Self> {
+        let carrier = waybill.carrier().as_str().to_owned();
+        let number = waybill.number().to_owned();
+        let item = serde_json::json!({ "carrier": carrier, "number": number });
+        Self::new(salt, &item, Some((carrier, number)))
     }
 
     fn of_lookup<T: Serialize>(item: &LookupItem, committed: &T) -> Option<Self> {
@@ -80,6 +90,7 @@ impl Node {
                 let lists = self.committed_answer(from, *request_id, outcomes);
                 lists.into_iter().map(|list| (from, list)).collect()
             }
+            Record::Leaf { to, leaf } => vec![(to, self.committed_set(leaf))],
             Record::Partner(_)
             | Record::PartnerRemoved(_)
             | Record::ApiKey { .. }
@@ -101,7 +112,6 @@ impl Node {
             | Record::LookupReleased(_)
             | Record::Denied { .. }
             | Record::Mirrored { .. }
-            | Record::Leaf { .. }
             | Record::Receipted { .. }
             | Record::Acknowledged { .. }
             | Record::EndWarned(_)
@@ -129,6 +139,25 @@ impl Node {
             .into_iter()
             .filter_map(|(with, list)| Some((with.clone(), list?)));
         known.filter(|(_, list)| !list.is_empty()).collect()
+    }
+
+    /// The parcels of a run-off, if the leaf freezes one.
+    fn committed_set(&self, leaf: &Blob) -> Option<Vec<Committed>> {
+        match Leaf::decode(&leaf.0).ok()?.body {
+            LeafBody::RunOffSet(set) => {
+                let agreement = self.state.book.agreements.get(&set.agreement)?;
+                Some(self.run_off_items(agreement))
+            }
+            LeafBody::Request(_)
+            | LeafBody::Release(_)
+            | LeafBody::Denial(_)
+            | LeafBody::AgreementChange(_)
+            | LeafBody::Receipt(_)
+            | LeafBody::KeyRotation(_)
+            | LeafBody::Rollback(_)
+            | LeafBody::Voided(_)
+            | LeafBody::Deletion(_) => None,
+        }
     }
 
     /// The items of a batch, which still stand at the front of their queue.

@@ -317,7 +317,8 @@ impl Node {
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
             | LeafBody::Voided(_)
-            | LeafBody::Deletion(_) => false,
+            | LeafBody::Deletion(_)
+            | LeafBody::RunOffSet(_) => false,
         })
     }
 
@@ -345,7 +346,8 @@ impl Node {
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
             | LeafBody::Voided(_)
-            | LeafBody::Deletion(_) => false,
+            | LeafBody::Deletion(_)
+            | LeafBody::RunOffSet(_) => false,
         })
     }
 
@@ -380,7 +382,8 @@ impl Node {
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
             | LeafBody::Voided(_)
-            | LeafBody::Deletion(_) => false,
+            | LeafBody::Deletion(_)
+            | LeafBody::RunOffSet(_) => false,
         })
     }
 
@@ -445,11 +448,12 @@ const fn receipt_in(leaf: &Leaf) -> Option<&Receipt> {
         | LeafBody::KeyRotation(_)
         | LeafBody::Rollback(_)
         | LeafBody::Voided(_)
-        | LeafBody::Deletion(_) => None,
+        | LeafBody::Deletion(_)
+        | LeafBody::RunOffSet(_) => None,
     }
 }
 
-fn encode(turn: &Turn<'_>, body: LeafBody) -> Blob {
+pub(in crate::node) fn encode(turn: &Turn<'_>, body: LeafBody) -> Blob {
     // A leaf of ours holds bounded names and hashes only; it always fits.
     Blob(Leaf::new(turn.at(), body).encode().unwrap_or_default())
 }

@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::node::agreements::Agreement;
 use crate::node::io::{Effect, Guard, PeerAnswer, Problem, ReplyId};
 use crate::node::problem::{self, field};
-use crate::node::record::{LookupDecision, LookupReleased, Record};
+use crate::node::record::{ItemRef, LookupDecision, LookupReleased, Record};
 use crate::node::state::channel::{Answered, UsageState};
 use crate::node::state::parcels::Parcel;
 use crate::node::turn::Turn;
@@ -311,12 +311,13 @@ impl Node {
             open_elsewhere: false,
         };
         let now = self.deciding(turn, asking.from);
+        let advice = parcel.map(|p| ItemRef::Advice(p.id));
         // No parcel of ours has this id; usage of it is that of a parcel never released.
         let id = parcel.map_or(ParcelId::from_bytes([0; 16]), |p| p.id);
         decide::decide(
             &request,
             &asking.terms,
-            &self.standing(&now, asking.standing_of, qualified_at),
+            &self.standing(&now, asking.standing_of, advice.as_ref()),
             &self.usage_of(asking, id),
             &evidence,
             &now,

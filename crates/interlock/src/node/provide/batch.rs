@@ -16,7 +16,7 @@ use crate::node::Node;
 use crate::node::agreements::Agreement;
 use crate::node::io::{Guard, Problem};
 use crate::node::live::Parked;
-use crate::node::record::{BatchReleased, Record};
+use crate::node::record::{BatchReleased, ItemRef, Record};
 use crate::node::state::feed::{Outstanding, Queued};
 use crate::node::turn::Turn;
 
@@ -262,7 +262,7 @@ impl Node {
             arose_at: queued.arose_at,
             qualified_at,
         };
-        let standing = self.standing(now, agreement, qualified_at);
+        let standing = self.standing(now, agreement, Some(&queued.item));
         decide::decide(
             &request,
             &agreement.terms,
@@ -273,20 +273,19 @@ impl Node {
         )
     }
 
-    /// Where the agreement stands for a parcel that qualified at the given time.
+    /// Where the agreement stands for the parcel behind an item.
     pub(in crate::node) fn standing(
         &self,
         now: &ClockInterval,
         agreement: &Agreement,
-        qualified_at: Option<interlock_core::time::Timestamp>,
+        item: Option<&ItemRef>,
     ) -> Standing {
-        let end = agreement.facts.end(&agreement.terms);
         Standing {
             state: agreement.state_at(now),
             terminated_at: agreement.facts.terminated_at,
             closing_guard_ms: self.config.closing_guard_ms,
             in_run_off_set: (agreement.state == AgreementState::RunOff)
-                .then(|| qualified_at.is_some_and(|at| at < end)),
+                .then(|| item.is_some_and(|item| self.state.in_run_off(agreement, item))),
         }
     }
 

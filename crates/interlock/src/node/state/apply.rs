@@ -273,8 +273,13 @@ impl State {
         if agreement.provider != self.me {
             return Ok(());
         }
+        let ends = (state == AgreementState::RunOff).then(|| agreement.clone());
         let (consumer, dataset) = (agreement.consumer.clone(), agreement.terms.dataset);
         let covers_from = agreement.terms.coverage_start();
+        match ends {
+            Some(agreement) => self.freeze(&agreement),
+            None => drop(self.run_off.remove(id)),
+        }
         let flows = self
             .book
             .between(&self.me, &consumer, dataset)

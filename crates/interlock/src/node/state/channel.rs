@@ -177,7 +177,9 @@ impl Channel {
                     self.owes_receipt = true;
                     self.recent.push_back(leaf.clone());
                 }
-                LeafBody::Denial(_) | LeafBody::Deletion(_) => self.owes_receipt = true,
+                LeafBody::Denial(_) | LeafBody::Deletion(_) | LeafBody::RunOffSet(_) => {
+                    self.owes_receipt = true;
+                }
                 LeafBody::AgreementChange(_)
                 | LeafBody::KeyRotation(_)
                 | LeafBody::Rollback(_)
@@ -213,7 +215,8 @@ impl Channel {
                 | LeafBody::KeyRotation(_)
                 | LeafBody::Rollback(_)
                 | LeafBody::Voided(_)
-                | LeafBody::Deletion(_) => true,
+                | LeafBody::Deletion(_)
+                | LeafBody::RunOffSet(_) => true,
             });
         }
     }

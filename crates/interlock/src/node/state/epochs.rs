@@ -86,7 +86,8 @@ impl State {
             | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
             | LeafBody::Voided(_)
-            | LeafBody::Deletion(_) => {}
+            | LeafBody::Deletion(_)
+            | LeafBody::RunOffSet(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Purpose: the queues behind a dataset that we provide. Invariants: positions of a lane are given at
 //! release and are gapless; of one parcel, everything that is ready or without receipt is in one lane,
-//! so that no lane overtakes the other; at most [`OUTSTANDING_MAX`] batches of a lane are without
+//! so that no lane overtakes the other, but for what an agreement did not cover when later things left; at most [`OUTSTANDING_MAX`] batches of a lane are without
 //! receipt, and each keeps what it showed, so that a repeat is the same. It does not know terms: who
 //! may have what was decided before.
 
@@ -94,6 +94,17 @@ pub struct LaneState {
     pub lost_to: u64,
 }
 
+/// What of a parcel is ready or without receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct UnderWay {
+    /// In which lane.
+    lane: Lane,
+    /// How much.
+    count: u32,
+    /// When the newest of it arose.
+    newest: Timestamp,
+}
+
 /// A feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Feed {
@@ -101,8 +112,8 @@ pub struct Feed {
     backlog: LaneState,
     /// What arose while nothing was in force, in order.
     held: VecDeque<Queued>,
-    /// Of each parcel, how much is ready or without receipt, and in which lane.
-    under_way: BTreeMap<ParcelId, (Lane, u32)>,
+    /// Of each parcel, what is ready or without receipt.
+    under_way: BTreeMap<ParcelId, UnderWay>,
     /// How much was dropped, by the term of the last agreement.
     pub dropped: u64,
 }
@@ -137,9 +148,16 @@ impl Feed {
     fn push(&mut self, lane: Lane, item: Queued) {
         let lane = match item.key() {
             Some(key) => {
-                let (lane, count) = self.under_way.entry(key).or_insert((lane, 0));
-                *count += 1;
-                *lane
+                let known = self.under_way.entry(key).or_insert(UnderWay {
+                    lane,
+                    count: 0,
+                    newest: item.arose_at,
+                });
+                known.count += 1;
+                // What something later has overtaken already fills its place from the backlog.
+                let late = item.arose_at < known.newest;
+                known.newest = known.newest.max(item.arose_at);
+                if late { lane } else { known.lane }
             }
             None => lane,
         };
@@ -149,9 +167,9 @@ impl Feed {
     /// One item less of a parcel is under way.
     fn settled(&mut self, item: &Queued) {
         let Some(key) = item.key() else { return };
-        if let Some((_, count)) = self.under_way.get_mut(&key) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        if let Some(known) = self.under_way.get_mut(&key) {
+            known.count = known.count.saturating_sub(1);
+            if known.count == 0 {
                 self.under_way.remove(&key);
             }
         }
@@ -299,6 +317,11 @@ impl Feed {
         }
     }
 
+    /// Whether something of the parcel is ready, or left and is not receipted.
+    pub fn is_under_way(&self, parcel: &ParcelId) -> bool {
+        self.under_way.contains_key(parcel)
+    }
+
     /// Whether the same item waits already: the newest state of a thing is shown once.
     pub fn holds(&self, item: &ItemRef) -> bool {
         let mut all = self
@@ -400,6 +423,20 @@ mod tests {
             "the live lane has something of the parcel without receipt"
         );
         assert_eq!(drain(&mut feed, Lane::Live), [item(1, 3, 4)]);
+    }
+
+    #[test]
+    fn what_was_overtaken_fills_its_place_from_the_backlog() {
+        let mut feed = Feed::default();
+        feed.push_held(item(1, 0, 1));
+        feed.push_live(item(1, 1, 2));
+        drain(&mut feed, Lane::Live);
+        // Covered at last, while the later one is without receipt.
+        feed.cover(Timestamp::from_millis(0));
+        assert_eq!(drain(&mut feed, Lane::Backlog), [item(1, 0, 1)]);
+        // What arises now goes on where the parcel is.
+        feed.push_live(item(1, 2, 3));
+        assert_eq!(drain(&mut feed, Lane::Live), [item(1, 2, 3)]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod feed;
 mod lockers;
 pub mod parcels;
 mod receive;
+mod run_off;
 mod timeline;
 pub mod vault;
 
@@ -62,6 +63,8 @@ pub struct State {
     pub stations: BTreeMap<StationId, OwnStation>,
     /// Partners' stations.
     pub stations_seen: BTreeMap<(ParticipantId, StationId), StationSeen>,
+    /// By agreement of ours in run-off: the parcels that it serves, ascending.
+    pub run_off: BTreeMap<WireId, Box<[ParcelId]>>,
     /// Deposits at our stations.
     pub deposits: BTreeMap<DepositId, Deposit>,
     /// Deposits that are not over, by courier, while it is known whose they are.
@@ -305,6 +308,7 @@ impl State {
             parcels: Parcels::default(),
             stations: BTreeMap::new(),
             stations_seen: BTreeMap::new(),
+            run_off: BTreeMap::new(),
             deposits: BTreeMap::new(),
             rounds: BTreeMap::new(),
             channels: BTreeMap::new(),

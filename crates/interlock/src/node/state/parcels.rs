@@ -127,6 +127,29 @@ impl Parcel {
             .unwrap_or(0)
     }
 
+    /// Whether an event of `from` with this number came in.
+    pub fn has_received(&self, from: &ParticipantId, locker: bool, number: u32) -> bool {
+        self.events.iter().any(|e| {
+            e.from.as_ref() == Some(from)
+                && e.event.step.is_locker() == locker
+                && e.event.number == number
+        })
+    }
+
+    /// The events in order: as they came in, but for those that had waited until an agreement covered
+    /// them, each of which stands before the later ones of its source.
+    pub fn in_order(&self) -> Vec<&TimelineEvent> {
+        let mut ordered: Vec<&TimelineEvent> = Vec::with_capacity(self.events.len());
+        for entry in &self.events {
+            let kind = |e: &TimelineEvent| (e.from.clone(), e.event.step.is_locker());
+            let overtaken = ordered.iter().position(|before| {
+                kind(before) == kind(entry) && before.event.number > entry.event.number
+            });
+            ordered.insert(overtaken.unwrap_or(ordered.len()), entry);
+        }
+        ordered
+    }
+
     /// The newest event by its own time; the later accepted of two at one time.
     pub fn latest(&self) -> Option<&TimelineEvent> {
         self.events.iter().max_by_key(|e| e.event.at)

@@ -87,6 +87,7 @@ impl State {
         }
     }
 
+    // tidy: long, one arm a kind of item
     pub(super) fn batch_received(
         &mut self,
         at: Timestamp,
@@ -115,10 +116,12 @@ impl State {
                         .ok_or(ReplayError("a received event's parcel is unknown"))?;
                     let index = u32::try_from(known.events.len())
                         .map_err(|_| ReplayError("a parcel has too many events"))?;
+                    let last = known.last_received(&batch.from, event.step.is_locker());
                     if event.step.is_final() {
                         known.closed_at = Some(at);
                     }
-                    if pickup_until.is_some() {
+                    // What comes late says nothing of how long the parcel lies there now.
+                    if pickup_until.is_some() && event.number > last {
                         known.pickup_until = *pickup_until;
                     }
                     known.events.push(TimelineEvent {

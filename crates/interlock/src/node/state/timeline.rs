@@ -208,7 +208,7 @@ impl State {
     }
 
     /// The parcel's carrier, if it ever had an agreement with us by which it tells the recipient.
-    fn carrier_notified(&self, parcel: &Parcel) -> Option<ParticipantId> {
+    pub(super) fn carrier_notified(&self, parcel: &Parcel) -> Option<ParticipantId> {
         let carrier = self.carrier_of(parcel)?;
         let agreed = self
             .book

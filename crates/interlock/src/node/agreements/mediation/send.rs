@@ -84,7 +84,7 @@ impl Node {
     }
 
     /// Sends everything about mediations that is not known to have come in.
-    pub(in super::super) fn resume_mediations(&mut self, turn: &mut Turn<'_>) {
+    pub(in crate::node) fn resume_mediations(&mut self, turn: &mut Turn<'_>) {
         let all: Vec<WireId> = self.state.book.mediations.keys().cloned().collect();
         for id in all {
             self.send_mediation(turn, &id);
