@@ -118,9 +118,10 @@ impl Node {
             ("Authorization", bearer.as_str()),
             ("Content-Type", "application/json"),
         ];
-        let body = match body {
-            Value::Null => String::new(),
-            body => body.to_string(),
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
         };
         let path = format!("/api/v1{path}");
         let answer = send(self.local, method, &path, &headers, &body);
