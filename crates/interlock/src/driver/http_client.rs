@@ -59,6 +59,10 @@ pub(super) enum Reach {
     },
 }
 
+/// What a test says of names.
+#[cfg(test)]
+pub(super) type Script = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
+
 /// How a name becomes addresses.
 #[derive(Clone)]
 pub(super) enum Names {
@@ -66,7 +70,7 @@ pub(super) enum Names {
     System,
     /// As a test says, which may say something else each time.
     #[cfg(test)]
-    Scripted(Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>),
+    Scripted(Script),
 }
 
 impl Names {

@@ -201,6 +201,7 @@ fn unknown_values_are_named() {
 }
 
 #[test]
+// tidy: long, one line a way to write a value
 fn instants_numbers_and_spans_are_read_strictly() {
     let right = |n: usize| format!("/permission/0/constraint/{n}/rightOperand");
     let local = with(
