@@ -150,6 +150,10 @@ impl Node {
     ) -> Result<Value, Refused> {
         let known = self.negotiation_of(message.from, id)?;
         match step {
+            // Before they have answered what opened it there is no name of theirs to call it by.
+            NegotiationStep::State if known.peer_id.is_none() => {
+                return Err(Refusal::NotFound.into());
+            }
             NegotiationStep::State => return Ok(known.to_wire(known.state)),
             NegotiationStep::Request => self.request_countered(turn, message, known)?,
             NegotiationStep::Offers => self.offer_countered(turn, message, known)?,
@@ -170,6 +174,9 @@ impl Node {
     ) -> Result<Value, Refused> {
         let known = self.transfer_with(message.from, id)?;
         match step {
+            TransferStep::State if known.peer_id.is_none() => {
+                return Err(Refusal::NotFound.into());
+            }
             TransferStep::State => return Ok(known.to_wire(known.state)),
             TransferStep::Start => self.start_came(turn, message, known)?,
             TransferStep::Completion => self.completion_came(turn, message, known)?,

@@ -29,6 +29,13 @@ impl Outgoing {
         }
     }
 
+    /// Whether it opens a negotiation.
+    pub(super) fn opens(&self) -> bool {
+        [Route::NegotiationRequest, Route::NegotiationOffer]
+            .iter()
+            .any(|route| route.path() == self.path)
+    }
+
     /// The body as JSON.
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()

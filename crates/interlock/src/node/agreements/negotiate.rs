@@ -216,8 +216,11 @@ impl Node {
         negotiation.state = NegotiationState::Terminated;
         negotiation.waits_for_people = false;
         negotiation.draft = None;
-        negotiation.unsent = negotiation.termination_message(code, reason);
-        self.forget_tries(&Timer::Negotiation(negotiation.id.clone()));
+        // Until the peer has answered what opens it, nothing can be said about it: that first.
+        if negotiation.peer_id.is_some() {
+            negotiation.unsent = negotiation.termination_message(code, reason);
+            self.forget_tries(&Timer::Negotiation(negotiation.id.clone()));
+        }
         self.note(turn, negotiation, by, format!("ended it: {reason}"));
     }
 
@@ -409,6 +412,12 @@ impl Node {
     fn negotiation_taken(&mut self, turn: &mut Turn<'_>, mut negotiation: Negotiation) {
         let id = negotiation.id.clone();
         self.forget_tries(&Timer::Negotiation(id.clone()));
+        let opened = negotiation.unsent.as_ref().is_some_and(Outgoing::opens);
+        if opened && negotiation.state.is_terminal() {
+            let reason = "it was ended before you had it";
+            negotiation.unsent = negotiation.termination_message("ended", reason);
+            return self.put_negotiation(turn, negotiation);
+        }
         negotiation.unsent = None;
         negotiation.expires_at = self.answer_by(turn);
         self.record(turn, Record::Negotiation(Box::new(negotiation)));

@@ -10,8 +10,10 @@ mod mediation;
 mod mutations;
 mod pages;
 mod people;
+mod protocol;
 mod pushes;
 mod renewal;
+mod sequences;
 mod signing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
