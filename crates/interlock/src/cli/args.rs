@@ -225,6 +225,11 @@ pub(super) enum OfferCommand {
     List,
     /// Offer a dataset; what is not said has a sensible default
     Publish(Box<OfferArguments>),
+    /// Offer many datasets at once, or change them; all or none
+    Put {
+        /// JSON as `PUT /offers` takes it: `{"offers": [{"id", "dataset", "policy", ...}]}`
+        file: PathBuf,
+    },
     /// Withdraw an offer; agreements made from it stay
     Withdraw {
         /// The offer
@@ -236,9 +241,9 @@ pub(super) enum OfferCommand {
 /// Flags of `offer publish`.
 #[derive(Debug, Args)]
 pub(super) struct OfferArguments {
-    /// The dataset, such as locker-events
-    #[arg(long, value_parser = dataset)]
-    pub(super) dataset: Dataset,
+    /// The dataset, such as locker-events; of several of a kind, KIND:NAME
+    #[arg(long, value_parser = named_dataset)]
+    pub(super) dataset: WireId,
     /// Name of the offer; that of the dataset if not given
     #[arg(long, value_parser = WireId::parse)]
     pub(super) id: Option<WireId>,
@@ -440,6 +445,11 @@ fn known<T>(found: Option<T>, all: Vec<&str>) -> Result<T, String> {
 fn role(text: &str) -> Result<ParticipantRole, String> {
     let all = ParticipantRole::ALL.iter().map(|one| one.as_str());
     known(ParticipantRole::parse(text), all.collect())
+}
+
+fn named_dataset(text: &str) -> Result<WireId, String> {
+    dataset(text.split(':').next().unwrap_or_default())?;
+    WireId::parse(text).map_err(|error| error.to_string())
 }
 
 fn dataset(text: &str) -> Result<Dataset, String> {

@@ -48,6 +48,11 @@ impl Client {
         self.ask(Method::POST, path, body)
     }
 
+    /// `PUT`.
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        self.ask(Method::PUT, path, Some(body))
+    }
+
     /// `DELETE`.
     pub(super) fn delete(&self, path: &str) -> Result<Value, CliError> {
         self.ask(Method::DELETE, path, None)

@@ -14,6 +14,8 @@ use super::client::segment;
 use super::error::CliError;
 use super::output::Output;
 use super::{Around, place};
+use crate::local_api::PAGE_MAX;
+use crate::node::agreements::approver::dataset_of;
 
 /// How long an offer holds if nothing is said: a year of 365 days.
 const TERM_DEFAULT_DAYS: i64 = 365;
@@ -29,7 +31,7 @@ pub(super) fn run(
 ) -> Result<(), CliError> {
     match command {
         OfferCommand::List => {
-            let answer = place::client(common, around)?.get("/offers")?;
+            let answer = all(&place::client(common, around)?)?;
             let columns = [
                 ("offer", "/id"),
                 ("dataset", "/dataset"),
@@ -46,6 +48,11 @@ pub(super) fn run(
             )
         }
         OfferCommand::Publish(arguments) => publish(arguments, common, around, output),
+        OfferCommand::Put { file } => {
+            let body = super::json_file(&around.directory.join(file))?;
+            let answer = place::client(common, around)?.put("/offers", &body)?;
+            output.card(&answer, &[("taken", "/taken"), ("changed", "/changed")])
+        }
         OfferCommand::Withdraw { id } => {
             let path = format!("/offers/{}", segment(id.as_str()));
             let answer = place::client(common, around)?.delete(&path)?;
@@ -57,13 +64,31 @@ pub(super) fn run(
     }
 }
 
+/// Every page of our offers as one.
+fn all(client: &super::client::Client) -> Result<Value, CliError> {
+    let mut offers = Vec::new();
+    let mut path = format!("/offers?limit={PAGE_MAX}");
+    loop {
+        let mut page = client.get(&path)?;
+        if let Some(Value::Array(found)) = page.pointer_mut("/offers").map(Value::take) {
+            offers.extend(found);
+        }
+        let Some(next) = page.pointer("/next").and_then(Value::as_str) else {
+            return Ok(json!({ "offers": offers }));
+        };
+        path = format!("/offers?limit={PAGE_MAX}&after={}", segment(next));
+    }
+}
+
 fn publish(
     arguments: &OfferArguments,
     common: &Common,
     around: &Around<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), CliError> {
-    let dataset = arguments.dataset;
+    let dataset = &arguments.dataset;
+    let kind = dataset_of(dataset)
+        .ok_or_else(|| CliError::Usage(format!("`{dataset}` is no dataset of the profile")))?;
     let policy = match &arguments.policy {
         Some(path) => super::json_file(&around.directory.join(path))?,
         None => {
@@ -73,7 +98,7 @@ fn publish(
                 .map_or(Zone::CHINA, |config| config.participant.zone);
             let ours = known.map(|config| config.participant.marketplaces);
             let ours = ours.unwrap_or_default();
-            let terms = terms(dataset, &arguments.terms, &ours, zone, around.now());
+            let terms = terms(kind, &arguments.terms, &ours, zone, around.now());
             check(&terms)?;
             terms.to_policy()
         }

@@ -9,7 +9,8 @@ use interlock_core::time::Timestamp;
 use serde_json::Value;
 
 use super::input::{Errors, Object, without_phone};
-use super::problem::{bad_request, not_json};
+use super::json;
+use super::problem::bad_request;
 use super::routes::{Parameter, ParameterKind};
 use crate::node::io::Problem;
 
@@ -111,9 +112,9 @@ impl Call<'_> {
     /// The body as JSON.
     ///
     /// # Errors
-    /// 400 if it is none.
+    /// 400 if it is none, or an object in it has a member twice.
     pub(super) fn json(&self) -> Result<Value, Problem> {
-        serde_json::from_slice(self.body).map_err(|error| not_json(&error))
+        json::read(self.body)
     }
 
     /// The body as an object with the given members, read by `read`.
@@ -147,6 +148,7 @@ impl ParameterKind {
     fn check(self, value: &str) -> Result<(), String> {
         match self {
             Self::Whole { range, .. } => check_whole(value, &range()),
+            Self::Text => Ok(()),
             Self::Name(all) => {
                 let all = all();
                 if all.contains(&value) {

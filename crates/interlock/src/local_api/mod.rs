@@ -10,6 +10,7 @@ mod bodies;
 mod call;
 mod door;
 mod input;
+mod json;
 mod mediation_routes;
 mod openapi;
 mod problem;
@@ -47,6 +48,8 @@ pub const STATIONS_MAX: usize = 1_000;
 pub const ROUND_WAYBILLS_MAX: usize = 500;
 /// Most offers in one `POST /negotiations`.
 pub const NEGOTIATION_OFFERS_MAX: usize = 16;
+/// Most offers in one `PUT /offers`.
+pub const OFFERS_MAX: usize = 1_000;
 /// Most participants named in one list: lockers of a parcel, audience of an offer.
 pub const PARTICIPANTS_MAX: usize = 64;
 /// Most entries in one page of a list.

@@ -125,6 +125,7 @@ fn query(parameter: &Parameter) -> Value {
             json!({ "type": "integer", "minimum": range.start(), "maximum": range.end(),
                 "default": default })
         }
+        ParameterKind::Text => json!({ "type": "string" }),
         ParameterKind::Name(all) => json!({ "type": "string", "enum": all() }),
         ParameterKind::Instant => json!({ "type": "string", "format": "date-time" }),
     };

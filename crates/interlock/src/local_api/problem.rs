@@ -27,6 +27,11 @@ pub(super) fn not_json(error: &serde_json::Error) -> Problem {
         format!("the body is no JSON at line {line}, column {column}")
     };
     let detail = format!("{what}; nothing was changed, send one JSON object in UTF-8");
+    no_fit(detail)
+}
+
+/// 400: the body as a whole does not fit.
+pub(super) fn no_fit(detail: String) -> Problem {
     problem("malformed", 400, "the body does not fit", detail)
 }
 

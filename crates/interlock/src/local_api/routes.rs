@@ -21,6 +21,8 @@ pub(super) enum ParameterKind {
         /// What counts if it is not given.
         default: u64,
     },
+    /// A text whose form the route checks.
+    Text,
     /// One of some names.
     Name(fn() -> Vec<&'static str>),
     /// An instant in RFC 3339 with an offset, which has to be given.

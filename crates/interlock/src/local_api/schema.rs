@@ -15,7 +15,8 @@ use super::bodies::agreements::{CONTACT_FORMS, REASON_BYTES_MAX};
 use super::bodies::deposits::CODE_BYTES_MAX;
 use super::bodies::parcels::{ADDRESS_BYTES_MAX, CONSENTS, RECIPIENT_NAME_BYTES_MAX, consent_name};
 use super::{
-    NEGOTIATION_OFFERS_MAX, PARCELS_MAX, PARTICIPANTS_MAX, ROUND_WAYBILLS_MAX, STATIONS_MAX,
+    NEGOTIATION_OFFERS_MAX, OFFERS_MAX, PARCELS_MAX, PARTICIPANTS_MAX, ROUND_WAYBILLS_MAX,
+    STATIONS_MAX,
 };
 use crate::epcis::EVENTS_MAX;
 use crate::identity::partner::{NAME_LENGTH_MAX, Role as ParticipantRole};
@@ -311,6 +312,17 @@ fn agreements() -> Named {
     );
     let offer_example = json!({ "id": "tracking-2017", "dataset": "tracking-events",
         "policy": example_policy(), "audience": ["did:web:cainiao.example"], "autoAccept": true });
+    let offers = object(
+        "Many offers; all or none are taken.",
+        &["offers"],
+        json!({ "offers": list("The offers, each id once.", &named("Offer"), 1, OFFERS_MAX) }),
+    );
+    let mut named_offer = offer_example.clone();
+    if let Value::Object(members) = &mut named_offer {
+        members.insert("id".into(), "tracking-hangzhou".into());
+        members.insert("dataset".into(), "tracking-events:hangzhou".into());
+    }
+    let offers_example = json!({ "offers": [offer_example.clone(), named_offer] });
     let policies = json!({ "type": "object", "additionalProperties": named("Policy"),
         "description": "Policies to ask for instead of the offered ones, by offer." });
     let proposal = object(
@@ -326,6 +338,7 @@ fn agreements() -> Named {
         "policies": { "tracking-2017": example_policy() } });
     vec![
         ("Offer", with_example(offer, offer_example)),
+        ("Offers", with_example(offers, offers_example)),
         ("Proposal", with_example(proposal, proposal_example)),
     ]
 }

@@ -39,7 +39,7 @@ pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
             Role::Operations,
             Role::Courier,
         ],
-        LocalRequest::GetOffers
+        LocalRequest::GetOffers { .. }
         | LocalRequest::GetNegotiations
         | LocalRequest::GetNegotiation { .. }
         | LocalRequest::GetProposals
@@ -58,6 +58,7 @@ pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::Decide { .. }
         | LocalRequest::Renew { .. }
         | LocalRequest::PublishOffer(_)
+        | LocalRequest::PutOffers(_)
         | LocalRequest::WithdrawOffer(_)
         | LocalRequest::ChangeAgreement { .. }
         | LocalRequest::ProposeMediation(_)
@@ -292,7 +293,10 @@ impl Node {
             LocalRequest::PutStations(stations) => self.put_stations(turn, stations),
             LocalRequest::GetStations => json(self.stations_view()),
             LocalRequest::GetStation(id) => self.station_answer(&id),
-            LocalRequest::GetOffers => json(self.offers_view()),
+            LocalRequest::GetOffers { after, limit } => {
+                json(self.offers_view(after.as_ref(), limit))
+            }
+            LocalRequest::PutOffers(offers) => self.put_offers(turn, offers),
             LocalRequest::PublishOffer(offer) => self.publish_offer(turn, offer),
             LocalRequest::WithdrawOffer(id) => self.withdraw_offer(turn, &id),
             LocalRequest::ProposeKnown {

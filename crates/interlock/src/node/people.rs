@@ -75,7 +75,8 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::PutStations(_)
         | LocalRequest::GetStations
         | LocalRequest::GetStation(_)
-        | LocalRequest::GetOffers
+        | LocalRequest::GetOffers { .. }
+        | LocalRequest::PutOffers(_)
         | LocalRequest::PublishOffer(_)
         | LocalRequest::WithdrawOffer(_)
         | LocalRequest::GetCatalog(_)

@@ -1,5 +1,7 @@
 //! Offers, negotiations, decisions of people, changes of agreements, dry runs.
 
+use std::collections::BTreeMap;
+
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, WireId};
@@ -8,7 +10,7 @@ use serde_json::Value;
 
 use super::super::call::Call;
 use super::super::input::{Errors, Object, below, flag, one_of, text, words};
-use super::super::{NEGOTIATION_OFFERS_MAX, PARTICIPANTS_MAX};
+use super::super::{NEGOTIATION_OFFERS_MAX, OFFERS_MAX, PARTICIPANTS_MAX};
 use super::{instant, waybill};
 use crate::node::agreements::approver::dataset_of;
 use crate::node::io::{
@@ -28,24 +30,49 @@ pub(in super::super) const CONTACT_FORMS: [ContactForm; 4] = [
 
 /// `POST /offers`.
 pub(in super::super) fn offer(call: &Call<'_>) -> Result<LocalRequest, Problem> {
-    let known = ["id", "dataset", "policy", "audience", "autoAccept"];
-    call.object(&known, |object| {
-        let id = object.need("id", text(WireId::parse));
-        let dataset = object.need("dataset", offered_dataset);
-        let kind = dataset.as_ref().and_then(dataset_of);
-        let policy = object.needed("policy");
-        if let (Some(dataset), Some(policy)) = (kind, policy) {
-            check_policy(policy, dataset, &object.at("policy"), object.errors());
-        }
-        let audience = object.texts("audience", PARTICIPANTS_MAX, ParticipantId::parse);
-        let auto_accept = object.may("autoAccept", flag);
-        Some(LocalRequest::PublishOffer(OfferPut {
-            id: id?,
-            dataset: dataset?,
-            policy: policy?.clone(),
-            audience: audience?,
-            auto_accept: auto_accept.unwrap_or_default(),
-        }))
+    call.object(&OFFER, |object| {
+        one_offer(object).map(LocalRequest::PublishOffer)
+    })
+}
+
+/// `PUT /offers`.
+pub(in super::super) fn offers(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    call.object(&["offers"], |object| {
+        let value = object.needed("offers")?;
+        let mut ids = BTreeMap::new();
+        let read = |item, pointer: &str| {
+            let errors = object.errors();
+            let offer = one_offer(&Object::of(item, pointer, errors, &OFFER)?)?;
+            if let Some(first) = ids.insert(offer.id.clone(), pointer.to_owned()) {
+                let detail = format!("the same id as `{first}/id`; name each offer once");
+                errors.push(&below(pointer, "id"), detail);
+            }
+            Some(offer)
+        };
+        let offers = object.list("offers", value, &(1..=OFFERS_MAX), read)?;
+        Some(LocalRequest::PutOffers(offers))
+    })
+}
+
+/// Members of an offer.
+const OFFER: [&str; 5] = ["id", "dataset", "policy", "audience", "autoAccept"];
+
+fn one_offer(object: &Object<'_>) -> Option<OfferPut> {
+    let id = object.need("id", text(WireId::parse));
+    let dataset = object.need("dataset", offered_dataset);
+    let kind = dataset.as_ref().and_then(dataset_of);
+    let policy = object.needed("policy");
+    if let (Some(dataset), Some(policy)) = (kind, policy) {
+        check_policy(policy, dataset, &object.at("policy"), object.errors());
+    }
+    let audience = object.texts("audience", PARTICIPANTS_MAX, ParticipantId::parse);
+    let auto_accept = object.may("autoAccept", flag);
+    Some(OfferPut {
+        id: id?,
+        dataset: dataset?,
+        policy: policy?.clone(),
+        audience: audience?,
+        auto_accept: auto_accept.unwrap_or_default(),
     })
 }
 

@@ -338,9 +338,17 @@ fn types_sizes_and_idempotency_keys_are_checked_before_the_body() {
         send("POST", "/deposits", &text, deposit()),
         (415, "wrong-content-type".into())
     );
+    for headers in [&[] as &[(&str, &str)], &[("content-type", "text/plain")]] {
+        assert_eq!(
+            send("PUT", "/parcels", headers, Body::from("{}")),
+            (415, "wrong-content-type".into())
+        );
+    }
+    // Which of the two counts depends on the reader: neither does.
+    let twice = Body::from(r#"{"parcels":[],"parcels":[]}"#);
     assert_eq!(
-        send("PUT", "/parcels", &[], Body::from("{}")),
-        (415, "wrong-content-type".into())
+        send("PUT", "/parcels", &[json_type], twice),
+        (400, "malformed".into())
     );
     let large = |size: usize| Body::from(" ".repeat(size + 1));
     let parcels = send("PUT", "/parcels", &[json_type], large(BODY_SIZE_BYTES_MAX));
@@ -357,6 +365,30 @@ fn types_sizes_and_idempotency_keys_are_checked_before_the_body() {
     assert_eq!(small, (413, "too-large".into()));
     let body = [json_type, ("content-length", "2")];
     assert_eq!(send("DELETE", "/offers/a", &body, Body::from("{}")).0, 400);
+}
+
+#[test]
+fn many_offers_are_refused_whole_with_every_error() {
+    let door = Door::new();
+    let good = example("Offer");
+    let mut other = good.clone();
+    other["id"] = "other".into();
+    other["dataset"] = "parcels:hangzhou".into();
+    let body = json!({ "offers": [good, other, good] });
+    let pointers = ["/offers/1/dataset", "/offers/2/id"];
+    let details = door.refuse("PUT", "/offers", &body, &pointers);
+    assert!(
+        details.contains("the same id as `/offers/0/id`"),
+        "{details}"
+    );
+    door.refuse("PUT", "/offers", &json!({ "offers": [] }), &["/offers"]);
+    let many: Vec<&Value> = std::iter::repeat_n(&good, 1_001).collect();
+    door.refuse("PUT", "/offers", &json!({ "offers": many }), &["/offers"]);
+    for wrong in [json!({}), json!({ "offers": {} }), json!([good])] {
+        assert_eq!(door.ask("PUT", "/offers", Some(&wrong)).status, 400);
+    }
+    let answer = door.ask("GET", "/offers?after=a%20b", None);
+    assert_eq!((answer.status, answer.kind()), (400, "bad-request"));
 }
 
 #[test]

@@ -222,8 +222,19 @@ fn offers_and_negotiations() {
     let door = Door::new();
     assert!(matches!(
         door.pass("GET", "/offers", None).request,
-        LocalRequest::GetOffers
+        LocalRequest::GetOffers {
+            after: None,
+            limit: 100
+        }
     ));
+    let path = "/offers?after=locker-stations%3Ahangzhou&limit=500";
+    let asked = door.pass("GET", path, None);
+    assert!(
+        matches!(&asked.request, LocalRequest::GetOffers { after: Some(id), limit: 500 }
+        if id.as_str() == "locker-stations:hangzhou")
+    );
+    let asked = door.pass("PUT", "/offers", Some(&example("Offers")));
+    assert!(matches!(&asked.request, LocalRequest::PutOffers(offers) if offers.len() == 2));
     let asked = door.pass("POST", "/offers", Some(&example("Offer")));
     assert!(matches!(&asked.request, LocalRequest::PublishOffer(offer)
         if offer.id.as_str() == "tracking-2017" && offer.dataset.as_str() == "tracking-events"

@@ -13,7 +13,9 @@ use interlock_core::time::ClockInterval;
 use serde_json::json;
 
 use super::super::Node;
-use super::super::io::{AgreementChange, ExplainRequest, LocalAnswer, OfferPut, Problem};
+use super::super::io::{
+    AgreementChange, ExplainRequest, FieldError, LocalAnswer, OfferPut, Problem,
+};
 use super::super::problem::{field, not_found, problem};
 use super::super::record::{ItemRef, Record};
 use super::super::turn::Turn;
@@ -32,14 +34,80 @@ impl Node {
         turn: &mut Turn<'_>,
         put: OfferPut,
     ) -> Result<LocalAnswer, Problem> {
-        let refused = |pointer: &str, detail: String| {
-            field(
+        let offer = self.read_offer(turn, put, "").map_err(refused_offer)?;
+        let body = self.offer_view(&offer);
+        self.room_for(&[&offer.id])?;
+        self.put_offer(turn, offer);
+        Ok(LocalAnswer::Json { status: 201, body })
+    }
+
+    /// `PUT /offers`: 200 with `taken` and how many of them `changed` something. All or none.
+    ///
+    /// # Errors
+    /// 422 as [`Node::publish_offer`], with every offer that is refused.
+    pub(in super::super) fn put_offers(
+        &mut self,
+        turn: &mut Turn<'_>,
+        puts: Vec<OfferPut>,
+    ) -> Result<LocalAnswer, Problem> {
+        let (mut offers, mut errors) = (Vec::new(), Vec::new());
+        for (at, put) in puts.into_iter().enumerate() {
+            match self.read_offer(turn, put, &format!("/offers/{at}")) {
+                Ok(offer) => offers.push(offer),
+                Err(error) => errors.push(error),
+            }
+        }
+        if !errors.is_empty() {
+            let mut refused = problem(
                 "offer-refused",
                 422,
-                "the offer was not published",
-                pointer,
-                detail,
-            )
+                "no offer was published",
+                "correct those that are named, and send all again",
+            );
+            refused.errors = errors;
+            return Err(refused);
+        }
+        self.room_for(&offers.iter().map(|offer| &offer.id).collect::<Vec<_>>())?;
+        let taken = offers.len();
+        let changed = offers.into_iter().map(|offer| self.put_offer(turn, offer));
+        let changed = changed.filter(|changed| *changed).count();
+        let body = json!({ "taken": taken, "changed": changed });
+        Ok(LocalAnswer::Json { status: 200, body })
+    }
+
+    fn put_offer(&mut self, turn: &mut Turn<'_>, offer: Offer) -> bool {
+        let changed = self.state.book.offers.get(&offer.id) != Some(&offer);
+        if changed {
+            self.record(turn, Record::Offer(Box::new(offer)));
+        }
+        changed
+    }
+
+    /// Refuses more offers than a node publishes.
+    fn room_for(&self, ids: &[&WireId]) -> Result<(), Problem> {
+        let offers = &self.state.book.offers;
+        let new = ids.iter().filter(|id| !offers.contains_key(**id)).count();
+        if offers.len() + new <= OFFERS_MAX {
+            return Ok(());
+        }
+        Err(problem(
+            "offer-refused",
+            422,
+            "the offer was not published",
+            format!("a node publishes at most {OFFERS_MAX} offers; withdraw some"),
+        ))
+    }
+
+    /// An offer as it is put on record; `pointer` is where it stands in the body.
+    fn read_offer(
+        &self,
+        turn: &Turn<'_>,
+        put: OfferPut,
+        pointer: &str,
+    ) -> Result<Offer, FieldError> {
+        let refused = |member: &str, detail: String| FieldError {
+            pointer: format!("{pointer}{member}"),
+            detail,
         };
         let kind = dataset_of(&put.dataset).ok_or_else(|| {
             let detail =
@@ -66,23 +134,13 @@ impl Node {
                 return Err(refused(&format!("/audience/{at}"), detail));
             }
         }
-        let offers = &self.state.book.offers;
-        if offers.len() >= OFFERS_MAX && !offers.contains_key(&put.id) {
-            let detail = format!("there are {OFFERS_MAX} offers already; withdraw some");
-            return Err(refused("/id", detail));
-        }
-        let offer = Offer {
+        Ok(Offer {
             id: put.id,
             target: put.dataset,
             terms,
             audience: put.audience,
             auto_accept: put.auto_accept,
-        };
-        let body = self.offer_view(&offer);
-        if self.state.book.offers.get(&offer.id) != Some(&offer) {
-            self.record(turn, Record::Offer(Box::new(offer)));
-        }
-        Ok(LocalAnswer::Json { status: 201, body })
+        })
     }
 
     /// `DELETE /offers/{id}`: negotiations and agreements that came of it go on.
@@ -260,6 +318,11 @@ impl Node {
         );
         Ok(explained(verdict, Some(&agreement.id)))
     }
+}
+
+fn refused_offer(error: FieldError) -> Problem {
+    let title = "the offer was not published";
+    field("offer-refused", 422, title, &error.pointer, error.detail)
 }
 
 fn explained(verdict: Verdict, agreement: Option<&WireId>) -> LocalAnswer {

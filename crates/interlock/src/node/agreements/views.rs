@@ -20,6 +20,8 @@
 //! - a term: `key`, `class` (who makes it come true), `en`, `zh`, `odrl`
 //! - a change: `key`, `class`, `effect`, `en` and `zh`, each with `old` and `new`
 
+use std::ops::Bound;
+
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::terms::{self, Effect, Language, Terms};
 use interlock_core::time::{DAY_MS, Timestamp};
@@ -33,10 +35,17 @@ use super::super::turn::Turn;
 use super::{Actor, Agreement, HistoryEntry, Negotiation, Offer, Transfer};
 
 impl Node {
-    /// `GET /offers`: `{offers: [offer]}`.
-    pub(in super::super) fn offers_view(&self) -> Value {
-        let offers = self.state.book.offers.values();
-        json!({ "offers": offers.map(|o| self.offer_view(o)).collect::<Vec<_>>() })
+    /// `GET /offers`: `{offers: [offer], next}`, in the order of their ids; `next` is the id of the last
+    /// one, or `null` if there are no more.
+    pub(in super::super) fn offers_view(&self, after: Option<&WireId>, limit: u32) -> Value {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let offers = &self.state.book.offers;
+        let mut rest = offers.range::<WireId, _>((from, Bound::Unbounded));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let page: Vec<&Offer> = rest.by_ref().take(limit).map(|(_, offer)| offer).collect();
+        let next = rest.next().and(page.last()).map(|offer| offer.id.as_str());
+        let page: Vec<Value> = page.iter().map(|offer| self.offer_view(offer)).collect();
+        json!({ "offers": page, "next": next })
     }
 
     pub(super) fn offer_view(&self, offer: &Offer) -> Value {

@@ -67,7 +67,14 @@ pub enum LocalRequest {
     /// `GET /stations/{id}`.
     GetStation(StationId),
     /// `GET /offers`.
-    GetOffers,
+    GetOffers {
+        /// Cursor: offers after this one.
+        after: Option<WireId>,
+        /// Most wanted.
+        limit: u32,
+    },
+    /// `PUT /offers`.
+    PutOffers(Vec<OfferPut>),
     /// `POST /offers`.
     PublishOffer(OfferPut),
     /// `DELETE /offers/{id}`.

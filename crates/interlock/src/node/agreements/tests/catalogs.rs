@@ -155,3 +155,99 @@ fn a_link_elsewhere_is_not_followed() {
         Some(LocalAnswer::Json { status: 200, .. })
     ));
 }
+
+fn put(id: &str, dataset: &str, terms: &Terms) -> OfferPut {
+    OfferPut {
+        id: wire(id),
+        dataset: wire(dataset),
+        policy: terms.to_policy(),
+        audience: Vec::new(),
+        auto_accept: false,
+    }
+}
+
+#[test]
+fn many_named_offers_are_put_at_once_and_read_page_by_page() {
+    let mut world = World::new();
+    let many = |terms: &Terms| {
+        let one = |number: usize| {
+            let name = format!("locker-stations:{number:04}");
+            put(&name, &name, terms)
+        };
+        (0..1_000).map(one).collect::<Vec<_>>()
+    };
+    let (status, body) = world.local(P, LocalRequest::PutOffers(many(&stations())));
+    assert_eq!((status, &body["changed"]), (200, &json!(1_000)), "{body}");
+    let journal = world.journals[P].len();
+    let (_, body) = world.local(P, LocalRequest::PutOffers(many(&stations())));
+    assert_eq!(
+        (&body["taken"], &body["changed"]),
+        (&json!(1_000), &json!(0))
+    );
+    assert_eq!(
+        world.journals[P].len(),
+        journal,
+        "nothing new, nothing written"
+    );
+    let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let request = LocalRequest::GetOffers { after, limit: 300 };
+        let (_, page) = world.local(P, request);
+        let offers = page["offers"].as_array().unwrap();
+        seen.extend(
+            offers
+                .iter()
+                .map(|offer| offer["id"].as_str().unwrap().to_owned()),
+        );
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => after = Some(wire(next)),
+            None => break,
+        }
+    }
+    assert_eq!((seen.len(), pages), (1_000, 4));
+    assert!(seen.is_sorted());
+    // One that cannot be kept, and none is changed.
+    let before = world.book(P).clone();
+    let mut mixed = many(&Terms {
+        until: JULY.plus_ms(-DAY_MS),
+        ..stations()
+    });
+    let over = Terms {
+        from: MAY.plus_ms(-2 * DAY_MS),
+        until: MAY.plus_ms(-DAY_MS),
+        ..stations()
+    };
+    mixed[3].policy = over.to_policy();
+    mixed[7].audience = vec![ParticipantId::parse("did:web:nobody.example").unwrap()];
+    let (status, body) = world.local(P, LocalRequest::PutOffers(mixed));
+    assert_eq!(status, 422);
+    let pointers: Vec<&str> = body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["pointer"].as_str().unwrap())
+        .collect();
+    assert_eq!(pointers, ["/offers/3/policy", "/offers/7/audience/0"]);
+    assert_eq!(world.book(P), &before);
+    // Each is a dataset of its own to partners.
+    let (status, body) = world.get(&name(C), P, "/catalog/datasets/locker-stations:0999");
+    assert_eq!(status, 200, "{body}");
+}
+
+#[test]
+fn more_offers_than_a_node_publishes_are_refused() {
+    let mut world = World::new();
+    for part in 0..20 {
+        let name = |number: usize| format!("locker-stations:{part}-{number}");
+        let offers = (0..1_000).map(|n| put(&name(n), &name(n), &stations()));
+        let request = LocalRequest::PutOffers(offers.collect());
+        assert_eq!(world.local(P, request).0, 200);
+    }
+    let one = put("one-more", "locker-stations:one-more", &stations());
+    let (status, body) = world.local(P, LocalRequest::PutOffers(vec![one.clone()]));
+    assert_eq!((status, &body["kind"]), (422, &json!("offer-refused")));
+    assert_eq!(world.local(P, LocalRequest::PublishOffer(one)).0, 422);
+    let known = put("locker-stations:0-0", "locker-stations:0-0", &stations());
+    assert_eq!(world.local(P, LocalRequest::PublishOffer(known)).0, 201);
+}
