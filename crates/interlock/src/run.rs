@@ -524,3 +524,82 @@ fn hex_file(path: &Path) -> Result<Zeroizing<[u8; 32]>, RunError> {
     })?;
     Ok(Zeroizing::new(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use interlock_core::ids::ParticipantId;
+
+    use super::*;
+    use crate::identity::private_file::tests::Scratch;
+    use crate::identity::token::{Expected, TokenError};
+
+    /// A node with one partner, and what stands in `[listen]` and at the partner beside the rest.
+    fn configured(scratch: &Scratch, listen: &str, partner: &str) -> Config {
+        let key = NodeKey::from_seed(&[2; 32]).public().to_multibase();
+        let text = format!(
+            "[participant]\nid = \"did:web:fengchao.example\"\nname = \"Fengchao\"\n\
+             roles = [\"locker-operator\"]\n[listen]\n{listen}\n[[partner]]\n\
+             id = \"did:web:cainiao.example\"\nname = \"Cainiao\"\nroles = [\"platform\"]\n\
+             exchange_url = \"https://node.cainiao.example\"\nkey = \"{key}\"\n{partner}\n"
+        );
+        let mut config = Config::parse(&text).expect("a configuration");
+        config.resolve_paths(&scratch.0);
+        config
+    }
+
+    fn whose(scheme: &Scheme, header: &str) -> Result<ParticipantId, TokenError> {
+        let us = ParticipantId::parse("did:web:fengchao.example").expect("an id");
+        let expected = Expected {
+            audience: &us,
+            method: "GET",
+            path_and_query: "/",
+            body: b"",
+            now: Timestamp::from_millis(1_000),
+            leeway_ms: 0,
+            started_at: Timestamp::from_millis(0),
+        };
+        let caller = scheme.authenticate(Some(header), &expected, |_| None)?;
+        Ok(caller.partner().clone())
+    }
+
+    const ALLOWED: &str = "allow_static_tokens_for_laboratory = true";
+    const TOKEN: &str = "static_token_file = \"kit.token\"";
+
+    #[test]
+    fn a_fixed_token_counts_where_the_configuration_says_so_and_for_its_partner_alone() {
+        let scratch = Scratch::new("laboratory-token");
+        private_file::create(&scratch.0.join("kit.token"), "of-the-kit\n").expect("a file");
+        let config = configured(&scratch, ALLOWED, TOKEN);
+        let scheme = scheme(&config).expect("a scheme");
+        for header in ["of-the-kit", "Bearer of-the-kit", "bearer of-the-kit"] {
+            let partner = whose(&scheme, header).expect("a partner");
+            assert_eq!(partner.as_str(), "did:web:cainiao.example");
+        }
+        for header in ["Bearer of-the-kit2", "Bearer ", "", "Basic of-the-kit"] {
+            assert!(whose(&scheme, header).is_err(), "{header}");
+        }
+    }
+
+    #[test]
+    fn without_the_words_or_without_a_token_every_request_is_signed() {
+        let scratch = Scratch::new("laboratory-none");
+        private_file::create(&scratch.0.join("kit.token"), "of-the-kit\n").expect("a file");
+        for listen in ["", ALLOWED] {
+            let config = configured(&scratch, listen, "");
+            let scheme = scheme(&config).expect("a scheme");
+            assert!(matches!(scheme, Scheme::Signed), "{listen}");
+            assert!(whose(&scheme, "Bearer of-the-kit").is_err());
+        }
+    }
+
+    #[test]
+    fn a_fixed_token_that_cannot_be_read_keeps_the_node_from_starting() {
+        let scratch = Scratch::new("laboratory-broken");
+        let config = configured(&scratch, ALLOWED, TOKEN);
+        assert!(scheme(&config).is_err(), "there is no file");
+        fs::write(scratch.0.join("kit.token"), "of-the-kit").expect("a file");
+        assert!(scheme(&config).is_err(), "others may read it");
+    }
+}
