@@ -72,6 +72,8 @@ fn faults(report: &Value) -> Vec<String> {
     }
     faults.extend(rivals(report));
     faults.extend(mediation(report));
+    faults.extend(days(report));
+    faults.extend(rehearsals(report));
     faults
 }
 
@@ -99,6 +101,89 @@ fn mediation(report: &Value) -> Vec<String> {
         faults.push("`drained` is 0 though events were held".into());
     }
     faults
+}
+
+/// Runs of which every day has the same counts.
+const RUNS: [&str; 2] = ["interlock", "as_in_2017"];
+/// Counts of a day that add up to those of the whole run.
+const SUMS: [&str; 8] = [
+    "parcels",
+    "deposits",
+    "deposits_refused",
+    "messages_sent",
+    "picked_up",
+    "events_accepted",
+    "events_delivered",
+    "events_dropped",
+];
+
+/// Both runs day by day: the same counts, which add up, over the same parcels.
+fn days(report: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    let Some(days) = report.get("days").and_then(Value::as_array) else {
+        return vec!["`days` is missing or no list".into()];
+    };
+    for run in RUNS {
+        for field in SUMS {
+            let of = |day: &Value| day.get(run).map_or(Err(missing(run)), |r| count(r, field));
+            let sum: Result<u64, String> = days.iter().map(of).sum();
+            let whole = of(report);
+            if sum.is_err() || sum != whole {
+                faults.push(format!(
+                    "`{field}` of `{run}` is {whole:?}, and {sum:?} by its days"
+                ));
+            }
+        }
+    }
+    let both = |field: &str| RUNS.map(|run| report.get(run).and_then(|r| count(r, field).ok()));
+    let [with, without] = both("parcels");
+    if with != without {
+        faults.push(format!(
+            "`parcels` are {with:?} in one run and {without:?} in the other"
+        ));
+    }
+    let [_, lost] = both("events_lost");
+    let cut = days.iter().any(|day| name_of(day) == "2017-06-01");
+    if cut && lost == Some(0) {
+        faults.push(
+            "`events_lost` of `as_in_2017` is 0 across the cut; are its terms as in 2017?".into(),
+        );
+    }
+    faults
+}
+
+/// What was rehearsed came as it was said, if the second midnight was reached.
+fn rehearsals(report: &Value) -> Vec<String> {
+    let days = report.get("days").and_then(Value::as_array);
+    let mut days = days.into_iter().flatten();
+    if !days.any(|day| name_of(day) == "2017-07-01") {
+        return Vec::new();
+    }
+    let mut faults = Vec::new();
+    for rehearsal in ["rehearsal", "rehearsal_as_in_2017"] {
+        for what in ["rounds_said_early", "rounds", "pages", "events"] {
+            let pointer = format!("/{rehearsal}/{what}");
+            let check = report.pointer(&pointer).cloned().unwrap_or_default();
+            match (count(&check, "checked"), count(&check, "as_said")) {
+                (Ok(checked), Ok(as_said)) if checked == as_said => {}
+                (Ok(checked), Ok(as_said)) => faults.push(format!(
+                    "`{what}` of `{rehearsal}`: {as_said} of {checked} came as they were said"
+                )),
+                (checked, as_said) => faults.push(format!(
+                    "`{what}` of `{rehearsal}` is no check: {checked:?}, {as_said:?}"
+                )),
+            }
+        }
+    }
+    faults
+}
+
+fn missing(what: &str) -> String {
+    format!("`{what}` is missing")
+}
+
+fn name_of(day: &Value) -> &str {
+    day.get("day").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn rivals(report: &Value) -> Vec<String> {
@@ -132,7 +217,56 @@ mod tests {
             "deposits": 12, "messages_sent": 12, "messages_duplicate": 0,
             "events_delivered": 24, "events_lost": 0, "events_duplicate": 0,
             "events_out_of_order": 0, "rival_parcels_seen": {"cainiao": 0, "jd": 0},
+            "interlock": counts(4, 0), "as_in_2017": counts(4, 2),
+            "days": [
+                { "day": "2017-06-01", "interlock": counts(3, 0), "as_in_2017": counts(1, 1) },
+                { "day": "2017-07-01", "interlock": counts(1, 0), "as_in_2017": counts(3, 2) },
+            ],
+            "rehearsal": rehearsal(), "rehearsal_as_in_2017": rehearsal(),
+            "mediation": { "cooperations": 2, "agreements": 8, "acceptances": 4 },
+            "held_at_cut": 3, "drained": 3,
         })
+    }
+
+    fn counts(each: u64, lost: u64) -> Value {
+        let mut counts: serde_json::Map<String, Value> = SUMS
+            .into_iter()
+            .map(|field| (field.into(), each.into()))
+            .collect();
+        counts.insert("events_lost".into(), lost.into());
+        counts.into()
+    }
+
+    fn rehearsal() -> Value {
+        let check = json!({ "checked": 7, "as_said": 7, "touched": 2 });
+        json!({ "rounds_said_early": check, "rounds": check, "pages": check, "events": check })
+    }
+
+    #[test]
+    fn days_that_do_not_add_up_and_ends_that_came_otherwise_are_named() {
+        for (pointer, bad, named) in [
+            ("/days/0/interlock/deposits", json!(2), "deposits"),
+            ("/days/1/as_in_2017/picked_up", Value::Null, "picked_up"),
+            ("/as_in_2017/events_lost", json!(0), "as_in_2017"),
+            ("/rehearsal/pages/as_said", json!(6), "pages"),
+            ("/rehearsal_as_in_2017", Value::Null, "rehearsal_as_in_2017"),
+        ] {
+            let mut report = good();
+            *report.pointer_mut(pointer).unwrap() = bad;
+            let faults = faults(&report);
+            assert!(
+                faults.iter().any(|f| f.contains(named)),
+                "{pointer}: {faults:?}"
+            );
+        }
+        let mut report = good();
+        report["days"] = json!([]);
+        assert!(!faults(&report).is_empty());
+        // A demo that ends before the second midnight has rehearsed nothing.
+        let mut short = good();
+        short["days"][1]["day"] = json!("2017-06-02");
+        short["rehearsal"] = Value::Null;
+        assert_eq!(faults(&short), Vec::<String>::new());
     }
 
     #[test]
@@ -170,13 +304,12 @@ mod tests {
     #[test]
     fn the_temporary_agreement_must_be_the_mediators() {
         let mut report = good();
-        report["days"] = json!([{ "day": "2017-06-02" }]);
+        let mediation = report["mediation"].take();
+        report["days"][1]["day"] = json!("2017-06-02");
         assert_eq!(faults(&report), Vec::<String>::new());
-        report["days"] = json!([{ "day": "2017-06-03" }]);
+        report["days"][1]["day"] = json!("2017-06-03");
         assert_eq!(faults(&report).len(), 3, "no mediation at all");
-        report["mediation"] = json!({ "cooperations": 2, "agreements": 8, "acceptances": 4 });
-        report["held_at_cut"] = json!(3);
-        report["drained"] = json!(3);
+        report["mediation"] = mediation;
         assert_eq!(faults(&report), Vec::<String>::new());
         report["mediation"]["cooperations"] = json!(0);
         report["drained"] = json!(0);

@@ -30,7 +30,7 @@ pub(super) struct RehearseArguments {
     #[arg(long, default_value_t = 0, value_name = "CURSOR")]
     after: u64,
     /// Parcels listed at most
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
 }
 

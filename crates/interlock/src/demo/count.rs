@@ -36,6 +36,8 @@ pub struct Figures {
     pub events_waiting: u64,
     /// Of these, events held because no agreement covers them.
     pub events_held: u64,
+    /// Events that their sources dropped because the terms say so.
+    pub events_dropped: u64,
     /// Repeats that owners received and kept out.
     pub events_duplicate: u64,
     /// Events that owners received after a later one of the same parcel.
@@ -91,6 +93,7 @@ impl Figures {
             if is_of_events(dataset) {
                 self.events_held += of("/held");
                 self.events_waiting += of("/held") + of("/live/ready") + of("/backlog/ready");
+                self.events_dropped += of("/dropped");
                 self.drained += of("/backlog/released");
             }
         }
@@ -115,6 +118,7 @@ impl Figures {
             events_delivered: self.events_delivered - earlier.events_delivered,
             events_waiting: self.events_waiting,
             events_held: self.events_held,
+            events_dropped: self.events_dropped - earlier.events_dropped,
             events_duplicate: self.events_duplicate - earlier.events_duplicate,
             events_out_of_order: self.events_out_of_order - earlier.events_out_of_order,
             releases: self.releases - earlier.releases,
@@ -180,7 +184,7 @@ mod tests {
             "eventsAccepted": 20, "eventsReceived": 0, "eventsDuplicate": 0, "eventsOutOfOrder": 0,
             "releases": 17, "denials": { "not-in-run-off": 1 },
             "feeds": [
-                { "dataset": "locker-events", "held": 2, "live": { "ready": 1, "released": 8 },
+                { "dataset": "locker-events", "held": 2, "dropped": 4, "live": { "ready": 1, "released": 8 },
                   "backlog": { "ready": 3, "released": 5 } },
                 { "dataset": "locker-stations", "held": 7, "live": { "ready": 0, "released": 1 },
                   "backlog": { "ready": 0, "released": 9 } },
@@ -194,6 +198,7 @@ mod tests {
             (2, 6, 5)
         );
         assert_eq!((now.events_lost(), now.releases_of_stations), (14, 10));
+        assert_eq!(now.events_dropped, 4);
         let earlier = now.clone();
         now.add(Who::Cainiao, &json!({ "parcels": 9, "eventsReceived": 14 }));
         assert_eq!((now.parcels, now.events_lost()), (9, 0));

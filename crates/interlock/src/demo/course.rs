@@ -8,14 +8,15 @@ use std::sync::Arc;
 use interlock_core::time::{DAY_MS, Timestamp};
 
 use super::count::Figures;
-use super::deal::{MIDNIGHT, TRUCE, conclude, mediate};
+use super::deal::{MIDNIGHT, TRUCE, TRUCE_ENDS, conclude, mediate};
 use super::error::DemoError;
 use super::look::{look, newest_pages};
 use super::network::Network;
 use super::parcels::{DemoParcel, Room, stations};
-use super::plan::{LOOKS, Plan, day_start};
+use super::plan::{EVE, LOOKS, Plan, REHEARSAL, day_start};
+use super::rehearsal::{self, Rehearsal, Sayings};
 use super::report::date;
-use super::report::{Day, Notes};
+use super::report::{Counts, Notes};
 use super::streets::Streets;
 use crate::progress::Progress;
 
@@ -29,8 +30,17 @@ pub struct Course<'a> {
     room: Room,
     progress: Progress,
     notes: Notes,
+    rehearsed: Rehearsed,
     day: Timestamp,
     before: Figures,
+}
+
+/// What was said before the second midnight, until it is held against what came.
+#[derive(Default)]
+struct Rehearsed {
+    early: Sayings,
+    late: Sayings,
+    watched: rehearsal::Watched,
 }
 
 impl<'a> Course<'a> {
@@ -47,6 +57,7 @@ impl<'a> Course<'a> {
             room,
             progress,
             notes: Notes::default(),
+            rehearsed: Rehearsed::default(),
             day: day_start(network.now()),
             before: Figures::default(),
         }
@@ -59,6 +70,7 @@ impl<'a> Course<'a> {
     pub async fn run(mut self, plan: Plan) -> Result<(Figures, Notes), DemoError> {
         let network = self.network;
         let instants = plan.instants.clone();
+        let label = |at: Timestamp| format!("{}: {}", network.style.name(), date(at));
         self.progress.say("agreements are negotiated and signed");
         conclude(network, self.day).await?;
         let mut streets = Streets::new(network, self.parcels.clone(), plan);
@@ -68,7 +80,7 @@ impl<'a> Course<'a> {
         network.rest().await?;
         for (done, now) in instants.iter().enumerate() {
             self.progress
-                .part(&date(*now), done as u64, instants.len() as u64);
+                .part(&label(*now), done as u64, instants.len() as u64);
             self.turn_page(*now).await?;
             network.advance(*now).await?;
             streets.step(*now).await?;
@@ -79,8 +91,13 @@ impl<'a> Course<'a> {
             if *now == TRUCE {
                 self.truce().await?;
             }
+            self.rehearse(*now, &streets).await?;
         }
         self.close_day().await?;
+        if let Some(rehearsal) = &mut self.notes.rehearsal {
+            let Rehearsed { late, watched, .. } = &self.rehearsed;
+            rehearsal::check_events(network, &self.parcels, watched, late, rehearsal).await?;
+        }
         self.notes.newest = newest_pages(network, &streets, &self.parcels);
         self.notes.outbox = excerpt(network);
         let around =
@@ -104,8 +121,36 @@ impl<'a> Course<'a> {
         let lost = now.events_lost();
         self.notes
             .days
-            .push(Day::new(self.day, now.since(&self.before), lost));
+            .push((date(self.day), Counts::new(now.since(&self.before), lost)));
         self.before = now;
+        Ok(())
+    }
+
+    /// The second midnight: asked about three days and one minute before, and looked at when it is there.
+    async fn rehearse(&mut self, now: Timestamp, streets: &Streets<'_>) -> Result<(), DemoError> {
+        if now == REHEARSAL {
+            let (said, sayings) = rehearsal::ask(self.network).await?;
+            self.rehearsed.early = sayings;
+            self.notes.rehearsal = Some(Rehearsal {
+                said,
+                ..Rehearsal::default()
+            });
+        }
+        if now == EVE {
+            (_, self.rehearsed.late) = rehearsal::ask(self.network).await?;
+        }
+        if let (Some(rehearsal), true) = (&mut self.notes.rehearsal, now == TRUCE_ENDS) {
+            let Rehearsed { early, late, .. } = &self.rehearsed;
+            self.rehearsed.watched = rehearsal::check_midnight(
+                self.network,
+                streets,
+                &self.parcels,
+                early,
+                late,
+                rehearsal,
+            )
+            .await?;
+        }
         Ok(())
     }
 

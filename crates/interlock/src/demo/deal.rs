@@ -197,7 +197,7 @@ pub async fn mediate(network: &Network, from: Timestamp) -> Result<Mediated, Dem
             "provider": id_of(flow.provider)?.as_str(),
             "consumer": id_of(flow.consumer)?.as_str(),
             "dataset": flow.dataset.as_str(),
-            "policy": terms(*flow, Chapter::Truce, from)?.to_policy(),
+            "policy": network.style.of(terms(*flow, Chapter::Truce, from)?).to_policy(),
         }));
     }
     let mut accepted_by = 0;
@@ -273,7 +273,7 @@ async fn publish(network: &Network, flow: Flow, from: Timestamp) -> Result<Strin
     let body = json!({
         "id": id,
         "dataset": flow.dataset.as_str(),
-        "policy": terms(flow, Chapter::Opening, from)?.to_policy(),
+        "policy": network.style.of(terms(flow, Chapter::Opening, from)?).to_policy(),
         "audience": [id_of(flow.consumer)?.as_str()],
         "autoAccept": true,
     });

@@ -17,9 +17,11 @@ mod network;
 mod paint;
 pub mod parcels;
 mod plan;
+mod rehearsal;
 mod report;
 mod stay;
 mod streets;
+mod style;
 mod text;
 
 use std::ffi::OsStr;
@@ -30,18 +32,22 @@ use std::sync::Arc;
 
 use interlock_core::time::{DAY_MS, MINUTE_MS, Timestamp};
 
+use self::count::Figures;
 use self::course::Course;
 use self::network::Network;
 use self::paint::Paint;
 use self::parcels::{DemoParcel, generate, read_lade};
 use self::plan::{Plan, day_start};
+use self::report::{Notes, Other};
+use self::style::Style;
 use crate::driver::clock::{Clock as _, SystemClock};
 use crate::driver::entropy::SystemRng;
 use crate::node::Rng as _;
 use crate::progress::Progress;
 
 pub use error::DemoError;
-pub use report::{Day, Evidence, Report};
+pub use rehearsal::{Check, Rehearsal, Said};
+pub use report::{Counts, Day, Evidence, Report};
 
 /// Parcels of a demo that names none.
 pub const PARCELS_DEFAULT: usize = 5_000;
@@ -174,24 +180,55 @@ async fn live_through(options: &Options, root: &Path) -> Result<(Report, Network
     let parcels = Arc::new(parcels);
     let end = end_of(options.until.as_deref(), &parcels)?;
     let progress = Progress::new(!options.json);
-    let plan = Plan::new(&parcels, end);
-    let network = Network::start(root, plan.begins).await?;
     let recorded = matches!(options.parcels, Source::File(_));
-    // Recorded parcels all find room, though they come and go at the ends of the plan's pieces.
-    let room = match recorded {
-        true => parcels::Room::Ample {
-            slack_ms: plan::STEP_MS,
-        },
-        false => parcels::Room::Usual,
+    let run = Run {
+        parcels: &parcels,
+        recorded,
+        end,
     };
-    let course = Course::new(&network, parcels.clone(), room, progress);
-    let (figures, mut notes) = course.run(plan).await?;
+    let other = root.join("as-in-2017");
+    fs::create_dir(&other).map_err(DemoError::files(&other))?;
+    let (network, figures, notes) = run.live(&other, Style::AsIn2017, progress).await?;
+    network.stop().await;
+    let other = Other { figures, notes };
+    let (network, figures, mut notes) = run.live(root, Style::Interlock, progress).await?;
     notes.recorded = recorded;
     let audit = audit::audit(&network.nodes, &parcels, &root.join("audit"))?;
     progress.end();
     let took_ms = stopwatch.now().earliest.since_ms(started);
     let duration_ms = u64::try_from(took_ms).unwrap_or(0);
-    Ok((Report::new(figures, notes, audit, duration_ms), network))
+    let report = Report::new(figures, notes, other, audit, duration_ms);
+    Ok((report, network))
+}
+
+/// What both runs have in common.
+struct Run<'a> {
+    parcels: &'a Arc<Vec<DemoParcel>>,
+    recorded: bool,
+    end: Timestamp,
+}
+
+impl Run<'_> {
+    /// Lives through the weeks on new nodes under `root`.
+    async fn live(
+        &self,
+        root: &Path,
+        style: Style,
+        progress: Progress,
+    ) -> Result<(Network, Figures, Notes), DemoError> {
+        let plan = Plan::new(self.parcels, self.end);
+        let network = Network::start(root, plan.begins, style).await?;
+        // Recorded parcels all find room, though they come and go at the ends of the plan's pieces.
+        let room = match self.recorded {
+            true => parcels::Room::Ample {
+                slack_ms: plan::STEP_MS,
+            },
+            false => parcels::Room::Usual,
+        };
+        let course = Course::new(&network, self.parcels.clone(), room, progress);
+        let (figures, notes) = course.run(plan).await?;
+        Ok((network, figures, notes))
+    }
 }
 
 /// The last minute of the day on which the demo ends.

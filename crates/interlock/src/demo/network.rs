@@ -20,6 +20,7 @@ use super::cast::{Seven, Who};
 use super::error::DemoError;
 use super::gateway::Gateway;
 use super::parcels::{DemoCarrier, DemoMarketplace};
+use super::style::Style;
 use crate::driver::activity::Activity;
 use crate::driver::clock::ManualClock;
 use crate::driver::desk::{self, Publisher};
@@ -91,6 +92,8 @@ pub struct Network {
     pub gateway: Gateway,
     /// The demo's own connections.
     pub http: Http,
+    /// What its participants agree on.
+    pub style: Style,
     activity: Activity,
 }
 
@@ -108,7 +111,7 @@ impl Network {
     ///
     /// # Errors
     /// [`DemoError`]; what was started is stopped when it is dropped.
-    pub async fn start(root: &Path, at: Timestamp) -> Result<Self, DemoError> {
+    pub async fn start(root: &Path, at: Timestamp, style: Style) -> Result<Self, DemoError> {
         let clock = Arc::new(ManualClock::new(at));
         let secret = WebhookSecret::parse(&webhook_secret())
             .map_err(DemoError::own("a secret for the gateway"))?;
@@ -136,6 +139,7 @@ impl Network {
             clock,
             gateway,
             http: shared.http.clone(),
+            style,
             activity: shared.activity,
         };
         network.introduce().await?;

@@ -1,14 +1,14 @@
 //! When what is due: the demo's weeks as a list of instants and of things that happen by then.
 //!
-//! INVARIANT: nothing happens before its time, and nothing later than four hours after it; the midnight
-//! of 1 June is an instant of its own, at which nothing else is due. It does not know nodes.
+//! INVARIANT: nothing happens before its time, and nothing later than four hours after it; the midnights
+//! of 1 June and 1 July are instants of their own, at which nothing else is due. It does not know nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_core::event::Step;
 use interlock_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 
-use super::deal::{MIDNIGHT, TRUCE};
+use super::deal::{MIDNIGHT, TRUCE, TRUCE_ENDS};
 use super::parcels::DemoParcel;
 
 /// The day is cut into pieces this long. Every instant costs a round of polls between all nodes.
@@ -23,6 +23,11 @@ pub const LOOKS: [Timestamp; 2] = [
     MIDNIGHT.plus_ms(8 * HOUR_MS),
     MIDNIGHT.plus_ms(44 * HOUR_MS),
 ];
+
+/// 2017-06-28T10:00:00+08:00: the end of the temporary agreement is rehearsed.
+pub const REHEARSAL: Timestamp = TRUCE_ENDS.plus_ms(10 * HOUR_MS - 3 * DAY_MS);
+/// 2017-06-30T23:59:00+08:00: it is rehearsed once more.
+pub const EVE: Timestamp = TRUCE_ENDS.plus_ms(-BEFORE_END_MS);
 
 /// Everything that happens, in order.
 #[derive(Debug)]
@@ -64,7 +69,8 @@ impl Plan {
         let times =
             |parcel: &DemoParcel| [parcel.accepted_at, parcel.deposited_at, parcel.picked_up_at];
         let due = parcels.iter().flat_map(times).map(instant_of);
-        let fixed = [MIDNIGHT, TRUCE, end].into_iter().chain(LOOKS);
+        let fixed = [MIDNIGHT, TRUCE, REHEARSAL, EVE, TRUCE_ENDS, end];
+        let fixed = fixed.into_iter().chain(LOOKS);
         let instants: BTreeSet<Timestamp> = due
             .chain(fixed)
             .filter(|at| *at > begins && *at <= end)
@@ -160,7 +166,7 @@ mod tests {
     #[test]
     fn everything_is_due_once_and_midnight_stands_alone() {
         let parcels = generate(300, 7).unwrap();
-        let end = MIDNIGHT.plus_ms(10 * DAY_MS);
+        let end = MIDNIGHT.plus_ms(40 * DAY_MS);
         let mut plan = Plan::new(&parcels, end);
         let (mut accepted, mut tracked, mut deposited) = (0, 0, 0);
         for now in plan.instants.clone() {
@@ -169,7 +175,7 @@ mod tests {
                 plan.tracked(now).len(),
                 plan.deposited(now).len(),
             ];
-            if now == MIDNIGHT {
+            if now == MIDNIGHT || now == TRUCE_ENDS {
                 assert_eq!(due, [0; 3]);
             }
             accepted += due[0];

@@ -12,6 +12,7 @@ use super::audit::Audit;
 use super::count::Figures;
 use super::deal::Mediated;
 use super::look::Sight;
+use super::rehearsal::Rehearsal;
 use super::streets::Round;
 
 /// What a demo has shown.
@@ -51,6 +52,14 @@ pub struct Report {
     pub mediation: Mediated,
     /// Events that wait at the end because no agreement covers them.
     pub held_at_end: u64,
+    /// The rehearsal of 30 June and what came of it; nothing if the demo ended before.
+    pub rehearsal: Option<Rehearsal>,
+    /// The same in the run under terms as in 2017.
+    pub rehearsal_as_in_2017: Option<Rehearsal>,
+    /// Everything that was counted under Interlock's terms, as the days count it.
+    pub interlock: Counts,
+    /// Everything that was counted in the run under terms as in 2017.
+    pub as_in_2017: Counts,
     /// By participant, parcels in its store that it must not know of.
     pub rival_parcels_seen: BTreeMap<&'static str, u64>,
     /// One object a day.
@@ -92,16 +101,14 @@ pub struct Evidence {
     pub verified: bool,
 }
 
-/// One day: what happened on it, and what waited at its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Day {
-    /// The day in China Standard Time, `2017-06-01`.
-    pub day: String,
+/// One day, or the whole demo: what happened, and what waited at its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
     /// Parcels announced.
     pub parcels: u64,
     /// Deposits.
     pub deposits: u64,
-    /// Deposits refused.
+    /// Deposits refused, because nobody could tell the recipient.
     pub deposits_refused: u64,
     /// Messages sent.
     pub messages_sent: u64,
@@ -113,7 +120,9 @@ pub struct Day {
     pub events_accepted: u64,
     /// Events delivered.
     pub events_delivered: u64,
-    /// Events lost, since the beginning.
+    /// Events dropped at their sources, because the terms say so.
+    pub events_dropped: u64,
+    /// Events lost to their owners, those that were dropped among them, since the beginning.
     pub events_lost: u64,
     /// Events delivered twice.
     pub events_duplicate: u64,
@@ -129,28 +138,61 @@ pub struct Day {
     pub held: u64,
 }
 
-impl Day {
-    /// A day from what was counted on it; `lost` is counted since the beginning.
-    pub fn new(at: Timestamp, on_it: Figures, lost: u64) -> Self {
+impl Counts {
+    /// What was counted; `lost` is counted since the beginning.
+    pub fn new(counted: Figures, lost: u64) -> Self {
         Self {
-            day: date(at),
-            parcels: on_it.parcels,
-            deposits: on_it.deposits,
-            deposits_refused: on_it.refused.values().sum(),
-            messages_sent: on_it.messages_sent,
-            messages_duplicate: on_it.messages_duplicate,
-            picked_up: on_it.picked_up,
-            events_accepted: on_it.events_accepted,
-            events_delivered: on_it.events_delivered,
+            parcels: counted.parcels,
+            deposits: counted.deposits,
+            deposits_refused: counted.refused.values().sum(),
+            messages_sent: counted.messages_sent,
+            messages_duplicate: counted.messages_duplicate,
+            picked_up: counted.picked_up,
+            events_accepted: counted.events_accepted,
+            events_delivered: counted.events_delivered,
+            events_dropped: counted.events_dropped,
             events_lost: lost,
-            events_duplicate: on_it.events_duplicate,
-            events_out_of_order: on_it.events_out_of_order,
-            releases: on_it.releases,
-            releases_of_parcels: on_it.releases.saturating_sub(on_it.releases_of_stations),
-            denials: on_it.denials,
-            held: on_it.events_held,
+            events_duplicate: counted.events_duplicate,
+            events_out_of_order: counted.events_out_of_order,
+            releases: counted.releases,
+            releases_of_parcels: counted.releases - counted.releases_of_stations,
+            denials: counted.denials,
+            held: counted.events_held,
         }
     }
+}
+
+/// One day of both runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Day {
+    /// The day in China Standard Time, `2017-06-01`.
+    pub day: String,
+    /// Under terms with run-off and hold.
+    pub interlock: Counts,
+    /// Under terms without.
+    pub as_in_2017: Counts,
+}
+
+impl Day {
+    /// The days of both runs side by side. Both live through the same instants.
+    fn pair(interlock: Vec<(String, Counts)>, as_in_2017: Vec<(String, Counts)>) -> Vec<Self> {
+        let both = interlock.into_iter().zip(as_in_2017);
+        let day = |((day, interlock), (_, as_in_2017))| Self {
+            day,
+            interlock,
+            as_in_2017,
+        };
+        both.map(day).collect()
+    }
+}
+
+/// The run under terms as in 2017.
+#[derive(Debug)]
+pub struct Other {
+    /// Its last figures.
+    pub figures: Figures,
+    /// What was noted on the way.
+    pub notes: Notes,
 }
 
 /// What the course of the demo noted beside its figures.
@@ -162,8 +204,10 @@ pub struct Notes {
     pub mediated: Mediated,
     /// See [`Report::drained`].
     pub drained: u64,
-    /// Days.
-    pub days: Vec<Day>,
+    /// Days with their names.
+    pub days: Vec<(String, Counts)>,
+    /// The rehearsal, if its day was reached.
+    pub rehearsal: Option<Rehearsal>,
     /// What people saw.
     pub sights: Vec<Sight>,
     /// Pages that still work at the end: whose, and where.
@@ -178,9 +222,17 @@ pub struct Notes {
 
 impl Report {
     /// Arranges what was counted.
-    pub fn new(figures: Figures, notes: Notes, audit: Audit, duration_ms: u64) -> Self {
+    pub fn new(
+        figures: Figures,
+        notes: Notes,
+        other: Other,
+        audit: Audit,
+        duration_ms: u64,
+    ) -> Self {
         let lost = figures.events_lost();
         let rivals = audit.rivals.iter();
+        let interlock = Counts::new(figures.clone(), lost);
+        let lost_then = other.figures.events_lost();
         Self {
             parcels: figures.parcels,
             deposits: figures.deposits,
@@ -199,8 +251,12 @@ impl Report {
             drained: notes.drained,
             mediation: notes.mediated,
             held_at_end: figures.events_held,
+            rehearsal: notes.rehearsal,
+            rehearsal_as_in_2017: other.notes.rehearsal,
+            interlock,
+            as_in_2017: Counts::new(other.figures, lost_then),
             rival_parcels_seen: rivals.map(|(who, count)| (who.key(), *count)).collect(),
-            days: notes.days,
+            days: Day::pair(notes.days, other.notes.days),
             agreements: audit.agreements.len() as u64,
             evidence: Evidence {
                 pairs: audit.pairs,
@@ -218,14 +274,18 @@ impl Report {
     }
 
     /// Whether everything that the demo promises holds: nothing lost, repeated, out of order or seen by
-    /// a rival, and evidence that verifies.
+    /// a rival, evidence that verifies, and ends that came as they were rehearsed.
     pub fn holds(&self) -> bool {
         let bad = self.events_lost
             + self.events_duplicate
             + self.events_out_of_order
             + self.messages_duplicate
             + self.rival_parcels_seen.values().sum::<u64>();
-        bad == 0 && self.messages_sent == self.deposits && self.evidence.verified
+        let mut rehearsals = [&self.rehearsal, &self.rehearsal_as_in_2017]
+            .into_iter()
+            .flatten();
+        let told = self.messages_sent == self.deposits;
+        bad == 0 && told && self.evidence.verified && rehearsals.all(Rehearsal::came_true)
     }
 
     /// Pages that were looked at: what they are, and where.

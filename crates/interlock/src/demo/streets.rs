@@ -4,7 +4,7 @@
 //! recipient knows of a parcel only what a message says. Whatever becomes of a request is the nodes'
 //! word: a courier who is refused delivers to the door. It counts nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::Method;
@@ -33,6 +33,8 @@ pub struct Streets<'a> {
     network: &'a Network,
     parcels: Arc<Vec<DemoParcel>>,
     plan: Plan,
+    /// Parcels that were announced and did not come to a locker yet, by number.
+    pub on_the_way: BTreeSet<usize>,
     /// Parcels in lockers, by number.
     inside: BTreeMap<usize, Inside>,
     /// Messages that recipients have not acted on, by where the parcel lies.
@@ -87,6 +89,7 @@ impl<'a> Streets<'a> {
             network,
             parcels,
             plan,
+            on_the_way: BTreeSet::new(),
             inside: BTreeMap::new(),
             phones: BTreeMap::new(),
             read: 0,
@@ -159,6 +162,7 @@ impl<'a> Streets<'a> {
             let carrier = Who::carrier_of(parcel);
             work.entry(owner).or_default().push((*number, by_owner));
             work.entry(carrier).or_default().push((*number, by_carrier));
+            self.on_the_way.insert(*number);
         }
         let mut batches = Vec::new();
         for (who, all) in work {
@@ -258,6 +262,7 @@ impl<'a> Streets<'a> {
         let mut by_station: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for number in numbers {
             let station = self.parcel(*number)?.station.as_str().to_owned();
+            self.on_the_way.remove(number);
             by_station.entry(station).or_default().push(*number);
         }
         let mut work = Vec::new();

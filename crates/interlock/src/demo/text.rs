@@ -1,14 +1,15 @@
 //! The report for people.
 //!
 //! INVARIANT: it says what was counted and what was not shown; colours only where the output is a
-//! terminal. It computes nothing.
+//! terminal. It counts nothing.
 
 use std::fmt::{self, Write};
 
 use super::paint::{Paint, Table, grouped};
-use super::report::{Day, Report, clock};
+use super::rehearsal::Rehearsal;
+use super::report::{Counts, Day, Report, clock};
 
-/// Day table: days around the midnight are always shown, others only if there are few.
+/// Day table: most days on which something happened.
 const DAYS_SHOWN_MAX: usize = 60;
 
 /// The whole report.
@@ -22,6 +23,7 @@ pub fn render(report: &Report, paint: Paint) -> Result<String, fmt::Error> {
     parcels(&mut out, report, paint)?;
     midnight(&mut out, report, paint)?;
     truce(&mut out, report, paint)?;
+    second_midnight(&mut out, report, paint)?;
     days(&mut out, report, paint)?;
     evidence(&mut out, report, paint)?;
     Ok(out)
@@ -43,8 +45,8 @@ fn title(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
         )?,
         false => writeln!(
             out,
-            "{count} parcels made from a seed, alike to LaDe's in where and when. Lockers and recipients \
-             are invented."
+            "{count} parcels made from a seed, alike to LaDe's in where they go and at which hour. Lockers and \
+             recipients are invented."
         )?,
     }
     writeln!(
@@ -104,23 +106,7 @@ fn parcels(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
 
 fn midnight(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     heading(out, paint, 3, "1 June 2017, 00:00: the term ends")?;
-    let mut table = Table::new(&[
-        "day",
-        "released of parcels",
-        "denied",
-        "held at its owner",
-        "refused at lockers",
-    ]);
-    for day in report.days.iter().filter(|day| is_around(day)) {
-        table.row(&[
-            day.day.clone(),
-            grouped(day.releases_of_parcels),
-            grouped(day.denials.values().sum()),
-            grouped(day.held),
-            grouped(day.deposits_refused),
-        ]);
-    }
-    out.push_str(&table.render(paint));
+    around(out, report, paint, "2017-05-30", "2017-06-05");
     writeln!(
         out,
         "   Denials, all days{}.",
@@ -148,8 +134,27 @@ fn midnight(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
     Ok(())
 }
 
-fn is_around(day: &Day) -> bool {
-    ("2017-05-30"..="2017-06-05").contains(&day.day.as_str())
+/// What flowed on the days around a midnight.
+fn around(out: &mut String, report: &Report, paint: Paint, first: &str, last: &str) {
+    let mut table = Table::new(&[
+        "day",
+        "released of parcels",
+        "denied",
+        "held at its owner",
+        "refused at lockers",
+    ]);
+    let days = report.days.iter();
+    for day in days.filter(|day| (first..=last).contains(&day.day.as_str())) {
+        let counts = &day.interlock;
+        table.row(&[
+            day.day.clone(),
+            grouped(counts.releases_of_parcels),
+            grouped(counts.denials.values().sum()),
+            grouped(counts.held),
+            grouped(counts.deposits_refused),
+        ]);
+    }
+    out.push_str(&table.render(paint));
 }
 
 fn truce(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
@@ -159,8 +164,7 @@ fn truce(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
         .last()
         .is_some_and(|day| day.day.as_str() >= "2017-06-03");
     if !reached {
-        writeln!(out, "   Not reached: the demo ended before.")?;
-        return unseen(out, paint);
+        return writeln!(out, "   Not reached: the demo ended before.");
     }
     writeln!(
         out,
@@ -175,59 +179,129 @@ fn truce(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
         report.mediation.in_force_after_s,
         grouped(report.held_at_cut),
         grouped(report.drained)
-    )?;
-    unseen(out, paint)
-}
-
-fn unseen(out: &mut String, paint: Paint) -> fmt::Result {
-    heading(out, paint, 5, "Not shown by this version")?;
-    writeln!(
-        out,
-        "   The rehearsal of 30 June, the second midnight of 1 July, and the\n   same weeks under terms \"as in 2017\" (without run-off and hold)."
     )
 }
 
-fn days(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
-    heading(out, paint, 6, "Day by day, with Interlock's terms")?;
+fn second_midnight(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
+    let title = "28 June 2017: the end of 30 June is rehearsed. 1 July, 00:00: it comes";
+    heading(out, paint, 5, title)?;
+    let Some(rehearsal) = &report.rehearsal else {
+        return writeln!(out, "   Not reached: the demo ended before.");
+    };
+    writeln!(
+        out,
+        "   On 28 June at 10:00 three nodes are asked what the end of 30 June would touch of the parcels that \
+         they know:"
+    )?;
     let mut table = Table::new(&[
-        "day",
+        "asked, about, and if",
         "parcels",
-        "deposits",
-        "messages",
-        "picked up",
-        "refused",
-        "accepted",
-        "delivered",
+        "recipients",
+        "merchants",
+        "not told",
         "held",
-        "lost",
-        "denied",
+        "pages stale",
     ]);
-    let busy = report
-        .days
-        .iter()
-        .filter(|day| is_busy(day))
-        .take(DAYS_SHOWN_MAX);
-    for day in busy {
+    for said in &rehearsal.said {
         table.row(&[
-            day.day.clone(),
-            grouped(day.parcels),
-            grouped(day.deposits),
-            grouped(day.messages_sent),
-            grouped(day.picked_up),
-            grouped(day.deposits_refused),
-            grouped(day.events_accepted),
-            grouped(day.events_delivered),
-            grouped(day.held),
-            grouped(day.events_lost),
-            grouped(day.denials.values().sum()),
+            format!("{}, {}: {}", said.asked, said.about, said.answer),
+            grouped(said.parcels),
+            grouped(said.recipients),
+            grouped(said.merchants),
+            grouped(said.not_told),
+            grouped(said.held),
+            grouped(said.stale),
         ]);
     }
     out.push_str(&table.render(paint));
+    writeln!(
+        out,
+        "   Nobody signs anything. Run-off serves what was on its way, what arises of later parcels is held, and \
+         at the\n   end of the demo {} events wait at their owners for the next agreement.",
+        grouped(report.held_at_end)
+    )?;
+    around(out, report, paint, "2017-06-29", "2017-07-04");
+    let reached = report
+        .days
+        .last()
+        .is_some_and(|day| day.day.as_str() >= "2017-07-01");
+    if !reached {
+        return writeln!(
+            out,
+            "   The midnight itself is not reached: the demo ended before."
+        );
+    }
+    writeln!(out, "\n   What was said, held against what came:")?;
+    came(out, paint, "these terms", rehearsal)?;
+    match &report.rehearsal_as_in_2017 {
+        Some(other) => came(out, paint, "terms as in 2017", other),
+        None => Ok(()),
+    }
+}
+
+fn came(out: &mut String, paint: Paint, under: &str, rehearsal: &Rehearsal) -> fmt::Result {
+    for (what, check) in rehearsal.checks() {
+        let line = format!(
+            "{under}, {what}: {} of {} parcels as said, {} of them touched",
+            grouped(check.as_said),
+            grouped(check.checked),
+            grouped(check.touched)
+        );
+        let good = check.as_said == check.checked;
+        writeln!(out, "   {}", paint.verdict(good, &line))?;
+    }
     Ok(())
 }
 
+fn days(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {
+    heading(
+        out,
+        paint,
+        6,
+        "Day by day, beside the same parcels \"as in 2017\"",
+    )?;
+    let mut table = Table::new(&[
+        "day", "parcels", "lockers", "*", "door", "*", "events", "*", "arrived", "*", "waiting",
+        "*", "lost", "*",
+    ]);
+    let busy = report.days.iter().filter(|day| is_busy(day));
+    for day in busy.take(DAYS_SHOWN_MAX) {
+        table.row(&cells(&day.day, &day.interlock, &day.as_in_2017));
+    }
+    let other = &report.as_in_2017;
+    table.row(&cells("all", &report.interlock, other));
+    out.push_str(&table.render(paint));
+    let share = |lost: u64, of: u64| 100.0 * lost as f64 / of.max(1) as f64;
+    writeln!(
+        out,
+        "   * as in 2017: the same parcels, days and nodes under terms without run-off and hold. {} of {} \
+         events never\n   reach their owner ({:.1} %), and couriers are sent to the door {} times instead of {}. \
+         In 2017 such parcels went\n   into lockers without a message; these nodes open no door of which nobody \
+         can tell the recipient.",
+        grouped(other.events_lost),
+        grouped(other.events_accepted),
+        share(other.events_lost, other.events_accepted),
+        grouped(other.deposits_refused),
+        grouped(report.interlock.deposits_refused),
+    )
+}
+
+/// A row of the table: parcels, which are the same in both runs, and all else side by side.
+fn cells(name: &str, interlock: &Counts, other: &Counts) -> Vec<String> {
+    let mut row = vec![name.to_owned(), grouped(interlock.parcels)];
+    let mut both = |of: fn(&Counts) -> u64| row.extend([interlock, other].map(|c| grouped(of(c))));
+    both(|c| c.deposits);
+    both(|c| c.deposits_refused);
+    both(|c| c.events_accepted);
+    both(|c| c.events_delivered);
+    both(|c| c.held);
+    both(|c| c.events_lost);
+    row
+}
+
 fn is_busy(day: &Day) -> bool {
-    day.parcels + day.deposits + day.events_accepted + day.events_delivered + day.held > 0
+    let counts = &day.interlock;
+    counts.parcels + counts.deposits + counts.events_accepted + counts.events_delivered > 0
 }
 
 fn evidence(out: &mut String, report: &Report, paint: Paint) -> fmt::Result {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use interlock::demo::{Options, Report, Source, replay};
+use interlock::demo::{Counts, Options, Report, Source, replay};
 
 /// Every invented recipient's number begins so (see the demo's parcels); a label or message never does.
 const CANARY: &str = "1990000";
@@ -81,17 +81,80 @@ fn assert_promises(report: &Report) {
         report.picked_up, report.deposits,
         "nobody was left without a code"
     );
-    assert_eq!(report.events_delivered, report.events_accepted);
+    assert_eq!(
+        report.events_delivered + report.held_at_end,
+        report.events_accepted
+    );
     assert!(report.deposits > 150, "{}", report.deposits);
     assert_eq!(report.rival_parcels_seen.len(), 7);
     assert!(report.rival_parcels_seen.values().all(|count| *count == 0));
     assert!(report.evidence.verified && report.evidence.pairs == 12);
     assert!(report.held_at_cut > 0, "something waited during the cut");
-    assert_eq!(
-        (report.held_at_cut, report.held_at_end),
-        (report.drained, 0)
-    );
+    assert_eq!(report.held_at_cut, report.drained);
+    assert!(report.held_at_end > 0, "nothing follows the end of June");
     assert!(report.holds());
+}
+
+/// The same weeks under terms as in 2017: what the interfaces of that year lost.
+fn assert_as_in_2017(report: &Report) {
+    let (with, without) = (&report.interlock, &report.as_in_2017);
+    assert_eq!(with.parcels, without.parcels, "the same parcels");
+    assert!(without.deposits < with.deposits);
+    assert!(without.deposits_refused > with.deposits_refused);
+    assert_eq!(without.messages_sent, without.deposits);
+    assert_eq!((without.held, with.events_lost), (0, 0));
+    assert!(without.events_lost > 0);
+    assert_eq!(without.events_lost, without.events_dropped);
+    assert_eq!(
+        without.events_delivered + without.events_lost,
+        without.events_accepted
+    );
+    let sum = |of: fn(&Counts) -> u64| -> (u64, u64) {
+        let days = report.days.iter();
+        days.fold((0, 0), |(a, b), day| {
+            (a + of(&day.interlock), b + of(&day.as_in_2017))
+        })
+    };
+    for of in [
+        (|c| c.parcels) as fn(&Counts) -> u64,
+        |c| c.deposits,
+        |c| c.deposits_refused,
+        |c| c.messages_sent,
+        |c| c.picked_up,
+        |c| c.events_accepted,
+        |c| c.events_delivered,
+        |c| c.events_dropped,
+        |c| c.releases,
+    ] {
+        assert_eq!(sum(of), (of(with), of(without)), "the days are the whole");
+    }
+    let last = &report.days.last().unwrap().as_in_2017;
+    assert_eq!(last.events_lost, without.events_lost);
+}
+
+/// 30 June was rehearsed, and came as it was said: with run-off nobody is left without a message, and
+/// without it everybody is.
+fn assert_rehearsals(report: &Report) {
+    let with = report.rehearsal.as_ref().unwrap();
+    let without = report.rehearsal_as_in_2017.as_ref().unwrap();
+    for rehearsal in [with, without] {
+        assert!(rehearsal.came_true(), "{rehearsal:?}");
+        for (what, check) in rehearsal.checks().into_iter().skip(1) {
+            assert!(check.checked > 0, "{what}: nothing was looked at");
+        }
+    }
+    assert_eq!((with.rounds.touched, with.events.touched), (0, 0));
+    let (rounds, events) = (without.rounds, without.events);
+    assert_eq!(rounds.touched, rounds.checked);
+    assert_eq!(events.touched, events.checked);
+    let row = |asked: &str, answer: &str| {
+        let mut said = with.said.iter();
+        let row = said.find(|s| s.asked == asked && s.answer.contains(answer));
+        row.unwrap().clone()
+    };
+    assert!(row("Fengchao", "nothing is signed").parcels > 0);
+    assert_eq!(row("Fengchao", "temporary agreement").parcels, 0);
+    assert!(row("SF Express", "nothing is signed").held > 0);
 }
 
 /// What 1 June was like: denied after midnight, served in run-off, held at its owner.
@@ -100,7 +163,10 @@ fn assert_midnight(report: &Report) {
     let after = |reason: &str| report.denials.get(reason).copied().unwrap_or(0);
     // Who knows that its parcel is outside run-off does not ask; who cannot know is told at once.
     assert!(
-        day("2017-06-01").denials.contains_key("term-ended"),
+        day("2017-06-01")
+            .interlock
+            .denials
+            .contains_key("term-ended"),
         "{:?}",
         report.denials
     );
@@ -110,7 +176,7 @@ fn assert_midnight(report: &Report) {
         0,
         "a new agreement serves what lies before it"
     );
-    let before = day("2017-05-31");
+    let before = &day("2017-05-31").interlock;
     assert!(
         before
             .denials
@@ -119,10 +185,12 @@ fn assert_midnight(report: &Report) {
         "{before:?}"
     );
     assert_eq!(before.held, 0);
-    assert!(day("2017-06-02").held > 0);
-    assert_eq!(day("2017-06-04").held, 0);
+    assert!(day("2017-06-02").interlock.held > 0);
+    assert_eq!(day("2017-06-04").interlock.held, 0);
+    assert_eq!(day("2017-06-30").interlock.held, 0);
+    assert!(day("2017-07-02").interlock.held > 0);
     let served: u64 = ["2017-06-01", "2017-06-02"]
-        .map(|name| day(name).releases_of_parcels)
+        .map(|name| day(name).interlock.releases_of_parcels)
         .iter()
         .sum();
     assert!(served > 0, "run-off serves what was on its way");
@@ -138,8 +206,6 @@ fn assert_midnight(report: &Report) {
         report.sights
     );
     assert!(reads("Ready to pick up"), "{:?}", report.sights);
-    let sum: u64 = report.days.iter().map(|day| day.deposits).sum();
-    assert_eq!(sum, report.deposits, "the days are the whole");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,6 +224,8 @@ async fn two_hundred_parcels_live_through_june() {
     let report = replay(&options, &directory.0).await.unwrap();
     assert_promises(&report);
     assert_midnight(&report);
+    assert_as_in_2017(&report);
+    assert_rehearsals(&report);
 
     let mut files = 0;
     walk(&directory.0, &mut |path, bytes| {

@@ -2,17 +2,30 @@
 //!
 //! INVARIANT: order `n` of a seed is the same however many are generated, but for the invented
 //! recipient, whose number is the place among all. The shares below are rounded from the 6,190
-//! parcels of LaDe's pick-up part that the demo also reads; days are even, unlike there, so that
-//! every day of the weeks around 1 June has parcels.
+//! parcels of LaDe's pick-up part that the demo also reads. Unlike there days are even, but for the eves
+//! of the two midnights, which have more, and three parcels in ten travel overnight: so that every day
+//! has parcels, and some are on their way when a term ends.
 
 use interlock_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Zone};
 
 use super::{DemoParcel, Dice, PARCELS_MAX, ParcelsError, Record, complete};
 
-/// 2017-04-26T00:00:00+08:00, the first day on which parcels are accepted.
-const FIRST_DAY: Timestamp = Timestamp::from_millis(1_493_136_000_000);
-/// The last one is 7 June.
-const DAYS: u32 = 43;
+/// 2017-05-08T00:00:00+08:00, the first day on which parcels are accepted.
+const FIRST_DAY: Timestamp = Timestamp::from_millis(1_494_172_800_000);
+/// Days around the first midnight: the last one is 7 June.
+const DAYS_FIRST: u32 = 31;
+/// Days around the second midnight: the last one is 4 July.
+const DAYS_SECOND: u32 = 11;
+/// Days whose parcels are so many times those of others: 31 May and 30 June.
+const EVES: [i64; 2] = [23, 53];
+const EVE_TIMES: u32 = 4;
+/// Of a hundred parcels, so many travel overnight.
+const OVERNIGHT_PERCENT: u32 = 30;
+/// Days between the two spans, on which nothing would happen that was not shown before: the second span
+/// begins on 24 June.
+const DAYS_BETWEEN: u32 = 16;
+/// What a day is drawn from: each once, an eve as often as it counts.
+const DAYS_DRAWN: u32 = DAYS_FIRST + DAYS_SECOND + EVES.len() as u32 * (EVE_TIMES - 1);
 /// The first order id.
 const ORDER_ID_FIRST: u64 = 1_000_001;
 /// Parts of a city in which parcels cluster.
@@ -86,7 +99,8 @@ const STAYS: [(u32, i64); 9] = [
 const NIGHT_FROM_HOUR: i64 = 22;
 const NIGHT_UNTIL_HOUR: i64 = 7;
 
-/// Generates `count` parcels accepted from 26 April to 7 June 2017, ordered by acceptance.
+/// Generates `count` parcels accepted from 8 May to 7 June and from 24 June to 4 July 2017, ordered by
+/// acceptance.
 ///
 /// # Errors
 /// [`ParcelsError::Empty`] for 0, [`ParcelsError::TooMany`] for more than [`PARCELS_MAX`].
@@ -105,10 +119,15 @@ fn record(order_id: u64, seed: u64) -> Record {
     let dice = Dice::new(seed, order_id);
     let city = city_at(dice.below("city", 1_000));
     let accepted_at = FIRST_DAY
-        .plus_ms(i64::from(dice.below("day", DAYS)) * DAY_MS)
+        .plus_ms(day_at(dice.below("day", DAYS_DRAWN)) * DAY_MS)
         .plus_ms(hour_at(dice.below("hour", 1_000)) * HOUR_MS)
         .plus_ms(i64::from(dice.below("second", 3_600)) * SECOND_MS);
     let stay_ms = stay_minutes(dice.below("stay", 1_000)) * MINUTE_MS;
+    let overnight = dice.below("overnight", 100) < OVERNIGHT_PERCENT;
+    let picked_up_at = match overnight {
+        true => morning_after(accepted_at, dice),
+        false => awake(accepted_at.plus_ms(stay_ms), dice),
+    };
     // The window opens with the next full hour; the offset of the zone is whole hours.
     let past_hour_ms = accepted_at.as_millis().rem_euclid(HOUR_MS);
     let window_start = accepted_at.plus_ms(HOUR_MS - past_hour_ms);
@@ -121,10 +140,22 @@ fn record(order_id: u64, seed: u64) -> Record {
         accepted_at,
         window_start,
         window_end: window_start.plus_ms(2 * HOUR_MS),
-        picked_up_at: awake(accepted_at.plus_ms(stay_ms), dice),
+        picked_up_at,
+        overnight,
         lng_micro: city.lng_micro + spread(near, "lng", 120_000) + spread(dice, "lng", 8_000),
         lat_micro: city.lat_micro + spread(near, "lat", 120_000) + spread(dice, "lat", 8_000),
     }
+}
+
+/// The day, counted from the first, of the drawn one among those with parcels.
+fn day_at(drawn: u32) -> i64 {
+    let day = match drawn < DAYS_FIRST {
+        true => drawn,
+        false => drawn + DAYS_BETWEEN,
+    };
+    let more = drawn.checked_sub(DAYS_FIRST + DAYS_SECOND);
+    let eve = more.and_then(|more| EVES.get((more / (EVE_TIMES - 1)) as usize));
+    eve.copied().unwrap_or(day.into())
 }
 
 fn city_at(permille: u32) -> &'static City {
@@ -151,6 +182,13 @@ fn stay_minutes(permille: u32) -> i64 {
         below = (quantile, minutes);
     }
     below.1
+}
+
+/// Between nine and seven on the day after.
+fn morning_after(at: Timestamp, dice: Dice) -> Timestamp {
+    let next = Zone::CHINA.day_start(Zone::CHINA.day_of(at) + 1);
+    let seconds = i64::from(dice.below("morning after", 10 * 3_600));
+    next.plus_ms(9 * HOUR_MS + seconds * SECOND_MS)
 }
 
 /// The first time not at night from `at` on, within two hours after the night if it was.

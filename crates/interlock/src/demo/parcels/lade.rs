@@ -186,6 +186,7 @@ fn record(row: &Row<'_>) -> Result<Record, ParcelsError> {
         window_start: window_start.time()?,
         window_end: window_end.time()?,
         picked_up_at: pickup_time.time()?,
+        overnight: false,
         lng_micro: lng.degrees(180.0)?,
         lat_micro: lat.degrees(90.0)?,
     };

@@ -225,6 +225,8 @@ struct Record {
     window_start: Timestamp,
     window_end: Timestamp,
     picked_up_at: Timestamp,
+    /// Whether it is on its way overnight; then it lies in the locker for an hour or two at most.
+    overnight: bool,
     lng_micro: i32,
     lat_micro: i32,
 }
@@ -275,7 +277,10 @@ fn parcel(record: Record, number: usize, seed: u64) -> Result<DemoParcel, Parcel
         accepted_at: record.accepted_at,
         window_start: record.window_start,
         window_end: record.window_end,
-        deposited_at: deposit_time(record.accepted_at, picked_up_at, dice),
+        deposited_at: match record.overnight {
+            true => picked_up_at.plus_ms(-i64::from(dice.below("lies", 90) + 30) * MINUTE_MS),
+            false => deposit_time(record.accepted_at, picked_up_at, dice),
+        },
         picked_up_at,
         lng_micro: record.lng_micro,
         lat_micro: record.lat_micro,

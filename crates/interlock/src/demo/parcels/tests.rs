@@ -151,7 +151,7 @@ fn generated_parcels_have_the_shares_of_the_case() {
         (0.243, share(&parcels, |p| p.city == "Yantai")),
         (0.124, share(&parcels, |p| p.city == "Jilin")),
         (
-            0.50,
+            0.35,
             share(&parcels, |p| {
                 p.picked_up_at.since_ms(p.accepted_at) < 124 * MINUTE_MS
             }),
@@ -161,8 +161,8 @@ fn generated_parcels_have_the_shares_of_the_case() {
     }
     let [first, last] = [parcels.first(), parcels.last()].map(|p| p.unwrap().accepted_at);
     let days = [
-        at("2017-04-26T00:00:00+08:00"),
-        at("2017-06-08T00:00:00+08:00"),
+        at("2017-05-08T00:00:00+08:00"),
+        at("2017-07-05T00:00:00+08:00"),
     ];
     assert!(
         days[0] <= first && first < days[0].plus_ms(DAY_MS),
@@ -172,6 +172,18 @@ fn generated_parcels_have_the_shares_of_the_case() {
         days[1].plus_ms(-DAY_MS) <= last && last < days[1],
         "{last:?}"
     );
+    let between = [
+        at("2017-06-08T00:00:00+08:00"),
+        at("2017-06-24T00:00:00+08:00"),
+    ];
+    let idle = |p: &DemoParcel| (between[0]..between[1]).contains(&p.accepted_at);
+    assert!(!parcels.iter().any(idle), "two spans of days");
+    let second = |p: &DemoParcel| p.accepted_at >= between[1];
+    let second = parcels.iter().filter(|p| second(p)).count();
+    assert!(
+        (20_000 * 13 / 48..20_000 * 15 / 48).contains(&second),
+        "{second}"
+    );
     let independent = share(&parcels, |p| {
         p.marketplace == DemoMarketplace::Jd && p.carrier == DemoCarrier::Sf
     });
@@ -179,14 +191,21 @@ fn generated_parcels_have_the_shares_of_the_case() {
 }
 
 #[test]
-fn some_generated_parcels_lie_in_a_locker_at_the_first_midnight() {
-    let midnight = at("2017-06-01T00:00:00+08:00");
+fn some_generated_parcels_are_in_a_locker_or_on_their_way_at_each_midnight() {
     let parcels = generate(5_000, SEED).unwrap();
-    let over = parcels
-        .iter()
-        .filter(|p| p.deposited_at < midnight && midnight <= p.picked_up_at)
-        .count();
-    assert!((3..40).contains(&over), "{over}");
+    for midnight in ["2017-06-01T00:00:00+08:00", "2017-07-01T00:00:00+08:00"] {
+        let midnight = at(midnight);
+        let over = parcels
+            .iter()
+            .filter(|p| p.deposited_at < midnight && midnight <= p.picked_up_at)
+            .count();
+        assert!((3..120).contains(&over), "{over}");
+        let on_the_way = parcels
+            .iter()
+            .filter(|p| p.accepted_at < midnight && midnight < p.deposited_at)
+            .count();
+        assert!((60..250).contains(&on_the_way), "{on_the_way}");
+    }
     for parcel in &parcels {
         let at = parcel.picked_up_at;
         let hour = at.since_ms(Zone::CHINA.day_start(Zone::CHINA.day_of(at))) / HOUR_MS;
