@@ -62,6 +62,8 @@ pub(crate) struct SimNode {
     pub(crate) epoch: u32,
     pub(crate) wake: Option<Timestamp>,
     pub(crate) clock: ClockError,
+    /// Whether its disk failed under a preset record: what follows would not fit without it.
+    broken: bool,
     /// The shipped code between the machine's clock and the node.
     steady: Steady,
     /// What a reading of it was, less the world's time.
@@ -109,6 +111,7 @@ impl SimNode {
             epoch: 0,
             wake: None,
             clock: ClockError::default(),
+            broken: false,
             steady: Steady::new(JUMP_LIMIT_MS),
             steady_ahead_ms: 0,
             floor: None,
@@ -254,9 +257,10 @@ impl World {
             return;
         };
         let keys = node.keys.clone();
-        if node.node.replay(now, &record, &keys).is_ok() {
+        if !node.broken && node.node.replay(now, &record, &keys).is_ok() {
             // Nothing is written to a disk after it has failed: the process ends there.
             if node.persist(&[], vec![(now, Box::new(record))]).is_err() {
+                node.broken = true;
                 self.struck.disks += 1;
                 self.crash(ix, Crash::KeepAll);
             }
@@ -428,6 +432,7 @@ impl World {
         };
         node.node = found.node;
         node.steady = Steady::new(JUMP_LIMIT_MS);
+        node.broken = false;
         node.journal = found.journal;
         node.floor = found.time.map(|at| ClockInterval {
             earliest: Timestamp::from_millis(i64::MIN),
