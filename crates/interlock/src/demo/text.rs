@@ -240,7 +240,11 @@ fn second_midnight(out: &mut String, report: &Report, paint: Paint) -> fmt::Resu
 }
 
 fn came(out: &mut String, paint: Paint, under: &str, rehearsal: &Rehearsal) -> fmt::Result {
-    for (what, check) in rehearsal.checks() {
+    let looked_at = rehearsal
+        .checks()
+        .into_iter()
+        .filter(|(_, c)| c.checked > 0);
+    for (what, check) in looked_at {
         let line = format!(
             "{under}, {what}: {} of {} parcels as said, {} of them touched",
             grouped(check.as_said),

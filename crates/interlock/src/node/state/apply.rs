@@ -14,8 +14,8 @@ use crate::identity::partner::Partner;
 use crate::node::ContentKeys;
 use crate::node::content::Content;
 use crate::node::record::{
-    AlertKind, BatchReleased, EndWarning, LookupAsked, LookupDecision, LookupReleased, MessageKind,
-    MessageOutcome, Record,
+    AlertKind, BatchReleased, EndWarning, KeyedEffect, LookupAsked, LookupDecision, LookupReleased,
+    MessageKind, MessageOutcome, Record,
 };
 
 /// Why a record does not fit the state: the journal is not this node's, or is damaged.
@@ -183,6 +183,10 @@ impl State {
                     effect: effect.clone(),
                     at,
                 };
+                if let KeyedEffect::Refused { reason, .. } = effect {
+                    self.counters.deposits_refused += 1;
+                    *self.counters.refusals.entry(reason.clone()).or_default() += 1;
+                }
                 self.keyed.insert((*caller, key.clone()), entry);
             }
             Record::Alert {
