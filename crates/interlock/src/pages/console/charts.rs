@@ -104,7 +104,7 @@ pub(super) fn columns(
                 svg viewBox="0 0 660 150" role="img" aria-label=(title) {
                     defs {
                         pattern id=(hatch) width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
-                            path.hatch d="M0 0V5" {}
+                            path.hatch.ink d="M0 0V5" {}
                         }
                     }
                     @for (column, at) in columns.iter().zip(0_u64..) {
