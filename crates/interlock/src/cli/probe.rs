@@ -207,7 +207,7 @@ fn trusted(config: &Config, partner: &Partner) -> Result<Trust, Failure> {
     let authorities = config.tls.ca_file.as_ref();
     let authorities = authorities.map(|file| tls::read_certificates(file));
     Ok(Trust {
-        pins: partner.certificate_pin.clone().into_iter().collect(),
+        pins: partner.certificate_pin.into_iter().collect(),
         authorities: authorities.transpose()?.unwrap_or_default(),
     })
 }

@@ -66,7 +66,7 @@ impl OneTimeCodes {
         let typed: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
         let secret = self.secret_of(enrolment);
         let now = step_of(at);
-        let fits = (now - STEPS_ASIDE..=now + STEPS_ASIDE)
+        let mut fits = (now - STEPS_ASIDE..=now + STEPS_ASIDE)
             .filter(|step| used.is_none_or(|used| *step > used))
             .filter(|step| {
                 bool::from(
@@ -75,7 +75,7 @@ impl OneTimeCodes {
                         .ct_eq(typed.as_bytes()),
                 )
             });
-        fits.last()
+        fits.next_back()
     }
 
     fn secret_of(&self, enrolment: &[u8; 16]) -> Zeroizing<[u8; SECRET_BYTES]> {

@@ -42,10 +42,6 @@ pub type Digest = [u8; 32];
 
 /// Something that happened to a node.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an input is moved once and never stored"
-)]
 pub enum Input {
     /// A request at the local API.
     Local {

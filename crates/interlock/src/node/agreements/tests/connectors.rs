@@ -595,7 +595,7 @@ fn pages_are_pushed_in_order_and_repeated_until_they_are_taken() {
     answered(&mut world, after.call, Some(204));
     assert_eq!(take_push(&mut world), None, "all was taken");
 
-    world.put(P, station(9));
+    world.put(P, Record::Station(Box::new(station(9))));
     world.nodes[P]
         .live
         .ready

@@ -1,5 +1,9 @@
 //! Mediation: two parties that accept a regulator's terms have them in force at once; nobody else can
 //! bring anything about.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an answer of another kind is a failure of the test"
+)]
 
 use interlock_core::time::{HOUR_MS, MINUTE_MS};
 use interlock_journal::manifest::Manifest;
