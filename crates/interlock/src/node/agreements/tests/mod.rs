@@ -193,6 +193,7 @@ impl World {
         for at in [JD, M] {
             world.nodes.push(node(at));
             world.journals.push(Vec::new());
+            world.keys.push(Keys::new());
         }
         for at in [P, C, JD] {
             world.introduce(at, &[M]);
