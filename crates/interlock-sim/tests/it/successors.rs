@@ -61,6 +61,7 @@ fn a_poll_in_run_off_strands_nothing_of_the_successor() {
     net.put_parcel("SF1000000000002", "taobao", CAINIAO, "13800000002");
     net.track(SF, "SF1000000000002", "accepted");
     let mut hostile = Hostile::new(&mut net, CAINIAO, SF);
+    hostile.continue_from(&net);
     net.agree_anew(3);
     let (old, new) = (
         wire("urn:agreement:old:2:0:tracking-events:p"),

@@ -295,10 +295,14 @@ impl Hostile {
         panic!("no poll of {dataset}");
     }
 
-    /// Goes on where the node whose place was taken has left its log.
+    /// Goes on where the node whose place was taken has left its log and its copy of the victim's.
     pub fn continue_from(&mut self, net: &Network) {
         let state = net.world.node(self.ix).unwrap().state();
-        self.out = state.channel(&self.theirs).unwrap().out.clone();
+        let channel = state.channel(&self.theirs).unwrap();
+        self.out = channel.out.clone();
+        if let Some(mirror) = &channel.mirror {
+            self.mirror = mirror.clone();
+        }
     }
 
     /// A batch as an honest provider makes it, with its leaf.
