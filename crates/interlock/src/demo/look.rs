@@ -44,7 +44,8 @@ pub async fn look(
             is_taobao(parcel)
                 && Who::carrier_of(parcel) == Who::Sf
                 && (parcel.accepted_at >= MIDNIGHT) == after_midnight
-                && parcel.picked_up_at > now
+                // What the carrier may not tell any more shows nowhere that it was picked up.
+                && (after_midnight || parcel.picked_up_at > now)
         };
         let newest = streets.tracking.iter().rev().find_map(|(n, url)| {
             let parcel = parcels.get(*n).filter(|parcel| disputed(parcel))?;

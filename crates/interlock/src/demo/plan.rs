@@ -17,11 +17,11 @@ pub const STEP_MS: i64 = 4 * HOUR_MS;
 const BEFORE_END_MS: i64 = MINUTE_MS;
 /// The latest day on which the demo begins: a week before the first midnight.
 const BEGIN_MAX: Timestamp = MIDNIGHT.plus_ms(-7 * DAY_MS);
-/// 2017-06-01T08:00:00+08:00 and 2017-06-02T20:00:00+08:00: what recipients, buyers and merchants see is
+/// 2017-06-01T08:00:00+08:00 and 2017-06-03T08:00:00+08:00: what recipients, buyers and merchants see is
 /// looked at.
 pub const LOOKS: [Timestamp; 2] = [
     MIDNIGHT.plus_ms(8 * HOUR_MS),
-    MIDNIGHT.plus_ms(44 * HOUR_MS),
+    MIDNIGHT.plus_ms(56 * HOUR_MS),
 ];
 
 /// 2017-06-28T10:00:00+08:00: the end of the temporary agreement is rehearsed.

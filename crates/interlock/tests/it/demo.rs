@@ -139,8 +139,9 @@ fn assert_rehearsals(report: &Report) {
     let without = report.rehearsal_as_in_2017.as_ref().unwrap();
     for rehearsal in [with, without] {
         assert!(rehearsal.came_true(), "{rehearsal:?}");
-        for (what, check) in rehearsal.checks().into_iter().skip(1) {
-            assert!(check.checked > 0, "{what}: nothing was looked at");
+        // Whether a carrier reports of one of so few parcels just after the midnight is left to chance.
+        for check in [rehearsal.rounds, rehearsal.pages] {
+            assert!(check.checked > 0, "nothing was looked at: {rehearsal:?}");
         }
     }
     assert_eq!((with.rounds.touched, with.events.touched), (0, 0));
