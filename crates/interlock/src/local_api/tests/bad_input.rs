@@ -294,6 +294,7 @@ fn without_a_key_nothing_is_read() {
 }
 
 #[test]
+// tidy: long, one line a way to be wrong
 fn types_sizes_and_idempotency_keys_are_checked_before_the_body() {
     let door = Door::new();
     let send = |method: &str, path: &str, headers: &[(&str, &str)], body: Body| {

@@ -89,6 +89,7 @@ fn waiting(world: &World, at: usize) -> Vec<WireId> {
 }
 
 /// A message of a partner that follows no protocol, about one of the node's processes or about none.
+// tidy: long, one arm a message
 fn anything(world: &World, dice: &mut Dice) -> (String, Value) {
     let negotiations: Vec<&Negotiation> = world.book(P).negotiations.values().collect();
     let transfers: Vec<&Transfer> = world.book(P).transfers.values().collect();
