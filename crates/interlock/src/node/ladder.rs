@@ -164,6 +164,7 @@ pub(super) fn refusal_words(reason: &str) -> String {
         }
         "suspended" => "the agreement with the parcel's owner is suspended",
         "not-yet" | "not-in-force" => "the agreement with the parcel's owner is not in force yet",
+        "request-lost" => "the parcel's owner has no request of ours on evidence (any more)",
         "transfer-unknown" => "the parcel's owner does not know the agreement (any more)",
         "clock-uncertain" => "the owner's clock is in doubt, and nothing is released by it",
         "no-gateway" => "this operator cannot send messages at the moment",

@@ -407,11 +407,13 @@ impl Node {
 
 /// Why a lookup was refused for good, if it was. An owner that does not know the transfer, as after a
 /// start from an old copy, will not know it the next time either: who asks on has a deposit wait for
-/// as long as the agreement stands.
+/// as long as the agreement stands. So has who repeats a request that lies in an epoch of its log that is
+/// over: every envelope carries what the owner's copy lacks, so that what it does not show it never will.
 fn final_reason(refused: &Problem) -> Option<&str> {
     match refused.status {
         403 => Some(&refused.kind),
         404 => Some("transfer-unknown"),
+        422 if refused.kind == "evidence-mismatch" => Some("request-lost"),
         _ => None,
     }
 }
