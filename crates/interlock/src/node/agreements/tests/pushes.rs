@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::connectors::{change, provider, request, station, take_messages};
 use super::*;
+use crate::dsp::CONTEXT;
 use crate::node::io::AgreementChange;
 
 /// The address of a push, with what else is said of it.
@@ -70,6 +71,10 @@ fn pages_are_pushed_in_order_and_repeated_until_they_are_taken() {
     assert_eq!(first.target.authorization.as_deref(), Some("Bearer secret"));
     assert_eq!(first.page.items.len(), 3);
     assert!(!format!("{:?}", first.target).contains("secret"));
+    for (_, record) in &world.journals[P] {
+        let bytes = postcard::to_allocvec(record).unwrap();
+        assert!(!bytes.windows(6).any(|it| it == b"secret"), "{record:?}");
+    }
 
     answered(&mut world, first.call, None);
     assert_eq!(take_push(&mut world), None, "not at once");
@@ -103,6 +108,16 @@ fn pages_are_pushed_in_order_and_repeated_until_they_are_taken() {
     let next = take_push(&mut world).expect("what came meanwhile");
     assert_eq!(next.page.items.len(), 1);
     assert_ne!(next.page.next, first.page.next);
+    // With the transfer its secret goes.
+    assert_eq!(world.keys[P].len(), 1);
+    let body = json!({
+        "@context": [CONTEXT], "@type": "TransferCompletionMessage",
+        "consumerPid": "urn:uuid:c1", "providerPid": transfer.as_str(),
+    });
+    let path = format!("/transfers/{transfer}/completion");
+    assert_eq!(world.post(&name(C), P, &path, &body).0, 200);
+    assert!(world.keys[P].is_empty());
+    assert!(world.nodes[P].state().push_secrets.is_empty());
 }
 
 #[test]
