@@ -153,6 +153,10 @@ fn nothing_planted_is_left_at_any_party_when_its_time_is_over() {
     let mut net = planted(900, 5);
     let code = delivered(&mut net);
     let all = [PHONE, NAME, ADDRESS, "+8613877665544"];
+    assert!(
+        opened_with_a_key(&net, FENGCHAO) > 0,
+        "there is something to lose"
+    );
     assert_not_stored(&net, &all);
     assert_not_stored(&net, &[code.as_str()]);
     assert!(
@@ -206,6 +210,20 @@ fn nothing_planted_is_left_at_any_party_when_its_time_is_over() {
         }
     }
     assert_not_stored(&net, &all);
+    net.assert_replay_gives_the_same();
+}
+
+#[test]
+fn a_courier_whose_name_is_gone_has_no_round_though_the_parcel_still_lies_there() {
+    let mut net = planted(904, 300);
+    let deposit = net.deposit(FENGCHAO, NUMBER, "FC0001", "k1").unwrap();
+    net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+        .unwrap();
+    net.world.settle();
+    let rounds = |net: &Network| net.world.node(FENGCHAO).unwrap().state().rounds.len();
+    assert_eq!(rounds(&net), 1);
+    net.world.run_until(net.world.now().plus_ms(200 * DAY_MS));
+    assert_eq!(rounds(&net), 0);
     net.assert_replay_gives_the_same();
 }
 

@@ -145,10 +145,15 @@ impl Node {
     pub(super) fn watch_clock(&mut self, turn: &mut Turn<'_>) {
         let (limit_ms, at) = (self.config.clock_limit_ms, turn.at());
         let moved = std::mem::take(&mut self.live.clocks.moved);
-        let clocks = &self.live.clocks;
+        let clocks = &mut self.live.clocks;
         if !moved && clocks.doubted_at.is_none() && clocks.doubted.is_empty() {
             return;
         }
+        let partners = &self.state.partners;
+        clocks
+            .sights
+            .retain(|partner, _| partners.contains_key(partner));
+        let clocks = &self.live.clocks;
         let of_all = match clocks.jumped_ms {
             Some(by_ms) => Some(format!(
                 "the clock has jumped by {by_ms} ms; nothing that depends on a term is released until it comes \
@@ -227,6 +232,10 @@ impl Node {
             Some(_) => self.state.channels.keys().cloned().collect(),
             None => clocks.doubted.clone(),
         };
+        // A connector keeps no log, and who is no partner any more says nothing.
+        let says =
+            |p: &ParticipantId| self.state.partners.contains_key(p) && !self.state.is_connector(p);
+        let partners: Vec<ParticipantId> = partners.into_iter().filter(says).collect();
         if partners.is_empty() {
             return;
         }

@@ -68,8 +68,14 @@ impl Node {
             .into_iter()
             .filter_map(|it| state.slot_of(&it).map(|slot| (it, slot)))
             .unzip();
-        let asked = matches!(why, ErasureReason::Asked { .. });
-        if what.is_empty() && !asked {
+        let told = match &why {
+            ErasureReason::Asked { by, parcel } => {
+                let holders = state.parcels.get(*parcel).map_or(&[][..], |p| &p.uses);
+                matches!(by, Asker::Recipient) && holders.iter().all(|it| it.passed_on)
+            }
+            ErasureReason::Over | ErasureReason::Told { .. } => true,
+        };
+        if what.is_empty() && told {
             return 0;
         }
         let erased = what.len();
@@ -253,9 +259,9 @@ impl Node {
     }
 
     fn deposits_of(&self, parcel: ParcelId) -> impl Iterator<Item = DepositId> + '_ {
-        let all = self.state.deposits.iter();
-        all.filter(move |(_, deposit)| deposit.parcel == parcel)
-            .map(|(id, _)| *id)
+        let of_it = (parcel, DepositId::from_bytes([0; 16]))
+            ..=(parcel, DepositId::from_bytes([u8::MAX; 16]));
+        self.state.deposits_of.range(of_it).map(|(_, id)| *id)
     }
 
     /// Asks a partner to delete the contact of a parcel that it was given.

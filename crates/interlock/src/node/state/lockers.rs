@@ -1,7 +1,9 @@
 //! Applying records about stations, deposits and the contacts that go with them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use interlock_core::dataset::Dataset;
-use interlock_core::ids::{DepositId, ParticipantId, RequestId, StationId};
+use interlock_core::ids::{CourierId, DepositId, ParticipantId, RequestId, StationId};
 use interlock_core::locker::Stay;
 use interlock_core::parcel::SizeClass;
 use interlock_core::station::{Compartments, Station, level};
@@ -143,6 +145,7 @@ impl State {
             round.insert(record.id);
         }
         self.deposits.insert(record.id, deposit);
+        self.deposits_of.insert((record.parcel, record.id));
         self.compartments_changed(at, &record.station);
         Ok(())
     }
@@ -159,13 +162,8 @@ impl State {
             .get_mut(&id)
             .ok_or(ReplayError("a deposit is unknown"))?;
         deposit.stay = stay.clone();
-        if let (true, Some(courier)) = (stay.phase().is_over(), &deposit.courier.value)
-            && let Some(round) = self.rounds.get_mut(courier)
-        {
-            round.remove(&id);
-            if round.is_empty() {
-                self.rounds.remove(courier);
-            }
+        if stay.phase().is_over() {
+            leave_round(&mut self.rounds, deposit, id);
         }
         if let Some(deadline) = stay.deadline() {
             deposit.pickup_until = Some(deadline);
@@ -237,5 +235,21 @@ impl State {
             }
         }
         Ok(())
+    }
+}
+
+/// A deposit is no courier's to look after any more, or nobody may know whose.
+pub(super) fn leave_round(
+    rounds: &mut BTreeMap<CourierId, BTreeSet<DepositId>>,
+    deposit: &Deposit,
+    id: DepositId,
+) {
+    if let Some(courier) = &deposit.courier.value
+        && let Some(round) = rounds.get_mut(courier)
+    {
+        round.remove(&id);
+        if round.is_empty() {
+            rounds.remove(courier);
+        }
     }
 }

@@ -67,6 +67,8 @@ pub struct State {
     pub run_off: BTreeMap<WireId, Box<[ParcelId]>>,
     /// Deposits at our stations.
     pub deposits: BTreeMap<DepositId, Deposit>,
+    /// The deposits of each parcel.
+    pub deposits_of: BTreeSet<(ParcelId, DepositId)>,
     /// Deposits that are not over, by courier, while it is known whose they are.
     pub rounds: BTreeMap<CourierId, BTreeSet<DepositId>>,
     /// By counterparty: both logs, feeds, lookups.
@@ -310,6 +312,7 @@ impl State {
             stations_seen: BTreeMap::new(),
             run_off: BTreeMap::new(),
             deposits: BTreeMap::new(),
+            deposits_of: BTreeSet::new(),
             rounds: BTreeMap::new(),
             channels: BTreeMap::new(),
             messages: BTreeMap::new(),

@@ -89,6 +89,14 @@ pub struct TimelineEvent {
     pub digest: Digest,
 }
 
+impl TimelineEvent {
+    /// Whose events it is numbered among: carrier's and locker's events of one participant have feeds of
+    /// their own.
+    fn source(&self) -> (Option<&ParticipantId>, bool) {
+        (self.from.as_ref(), self.event.step.is_locker())
+    }
+}
+
 /// A release of the recipient's contact.
 #[derive(Debug)]
 pub struct ContactUse {
@@ -102,6 +110,8 @@ pub struct ContactUse {
     pub form: ContactForm,
     /// When.
     pub at: Timestamp,
+    /// Whether they were asked to delete it.
+    pub passed_on: bool,
 }
 
 impl Parcel {
@@ -121,7 +131,7 @@ impl Parcel {
     pub fn last_received(&self, from: &ParticipantId, locker: bool) -> u32 {
         self.events
             .iter()
-            .filter(|e| e.from.as_ref() == Some(from) && e.event.step.is_locker() == locker)
+            .filter(|e| e.source() == (Some(from), locker))
             .map(|e| e.event.number)
             .max()
             .unwrap_or(0)
@@ -129,11 +139,11 @@ impl Parcel {
 
     /// Whether an event of `from` with this number came in.
     pub fn has_received(&self, from: &ParticipantId, locker: bool, number: u32) -> bool {
-        self.events.iter().any(|e| {
-            e.from.as_ref() == Some(from)
-                && e.event.step.is_locker() == locker
-                && e.event.number == number
-        })
+        let mut theirs = self
+            .events
+            .iter()
+            .filter(|e| e.source() == (Some(from), locker));
+        theirs.any(|e| e.event.number == number)
     }
 
     /// The events in order: as they came in, but for those that had waited until an agreement covered
@@ -141,9 +151,8 @@ impl Parcel {
     pub fn in_order(&self) -> Vec<&TimelineEvent> {
         let mut ordered: Vec<&TimelineEvent> = Vec::with_capacity(self.events.len());
         for entry in &self.events {
-            let kind = |e: &TimelineEvent| (e.from.clone(), e.event.step.is_locker());
             let overtaken = ordered.iter().position(|before| {
-                kind(before) == kind(entry) && before.event.number > entry.event.number
+                before.source() == entry.source() && before.event.number > entry.event.number
             });
             ordered.insert(overtaken.unwrap_or(ordered.len()), entry);
         }

@@ -283,6 +283,7 @@ impl State {
             return;
         };
         parcel.uses.push(ContactUse {
+            passed_on: false,
             to: lookup.to.clone(),
             agreement: lookup.agreement.clone(),
             purpose: lookup.purpose.clone(),

@@ -13,9 +13,10 @@ use interlock_core::time::{HOUR_MS, Timestamp};
 use interlock_journal::bilateral::Deletion;
 
 use super::State;
+use super::lockers::leave_round;
 use super::parcels::Parcel;
 use crate::node::ContentKeys;
-use crate::node::record::{ContentRef, Erased, ErasureReason, Sealed};
+use crate::node::record::{Asker, ContentRef, Erased, ErasureReason, Sealed};
 
 /// Hours whose files may still be there after a crash: those that ended last.
 const ENDED_KEPT: usize = 64;
@@ -145,7 +146,10 @@ impl State {
                 code.end(hour);
             }
         }
-        for deposit in self.deposits.values_mut() {
+        for (id, deposit) in &mut self.deposits {
+            if deposit.courier.slot.0 == hour {
+                leave_round(&mut self.rounds, deposit, *id);
+            }
             deposit.courier.end(hour);
             deposit.code.end(hour);
             if let Some(contact) = &mut deposit.contact {
@@ -171,7 +175,10 @@ impl State {
                 }
                 ContentRef::Courier(id) => {
                     let deposit = self.deposits.get_mut(id);
-                    deposit.and_then(|d| d.courier.erase())
+                    deposit.and_then(|d| {
+                        leave_round(&mut self.rounds, d, *id);
+                        d.courier.erase()
+                    })
                 }
                 ContentRef::Code(id) => {
                     let deposit = self.deposits.get_mut(id);
@@ -190,8 +197,8 @@ impl State {
                 self.vault.left.push((hour, slot));
             }
         }
-        if let ErasureReason::Asked { parcel, .. } = &erased.why {
-            self.pass_on_erasure(at, *parcel);
+        if let ErasureReason::Asked { parcel, by } = &erased.why {
+            self.pass_on_erasure(at, *parcel, by);
         }
     }
 
@@ -205,16 +212,20 @@ impl State {
         contact.erase()
     }
 
-    /// Whoever was given the contact of a parcel is to delete it too.
-    fn pass_on_erasure(&mut self, at: Timestamp, id: ParcelId) {
-        let Some(parcel) = self.parcels.get(id) else {
+    /// Whoever was given the contact of a parcel is to delete it too; who was asked before only if one
+    /// of our people insists.
+    fn pass_on_erasure(&mut self, at: Timestamp, id: ParcelId, by: &Asker) {
+        let Some(parcel) = self.parcels.get_mut(id) else {
             return;
         };
-        let holders: Vec<(ParticipantId, WireId)> = parcel
-            .uses
-            .iter()
-            .map(|it| (it.to.clone(), it.agreement.clone()))
-            .collect();
+        let again = matches!(by, Asker::Person(_));
+        let mut holders: Vec<(ParticipantId, WireId)> = Vec::new();
+        for it in &mut parcel.uses {
+            if again || !it.passed_on {
+                holders.push((it.to.clone(), it.agreement.clone()));
+            }
+            it.passed_on = true;
+        }
         for (to, agreement) in holders {
             self.erasures.insert((to, id), (agreement, at));
         }

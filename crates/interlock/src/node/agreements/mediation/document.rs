@@ -115,11 +115,19 @@ impl Node {
             refused("/proposal/signature", detail)
         })?;
         let agreements = self.read_policies(manifest, &document.policies)?;
-        let answers = document.answers.iter();
-        let answers = answers.map(|(party, answer)| {
-            let read = read_answer(answer, &agreements)?;
-            Ok((party.clone(), read))
-        });
+        let stranger = |party: &&ParticipantId| !manifest.parties.contains_key(*party);
+        if document.answers.keys().find(stranger).is_some() {
+            return Err(refused("/proposal/answers", "only the two parties answer"));
+        }
+        let mut answers = BTreeMap::new();
+        for (party, answer) in &document.answers {
+            let answer = read_answer(answer, &agreements)?;
+            if is_signed(manifest, party, &answer) {
+                answers.insert(party.clone(), answer);
+            } else {
+                tracing::warn!(mediator = %from, %party, "an acceptance that its party has not signed");
+            }
+        }
         Ok(Mediation {
             id: document.mediation.clone(),
             mediator: from.clone(),
@@ -129,7 +137,7 @@ impl Node {
             signature,
             note: shorten(&document.note),
             answer_by: document.answer_by,
-            answers: answers.collect::<Result<_, Problem>>()?,
+            answers,
             agreements,
             withdrawn: document.withdrawn.as_deref().map(shorten),
             told: BTreeMap::new(),
@@ -274,4 +282,12 @@ pub(super) fn one_term<'a>(
         "/agreements",
         "a cooperation has one term; give all its policies the same beginning and end",
     ))
+}
+
+/// Whether an answer is its party's own, as far as it binds: an acceptance has the party's signature.
+fn is_signed(manifest: &Manifest, party: &ParticipantId, answer: &Answer) -> bool {
+    match answer {
+        Answer::Accepted { signature } => manifest.verify(party, &hex(signature)).is_ok(),
+        Answer::Countered { .. } | Answer::Refused { .. } => true,
+    }
 }

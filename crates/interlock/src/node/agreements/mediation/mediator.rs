@@ -19,7 +19,9 @@ use super::super::manifest::unhex;
 use super::super::negotiate::{check_policy, shorten};
 use super::super::{Actor, new_id};
 use super::document::{one_term, read_answer};
-use super::{ANSWER_TIME_MS_MIN, Answer, Mediated, Mediation, Standing, not_now, refused};
+use super::{
+    ANSWER_TIME_MS_MIN, Answer, Mediated, Mediation, REVISIONS_MAX, Standing, not_now, refused,
+};
 use crate::exchange::mediation::MediationAnswer;
 use crate::identity::partner::Role;
 
@@ -253,6 +255,10 @@ impl Node {
         let answer = read_answer(&message.answer, &known.agreements)?;
         if known.answers.get(from) == Some(&answer) {
             return Ok((known.id, known.revision));
+        }
+        if known.revision >= REVISIONS_MAX {
+            let detail = format!("it was answered {REVISIONS_MAX} times; propose a new one");
+            return Err(not_now(detail));
         }
         let standing = self.standing_of(turn, &known);
         if !standing.is_open() {

@@ -34,6 +34,13 @@ use crate::exchange::mediation::{MediationMessage, MediationTaken};
 
 /// Most mediations of one mediator that may be open at a party.
 const OPEN_MEDIATIONS_MAX: usize = 100;
+/// Most mediations of one mediator that a party keeps, those that are over among them.
+const MEDIATIONS_MAX: usize = 10_000;
+/// After so many revisions a mediator takes no other answers, and a party no other terms: a person
+/// changes their mind a few times.
+const REVISIONS_MAX: u64 = 500;
+/// What a mediator may still say of one whose parties answer no more.
+const REVISIONS_LAST: u64 = 100;
 /// Shortest time that a mediator may give the parties, in milliseconds: nobody decides in less.
 const ANSWER_TIME_MS_MIN: i64 = 60_000;
 

@@ -20,7 +20,10 @@ use super::super::manifest::unhex;
 use super::super::negotiate::{check_policy, shorten};
 use super::document::one_term;
 use super::mediator::said;
-use super::{Answer, Mediation, OPEN_MEDIATIONS_MAX, Standing, not_now, refused};
+use super::{
+    Answer, MEDIATIONS_MAX, Mediation, OPEN_MEDIATIONS_MAX, REVISIONS_LAST, REVISIONS_MAX,
+    Standing, not_now, refused,
+};
 use crate::exchange::mediation::MediationDocument;
 use crate::identity::partner::Role;
 
@@ -44,6 +47,11 @@ impl Node {
                 "not a mediator",
                 "only a partner listed with the role `regulator` mediates; ask us to list you as one",
             ));
+        }
+        if document.revision > REVISIONS_MAX + REVISIONS_LAST {
+            let detail =
+                format!("no mediation has over {REVISIONS_MAX} revisions; propose a new one");
+            return Err(refused("/proposal/revision", detail));
         }
         let known = self.state.book.mediations.get(&document.mediation).cloned();
         if let Some(known) = &known {
@@ -93,13 +101,16 @@ impl Node {
 
     fn may_mediate(&self, turn: &Turn<'_>, from: &ParticipantId) -> Result<(), Problem> {
         let mediations = self.state.book.mediations.values();
-        let open = mediations
-            .filter(|m| &m.mediator == from && self.standing_of(turn, m).is_open())
+        let theirs: Vec<&Mediation> = mediations.filter(|m| &m.mediator == from).collect();
+        let open = theirs
+            .iter()
+            .filter(|m| self.standing_of(turn, m).is_open())
             .count();
-        if open < OPEN_MEDIATIONS_MAX {
+        if open < OPEN_MEDIATIONS_MAX && theirs.len() < MEDIATIONS_MAX {
             return Ok(());
         }
-        let detail = format!("{open} mediations of yours are open here; withdraw some");
+        let all = theirs.len();
+        let detail = format!("{all} mediations of yours are here, {open} open; withdraw some");
         Err(problem("too-many", 429, "too many mediations", detail))
     }
 

@@ -347,7 +347,7 @@ fn changed(
 fn a_document_that_does_not_hold_is_refused_by_what_is_wrong() {
     let (mut world, id) = proposed();
     type Change = fn(&mut MediationDocument);
-    let cases: [(&str, Change); 9] = [
+    let cases: [(&str, Change); 10] = [
         ("/proposal/manifest/mediator", |d| {
             d.manifest.mediator = Some(name(JD))
         }),
@@ -376,6 +376,10 @@ fn a_document_that_does_not_hold_is_refused_by_what_is_wrong() {
             for policy in d.policies.values_mut() {
                 *policy = json!({});
             }
+        }),
+        ("/proposal/answers", |d| {
+            let reason = "we are no party".into();
+            d.answers.insert(name(JD), PartyAnswer::Refused { reason });
         }),
         // All is well but the ids, which are those of the first mediation.
         ("/proposal/manifest", |_| {}),
@@ -448,7 +452,8 @@ fn a_mediator_cannot_make_up_what_a_party_said() {
         document.revision += 1;
         document.answers.insert(name(C), answer);
         assert_eq!(show(&mut world, M, P, &document), Ok(document.revision));
-        assert!(!mediation(&world, P, &id).begun);
+        let known = mediation(&world, P, &id);
+        assert!(!known.begun && !known.answers.contains_key(&name(C)));
     }
     document.revision += 1;
     let short = PartyAnswer::Accepted {
