@@ -8,10 +8,11 @@ use interlock_core::time::{Timestamp, Zone};
 use serde_json::{Map, Value, json};
 
 use super::args::{Common, policy_of_offer};
-use super::client::{Client, segment};
+use super::client::Client;
 use super::error::CliError;
 use super::output::{Column, Output};
 use super::{Around, json_file, place};
+use crate::identity::url::segment;
 
 /// `agreement`
 #[derive(Debug, Subcommand)]

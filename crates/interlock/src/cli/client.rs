@@ -191,16 +191,3 @@ pub(super) async fn send<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         date,
     })
 }
-
-/// One segment of a path: everything that is not unreserved (RFC 3986) is encoded.
-pub(super) fn segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}

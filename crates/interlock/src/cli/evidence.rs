@@ -15,7 +15,6 @@ use interlock_journal::evidence::{
 use serde_json::{Value, json};
 
 use super::args::{Common, EvidenceCommand, ExportArguments};
-use super::client::segment;
 use super::error::CliError;
 use super::output::Output;
 use super::{Around, place};
@@ -23,6 +22,7 @@ use crate::config::Config;
 use crate::driver::node::JOURNAL_DIR;
 use crate::evidence::{Collected, Signer, open_parcel, read};
 use crate::identity::keys::PublicKey;
+use crate::identity::url::segment;
 use crate::progress::Progress;
 use crate::run;
 

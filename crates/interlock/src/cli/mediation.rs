@@ -9,10 +9,11 @@ use serde_json::{Map, Value, json};
 
 use super::agreement::{print_change, print_history, print_terms};
 use super::args::{Common, policy_of_offer};
-use super::client::{Client, segment};
+use super::client::Client;
 use super::error::CliError;
 use super::output::{Column, Output};
 use super::{Around, json_file, place};
+use crate::identity::url::segment;
 
 /// `mediation`
 #[derive(Debug, Subcommand)]

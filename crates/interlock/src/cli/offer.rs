@@ -10,10 +10,10 @@ use interlock_core::time::{DAY_MS, Timestamp, Zone};
 use serde_json::{Value, json};
 
 use super::args::{Common, OfferArguments, OfferCommand, TermArguments};
-use super::client::segment;
 use super::error::CliError;
 use super::output::Output;
 use super::{Around, place};
+use crate::identity::url::segment;
 use crate::local_api::PAGE_MAX;
 use crate::node::agreements::approver::dataset_of;
 

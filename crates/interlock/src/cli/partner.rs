@@ -4,7 +4,6 @@ use interlock_core::ids::ParticipantId;
 use serde_json::{Value, json};
 
 use super::args::{Common, PartnerArguments, PartnerCommand};
-use super::client::segment;
 use super::error::CliError;
 use super::init::quoted;
 use super::output::{Column, Output};
@@ -12,6 +11,7 @@ use super::{Around, place};
 use crate::config::Config;
 use crate::identity::did::{DID_DOCUMENT_BYTES_MAX, DidDocument};
 use crate::identity::keys::{NodeKey, PublicKey};
+use crate::identity::url::segment;
 
 const ROWS: [Column<'static>; 6] = [
     ("id", "/id"),

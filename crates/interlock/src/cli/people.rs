@@ -4,11 +4,11 @@ use interlock_core::ids::{CourierId, MerchantId};
 use serde_json::{Value, json};
 
 use super::args::Common;
-use super::client::segment;
 use super::error::CliError;
 use super::output::Output;
 use super::{Around, place};
 use crate::identity::person::{PEOPLE_ROLES, PersonName};
+use crate::identity::url::segment;
 use crate::node::io::Role;
 
 /// `people`

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::Around;
 use super::args::Common;
-use super::client::segment;
 use super::error::CliError;
 use super::output::{Output, cell_text};
 use super::place;
+use crate::identity::url::segment;
 
 /// What may come of an end: the node's name, and ours.
 const OUTCOMES: [(&str, &str); 3] = [

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::Around;
 use super::args::{Common, ExplainArguments, KeyCommand, ParcelCommand, StationCommand};
-use super::client::segment;
 use super::error::CliError;
 use super::output::{Output, cell_text};
 use super::place::{self, KEY_VARIABLE};
 use crate::driver::entropy::SystemRng;
 use crate::driver::node::KEYS_DIR;
+use crate::identity::url::segment;
 use crate::master_key;
 
 /// `parcel`

@@ -6,8 +6,11 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use interlock_journal::hex;
+use sha2::Sha256;
 use zeroize::Zeroize as _;
 
 use super::answer::{read_body, respond};
@@ -73,6 +76,15 @@ pub(super) fn from_elsewhere(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-site")
         .is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+/// What the hidden field of a form holds: only who was shown the page of `text` knows it.
+pub(super) fn form_mark(key: &[u8; 32], text: &str) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return String::new();
+    };
+    mac.update(text.as_bytes());
+    hex::encode(&mac.finalize().into_bytes())
 }
 
 /// What a form holds, in order; wiped when it is dropped, because it may hold a password.

@@ -1,7 +1,7 @@
 //! Reading leaves of a log again from the journal.
 //!
-//! INVARIANT: one page costs a bounded number of records, however far back it is, and holds leaves in
-//! their order without a gap. It only reads, beside the writer. It does not know what a leaf says, and
+//! INVARIANT: one page reads no further than from the nearest place before its first leaf to its last,
+//! however far back it is, and holds leaves in their order without a gap. It only reads, beside the writer. It does not know what a leaf says, and
 //! signs nothing.
 
 use std::ops::ControlFlow;

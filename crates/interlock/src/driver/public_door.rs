@@ -12,7 +12,6 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use interlock_core::time::{MINUTE_MS, Timestamp};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -21,7 +20,7 @@ use zeroize::Zeroizing;
 use super::answer::read_body;
 use super::entropy::SystemRng;
 use super::handle::Handle;
-use super::html::{from_elsewhere, html, language_of, see_other, style as style_bytes};
+use super::html::{form_mark, from_elsewhere, html, language_of, see_other, style as style_bytes};
 use crate::node::Rng as _;
 use crate::node::io::{Digest, LocalAnswer, PageRequest, Problem};
 use crate::pages::{
@@ -206,7 +205,7 @@ impl Door {
             LocalAnswer::Pickup(view) => {
                 let view = PickupView {
                     token: token.into(),
-                    csrf: self.form_mark(token),
+                    csrf: form_mark(&self.form_key, token),
                     ..*view
                 };
                 self.html(200, pickup_page(&view, language).into_string(), language)
@@ -244,23 +243,8 @@ impl Door {
         response
     }
 
-    /// What the hidden field of a form holds: only who has seen the page knows it.
-    fn form_mark(&self, token: &str) -> String {
-        use std::fmt::Write as _;
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.form_key.as_ref()) else {
-            return String::new();
-        };
-        mac.update(token.as_bytes());
-        let mark = mac.finalize().into_bytes();
-        mark.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    }
-
     fn is_our_form(&self, token: &str, form: &[u8]) -> bool {
-        let mark = self.form_mark(token);
+        let mark = form_mark(&self.form_key, token);
         let shown = form
             .split(|byte| *byte == b'&')
             .find_map(|pair| pair.strip_prefix(b"csrf="))

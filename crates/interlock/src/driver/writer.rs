@@ -98,6 +98,12 @@ impl Replies {
         }
         ReplyId(self.drawn)
     }
+
+    fn awaited(&mut self, sender: oneshot::Sender<LocalAnswer>) -> ReplyId {
+        let reply = self.draw();
+        self.local.insert(reply, sender);
+        reply
+    }
 }
 
 /// How many parked polls are taken off the activity.
@@ -277,8 +283,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
                 request,
                 reply: sender,
             } => {
-                let reply = self.replies.draw();
-                self.replies.local.insert(reply, sender);
+                let reply = self.replies.awaited(sender);
                 Input::Local {
                     reply,
                     credential,
@@ -292,8 +297,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
                 request,
                 reply: sender,
             } => {
-                let reply = self.replies.draw();
-                self.replies.local.insert(reply, sender);
+                let reply = self.replies.awaited(sender);
                 Input::Person {
                     reply,
                     who,
@@ -305,8 +309,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
                 request,
                 reply: sender,
             } => {
-                let reply = self.replies.draw();
-                self.replies.local.insert(reply, sender);
+                let reply = self.replies.awaited(sender);
                 Input::Page { reply, request }
             }
             Job::Peer {

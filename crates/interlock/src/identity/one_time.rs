@@ -14,6 +14,8 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use super::url::segment;
+
 /// Length of a step, in milliseconds.
 pub const STEP_MS: i64 = 30_000;
 /// Digits of a code.
@@ -90,23 +92,11 @@ impl OneTimeCodes {
 
 /// The address by which an authenticator app takes a secret up.
 pub fn enrolment_uri(publisher: &str, person: &str, secret: &str) -> Zeroizing<String> {
-    let issuer = percent(publisher);
+    let issuer = segment(publisher);
     Zeroizing::new(format!(
         "otpauth://totp/{issuer}:{}?secret={secret}&issuer={issuer}",
-        percent(person)
+        segment(person)
     ))
-}
-
-fn percent(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 fn step_of(at: Timestamp) -> i64 {

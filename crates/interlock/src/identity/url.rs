@@ -10,6 +10,20 @@ use serde::{Deserialize, Serialize};
 /// Longest address that is accepted, in bytes.
 pub const URL_LENGTH_MAX: usize = 512;
 
+/// One segment of a path, or one value of a query: everything that is not unreserved (RFC 3986, section
+/// 2.3) is encoded.
+pub fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// Why a text is no base address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -91,7 +91,14 @@ async fn answer(
     let (request, fresh) = match route.target {
         Target::Node(read) => (read(&call)?, None),
         Target::NewKey => new_key(seam, &call)?,
-        Target::NewPerson => new_person(seam, &call).await?,
+        Target::NewPerson => {
+            let described = people::person(&call)?;
+            // A password is slow to hash: for those alone who may let people in.
+            if let Some(refused) = refusal(seam, credential, LocalRequest::GetPeople).await {
+                return Ok(refused);
+            }
+            new_person(seam, described).await?
+        }
         Target::Evidence => return evidence(seam, credential, &call).await,
         Target::Document => return Err(problem::no_such_path()),
     };
@@ -109,17 +116,22 @@ async fn evidence(
         "all" => Ok(None),
         did => ParticipantId::parse(did).map(Some),
     })?;
-    let asked = seam.local(Some(credential), None, LocalRequest::GetEvidence);
-    match asked.await {
-        LocalAnswer::Json { .. } => {
-            let file = seam.evidence(partner).await?;
-            Ok(respond(200, JSON, file))
-        }
+    if let Some(refused) = refusal(seam, credential, LocalRequest::GetEvidence).await {
+        return Ok(refused);
+    }
+    let file = seam.evidence(partner).await?;
+    Ok(respond(200, JSON, file))
+}
+
+/// What the node refuses a caller with that reads something: asked before work is done for it.
+async fn refusal(seam: &dyn Seam, credential: Digest, read: LocalRequest) -> Option<Response> {
+    match seam.local(Some(credential), None, read).await {
+        LocalAnswer::Json { .. } => None,
         refused @ (LocalAnswer::Problem(_)
         | LocalAnswer::Tracking(_)
         | LocalAnswer::Pickup(_)
         | LocalAnswer::Person(_)
-        | LocalAnswer::Events(_)) => Ok(to_response(refused, None)),
+        | LocalAnswer::Events(_)) => Some(to_response(refused, None)),
     }
 }
 
@@ -139,9 +151,8 @@ fn new_key(seam: &dyn Seam, call: &Call<'_>) -> Result<(LocalRequest, Option<Fre
 
 async fn new_person(
     seam: &dyn Seam,
-    call: &Call<'_>,
+    described: people::Described,
 ) -> Result<(LocalRequest, Option<Fresh>), Problem> {
-    let described = people::person(call)?;
     let (put, password) = people::with_password(described, |bytes| seam.fill(bytes)).await?;
     let shown = Zeroizing::new(password.reveal().to_owned());
     let request = LocalRequest::PutPerson(Box::new(put));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use super::login::{back_to, cookie, set_cookie, verify};
+use super::login::{back_to, cookie, hash_aside, set_cookie, verify};
 use super::visit::{Outsider, Posted, Visit};
 use super::{Desk, login};
 use crate::driver::entropy::SystemRng;
@@ -65,10 +65,9 @@ pub(super) async fn change_password(posted: Posted) -> Response {
     };
     let name = visit.session.person.name.as_str();
     let now = desk.handle.now().latest;
-    if let Some(until) = desk.logins.until(name, now) {
+    if let Err(until) = desk.logins.begin(name, now) {
         return trouble(AccountTrouble::Until(until));
     }
-    desk.logins.failed(name, now);
     let kept = visit.session.person.password.clone();
     let right = match Password::typed(form.exact("old-password")) {
         Some(old) => verify(desk, old, kept).await,
@@ -77,13 +76,17 @@ pub(super) async fn change_password(posted: Posted) -> Response {
     match right {
         Ok(true) => desk.logins.went_well(name),
         Ok(false) => return trouble(AccountTrouble::WrongPassword),
-        Err(problem) => return visit.refused(&problem),
+        Err(problem) => {
+            desk.logins.take_back(name);
+            return visit.refused(&problem);
+        }
     }
     let mut salt = [0; 16];
     SystemRng.fill(&mut salt);
-    let hashed = tokio::task::spawn_blocking(move || PasswordHash::of(&chosen, salt));
-    let Ok(Some(hash)) = hashed.await else {
-        return trouble(AccountTrouble::TooLong);
+    let hash = match hash_aside(desk, move || PasswordHash::of(&chosen, salt)).await {
+        Ok(Some(hash)) => hash,
+        Ok(None) => return trouble(AccountTrouble::TooLong),
+        Err(problem) => return visit.refused(&problem),
     };
     let changed = posted.act(LocalRequest::ChangePassword(Box::new(hash.clone())));
     let answer = match changed.await {

@@ -12,6 +12,7 @@ use super::console::{agreement_of, proposal_of};
 use super::visit::Posted;
 use crate::driver::html::see_other;
 use crate::exchange::problem::problem;
+use crate::identity::url::segment;
 use crate::node::io::{AgreementChange, Decision, LocalRequest, Problem, Renewal};
 
 /// `POST /console/inbox/{id}/{approve, counter, reject}`.
@@ -29,7 +30,7 @@ pub(super) async fn proposal(Path((id, act)): Path<(String, String)>, posted: Po
         decision,
     };
     match posted.act(request).await {
-        Ok(_) => see_other(&format!("/console/inbox/{}", encoded(&id))),
+        Ok(_) => see_other(&format!("/console/inbox/{}", segment(&id))),
         Err(trouble) if is_about_the_form(&trouble) => again(&posted, negotiation, &trouble).await,
         Err(refused) => posted.visit.refused(&refused),
     }
@@ -93,7 +94,7 @@ pub(super) async fn agreement(Path((id, act)): Path<(String, String)>, posted: P
         Err(trouble) => return agreement_again(&posted, agreement, &trouble).await,
     };
     match posted.act(request).await {
-        Ok(_) => see_other(&format!("/console/agreements/{}?done", encoded(&id))),
+        Ok(_) => see_other(&format!("/console/agreements/{}?done", segment(&id))),
         Err(trouble) if is_about_the_form(&trouble) => {
             agreement_again(&posted, agreement, &trouble).await
         }
@@ -139,9 +140,4 @@ fn change(posted: &Posted, id: &WireId, act: &str) -> Result<Option<LocalRequest
         agreement: id.clone(),
         change,
     }))
-}
-
-/// A segment of a path.
-pub(super) fn encoded(text: &str) -> String {
-    crate::pages::console::segment(text)
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{any, get};
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, StationId, WireId};
 use interlock_core::time::{DAY_MS, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::visit::{Posted, Visit};
-use super::{Desk, acts, check, nothing};
+use super::{Desk, above, acts, check, nothing};
 use crate::exchange::problem::problem;
 use crate::node::io::{LedgerQuery, LocalRequest, Problem};
 use crate::pages::console::{
@@ -32,10 +32,13 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/console/partners/{id}", get(partner))
         .route("/console/agreements", get(agreements))
         .route("/console/agreements/{id}", get(agreement))
-        .route("/console/agreements/{id}/{act}", post(acts::agreement))
+        .route(
+            "/console/agreements/{id}/{act}",
+            get(above).post(acts::agreement),
+        )
         .route("/console/inbox", get(inbox))
         .route("/console/inbox/{id}", get(proposal))
-        .route("/console/inbox/{id}/{act}", post(acts::proposal))
+        .route("/console/inbox/{id}/{act}", get(above).post(acts::proposal))
         .route("/console/rehearsals", get(rehearsal))
         .route("/console/releases", get(releases))
         .route("/console/releases/{cursor}", get(release))
@@ -43,7 +46,10 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/console/feeds", get(feeds))
         .route("/console/evidence", get(evidence))
         .route("/console/evidence/{id}", get(evidence_of))
-        .route("/console/evidence/{id}/verify", post(check::verify))
+        .route(
+            "/console/evidence/{id}/verify",
+            get(above).post(check::verify),
+        )
         .route("/console/parcels", get(parcels).post(parcel))
         .route("/console/stations", get(stations))
         .route("/console/stations/{id}", get(station))

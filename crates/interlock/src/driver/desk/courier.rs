@@ -8,28 +8,29 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::get;
 use interlock_core::contact::Phone;
 use interlock_core::ids::{CourierId, DepositId, StationId};
 use interlock_core::parcel::{ClaimToken, SizeClass};
 
-use super::Desk;
 use super::session::random_hex;
 use super::visit::{Posted, Visit};
+use super::{Desk, above};
 use crate::driver::entropy::SystemRng;
 use crate::driver::html::see_other;
 use crate::exchange::problem::problem;
+use crate::identity::url::segment;
 use crate::local_api::parse_waybill;
 use crate::node::io::{DepositAction, DepositRequest, LocalRequest, Problem};
-use crate::pages::console::{self, DepositView, RoundView, ScanView, StationView, segment};
+use crate::pages::console::{self, DepositView, RoundView, ScanView, StationView, refusal_code};
 
 /// The routes of couriers.
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/courier", get(scan))
-        .route("/courier/deposits", post(open))
+        .route("/courier/deposits", get(above).post(open))
         .route("/courier/deposits/{id}", get(deposit))
-        .route("/courier/deposits/{id}/{act}", post(advance))
+        .route("/courier/deposits/{id}/{act}", get(above).post(advance))
 }
 
 async fn scan(visit: Visit) -> Response {
@@ -161,7 +162,7 @@ async fn open(posted: Posted) -> Response {
             Err(error) => posted.visit.misread(&error),
         },
         Err(trouble) if matches!(trouble.status, 400 | 404 | 409 | 422) => {
-            view.wants_contact |= trouble.detail.contains("owner-unknown");
+            view.wants_contact |= refusal_code(&trouble.detail) == "owner-unknown";
             let shown = Problem {
                 status: 422,
                 ..trouble

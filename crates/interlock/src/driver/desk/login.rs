@@ -4,20 +4,19 @@
 //! not; a login never takes over a session that the browser had. It does not know roles.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::SET_COOKIE;
 use http::{HeaderValue, Uri};
-use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use super::session::{LIFE_MS, random_hex};
+use super::session::{LIFE_MS, Session, random_hex};
 use super::visit::{Outsider, Posted, kept, own_path};
 use super::{Desk, visit};
 use crate::driver::entropy::SystemRng;
-use crate::driver::html::{Form, from_elsewhere, see_other};
+use crate::driver::html::{Form, form_mark, from_elsewhere, see_other};
 use crate::exchange::problem::problem;
 use crate::identity::password::{Password, PasswordHash};
 use crate::identity::person::{Person, PersonName};
@@ -26,6 +25,8 @@ use crate::pages::console::{self, LoginTrouble, LoginView};
 
 /// Largest login form, in bytes: with the form that came too late in it.
 const FORM_SIZE_BYTES_MAX: usize = 72 * 1024;
+/// How long a login waits for its turn.
+const HASHING_WAIT: Duration = Duration::from_secs(5);
 /// What the hidden fields of a form that came too late begin with.
 const KEPT: &str = "kept.";
 
@@ -74,7 +75,8 @@ pub(super) async fn log_in(State(desk): State<Arc<Desk>>, request: Request) -> R
         ..LoginView::default()
     };
     let pre = outsider.cookie(&pre_cookie(&outsider)).unwrap_or_default();
-    let mark = mark(&desk, pre);
+    // Only the browser that has the cookie was shown it.
+    let mark = form_mark(&desk.form_key, pre);
     if pre.is_empty() || !bool::from(form.get("csrf").as_bytes().ct_eq(mark.as_bytes())) {
         return show(&outsider, 403, again(LoginTrouble::FormExpired));
     }
@@ -90,53 +92,41 @@ pub(super) async fn log_in(State(desk): State<Arc<Desk>>, request: Request) -> R
     begin(&outsider, &form, person)
 }
 
-/// Begins a session, never the one that the browser showed, and goes on.
+/// Begins a session and goes on where the person was.
 fn begin(outsider: &Outsider, form: &Form, person: Person) -> Response {
-    let desk = &outsider.desk;
-    if let Some(token) = outsider.cookie(&outsider.session_cookie()) {
-        desk.sessions.end(token);
-    }
     let next = own_path(form.get("next"));
     let home = home_of(&person);
-    let token = desk
-        .sessions
-        .begin(person, desk.handle.now().latest, &mut SystemRng);
+    let (session, cookie) = new_session(outsider, person);
     let kept = kept_in(form);
     let mut response = match (next, kept.is_empty()) {
         (Some(next), false) => {
-            let session = desk.sessions.of(&token, desk.handle.now().latest);
-            let page = console::send_again(&outsider.reader(session.as_ref()), next, &kept);
+            let page = console::send_again(&outsider.reader(Some(&session)), next, &kept);
             outsider.page(200, page)
         }
         (next, _) => see_other(next.unwrap_or(home)),
     };
-    let cookie = cookie(
-        outsider,
-        &outsider.session_cookie(),
-        &token,
-        LIFE_MS / 1_000,
-    );
     set_cookie(&mut response, &cookie);
     response
 }
 
 /// The same person goes on in a new session.
 pub(super) fn begin_again(outsider: &Outsider, person: Person, next: &str) -> Response {
+    let (_, cookie) = new_session(outsider, person);
+    let mut response = see_other(next);
+    set_cookie(&mut response, &cookie);
+    response
+}
+
+/// A new session with its cookie; the one that the browser showed ends.
+fn new_session(outsider: &Outsider, person: Person) -> (Session, String) {
     let desk = &outsider.desk;
-    if let Some(token) = outsider.cookie(&outsider.session_cookie()) {
+    let name = outsider.session_cookie();
+    if let Some(token) = outsider.cookie(&name) {
         desk.sessions.end(token);
     }
     let now = desk.handle.now().latest;
-    let token = desk.sessions.begin(person, now, &mut SystemRng);
-    let mut response = see_other(next);
-    let cookie = cookie(
-        outsider,
-        &outsider.session_cookie(),
-        &token,
-        LIFE_MS / 1_000,
-    );
-    set_cookie(&mut response, &cookie);
-    response
+    let (token, session) = desk.sessions.begin(person, now, &mut SystemRng);
+    (session, cookie(outsider, &name, &token, LIFE_MS / 1_000))
 }
 
 const fn home_path(role: Role) -> Option<&'static str> {
@@ -189,28 +179,38 @@ async fn check(desk: &Arc<Desk>, form: &Form) -> Result<Person, Refused> {
     let typed = form.get("name").to_ascii_lowercase();
     let name = PersonName::parse(&typed).ok();
     let counted = name.as_ref().map_or("", PersonName::as_str);
-    if let Some(until) = desk.logins.until(counted, now) {
-        return Err(Refused::Until(until));
-    }
     // Counted before it is looked at: many at once are not more than one after another.
-    desk.logins.failed(counted, now);
-    let person = match &name {
+    desk.logins.begin(counted, now).map_err(Refused::Until)?;
+    let found = person_of(desk, form, name.as_ref()).await;
+    match &found {
+        Ok(Some(_)) => desk.logins.went_well(counted),
+        Ok(None) => {}
+        Err(_) => desk.logins.take_back(counted),
+    }
+    found.map_err(Refused::Problem)?.ok_or(Refused::Wrong)
+}
+
+/// Who logs in, if name and password are right.
+///
+/// # Errors
+/// Neither could be looked at.
+async fn person_of(
+    desk: &Desk,
+    form: &Form,
+    name: Option<&PersonName>,
+) -> Result<Option<Person>, Problem> {
+    let person = match name {
         Some(name) => of_node(desk, name).await?,
         None => None,
     };
-    if fits(desk, form, person.as_ref()).await?
-        && let Some(person) = person
-    {
-        desk.logins.went_well(counted);
-        return Ok(person);
-    }
-    Err(Refused::Wrong)
+    let fits = fits(desk, form, person.as_ref()).await?;
+    Ok(person.filter(|_| fits))
 }
 
-async fn of_node(desk: &Desk, name: &PersonName) -> Result<Option<Person>, Refused> {
+async fn of_node(desk: &Desk, name: &PersonName) -> Result<Option<Person>, Problem> {
     match desk.handle.page(PageRequest::Person(name.clone())).await {
         LocalAnswer::Person(person) => Ok(person.map(|person| *person)),
-        LocalAnswer::Problem(problem) => Err(Refused::Problem(problem)),
+        LocalAnswer::Problem(problem) => Err(problem),
         LocalAnswer::Json { .. }
         | LocalAnswer::Events(_)
         | LocalAnswer::Tracking(_)
@@ -219,31 +219,43 @@ async fn of_node(desk: &Desk, name: &PersonName) -> Result<Option<Person>, Refus
 }
 
 /// Whether the password of the form is that of `person`; takes as long for nobody.
-async fn fits(desk: &Desk, form: &Form, person: Option<&Person>) -> Result<bool, Refused> {
+async fn fits(desk: &Desk, form: &Form, person: Option<&Person>) -> Result<bool, Problem> {
     let hash = person.map_or_else(PasswordHash::of_nobody, |person| person.password.clone());
     let Some(password) = Password::typed(form.exact("password")) else {
         return Ok(false);
     };
-    verify(desk, password, hash).await.map_err(Refused::Problem)
+    verify(desk, password, hash).await
 }
 
-/// Checks a password aside, a few at a time.
+/// Checks a password.
 ///
 /// # Errors
-/// 503 if too many wait.
+/// As [`hash_aside`].
 pub(super) async fn verify(
     desk: &Desk,
     password: Password,
     hash: PasswordHash,
 ) -> Result<bool, Problem> {
-    let Ok(permit) = Arc::clone(&desk.hashing).acquire_owned().await else {
+    hash_aside(desk, move || hash.fits(&password)).await
+}
+
+/// Hashes aside, a few passwords at a time.
+///
+/// # Errors
+/// 503 if there was no turn in [`HASHING_WAIT`].
+pub(super) async fn hash_aside<T: Send + 'static>(
+    desk: &Desk,
+    hash: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let turn = Arc::clone(&desk.hashing).acquire_owned();
+    let Ok(Ok(permit)) = tokio::time::timeout(HASHING_WAIT, turn).await else {
         return Err(busy());
     };
-    let checked = tokio::task::spawn_blocking(move || {
+    let hashed = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        hash.fits(&password)
+        hash()
     });
-    checked.await.map_err(|_| busy())
+    hashed.await.map_err(|_| busy())
 }
 
 fn busy() -> Problem {
@@ -267,7 +279,7 @@ fn show(outsider: &Outsider, status: u16, mut view: LoginView) -> Response {
     let name = pre_cookie(outsider);
     let known = outsider.cookie(&name).filter(|pre| !pre.is_empty());
     let pre = known.map_or_else(|| random_hex(&mut SystemRng), str::to_owned);
-    view.csrf = mark(&outsider.desk, &pre);
+    view.csrf = form_mark(&outsider.desk.form_key, &pre);
     let page = console::login_page(&outsider.reader(None), &view);
     let mut response = outsider.page(status, page);
     set_cookie(&mut response, &cookie(outsider, &name, &pre, 3_600));
@@ -276,15 +288,6 @@ fn show(outsider: &Outsider, status: u16, mut view: LoginView) -> Response {
 
 fn pre_cookie(outsider: &Outsider) -> String {
     format!("{}-login", outsider.session_cookie())
-}
-
-/// What the hidden field of the login form holds: only the browser that has the cookie was shown it.
-fn mark(desk: &Desk, pre: &str) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(desk.form_key.as_ref()) else {
-        return String::new();
-    };
-    mac.update(pre.as_bytes());
-    interlock_journal::hex::encode(&mac.finalize().into_bytes())
 }
 
 /// A cookie of the whole site, out of reach of scripts.

@@ -2,8 +2,8 @@
 //!
 //! INVARIANT: a page goes to its session's person alone and is made of what the node answers that
 //! person, by the same requests as at the local API; a form does something only with the session's own
-//! mark, and never if a browser says that another site sent it; every form's result is a page of its
-//! own address, so that reloading repeats nothing. It does not know which role may do what: the node
+//! mark, and never if a browser says that another site sent it; what a form changed is shown at an
+//! address of its own, so that reloading repeats nothing. It does not know which role may do what: the node
 //! does.
 
 mod account;
@@ -22,10 +22,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{get, post};
-use http::HeaderMap;
+use axum::routing::get;
+use http::{HeaderMap, Uri};
 use interlock_core::ids::ParticipantId;
 use interlock_core::time::Zone;
+use interlock_journal::hex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -85,7 +86,7 @@ pub fn router(handle: &Handle, node: Option<Arc<dyn Seam>>, publisher: Publisher
     let mut form_key = Zeroizing::new([0; 32]);
     SystemRng.fill(form_key.as_mut());
     let digest = Sha256::digest(publisher.id.as_str().as_bytes());
-    let suffix = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    let suffix = hex::encode(digest.get(..4).unwrap_or_default());
     let desk = Arc::new(Desk {
         handle: handle.clone(),
         node,
@@ -99,15 +100,24 @@ pub fn router(handle: &Handle, node: Option<Arc<dyn Seam>>, publisher: Publisher
     Router::new()
         .route("/", get(home))
         .route("/login", get(login::form).post(login::log_in))
-        .route("/logout", post(login::log_out))
+        .route("/logout", get(above).post(login::log_out))
         .route("/settings", get(account::settings))
         .route("/account", get(account::page))
-        .route("/account/password", post(account::change_password))
+        .route(
+            "/account/password",
+            get(above).post(account::change_password),
+        )
         .merge(console::routes())
         .merge(courier::routes())
         .merge(merchant::routes())
         .route(stylesheet().path.as_str(), get(stylesheet_bytes))
         .with_state(desk)
+}
+
+/// The address of a form, reloaded or gone back to: the page that the form stands on.
+async fn above(uri: Uri) -> Response {
+    let page = uri.path().rsplit_once('/').map(|(page, _)| page);
+    see_other(page.filter(|page| !page.is_empty()).unwrap_or("/console"))
 }
 
 async fn home() -> Response {

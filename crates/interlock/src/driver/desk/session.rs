@@ -51,8 +51,13 @@ impl Session {
 pub(super) struct Sessions(Mutex<BTreeMap<Digest, Session>>);
 
 impl Sessions {
-    /// Begins one; gives the token for the browser's cookie.
-    pub(super) fn begin(&self, person: Person, now: Timestamp, rng: &mut dyn Rng) -> String {
+    /// Begins one; gives the token for the browser's cookie, too.
+    pub(super) fn begin(
+        &self,
+        person: Person,
+        now: Timestamp,
+        rng: &mut dyn Rng,
+    ) -> (String, Session) {
         let (token, csrf) = (random_hex(rng), random_hex(rng));
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, session| session.lasts(now));
@@ -69,8 +74,8 @@ impl Sessions {
             began: now,
             used: now,
         };
-        all.insert(digest_of(&token), session);
-        token
+        all.insert(digest_of(&token), session.clone());
+        (token, session)
     }
 
     /// The session of a token, if it lasts still; it counts as used now.

@@ -21,16 +21,11 @@ const NAMES_MAX: usize = 50_000;
 pub(super) struct Throttle(Mutex<BTreeMap<String, Vec<Timestamp>>>);
 
 impl Throttle {
-    /// Until when no login of `name` is tried, if it is so.
-    pub(super) fn until(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut recent = all.get(name)?.iter().filter(|at| is_recent(**at, now));
-        let first = recent.next()?;
-        (recent.count() + 1 >= FAILURES_MAX).then(|| first.plus_ms(FAILURES_FOR_MS))
-    }
-
-    /// A login of `name` failed.
-    pub(super) fn failed(&self, name: &str, now: Timestamp) {
+    /// Begins a login of `name`, which counts as failed until it is said to have gone well.
+    ///
+    /// # Errors
+    /// Until when none is tried.
+    pub(super) fn begin(&self, name: &str, now: Timestamp) -> Result<(), Timestamp> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !all.contains_key(name) && all.len() >= NAMES_MAX {
             all.retain(|_, times| times.last().is_some_and(|at| is_recent(*at, now)));
@@ -42,7 +37,19 @@ impl Throttle {
         }
         let times = all.entry(name.into()).or_default();
         times.retain(|at| is_recent(*at, now));
+        if let (Some(first), true) = (times.first(), times.len() >= FAILURES_MAX) {
+            return Err(first.plus_ms(FAILURES_FOR_MS));
+        }
         times.push(now);
+        Ok(())
+    }
+
+    /// The login of `name` that began last was not looked at.
+    pub(super) fn take_back(&self, name: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(times) = all.get_mut(name) {
+            times.pop();
+        }
     }
 
     /// A login of `name` went well.

@@ -48,14 +48,25 @@ impl Outsider {
             found.map(|(_, value)| value.as_str())
         };
         let query = uri.query().unwrap_or_default();
-        let here = uri.path_and_query().map_or("/", |here| here.as_str());
+        let of_this_view = |pair: &str| {
+            let (name, _) = pair.split_once('=').unwrap_or((pair, ""));
+            matches!(name, "" | "lang" | "print" | "done")
+        };
+        let kept: Vec<&str> = query
+            .split('&')
+            .filter(|pair| !of_this_view(pair))
+            .collect();
+        let here = match kept.is_empty() {
+            true => uri.path().to_owned(),
+            false => format!("{}?{}", uri.path(), kept.join("&")),
+        };
         Self {
             desk: Arc::clone(desk),
             language: language_in(query, headers, named("interlock-lang")),
             theme: Theme::of(named("interlock-theme").unwrap_or_default()),
             secure: is_secure(desk, headers),
             print: query.split('&').any(|pair| pair == "print"),
-            here: here.into(),
+            here,
             cookies,
         }
     }
@@ -279,10 +290,14 @@ impl FromRequest<Arc<Desk>> for Posted {
     }
 }
 
-/// What of a form may stand in another one: never a mark, a code or a password.
+/// What of a form may stand in another one, whoever logs in next: never a mark, a code, a password, or
+/// what a courier typed of a recipient.
 pub(super) fn kept(form: &Form) -> Vec<(String, String)> {
     let secret = |name: &str| {
-        matches!(name, "csrf" | "code" | "next" | "name-of-person") || name.contains("password")
+        matches!(
+            name,
+            "csrf" | "code" | "next" | "name-of-person" | "contact" | "claim"
+        ) || name.contains("password")
     };
     let pairs = form.pairs().filter(|(name, _)| !secret(name));
     pairs.map(|(k, v)| (k.into(), v.into())).collect()

@@ -8,11 +8,12 @@ use serde_json::Value;
 use super::charts::{self, Bar};
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::parts::{
-    both, done, empty, facts, headline, more, segment, siblings, state, summary, table, when,
+    both, done, empty, facts, headline, more, siblings, state, summary, table, when,
 };
 use super::problems;
 use super::values::{Both, Instant, Names};
 use super::words;
+use crate::identity::url::segment;
 use crate::node::io::{Problem, Role};
 use crate::pages::Language;
 use crate::pages::layout::Tone;

@@ -5,9 +5,10 @@ use serde::Deserialize;
 
 use super::feeds::family;
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{empty, headline, segment, state, table, when};
+use super::parts::{empty, headline, state, table, when};
 use super::values::{Instant, Names, grouped};
 use super::words;
+use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 

@@ -47,27 +47,40 @@ pub struct ScanView {
     pub done: Option<&'static str>,
 }
 
+/// The code of the reason why nobody can tell the recipient, which stands in brackets.
+pub fn refusal_code(detail: &str) -> &str {
+    let code = detail
+        .rsplit_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'));
+    code.map_or("", |(code, _)| code)
+}
+
 /// Why a parcel was not deposited, in the courier's words.
 fn refusal(reader: &Reader<'_>, problem: &Problem) -> String {
-    let has = |word: &str| problem.detail.contains(word);
-    let (zh, en) = match problem.kind.as_str() {
-        "nobody-can-tell" if has("agreed to a locker") => (
+    let (zh, en) = match (problem.kind.as_str(), refusal_code(&problem.detail)) {
+        ("nobody-can-tell", "consent-refused" | "consent-unknown" | "consent-no-locker") => (
             "请勿投柜：收件人未同意使用快递柜。请按地址投递。",
             "Don't use the locker: the recipient has not agreed to it. Deliver to the address.",
         ),
-        "nobody-can-tell" if has("ended") || has("no agreement") => (
-            "请勿投柜：与平台的协议已终止，无人通知收件人。请按地址投递。",
-            "Don't use the locker: the agreement with the parcel's owner is over, and nobody can tell the recipient. Deliver to the address.",
+        ("nobody-can-tell", "suspended") => (
+            "请勿投柜：与平台的协议已中止，无人通知收件人。请按地址投递。",
+            "Don't use the locker: the agreement with the parcel's owner is suspended, and nobody can tell the recipient. Deliver to the address.",
         ),
-        "nobody-can-tell" if has("owner-unknown") => (
+        ("nobody-can-tell", "term-ended" | "not-in-run-off" | "run-off-ended" | "no-agreement") => {
+            (
+                "请勿投柜：与平台的协议已终止，无人通知收件人。请按地址投递。",
+                "Don't use the locker: the agreement with the parcel's owner is over, and nobody can tell the recipient. Deliver to the address.",
+            )
+        }
+        ("nobody-can-tell", "owner-unknown") => (
             "不知道包裹属于谁。可输入收件人号码由我方通知，否则请按地址投递。",
             "Nobody knows whose parcel this is. Type the recipient's number and we tell them, or deliver to the address.",
         ),
-        "nobody-can-tell" => (
+        ("nobody-can-tell", _) => (
             "请勿投柜：没有人能通知收件人。请按地址投递。",
             "Don't use the locker: nobody can tell the recipient. Deliver to the address.",
         ),
-        "station-full" | "no-compartment" => (
+        ("station-full" | "no-compartment", _) => (
             "此尺寸的格口已满。请换一个尺寸或网点。",
             "No compartment of this size is free. Choose another size or station.",
         ),
@@ -262,7 +275,7 @@ pub fn deposit_page(
             } @else if matches!(deposit.state.as_str(), "deposited" | "notified" | "overdue") {
                 (act("recall", "danger", reader.pick("我已取回此包裹", "I took this parcel back")))
             }
-            p { a href={ "/courier?station=" (super::parts::segment(&deposit.station)) } { (reader.pick("返回扫描", "Back to scanning")) } }
+            p { a href={ "/courier?station=" (crate::identity::url::segment(&deposit.station)) } { (reader.pick("返回扫描", "Back to scanning")) } }
         }
         (facts(&[
             (reader.pick("网点", "Station"), html! { (deposit.station) }),
@@ -279,4 +292,17 @@ pub fn deposit_page(
         },
         &main,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_code_in_brackets() {
+        let said = "do not use the locker: the agreement (old) is suspended (suspended); deliver to the address";
+        assert_eq!(refusal_code(said), "suspended");
+        assert_eq!(refusal_code("no brackets"), "");
+        assert_eq!(refusal_code("one ( only"), "");
+    }
 }

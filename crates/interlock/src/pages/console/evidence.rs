@@ -4,8 +4,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{empty, facts, headline, segment, state, table};
+use super::parts::{empty, facts, headline, state, table};
 use super::values::{Names, grouped};
+use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 

@@ -5,9 +5,10 @@ use serde::Deserialize;
 
 use super::charts::{self, Bar};
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{empty, headline, segment, siblings, state, table, when};
+use super::parts::{empty, headline, siblings, state, table, when};
 use super::values::{Instant, Names, grouped};
 use super::words;
+use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 

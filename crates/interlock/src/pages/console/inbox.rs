@@ -6,12 +6,11 @@ use serde_json::Value;
 
 use super::agreements::{LineView, TermView, family, left, reason_field, terms_table, timeline};
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{
-    code_field, empty, facts, headline, more, segment, state, summary, table, when,
-};
+use super::parts::{code_field, empty, facts, headline, more, state, summary, table, when};
 use super::problems;
 use super::values::{Instant, Names};
 use super::words;
+use crate::identity::url::segment;
 use crate::node::io::{Problem, Role};
 use crate::pages::Language;
 use crate::pages::layout::Tone;

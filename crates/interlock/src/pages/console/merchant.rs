@@ -162,7 +162,13 @@ pub fn merchant_page(reader: &Reader<'_>, view: &ShopView, chosen: &str) -> Mark
                 reader.pick("买家", "Buyer"),
             ], &rows))
             @if view.more {
-                p.muted { (reader.pick("只显示最新 500 件；请按状态筛选。", "The newest 500 are shown; filter by state.")) }
+                @let shown = view.items.len();
+                p.muted {
+                    @match reader.language {
+                        Language::Chinese => { "只显示最新 " (shown) " 件，CSV 中最多 500 件；请按状态筛选。" }
+                        Language::English => { "The newest " (shown) " are shown, at most 500 in the CSV; filter by state." }
+                    }
+                }
             }
         }
     };

@@ -286,7 +286,7 @@ fn parcel_facts<'a>(
             reader.pick("快递柜", "Locker"),
             html! {
                 (words::phase(reader, &deposit.state)) " · "
-                a href={ "/console/stations/" (super::parts::segment(&deposit.station)) } { (deposit.station) }
+                a href={ "/console/stations/" (crate::identity::url::segment(&deposit.station)) } { (deposit.station) }
                 " · " (reader.pick("格口 ", "compartment ")) (deposit.compartment)
             },
         ));

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use super::agreements::{AgreementsView, Head, family, sorted};
 use super::feeds::FeedView;
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{empty, facts, headline, segment, state, table, when};
+use super::parts::{empty, facts, headline, state, table, when};
 use super::values::{Names, grouped};
 use super::words;
+use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 

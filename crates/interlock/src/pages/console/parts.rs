@@ -116,19 +116,6 @@ pub(super) fn siblings(reader: &Reader<'_>, links: &[(&str, &str)]) -> Markup {
     }
 }
 
-/// A segment of a path: everything that is not unreserved (RFC 3986) is encoded.
-pub fn segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 /// Facts as a list of names and values.
 pub(super) fn facts(rows: &[(&str, Markup)]) -> Markup {
     html! {

@@ -1,14 +1,16 @@
 //! What left, what was denied, and why.
 
+use interlock_core::dataset::Dataset;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::charts::{self, Column};
 use super::feeds::family;
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{empty, facts, headline, segment, state, table, when};
+use super::parts::{empty, facts, headline, state, table, when};
 use super::values::{Instant, Names, grouped};
 use super::words;
+use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 
@@ -210,16 +212,6 @@ pub fn releases_page(
 }
 
 fn filter_form(reader: &Reader<'_>, filter: &LedgerFilter, names: &Names) -> Markup {
-    const DATASETS: [&str; 8] = [
-        "pre-advice",
-        "recipient-contact",
-        "locker-events",
-        "pickup-code",
-        "locker-stations",
-        "tracking-events",
-        "cooperation-status",
-        "exchange-statistics",
-    ];
     let all = reader.pick("全部", "all");
     let outcomes = [
         ("released", reader.pick("提供", "released")),
@@ -240,7 +232,7 @@ fn filter_form(reader: &Reader<'_>, filter: &LedgerFilter, names: &Names) -> Mar
                 label for="dataset" { (reader.pick("数据", "Data")) }
                 select #dataset name="dataset" {
                     option value="" { (all) }
-                    @for code in DATASETS {
+                    @for code in Dataset::ALL.map(Dataset::as_str) {
                         option value=(code) selected[code == filter.dataset] { (words::dataset(reader, code)) }
                     }
                 }

@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use super::charts::{self, Bar, Dot};
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{empty, facts, headline, segment, siblings, state, table};
+use super::parts::{empty, facts, headline, siblings, state, table};
 use super::values::{Names, grouped};
 use super::words;
+use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 

@@ -46,7 +46,7 @@ impl Names {
 }
 
 /// `1,234`.
-pub(crate) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (digit, left) in digits.chars().zip((0..digits.len()).rev()) {

@@ -425,6 +425,43 @@ async fn a_form_that_came_too_late_is_shown_again_after_the_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_address_of_a_form_leads_to_its_page() {
+    let world = World::new().await;
+    let cookies = world.log_in("an", 1).await;
+    for (form, page) in [
+        ("/account/password", "/account"),
+        ("/console/agreements/x/suspend", "/console/agreements/x"),
+        ("/console/inbox/x/approve", "/console/inbox/x"),
+        ("/console/evidence/x/verify", "/console/evidence/x"),
+        ("/courier/deposits", "/courier"),
+        ("/courier/deposits/x/confirm", "/courier/deposits/x"),
+        ("/logout", "/console"),
+    ] {
+        let reply = world.get(form, &cookies).await;
+        assert_eq!(reply.status, 303, "{form}");
+        assert!(
+            reply.head.contains(&format!("location: {page}\r")),
+            "{form}"
+        );
+    }
+    assert_eq!(
+        world.get("/console", &cookies).await.status,
+        200,
+        "still logged in"
+    );
+    // What only one view needs is not carried on: the language chosen now counts.
+    let page = world
+        .get("/console/alerts?lang=en&done&print&x=1", &cookies)
+        .await;
+    assert!(
+        page.body.contains("back=%2Fconsole%2Falerts%3Fx%3D1"),
+        "{}",
+        page.body
+    );
+    world.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn roles_reach_what_is_theirs() {
     let world = World::new().await;
     let auditor = world.log_in("bo", 2).await;
