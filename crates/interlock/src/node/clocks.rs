@@ -200,17 +200,22 @@ impl Node {
             self.ask_the_time_later(turn);
         }
         if ended {
-            self.live
-                .denied
-                .retain(|(_, reason)| reason != "clock-uncertain");
-            let parked = self.live.parked.iter();
-            let waits: Vec<_> = parked
-                .map(|p| (p.from.clone(), p.transfer.clone()))
-                .collect();
-            for (from, transfer) in waits {
-                if let Some(dataset) = self.dataset_of(&transfer) {
-                    self.live.ready.insert((from, dataset));
-                }
+            self.take_up_polls();
+        }
+    }
+
+    /// What was denied in doubt is decided again.
+    fn take_up_polls(&mut self) {
+        self.live
+            .denied
+            .retain(|(_, reason)| reason != "clock-uncertain");
+        let parked = self.live.parked.iter();
+        let waits: Vec<_> = parked
+            .map(|p| (p.from.clone(), p.transfer.clone()))
+            .collect();
+        for (from, transfer) in waits {
+            if let Some(dataset) = self.dataset_of(&transfer) {
+                self.live.ready.insert((from, dataset));
             }
         }
     }

@@ -115,19 +115,7 @@ impl Node {
             refused("/proposal/signature", detail)
         })?;
         let agreements = self.read_policies(manifest, &document.policies)?;
-        let stranger = |party: &&ParticipantId| !manifest.parties.contains_key(*party);
-        if document.answers.keys().find(stranger).is_some() {
-            return Err(refused("/proposal/answers", "only the two parties answer"));
-        }
-        let mut answers = BTreeMap::new();
-        for (party, answer) in &document.answers {
-            let answer = read_answer(answer, &agreements)?;
-            if is_signed(manifest, party, &answer) {
-                answers.insert(party.clone(), answer);
-            } else {
-                tracing::warn!(mediator = %from, %party, "an acceptance that its party has not signed");
-            }
-        }
+        let answers = read_answers(manifest, document, &agreements)?;
         Ok(Mediation {
             id: document.mediation.clone(),
             mediator: from.clone(),
@@ -282,6 +270,31 @@ pub(super) fn one_term<'a>(
         "/agreements",
         "a cooperation has one term; give all its policies the same beginning and end",
     ))
+}
+
+/// What the parties have said, an acceptance only with its party's signature.
+///
+/// # Errors
+/// 422 for what is no answer, or one of somebody else.
+fn read_answers(
+    manifest: &Manifest,
+    document: &MediationDocument,
+    agreements: &BTreeMap<WireId, Mediated>,
+) -> Result<BTreeMap<ParticipantId, Answer>, Problem> {
+    let mut answers = BTreeMap::new();
+    for (party, answer) in &document.answers {
+        if !manifest.parties.contains_key(party) {
+            return Err(refused("/proposal/answers", "only the two parties answer"));
+        }
+        let answer = read_answer(answer, agreements)?;
+        if is_signed(manifest, party, &answer) {
+            answers.insert(party.clone(), answer);
+        } else {
+            let mediation = &document.mediation;
+            tracing::warn!(%mediation, %party, "an acceptance that its party has not signed");
+        }
+    }
+    Ok(answers)
 }
 
 /// Whether an answer is its party's own, as far as it binds: an acceptance has the party's signature.
