@@ -1,6 +1,6 @@
 //! Tests that the threat model names.
 //!
-//! INVARIANT: whatever `docs/threat-model.md` names as a test is a function of the checkout, so that a
+//! INVARIANT: whatever `docs/threat-model.md` names as a test is a test of the checkout, so that a
 //! test that is renamed or dropped is missed there. Whether it proves what is claimed is for readers.
 
 use super::{File, Finding, Tree};
@@ -16,15 +16,31 @@ pub(super) fn check(file: &File, tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (line, text) in (1..).zip(file.text().lines()) {
         for name in text.split('`').skip(1).step_by(2).filter(|it| is_test(it)) {
-            let function = format!("fn {name}(");
             let mut sources = tree.values().filter(|file| file.is("rs"));
-            if !sources.any(|source| source.text().contains(&function)) {
-                let message = format!("`{name}` is no function here; name the test that proves it");
+            if !sources.any(|source| tests_of(source.text()).any(|test| test == name)) {
+                let message = format!("`{name}` is no test here; name the one that proves it");
                 findings.push(file.finding(line, message));
             }
         }
     }
     findings
+}
+
+/// Names of the functions that an attribute makes a test: `#[test]`, or one whose path ends so.
+fn tests_of(source: &str) -> impl Iterator<Item = &str> {
+    let mut marked = false;
+    source.lines().filter_map(move |line| {
+        let line = line.trim();
+        if line.starts_with("#[") {
+            let attribute = line.trim_start_matches("#[").trim_end_matches(']');
+            let path = attribute.split('(').next().unwrap_or(attribute);
+            marked |= path.rsplit("::").next() == Some("test");
+            return None;
+        }
+        let (_, declared) = line.split_once("fn ")?;
+        let name = declared.split('(').next()?;
+        std::mem::take(&mut marked).then_some(name)
+    })
 }
 
 fn is_test(name: &str) -> bool {
@@ -42,7 +58,10 @@ mod tests {
             FILE,
             "`GET` | `a_test_that_is` |\n| `a_test_that_was`, `a_test_that_is` |",
         );
-        let source = File::sample("crates/a/src/lib.rs", "fn a_test_that_is() {}");
+        let source = File::sample(
+            "crates/a/src/lib.rs",
+            "#[test]\n#[ignore]\nfn a_test_that_is() {}\nfn a_test_that_was() {}",
+        );
         let mut tree = Tree::new();
         tree.insert(source.path.clone(), source);
         let found = check(&model, &tree);
