@@ -2,6 +2,7 @@
 
 mod desk;
 mod doors;
+mod full_disk;
 mod inward;
 mod outside;
 mod public;
