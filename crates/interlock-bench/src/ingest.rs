@@ -255,8 +255,12 @@ pub(crate) fn recover(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
         "the journal holds {read} records of {events} events"
     );
     let begin = now();
-    let _node = side.place.up()?;
+    let node = side.place.up()?;
     let start = begin.elapsed().as_secs_f64();
+    drop(node);
+    let begin = now();
+    side.place.rebuild()?;
+    let rebuild = begin.elapsed().as_secs_f64();
     let millions = events as f64 / 1e6;
     Ok(vec![
         Figure {
@@ -267,16 +271,16 @@ pub(crate) fn recover(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
             goal: Goal::AtMost(2.0),
             about: format!(
                 "start after kill -9 with {millions:.1} million events; floor: reading and checking \
-                 the journal"
+                 the whole journal"
             ),
         },
         Figure {
             name: "recover-rebuild",
-            value: events as f64 / start,
+            value: events as f64 / rebuild,
             unit: "events/s",
             floor: Some(events as f64 / scan),
             goal: Goal::AtLeast(300_000.0),
-            about: "all state made anew from the journal".into(),
+            about: "`interlock rebuild`: all state made anew from the journal, and written".into(),
         },
     ])
 }

@@ -107,6 +107,13 @@ impl Place {
         Ok(node)
     }
 
+    /// Has everything that is derived from the journal made anew.
+    pub(crate) fn rebuild(&self) -> anyhow::Result<()> {
+        let mut rebuild = Command::new(&self.binary);
+        rebuild.args(["rebuild", "--json", "--config"]);
+        succeed(rebuild.arg(&self.config)).map(drop)
+    }
+
     /// The configuration file.
     pub(crate) fn config(&self) -> &Path {
         &self.config

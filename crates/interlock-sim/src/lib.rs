@@ -11,7 +11,7 @@ mod rng;
 mod weather;
 mod world;
 
-pub use node::{ClockError, DiskOf};
+pub use node::{ClockError, DiskOf, Snapshots};
 pub use rng::SeededRng;
 pub use weather::Weather;
 pub use world::{AskedOf, Exchanged, NodeIx, NodeSpec, Sent, Struck, World};

@@ -10,13 +10,14 @@ use ed25519_dalek::SigningKey;
 use interlock::driver::file_store::{FileStore, OpenError};
 use interlock::driver::leaf_reader::read_leaves;
 use interlock::driver::seams::{Store, TimedRecord};
+use interlock::driver::snapshot::{self, Start};
 use interlock::driver::steady::Steady;
 use interlock::node::io::{CallFailure, Effect, LeavesRead, LeavesWanted, ReplyId};
 use interlock::node::record::{Record, Sealed};
 use interlock::node::{ContentKeys, Node, NodeConfig};
 use interlock_core::time::{ClockInterval, Timestamp};
-use interlock_journal::disk::{Crash, Disk as _, Fault, MemDisk};
-use interlock_journal::journal::Options;
+use interlock_journal::disk::{Crash, Disk, Fault, MemDisk};
+use interlock_journal::journal::{self, JournalError, Met, Options};
 use interlock_journal::keyslots::{KeySlots, SlotKey};
 
 use crate::SeededRng;
@@ -38,6 +39,8 @@ pub enum DiskOf {
     Journal,
     /// The one with the content keys.
     Keys,
+    /// The one with what is derived from both.
+    Tables,
 }
 
 /// How a node's clock differs from the world's.
@@ -77,7 +80,10 @@ pub(crate) struct SimNode {
 pub(crate) struct Disks {
     journal: MemDisk,
     keys: MemDisk,
+    tables: MemDisk,
     store: Option<FileStore>,
+    /// How often a node was made from a snapshot, and how often from its whole journal.
+    pub(crate) starts: (u64, u64),
 }
 
 #[derive(Clone, Default)]
@@ -94,6 +100,15 @@ struct Found {
     node: Node,
     journal: Vec<(Timestamp, Vec<u8>)>,
     time: Option<Timestamp>,
+}
+
+/// When snapshots are begun, and how fast they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshots {
+    /// Of a thousand groups, after so many one is begun, if none is being written.
+    pub begun: u32,
+    /// After each group up to so many steps are done.
+    pub steps_max: u32,
 }
 
 impl SimNode {
@@ -174,6 +189,9 @@ impl SimNode {
             self.disk
                 .open(&self.config, &self.key)
                 .map_err(io::Error::other)?;
+            if let Some((rows, keys)) = self.disk.store.as_ref().and_then(FileStore::tables) {
+                self.node.begin_tables(rows, keys);
+            }
         }
         let Some(store) = self.disk.store.as_mut() else {
             return Err(io::Error::other("the store is closed"));
@@ -194,6 +212,24 @@ impl SimNode {
         let written = records.iter().map(bytes).collect::<io::Result<Vec<_>>>()?;
         store.append(&[records])?;
         self.journal.extend(written);
+        Ok(())
+    }
+
+    /// Begins and goes on with snapshots, as the shipped writer and its thread do.
+    fn keep(&mut self, snapshots: Snapshots, chance: &mut SeededRng) -> io::Result<()> {
+        let mut below = |end: u64| chance.draw().checked_rem(end).unwrap_or(0);
+        let Some(store) = self.disk.store.as_mut() else {
+            return Ok(());
+        };
+        for _ in 0..below(u64::from(snapshots.steps_max) + 1) {
+            if let Some((rows, frozen)) = store.work().map_err(io::Error::other)? {
+                self.node.install(rows, frozen);
+            }
+        }
+        if below(1_000) < u64::from(snapshots.begun) && store.can_snapshot() {
+            let frozen = self.node.freeze().map_err(io::Error::other)?;
+            store.snapshot(frozen)?;
+        }
         Ok(())
     }
 
@@ -220,32 +256,46 @@ impl Disks {
             preallocate_size_bytes: PREALLOCATE_SIZE_BYTES,
             ..Options::default()
         };
-        let mut node = Node::new(config.clone(), key.clone());
-        let mut journal = Vec::new();
-        let (store, time) = FileStore::open(
-            Box::new(self.journal.clone()),
-            Box::new(self.keys.clone()),
-            MASTER.into(),
-            options,
-            &mut |at, record: &Record, keys: &dyn ContentKeys| -> Result<(), String> {
-                let bytes = postcard::to_allocvec(record).map_err(|error| error.to_string())?;
-                journal.push((at, bytes));
-                node.replay(at, record, keys)
-                    .map_err(|error| error.to_string())
-            },
-        )?;
+        let disks = snapshot::Disks {
+            journal: Box::new(self.journal.clone()),
+            keys: Box::new(self.keys.clone()),
+            tables: Box::new(self.tables.clone()),
+        };
+        let opened = snapshot::open(&disks, config, key, MASTER.into(), options)?;
+        let mut store = opened.store;
+        store.keep_by_steps(opened.keeper);
         self.store = Some(store);
+        self.starts.0 += u64::from(matches!(opened.start, Start::Snapshot { .. }));
+        self.starts.1 += u64::from(matches!(opened.start, Start::Journal { .. }));
         Ok(Found {
-            node,
-            journal,
-            time,
+            node: opened.node,
+            journal: self.records()?,
+            time: opened.time,
         })
+    }
+
+    /// All records of the journal.
+    fn records(&self) -> Result<Vec<(Timestamp, Vec<u8>)>, OpenError> {
+        let mut records = Vec::new();
+        let mut each = |met: Met<'_>| {
+            if let Met::Record(header, body) = met {
+                records.push((header.time, body.to_vec()));
+            }
+        };
+        let read = journal::visit(&mut self.journal.clone(), &mut each);
+        read.map_err(|source| JournalError::Io {
+            operation: "read",
+            file: String::new(),
+            source,
+        })?;
+        Ok(records)
     }
 
     fn crash(&mut self, crash: Crash) {
         self.store = None;
         self.journal.crash(crash);
         self.keys.crash(crash);
+        self.tables.crash(crash);
     }
 }
 
@@ -314,6 +364,7 @@ impl World {
             let disk = match disk {
                 DiskOf::Journal => &node.disk.journal,
                 DiskOf::Keys => &node.disk.keys,
+                DiskOf::Tables => &node.disk.tables,
             };
             disk.inject(operations_from_now, fault);
         }
@@ -337,7 +388,7 @@ impl World {
     /// Takes away the faults and limits of a node's disks that did not strike yet.
     pub fn clear_faults(&self, ix: NodeIx) {
         if let Some(node) = self.nodes.get(ix) {
-            for disk in [&node.disk.journal, &node.disk.keys] {
+            for disk in [&node.disk.journal, &node.disk.keys, &node.disk.tables] {
                 disk.crash(Crash::KeepAll);
                 disk.set_capacity_bytes(None);
             }
@@ -348,6 +399,25 @@ impl World {
     pub fn set_clock(&mut self, ix: NodeIx, clock: ClockError) {
         if let Some(node) = self.nodes.get_mut(ix) {
             node.clock = clock;
+        }
+    }
+
+    /// How often nodes were made from a snapshot, and how often from a whole journal.
+    pub fn starts(&self) -> (u64, u64) {
+        let all = self.nodes.iter().map(|node| node.disk.starts);
+        all.fold((0, 0), |sum, starts| (sum.0 + starts.0, sum.1 + starts.1))
+    }
+
+    /// Flips a bit of every file of a node's tables, at a place that differs from file to file.
+    pub fn damage_tables(&self, ix: NodeIx, place: u64) {
+        let Some(node) = self.nodes.get(ix) else {
+            return;
+        };
+        let mut disk = node.disk.tables.clone();
+        for (name, at) in disk.list().unwrap_or_default().iter().zip(place..) {
+            let len = disk.len(name).unwrap_or(0);
+            let offset = at.wrapping_mul(7_919).checked_rem(len).unwrap_or(0);
+            disk.flip(name, offset, 1);
         }
     }
 
@@ -402,6 +472,7 @@ impl World {
         };
         node.disk.store = None;
         node.disk.journal = MemDisk::new();
+        // Tables and snapshot stay: they are of a journal that there is no more.
         let copy: Vec<_> = node.journal.drain(..).take(records).collect();
         if node.disk.open(&node.config, &node.key).is_err() {
             return false;
@@ -420,6 +491,13 @@ impl World {
     pub fn append_offline(&mut self, ix: NodeIx, at: Timestamp, record: Record) -> bool {
         let node = self.nodes.get_mut(ix);
         node.is_some_and(|node| node.persist(&[], vec![(at, Box::new(record))]).is_ok())
+    }
+
+    /// A killed node as its disks give it, not started. `None` if they give none.
+    pub fn opened(&mut self, ix: NodeIx) -> Option<Node> {
+        let node = self.nodes.get_mut(ix)?;
+        let found = node.disk.open(&node.config, &node.key).ok()?;
+        Some(found.node)
     }
 
     /// Starts a killed node from its disks. False if they give no node.
@@ -470,7 +548,13 @@ impl World {
                 | Effect::Notify(_)) => outside.push(shown),
             }
         }
-        if node.persist(&keys, records).is_err() {
+        // What was decided on rows that cannot be read is worth nothing.
+        let unread = node.node.failure().is_some();
+        if unread && let Some(store) = node.disk.store.as_mut() {
+            // A disk that fails here too leaves a snapshot that the next start finds damaged again.
+            let _ = store.distrust();
+        }
+        if unread || node.persist(&keys, records).is_err() {
             self.struck.disks += 1;
             return self.crash(ix, Crash::KeepAll);
         }
@@ -480,7 +564,11 @@ impl World {
         let Some(node) = self.nodes.get_mut(ix) else {
             return;
         };
-        if node.destroy(&destroy, &ended).is_err() {
+        let kept = match self.snapshots {
+            Some(snapshots) => node.keep(snapshots, &mut self.snapshot_chance),
+            None => Ok(()),
+        };
+        if node.destroy(&destroy, &ended).is_err() || kept.is_err() {
             self.struck.disks += 1;
             return self.crash(ix, Crash::KeepAll);
         }

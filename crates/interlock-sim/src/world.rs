@@ -20,7 +20,7 @@ use interlock_core::waybill::CarrierCode;
 use sha2::{Digest as _, Sha256};
 
 use crate::SeededRng;
-use crate::node::SimNode;
+use crate::node::{SimNode, Snapshots};
 use crate::weather::Weather;
 
 /// How long nodes poll, in milliseconds: long, so that idle weeks are cheap.
@@ -148,6 +148,9 @@ pub struct World {
     pub(crate) replaced: BTreeMap<NodeIx, Vec<AskedOf>>,
     pub(crate) seen_messages: BTreeSet<(NodeIx, MessageId)>,
     pub(crate) chance: SeededRng,
+    pub(crate) snapshot_chance: SeededRng,
+    /// When nodes write snapshots, if they do.
+    pub snapshots: Option<Snapshots>,
     /// What the network does.
     pub weather: Weather,
     /// Everything that passed between nodes.
@@ -200,6 +203,8 @@ impl World {
             replaced: BTreeMap::new(),
             seen_messages: BTreeSet::new(),
             chance: SeededRng::new(seed, "weather"),
+            snapshot_chance: SeededRng::new(seed, "snapshots"),
+            snapshots: None,
             weather: Weather::default(),
             exchanged: Vec::new(),
             sent: Vec::new(),

@@ -21,7 +21,7 @@ use crate::driver::entropy::PooledRng;
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::file_store::FileStore;
 use crate::driver::listen::Listener;
-use crate::driver::node::{JOURNAL_DIR, Opened, open};
+use crate::driver::node::{self, JOURNAL_DIR, Opened, open};
 use crate::driver::outlet::{Calling, Gateway, Hooks};
 use crate::driver::public_door;
 use crate::driver::seams::Store as _;
@@ -165,6 +165,18 @@ fn open_whole(
             .map_err(|error| configuration("failed to note that the node has started", error))?;
     }
     Ok(opened)
+}
+
+/// Throws away what is derived from the journal of a node that does not run, and makes it anew.
+/// `progress` is told how many records were replayed; returned is how many there are.
+///
+/// # Errors
+/// [`RunError`].
+pub fn rebuild(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<u64, RunError> {
+    let key = signing_key(config)?;
+    let master = master_key(config)?;
+    let dir = &config.store.dir;
+    node::rebuild(dir, &node_config(config), &key, master, progress).map_err(failed)
 }
 
 fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunError> {

@@ -463,6 +463,10 @@ impl Disk for MemDisk {
         }
         outcome(fault)
     }
+
+    fn share(&self) -> Box<dyn Disk> {
+        Box::new(self.clone())
+    }
 }
 
 #[cfg(test)]

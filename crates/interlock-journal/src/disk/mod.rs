@@ -87,6 +87,9 @@ pub trait Disk: Send {
     /// # Errors
     /// The sync failed.
     fn sync_dir(&mut self) -> io::Result<()>;
+
+    /// Another way to the same directory, for another thread.
+    fn share(&self) -> Box<dyn Disk>;
 }
 
 /// Reads `len_bytes` at `offset`, or fewer where the file ends.

@@ -8,6 +8,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Disk, FILE_NAME_BYTES_MAX};
 
@@ -22,8 +23,9 @@ const LOCK_NAME: &str = "lock";
 pub struct RealDisk {
     root: PathBuf,
     open: BTreeMap<String, File>,
-    /// `None`: opened for reading only. The lock is released when the file is closed.
-    lock: Option<File>,
+    /// `None`: opened for reading only. The lock is released when the last of those who share it lets
+    /// it go.
+    lock: Option<Arc<File>>,
 }
 
 impl RealDisk {
@@ -53,7 +55,7 @@ impl RealDisk {
         Ok(Self {
             root: root.to_path_buf(),
             open: BTreeMap::new(),
-            lock: Some(lock),
+            lock: Some(Arc::new(lock)),
         })
     }
 
@@ -212,6 +214,14 @@ impl Disk for RealDisk {
 
     fn sync_dir(&mut self) -> io::Result<()> {
         File::open(&self.root)?.sync_all()
+    }
+
+    fn share(&self) -> Box<dyn Disk> {
+        Box::new(Self {
+            root: self.root.clone(),
+            open: BTreeMap::new(),
+            lock: self.lock.clone(),
+        })
     }
 }
 

@@ -128,6 +128,12 @@ pub enum JournalError {
         /// The highest in the journal.
         found: u32,
     },
+    /// What is known up to a position is not of this journal.
+    #[error("the hash over the records up to {asked} is another in this journal")]
+    OtherChain {
+        /// The position.
+        asked: Position,
+    },
     /// A start or a reading was asked for at a position that the journal does not hold.
     #[error("position {asked} is not in the journal, which holds {first} to {last}")]
     NoSuchPosition {

@@ -76,8 +76,11 @@ pub struct Options {
     pub preallocate_size_bytes: u64,
     /// The writer's epoch; no less than any in the journal.
     pub epoch: u32,
-    /// Records up to here are known from a snapshot: they are neither checked nor handed out.
+    /// Records up to here, the last of a group, are known from a snapshot: they are not handed out,
+    /// and their segments are not read.
     pub known_to: Position,
+    /// The hash over all groups up to there, if the start is to check that it is this journal's.
+    pub known_chain: Option<ChainHash>,
 }
 
 impl Default for Options {
@@ -87,6 +90,7 @@ impl Default for Options {
             preallocate_size_bytes: 4 * 1024 * 1024,
             epoch: 1,
             known_to: Position::ZERO,
+            known_chain: None,
         }
     }
 }

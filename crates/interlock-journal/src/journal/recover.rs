@@ -34,6 +34,7 @@ impl Journal {
     /// # Errors
     /// - [`JournalError::Damaged`]: something durable has changed; nothing was cut.
     /// - [`JournalError::EpochOver`]: the journal has records of a later epoch.
+    /// - [`JournalError::OtherChain`]: the snapshot is of another journal.
     /// - [`JournalError::NoSuchPosition`]: the snapshot is from beyond the end of this journal, or
     ///   from before its first segment.
     /// - [`JournalError::DiskFull`], [`JournalError::Io`].
@@ -96,6 +97,9 @@ impl Journal {
             .partition_point(|header| header.first_position <= known_to.next())
             .saturating_sub(1);
         let mut walk = Walk::before(headers.get(skipped));
+        if walk.last == known_to {
+            self.options.check_known(Some(&walk.chain))?;
+        }
         let mut torn = false;
         for (at, header) in headers.iter().enumerate().skip(skipped) {
             let next = headers.get(at + 1);
@@ -154,6 +158,10 @@ impl Journal {
                 Next::None(why) => return Ok(why),
             };
             self.index_group(number, group.first, group.offset);
+            if group.first <= known_to && known_to <= group.last {
+                let ends = known_to == group.last;
+                self.options.check_known(ends.then_some(&group.chain))?;
+            }
             walk.chain = group.chain;
             walk.last = group.last;
             walk.epoch = group.epoch;
@@ -216,6 +224,18 @@ impl Journal {
         disk.datasync(&name).map_err(failed("sync"))?;
         disk.sync_dir().map_err(failed("sync the directory of"))?;
         disk.len(&name).map_err(failed("examine"))
+    }
+}
+
+impl Options {
+    /// `None`: what is known ends within a group.
+    fn check_known(&self, chain: Option<&ChainHash>) -> Result<(), JournalError> {
+        match self.known_chain.is_none_or(|known| chain == Some(&known)) {
+            true => Ok(()),
+            false => Err(JournalError::OtherChain {
+                asked: self.known_to,
+            }),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) const SMALL: Options = Options {
     preallocate_size_bytes: 1024,
     epoch: 1,
     known_to: Position::ZERO,
+    known_chain: None,
 };
 
 pub(super) fn body(position: u64) -> Vec<u8> {
@@ -128,6 +129,32 @@ fn a_snapshot_saves_reading() {
         assert_eq!(recovered.records, last.get() - known);
         let all = journal.read(Position::new(1), 1_000).unwrap();
         assert_eq!(all.len() as u64, last.get());
+    }
+    // The hash at the end of a group tells this journal from another.
+    let (disk_of_chains, mut chains) = (MemDisk::new(), vec![(0, [0; 32])]);
+    let (mut journal, _) = open(&disk_of_chains, SMALL).unwrap();
+    for records in [1, 3, 2, 5, 1, 1, 4, 3, 2, 1, 2, 3] {
+        append(&mut journal, records).unwrap();
+        chains.push((journal.last().get(), *journal.chain()));
+    }
+    for known in 0..=last.get() {
+        for (at, chain) in &chains {
+            let options = Options {
+                known_to: Position::new(known),
+                known_chain: Some(*chain),
+                ..SMALL
+            };
+            match open(&disk, options) {
+                Ok((_, recovered)) => {
+                    assert_eq!((known, recovered.records), (*at, last.get() - known));
+                }
+                Err(JournalError::OtherChain { asked }) => {
+                    assert_eq!(asked.get(), known);
+                    assert_ne!(known, *at);
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
     // Damage before the snapshot's segment is not looked for at the start.
     assert!(disk.flip(&segment_name(1), 200, 1));
@@ -294,6 +321,10 @@ struct Growing {
 }
 
 impl Disk for Growing {
+    fn share(&self) -> Box<dyn Disk> {
+        self.disk.share()
+    }
+
     fn list(&mut self) -> io::Result<Vec<String>> {
         self.disk.list()
     }

@@ -117,6 +117,11 @@ impl Rows {
         self.runs.iter().map(|run| run.name).collect()
     }
 
+    /// Whether there are no runs.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     /// Bytes of all files.
     pub fn size_bytes(&self) -> u64 {
         self.runs.iter().map(|run| run.size_bytes).sum()
@@ -217,4 +222,13 @@ pub fn clean(disk: &mut dyn Disk, kept: &[RunName]) -> Result<(), RowsError> {
         }
     }
     Ok(())
+}
+
+/// Removes a run that no list names. Nobody may be reading it.
+///
+/// # Errors
+/// [`RowsError::Io`].
+pub fn remove(disk: &mut dyn Disk, run: &RunName) -> Result<(), RowsError> {
+    let file = run.file();
+    disk.remove(&file).map_err(io_error("remove", &file))
 }

@@ -341,12 +341,13 @@ impl Run {
         key: &[u8],
         key_hash: u64,
     ) -> Result<Option<Value>, RowsError> {
+        // The filter first: it touches one line of memory, the index many.
+        if key > self.index.last() || !self.filter.may_have(key_hash) {
+            return Ok(None);
+        }
         let Some(number) = self.index.block_of(key) else {
             return Ok(None);
         };
-        if !self.filter.may_have(key_hash) {
-            return Ok(None);
-        }
         let Some(block) = self.block(disk, number)? else {
             return Ok(None);
         };

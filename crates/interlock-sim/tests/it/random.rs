@@ -15,7 +15,7 @@ use interlock_core::ids::ParcelId;
 use interlock_core::locker::Phase;
 use interlock_core::time::{DAY_MS, HOUR_MS, SECOND_MS, Timestamp};
 use interlock_journal::disk::{Crash, Fault};
-use interlock_sim::{ClockError, DiskOf, NodeIx, SeededRng, Struck, Weather};
+use interlock_sim::{ClockError, DiskOf, NodeIx, SeededRng, Snapshots, Struck, Weather};
 use serde_json::Value;
 
 use crate::support::*;
@@ -48,6 +48,10 @@ impl Schedule {
     fn new(seed: u64) -> Self {
         let mut net = Network::of_june_2017(seed);
         net.put_station(FENGCHAO, "FC0001", 60);
+        net.world.snapshots = Some(Snapshots {
+            begun: 60,
+            steps_max: 4,
+        });
         Self {
             net,
             rng: SeededRng::new(seed, "schedule"),
@@ -115,8 +119,9 @@ impl Schedule {
     /// One of the next operations of a disk fails.
     fn break_disk(&mut self) {
         let ix = ALL[self.draw(4) as usize];
-        let disk = match self.draw(3) {
+        let disk = match self.draw(4) {
             0 => DiskOf::Keys,
+            1 => DiskOf::Tables,
             _ => DiskOf::Journal,
         };
         let fault = match self.draw(5) {
@@ -424,7 +429,7 @@ impl Schedule {
             .parcels
             .find(waybill);
         parcel
-            .into_iter()
+            .iter()
             .flat_map(|p| &p.events)
             .filter(|e| e.from.as_ref() == from)
             .map(|e| e.event.number)
@@ -459,7 +464,7 @@ impl Schedule {
     fn nothing_outside_terms(&self) {
         for ix in ALL {
             let state = self.net.world.node(ix).unwrap().state();
-            for entry in &state.ledger {
+            for entry in state.ledger.iter() {
                 let released = match &entry.outcome {
                     LedgerOutcome::Batch { .. } | LedgerOutcome::Contact { .. } => true,
                     LedgerOutcome::Denied { .. } | LedgerOutcome::Voided => false,

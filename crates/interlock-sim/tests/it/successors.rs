@@ -79,8 +79,8 @@ fn a_poll_in_run_off_strands_nothing_of_the_successor() {
         .poll(&mut net.world, &new, Lane::Backlog, 0)
         .unwrap();
     assert_eq!(repeated, batch);
-    let ledger = &net.world.node(SF).unwrap().state().ledger;
-    let under = ledger.last().unwrap().agreement.as_ref().unwrap();
+    let last = net.world.node(SF).unwrap().state().ledger.last().unwrap();
+    let under = last.agreement.as_ref().unwrap();
     assert_eq!(under.as_str(), "urn:agreement:new:2:0:tracking-events");
 }
 

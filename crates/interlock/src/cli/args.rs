@@ -102,6 +102,8 @@ pub(super) enum Command {
     Status,
     /// Copy the node into a new directory, while it runs
     Backup(super::backup::BackupArguments),
+    /// Throw away what is derived from the journal and make it anew; the node must not run
+    Rebuild,
     /// Make a node's directory from a copy
     Restore(super::backup::RestoreArguments),
     /// API keys of the node

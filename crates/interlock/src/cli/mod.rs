@@ -21,6 +21,7 @@ mod partner;
 mod people;
 mod place;
 mod probe;
+mod rebuild;
 mod reconcile;
 mod rehearse;
 mod show;
@@ -178,6 +179,7 @@ fn dispatch(
         Command::Reconcile(arguments) => reconcile::run(arguments, common, around, output),
         Command::Status => show::status(common, around, output),
         Command::Backup(arguments) => backup::backup(arguments, common, around, output),
+        Command::Rebuild => rebuild::rebuild(common, around, output),
         Command::Restore(arguments) => backup::restore(arguments, around, output),
         Command::Key(command) => show::key(command, common, around, output),
         Command::People(command) => people::run(command, common, around, output),

@@ -1,11 +1,11 @@
-//! The embedded store: the journal and the content keys over disks.
+//! The embedded store: the journal, the content keys and the snapshots over disks.
 //!
 //! INVARIANT: a step is in one group of the journal, and its keys were durable before it. What is
 //! opened is replayed whole before anything is appended. It does not know what a record means, only
 //! how it is written: postcard, with its version and variant in the header's kind.
 
-use std::cell::RefCell;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interlock_core::time::Timestamp;
 use interlock_journal::disk::Disk;
@@ -15,11 +15,19 @@ use interlock_journal::journal::{
 };
 use interlock_journal::keyslots::{Key, KeyError, KeySlots, SlotKey};
 
+use interlock_journal::rows::Rows;
+
 use super::entropy::SystemRng;
 use super::seams::{Store, TimedRecord};
+use super::snapshot::{Background, Keeper, Mark, SnapshotError, Step};
 use crate::node::record::{RECORD_VERSION, Record};
+use crate::node::state::Frozen;
+use crate::node::state::table::SharedKeys;
 use crate::node::{ContentKeys, Rng as _};
 
+/// Records after which a snapshot is due: so many are replayed at a start, at most, and what came while
+/// it was being written.
+const SNAPSHOT_RECORDS: u64 = 250_000;
 /// Room made for a record before it is written out: most are events, and shorter.
 const RECORD_USUAL_BYTES: usize = 192;
 /// Most bytes that a frame adds to a body: header, length and checksum, generously.
@@ -31,6 +39,9 @@ pub enum OpenError {
     /// The journal cannot be read.
     #[error("failed to open the journal: {0}")]
     Journal(#[from] JournalError),
+    /// A snapshot cannot be written.
+    #[error("failed to write the tables that are derived from the journal: {0}")]
+    Snapshot(#[from] SnapshotError),
     /// The content keys cannot be read.
     #[error("failed to open the content keys: {0}")]
     Keys(#[from] KeyError),
@@ -52,26 +63,70 @@ pub enum OpenError {
     },
 }
 
-/// A journal and its content keys.
+/// A journal and its content keys, with the snapshots of what is derived from both.
 pub struct FileStore {
     journal: Journal,
-    keys: KeySlots,
+    keys: Slots,
     journal_bytes: u64,
+    snapshots: Snapshots,
+    /// The highest time before what was replayed.
+    time_before: Option<Timestamp>,
+    /// Records since the last snapshot was begun.
+    unkept_records: u64,
 }
 
-/// Content keys during replay. A key that cannot be read is an error of the opening, not a key that
-/// was destroyed.
-struct ReplayKeys {
-    slots: RefCell<KeySlots>,
-    failed: RefCell<Option<KeyError>>,
+/// Who writes snapshots.
+enum Snapshots {
+    Nobody,
+    Thread(Background),
+    /// Step by step, whenever it is told to.
+    Steps(Box<Keeper>),
 }
 
-impl ContentKeys for ReplayKeys {
+/// Content keys that the writer changes and tables read. A key that cannot be read is an error of who
+/// opened the store, not a key that was destroyed.
+#[derive(Clone)]
+pub struct Slots(Arc<Mutex<HeldSlots>>);
+
+struct HeldSlots {
+    slots: KeySlots,
+    failed: Option<KeyError>,
+}
+
+impl Slots {
+    /// Opens the content keys under a master key.
+    ///
+    /// # Errors
+    /// [`OpenError::Keys`]: they cannot be read, or are under another master key.
+    pub fn open(disk: Box<dyn Disk>, master: Key) -> Result<Self, OpenError> {
+        let mut slots = KeySlots::open(disk, master)?;
+        slots.check_master()?;
+        let failed = None;
+        Ok(Self(Arc::new(Mutex::new(HeldSlots { slots, failed }))))
+    }
+
+    /// For tables.
+    pub fn shared(&self) -> SharedKeys {
+        Arc::new(self.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HeldSlots> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What could not be read since the last call.
+    fn failure(&self) -> Option<KeyError> {
+        self.lock().failed.take()
+    }
+}
+
+impl ContentKeys for Slots {
     fn get(&self, hour: u32, slot: u32) -> Option<[u8; 32]> {
-        match self.slots.borrow_mut().get(hour, slot) {
+        let mut held = self.lock();
+        match held.slots.get(hour, slot) {
             Ok(key) => key.map(|key| *key),
             Err(error) => {
-                self.failed.borrow_mut().get_or_insert(error);
+                held.failed.get_or_insert(error);
                 None
             }
         }
@@ -83,7 +138,7 @@ pub type Each<'a, E> = dyn FnMut(Timestamp, &Record, &dyn ContentKeys) -> Result
 
 /// Counts while records are handed to the machine.
 struct Replay<'a, 'b, E> {
-    keys: &'a ReplayKeys,
+    keys: &'a Slots,
     each: &'a mut Each<'b, E>,
     journal_bytes: u64,
     failed: Option<OpenError>,
@@ -119,12 +174,20 @@ impl FileStore {
         options: Options,
         each: &mut Each<'_, E>,
     ) -> Result<(Self, Option<Timestamp>), OpenError> {
-        let mut slots = KeySlots::open(keys_disk, master)?;
-        slots.check_master()?;
-        let keys = ReplayKeys {
-            slots: RefCell::new(slots),
-            failed: RefCell::new(None),
-        };
+        let slots = Slots::open(keys_disk, master)?;
+        Self::open_with(journal_disk, slots, options, each)
+    }
+
+    /// The same with content keys that are open.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was appended.
+    pub fn open_with<E: std::fmt::Display>(
+        journal_disk: Box<dyn Disk>,
+        keys: Slots,
+        options: Options,
+        each: &mut Each<'_, E>,
+    ) -> Result<(Self, Option<Timestamp>), OpenError> {
         let mut replay = Replay {
             keys: &keys,
             each,
@@ -135,7 +198,7 @@ impl FileStore {
             replay.take(header.position, header.kind, header.time, body);
         })?;
         let (journal_bytes, failed) = (replay.journal_bytes, replay.failed);
-        if let Some(error) = keys.failed.into_inner() {
+        if let Some(error) = keys.failure() {
             return Err(error.into());
         }
         if let Some(error) = failed {
@@ -147,10 +210,69 @@ impl FileStore {
         let time = journal.time_max();
         let store = Self {
             journal,
-            keys: keys.slots.into_inner(),
+            keys,
             journal_bytes,
+            snapshots: Snapshots::Nobody,
+            time_before: None,
+            unkept_records: recovered.records,
         };
         Ok((store, time))
+    }
+
+    /// What was replayed came after `mark`.
+    pub const fn continue_from(&mut self, mark: &Mark) {
+        self.journal_bytes = self.journal_bytes.saturating_add(mark.journal_bytes());
+        self.time_before = mark.time_max();
+    }
+
+    /// The end of the journal.
+    pub fn mark(&self) -> Mark {
+        Mark::new(
+            self.journal.last(),
+            *self.journal.chain(),
+            self.journal.time_max().max(self.time_before),
+            self.journal_bytes,
+        )
+    }
+
+    /// Has a thread of its own write snapshots from here on.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn keep_in_background(&mut self, keeper: Keeper) -> io::Result<()> {
+        self.snapshots = Snapshots::Thread(Background::start(keeper)?);
+        Ok(())
+    }
+
+    /// Has snapshots written by [`Self::work`] from here on.
+    pub fn keep_by_steps(&mut self, keeper: Keeper) {
+        self.snapshots = Snapshots::Steps(Box::new(keeper));
+    }
+
+    /// What a node reads its tables from, if snapshots are written by steps.
+    pub fn tables(&self) -> Option<(Rows, SharedKeys)> {
+        match &self.snapshots {
+            Snapshots::Nobody | Snapshots::Thread(_) => None,
+            Snapshots::Steps(keeper) => Some((keeper.rows(), self.keys.shared())),
+        }
+    }
+
+    /// Does one step of what there is to do for snapshots. Rows to be read from now on, if there are
+    /// new ones, and whether all that was frozen is in them.
+    ///
+    /// # Errors
+    /// A snapshot cannot be written.
+    pub fn work(&mut self) -> Result<Option<(Rows, bool)>, SnapshotError> {
+        let Snapshots::Steps(keeper) = &mut self.snapshots else {
+            return Ok(None);
+        };
+        match keeper.step()? {
+            Step::Idle | Step::Working => Ok(None),
+            Step::Rows { rows, frozen } => {
+                keeper.installed();
+                Ok(Some((rows, frozen)))
+            }
+        }
     }
 }
 
@@ -244,7 +366,8 @@ impl Store for FileStore {
             SystemRng.fill(&mut key);
             key
         };
-        self.keys
+        let mut held = self.keys.lock();
+        held.slots
             .put_all(keys, &mut fresh)
             .map_err(io::Error::other)
     }
@@ -263,6 +386,7 @@ impl Store for FileStore {
                     return Err(unreadable(kind));
                 }
                 self.journal_bytes += (body.len() + RECORD_HEADER_SIZE_BYTES) as u64;
+                self.unkept_records += 1;
                 bodies.push((kind, *time, body));
             }
             packer.add(bodies)?;
@@ -271,9 +395,61 @@ impl Store for FileStore {
     }
 
     fn destroy_keys(&mut self, slots: &[(u32, u32)], hours: &[u32]) -> io::Result<()> {
-        self.keys.destroy(slots).map_err(io::Error::other)?;
+        let mut held = self.keys.lock();
+        held.slots.destroy(slots).map_err(io::Error::other)?;
         let mut hours = hours.iter();
-        hours.try_for_each(|hour| self.keys.destroy_hour(*hour).map_err(io::Error::other))
+        hours.try_for_each(|hour| held.slots.destroy_hour(*hour).map_err(io::Error::other))
+    }
+
+    fn wants_snapshot(&self) -> bool {
+        let busy = match &self.snapshots {
+            Snapshots::Nobody => true,
+            Snapshots::Thread(thread) => thread.is_flushing(),
+            Snapshots::Steps(keeper) => keeper.is_flushing(),
+        };
+        !busy && self.unkept_records >= SNAPSHOT_RECORDS
+    }
+
+    fn can_snapshot(&self) -> bool {
+        match &self.snapshots {
+            Snapshots::Nobody => false,
+            Snapshots::Thread(thread) => !thread.is_flushing() && self.unkept_records > 0,
+            Snapshots::Steps(keeper) => !keeper.is_flushing() && self.unkept_records > 0,
+        }
+    }
+
+    fn snapshot(&mut self, frozen: Frozen) -> io::Result<()> {
+        let mark = self.mark();
+        self.unkept_records = 0;
+        match &mut self.snapshots {
+            Snapshots::Nobody => Ok(()),
+            Snapshots::Thread(thread) => thread.begin(frozen, mark),
+            Snapshots::Steps(keeper) => keeper.begin(frozen, Some(mark)).map_err(io::Error::other),
+        }
+    }
+
+    fn news(&mut self) -> io::Result<Option<(Rows, bool)>> {
+        if let Some(error) = self.keys.failure() {
+            return Err(io::Error::other(error));
+        }
+        match &mut self.snapshots {
+            Snapshots::Nobody | Snapshots::Steps(_) => Ok(None),
+            Snapshots::Thread(thread) => {
+                let news = thread.news()?;
+                if news.is_some() {
+                    thread.installed()?;
+                }
+                Ok(news)
+            }
+        }
+    }
+
+    fn distrust(&mut self) -> io::Result<()> {
+        match &mut self.snapshots {
+            Snapshots::Nobody => Ok(()),
+            Snapshots::Thread(thread) => thread.distrust(),
+            Snapshots::Steps(keeper) => keeper.distrust().map_err(io::Error::other),
+        }
     }
 
     fn journal_bytes(&self) -> u64 {

@@ -25,6 +25,7 @@ pub mod public_door;
 mod pull_door;
 pub mod seams;
 pub mod server;
+pub mod snapshot;
 pub mod steady;
 pub mod writer;
 

@@ -10,11 +10,14 @@ use interlock_core::time::{ClockInterval, Timestamp};
 use interlock_journal::disk::RealDisk;
 use interlock_journal::journal::Options;
 use interlock_journal::keyslots::Key;
+use interlock_journal::rows::Rows;
 
 use super::file_store::{FileStore, OpenError};
 use super::seams::{Machine, Partners};
+use super::snapshot::{self, Disks, Start};
 use crate::identity::keys::NodeKey;
 use crate::node::io::{Effect, Input};
+use crate::node::state::Frozen;
 use crate::node::{Node, NodeConfig, Rng};
 
 impl Machine for Node {
@@ -44,6 +47,18 @@ impl Machine for Node {
 
     fn partners(&self) -> &Partners {
         &self.state().partners
+    }
+
+    fn freeze(&mut self) -> io::Result<Option<Frozen>> {
+        Self::freeze(self).map(Some).map_err(io::Error::other)
+    }
+
+    fn install(&mut self, rows: Rows, frozen: bool) {
+        Self::install(self, rows, frozen);
+    }
+
+    fn failure(&self) -> Option<String> {
+        Self::failure(self)
     }
 }
 
@@ -78,7 +93,11 @@ pub const JOURNAL_DIR: &str = "journal";
 /// Directory of the content keys, below that of the store.
 pub const KEYS_DIR: &str = "keys";
 
-/// Opens a node: `journal/` and `keys/` below `directory` are made if they are missing, and locked.
+/// Directory of what is derived from both, below that of the store.
+pub const TABLES_DIR: &str = "tables";
+
+/// Opens a node: `journal/`, `keys/` and `tables/` below `directory` are made if they are missing, and
+/// locked. Its snapshots are written by a thread of their own.
 ///
 /// # Errors
 /// [`OpenNodeError`]; nothing was appended.
@@ -88,26 +107,56 @@ pub fn open(
     key: &NodeKey,
     master: Key,
 ) -> Result<Opened, OpenNodeError> {
+    let disks = disks(directory)?;
+    let key = key.signing_key();
+    let mut opened = snapshot::open(&disks, &config, key, master, Options::default())?;
+    tracing::info!(start = ?opened.start, "the node was made from its journal");
+    opened
+        .store
+        .keep_in_background(opened.keeper)
+        .map_err(|source| directory_error(directory, source))?;
+    Ok(Opened {
+        node: opened.node,
+        store: opened.store,
+        journal_time: opened.time,
+    })
+}
+
+/// Throws away what is derived from a node's journal and makes it anew. `progress` is told how many
+/// records were replayed; returned is how many there are.
+///
+/// # Errors
+/// [`OpenNodeError`].
+pub fn rebuild(
+    directory: &Path,
+    config: &NodeConfig,
+    key: &NodeKey,
+    master: Key,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, OpenNodeError> {
+    let disks = disks(directory)?;
+    let key = key.signing_key();
+    let made = snapshot::rebuild(&disks, config, key, master, Options::default(), progress)?;
+    let (Start::Snapshot { records } | Start::Journal { records }) = made.start;
+    Ok(records)
+}
+
+fn disks(directory: &Path) -> Result<Disks, OpenNodeError> {
     let disk = |name: &str| {
         let path = directory.join(name);
-        RealDisk::open(&path)
-            .map(Box::new)
-            .map_err(|source| OpenNodeError::Directory {
-                path: path.display().to_string(),
-                source,
-            })
+        let disk = RealDisk::open(&path).map(Box::new);
+        disk.map_err(|source| directory_error(&path, source))
     };
-    let mut node = Node::new(config, key.signing_key().clone());
-    let (store, journal_time) = FileStore::open(
-        disk(JOURNAL_DIR)?,
-        disk(KEYS_DIR)?,
-        master,
-        Options::default(),
-        &mut |time, record, keys| node.replay(time, record, keys),
-    )?;
-    Ok(Opened {
-        node,
-        store,
-        journal_time,
+    Ok(Disks {
+        journal: disk(JOURNAL_DIR)?,
+        keys: disk(KEYS_DIR)?,
+        tables: disk(TABLES_DIR)?,
     })
+}
+
+fn directory_error(path: &Path, source: io::Error) -> OpenNodeError {
+    OpenNodeError::Directory {
+        path: path.display().to_string(),
+        source,
+    }
 }

@@ -9,6 +9,7 @@ use std::io;
 use interlock_core::ids::ParticipantId;
 use interlock_core::time::{ClockInterval, Timestamp};
 use interlock_journal::keyslots::SlotKey;
+use interlock_journal::rows::Rows;
 
 use crate::identity::partner::Partner;
 use crate::node::Rng;
@@ -16,6 +17,7 @@ use crate::node::io::{
     CallId, Effect, Input, LeavesWanted, Message, PeerRequest, Push, SystemNotice,
 };
 use crate::node::record::Record;
+use crate::node::state::Frozen;
 
 /// The partners of a node, by id.
 pub type Partners = BTreeMap<ParticipantId, Partner>;
@@ -45,6 +47,23 @@ pub trait Machine: Send + 'static {
     /// How many requests (partners' and our own systems') it holds unanswered because they wait for
     /// something to arise.
     fn parked_polls(&self) -> usize;
+
+    /// What a snapshot of this moment writes; `None` if it keeps none.
+    ///
+    /// # Errors
+    /// Something cannot be encoded: a defect.
+    fn freeze(&mut self) -> io::Result<Option<Frozen>> {
+        Ok(None)
+    }
+
+    /// Rows in place of those before; `frozen`: with all that the last [`Self::freeze`] gave.
+    fn install(&mut self, _rows: Rows, _frozen: bool) {}
+
+    /// Why something that it holds could not be read, once it could not: nothing that it decided since
+    /// may be seen.
+    fn failure(&self) -> Option<String> {
+        None
+    }
 
     /// Its partners: who may talk to us, at which address, with which key. Read after each group.
     fn partners(&self) -> &Partners;
@@ -77,6 +96,40 @@ pub trait Store: Send + 'static {
 
     /// Bytes that the journal holds.
     fn journal_bytes(&self) -> u64;
+
+    /// Whether so much came since the last snapshot that another one is due.
+    fn wants_snapshot(&self) -> bool {
+        false
+    }
+
+    /// Whether a snapshot can be begun, and would be another than the last one.
+    fn can_snapshot(&self) -> bool {
+        false
+    }
+
+    /// Begins to write a snapshot of all that was appended.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn snapshot(&mut self, _frozen: Frozen) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Rows to be read from now on, if there are new ones, and whether all that was frozen is in them.
+    ///
+    /// # Errors
+    /// A snapshot could not be written, or a content key not be read.
+    fn news(&mut self) -> io::Result<Option<(Rows, bool)>> {
+        Ok(None)
+    }
+
+    /// Throws the last snapshot away, so that the next start makes everything anew.
+    ///
+    /// # Errors
+    /// It may still be there.
+    fn distrust(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Carries out what leaves the process, or takes time. All return at once.

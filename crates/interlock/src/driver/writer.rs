@@ -254,11 +254,43 @@ impl<M: Machine, S: Store> Writer<M, S> {
             }
             let stop = group.stop;
             self.commit(group, outside)?;
+            self.keep(stop)?;
             if stop {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Takes up what was written of snapshots, and begins one when it is due, or the node stops.
+    fn keep(&mut self, stop: bool) -> Result<(), WriterError> {
+        let failed = |error| WriterError::Store {
+            what: "write a snapshot",
+            error,
+        };
+        while let Some((rows, frozen)) = self.store.news().map_err(failed)? {
+            self.machine.install(rows, frozen);
+        }
+        let due = self.store.wants_snapshot() || stop && self.store.can_snapshot();
+        if due && let Some(frozen) = self.machine.freeze().map_err(failed)? {
+            self.store.snapshot(frozen).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing that was decided on what could not be read is written or seen.
+    fn check_machine(&mut self) -> Result<(), WriterError> {
+        let Some(failure) = self.machine.failure() else {
+            return Ok(());
+        };
+        let distrusted = self.store.distrust();
+        Err(WriterError::Store {
+            what: "read what is derived from the journal",
+            error: match distrusted {
+                Ok(()) => io::Error::other(failure),
+                Err(error) => error,
+            },
+        })
     }
 
     /// The clock, never below what was decided or journaled before.
@@ -360,6 +392,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
 
     fn commit(&mut self, group: Group, outside: &dyn Outside) -> Result<(), WriterError> {
         let failed = |what| move |error| WriterError::Store { what, error };
+        self.check_machine()?;
         if !group.keys.is_empty() {
             self.store
                 .put_keys(&group.keys)

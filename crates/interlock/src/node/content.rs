@@ -7,8 +7,8 @@
 use hmac::{Hmac, KeyInit, Mac};
 use interlock_core::ids::ParcelId;
 use interlock_core::parcel::ClaimToken;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::io::Digest;
@@ -16,13 +16,17 @@ use super::record::Sealed;
 use super::{ContentKeys, Rng};
 use crate::exchange::wire::Blob;
 
-/// Personal data that is held while its key exists.
-#[derive(Clone)]
+/// Personal data that is held while its key exists. It is stored as it came: sealed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Content<T> {
     /// The hour in which the key ends, and its slot.
     pub slot: (u32, u32),
     /// The value; `None` once the key is destroyed.
+    #[serde(skip)]
     pub value: Option<T>,
+    /// What the value was opened from; nothing once it was deleted.
+    sealed: Option<Box<Sealed>>,
 }
 
 impl<T> std::fmt::Debug for Content<T> {
@@ -43,12 +47,14 @@ impl<T> std::fmt::Debug for Content<T> {
 impl<T> Content<T> {
     /// Lets the value go, and says where its key is. `None` if it was gone before.
     pub fn erase(&mut self) -> Option<(u32, u32)> {
+        self.sealed = None;
         self.value.take().map(|_| self.slot)
     }
 
     /// Lets the value go if its key ended with `hour`.
     pub fn end(&mut self, hour: u32) {
         if self.slot.0 == hour {
+            self.sealed = None;
             self.value = None;
         }
     }
@@ -57,7 +63,21 @@ impl<T> Content<T> {
 impl<T: DeserializeOwned> Content<T> {
     /// Opens sealed content; a missing key or damaged ciphertext leaves no value.
     pub fn open(sealed: &Sealed, keys: &dyn ContentKeys) -> Self {
-        let value = keys
+        let mut content = Self {
+            slot: (sealed.hour, sealed.slot),
+            value: None,
+            sealed: Some(Box::new(sealed.clone())),
+        };
+        content.reopen(keys);
+        content
+    }
+
+    /// Opens again what came from a store; what was deleted stays so.
+    pub fn reopen(&mut self, keys: &dyn ContentKeys) {
+        let Some(sealed) = &self.sealed else {
+            return;
+        };
+        self.value = keys
             .get(sealed.hour, sealed.slot)
             .and_then(|key| {
                 interlock_journal::keyslots::open(
@@ -68,10 +88,6 @@ impl<T: DeserializeOwned> Content<T> {
                 )
             })
             .and_then(|plain| postcard::from_bytes(&plain).ok());
-        Self {
-            slot: (sealed.hour, sealed.slot),
-            value,
-        }
     }
 }
 
@@ -140,6 +156,11 @@ impl Links {
         Self {
             secret: mac(seed, &[b"interlock links 1"]),
         }
+    }
+
+    /// Stands in where none are known yet.
+    pub(super) const fn unset() -> Self {
+        Self { secret: [0; 32] }
     }
 
     /// The token of a link, 32 hexadecimal digits.

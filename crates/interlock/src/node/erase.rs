@@ -70,8 +70,9 @@ impl Node {
             .unzip();
         let told = match &why {
             ErasureReason::Asked { by, parcel } => {
-                let holders = state.parcels.get(*parcel).map_or(&[][..], |p| &p.uses);
-                matches!(by, Asker::Recipient) && holders.iter().all(|it| it.passed_on)
+                let known = state.parcels.get(*parcel);
+                let mut holders = known.iter().flat_map(|parcel| &parcel.uses);
+                matches!(by, Asker::Recipient) && holders.all(|it| it.passed_on)
             }
             ErasureReason::Over | ErasureReason::Told { .. } => true,
         };

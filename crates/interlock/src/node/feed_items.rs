@@ -6,6 +6,7 @@ use interlock_core::terms::{Field, FieldSet};
 
 use super::record::ItemRef;
 use super::state::State;
+use super::state::feed::Feed;
 use crate::exchange::wire::{CodeView, FeedItem, ParcelView, PreAdviceView, StationView};
 
 impl State {
@@ -87,6 +88,20 @@ impl State {
                 })
             }
         }
+    }
+
+    /// Codes in batches without receipt, which a snapshot does not keep, are shown as they were.
+    pub(in crate::node) fn show_codes_again(&mut self) {
+        let mut channels = std::mem::take(&mut self.channels);
+        for channel in channels.values_mut() {
+            for (item, agreement, shown) in channel.outbound.values_mut().flat_map(Feed::unshown) {
+                let terms = self.book.agreements.get(agreement).map(|a| &a.terms);
+                if let (ItemRef::Code(_), Some(terms)) = (item, terms) {
+                    *shown = self.view(item, terms.field_set());
+                }
+            }
+        }
+        self.channels = channels;
     }
 
     /// The marketplace of what an item is about; `None` for open data and for parcels without one.

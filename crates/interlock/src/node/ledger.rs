@@ -27,28 +27,28 @@ impl Node {
     pub(super) fn ledger_found(&self, turn: &Turn<'_>, query: &LedgerQuery) -> Value {
         let limit = query.limit.clamp(1, PAGE_MAX) as usize;
         let length = self.state.ledger.len();
-        let before = query.before.and_then(|before| usize::try_from(before).ok());
-        let end = before.map_or(length, |before| before.saturating_sub(1).min(length));
-        let entries = self.state.ledger.get(..end).unwrap_or_default();
+        let end = query
+            .before
+            .map_or(length, |before| before.saturating_sub(1));
         let mut items = Vec::new();
         let mut next = Value::Null;
-        let newest = entries.iter().enumerate().rev().take(SCANNED_MAX);
+        let newest = self.state.ledger.before(end).take(SCANNED_MAX);
         let mut last = 0;
         for (index, entry) in newest {
-            let position = index as u64 + 1;
+            let position = index + 1;
             last = position;
             if query.since.is_some_and(|since| entry.at < since) {
                 last = 0;
                 break;
             }
-            if !fits(entry, query) {
+            if !fits(&entry, query) {
                 continue;
             }
             if items.len() >= limit {
                 next = json!(position + 1);
                 break;
             }
-            items.push(self.ledger_item(position, entry));
+            items.push(self.ledger_item(position, &entry));
         }
         if next.is_null() && last > 1 {
             next = json!(last);
@@ -69,9 +69,10 @@ impl Node {
             until: None,
             ..query.clone()
         };
-        let newest = self.state.ledger.iter().rev().take(SCANNED_MAX);
+        let newest = self.state.ledger.before(u64::MAX).take(SCANNED_MAX);
+        let newest = newest.map(|(_, entry)| entry);
         for entry in newest.take_while(|entry| entry.at >= first) {
-            if !fits(entry, &of_all) {
+            if !fits(&entry, &of_all) {
                 continue;
             }
             let day = days.entry(zone.day_of(entry.at)).or_default();

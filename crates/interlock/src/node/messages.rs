@@ -153,14 +153,8 @@ impl Node {
                 .value
                 .clone(),
             None => {
-                let recipient = self
-                    .state
-                    .parcels
-                    .get(state.parcel)?
-                    .recipient
-                    .as_ref()?
-                    .value
-                    .as_ref()?;
+                let parcel = self.state.parcels.get(state.parcel)?;
+                let recipient = parcel.recipient.as_ref()?.value.as_ref()?;
                 Some(Contact::Full {
                     phone: recipient.phone.reveal().into(),
                 })
@@ -176,7 +170,7 @@ impl Node {
             .and_then(|d| self.state.stations.get(&d.station))
             .map(|s| s.station.name.as_str().to_owned());
         let station = own
-            .or_else(|| parcel.and_then(|p| self.station_seen_of(p)))
+            .or_else(|| parcel.as_ref().and_then(|p| self.station_seen_of(p)))
             .unwrap_or_default();
         let compartment = deposit
             .map(|d| d.compartment.number().to_string())
@@ -189,13 +183,13 @@ impl Node {
             });
         let until = deposit
             .and_then(|d| d.pickup_until)
-            .or_else(|| parcel.and_then(|p| p.pickup_until));
+            .or_else(|| parcel.as_ref().and_then(|p| p.pickup_until));
         let link = format!(
             "{}/p/{}",
             self.config.public_url,
             self.state.links.token(LinkKind::Pickup, state.parcel)
         );
-        let carrier = parcel.map(|p| self.carrier_name(p)).unwrap_or_default();
+        let carrier = parcel.map(|p| self.carrier_name(&p)).unwrap_or_default();
         let facts = MessageFacts {
             sender: &self.config.name,
             carrier: &carrier,

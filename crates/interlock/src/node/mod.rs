@@ -51,8 +51,11 @@ use self::content::Links;
 use self::io::{Effect, Input, LocalAnswer, ReplyId};
 use self::live::Live;
 use self::record::Record;
-use self::state::State;
+use self::state::table::SharedKeys;
+use self::state::{FreezeError, Frozen, State};
 use self::turn::Turn;
+use interlock_journal::rows::Rows;
+
 use crate::identity::one_time::OneTimeCodes;
 use crate::identity::partner::Role as ParticipantRole;
 use crate::identity::transfer_token::TransferTokens;
@@ -179,6 +182,47 @@ impl Node {
             state,
             live: Live::default(),
         }
+    }
+
+    /// A node as a snapshot kept it, over its rows; later records are replayed into it. `None` if the
+    /// snapshot is of another node, or of another form than this program's.
+    pub fn restore(
+        config: NodeConfig,
+        key: SigningKey,
+        kept: &[u8],
+        rows: Rows,
+        keys: SharedKeys,
+    ) -> Option<Self> {
+        let links = Links::from_seed(&key.to_bytes());
+        let state = State::restore(kept, links, rows, keys)?;
+        let ours = state.me == config.id;
+        ours.then(|| Self {
+            state,
+            ..Self::new(config, key)
+        })
+    }
+
+    /// From here on rows that a snapshot wrote lie in `rows`, sealed content under `keys`.
+    pub fn begin_tables(&self, rows: Rows, keys: SharedKeys) {
+        self.state.begin_tables(rows, keys);
+    }
+
+    /// What a snapshot of this moment writes.
+    ///
+    /// # Errors
+    /// [`FreezeError`]: a defect; nothing was frozen.
+    pub fn freeze(&mut self) -> Result<Frozen, FreezeError> {
+        self.state.freeze_tables()
+    }
+
+    /// Rows in place of those before; `frozen`: with all that the last [`Self::freeze`] gave.
+    pub fn install(&mut self, rows: Rows, frozen: bool) {
+        self.state.install(rows, frozen);
+    }
+
+    /// Why a row could not be read, once one could not: nothing decided since may leave the node.
+    pub fn failure(&self) -> Option<String> {
+        self.state.failure()
     }
 
     /// The node with another approver than the one that ships.

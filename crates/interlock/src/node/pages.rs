@@ -56,13 +56,13 @@ impl Node {
         };
         match request {
             PageRequest::Tracking(_) => {
-                LocalAnswer::Tracking(Box::new(self.tracking_view(turn, parcel)))
+                LocalAnswer::Tracking(Box::new(self.tracking_view(turn, &parcel)))
             }
             PageRequest::Pickup(_) | PageRequest::Erase(_) => {
-                LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, false)))
+                LocalAnswer::Pickup(Box::new(self.pickup_view(turn, &parcel, false)))
             }
             PageRequest::ShowCode(_) => {
-                LocalAnswer::Pickup(Box::new(self.pickup_view(turn, parcel, true)))
+                LocalAnswer::Pickup(Box::new(self.pickup_view(turn, &parcel, true)))
             }
             PageRequest::Person(_) => LocalAnswer::Problem(problem::not_found("page")),
         }

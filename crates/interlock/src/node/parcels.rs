@@ -18,7 +18,7 @@ use super::io::{EventPut, EventTaken, FieldError, LocalAnswer, ParcelPut, Proble
 use super::live::{EventWaiter, Timer};
 use super::problem;
 use super::record::{EventRecord, ParcelRecord, Record};
-use super::state::parcels::{Parcel, TimelineEvent};
+use super::state::parcels::TimelineEvent;
 use super::turn::Turn;
 use crate::epcis::{EventDraft, IdBase, render};
 use crate::identity::partner::Role;
@@ -233,7 +233,7 @@ impl Node {
                 None => self.bare_parcel(turn, &put.waybill),
             };
             let known = self.state.parcels.get(id);
-            if known.is_some_and(|p| {
+            if known.as_ref().is_some_and(|p| {
                 p.events
                     .iter()
                     .any(|e| e.from.is_none() && e.digest == put.digest)
@@ -242,7 +242,7 @@ impl Node {
                 continue;
             }
             let mut event = put.event;
-            event.number = known.map_or(0, |p| p.last_number(None)) + 1;
+            event.number = known.as_ref().map_or(0, |p| p.last_number(None)) + 1;
             items.push(EventTaken::Accepted(event.number));
             self.record_event(
                 turn,
@@ -271,7 +271,7 @@ impl Node {
         let Some(parcel) = self.state.parcels.get(id) else {
             return;
         };
-        let carrier = self.state.carrier_of(parcel);
+        let carrier = self.state.carrier_of(&parcel);
         for consumer in parcel.owner().into_iter().chain(carrier.as_ref()) {
             for dataset in [
                 Dataset::LockerEvents,
@@ -319,7 +319,7 @@ impl Node {
             "state": latest.map(|e| e.event.step.as_str()),
             "stateAt": latest.map(|e| e.event.at.to_rfc3339(e.event.zone)),
             "ageSeconds": latest.map(|e| turn.at().since_ms(e.event.at) / 1_000),
-            "stale": self.stale_reasons(turn, parcel).iter().map(|s| json!({
+            "stale": self.stale_reasons(turn, &parcel).iter().map(|s| json!({
                 "source": s.source, "since": s.since.to_rfc3339(zone), "reason": super::pages::stale_word(s.reason) })).collect::<Vec<_>>(),
             "events": events,
             "contactReleases": uses,
@@ -372,8 +372,7 @@ impl Node {
         let base = IdBase::of(&self.config.id);
         let mut next = waiter.after;
         let mut items = Vec::new();
-        let from = usize::try_from(waiter.after).unwrap_or(usize::MAX);
-        let entries = self.state.inbox.iter().skip(from);
+        let entries = self.state.inbox.from(waiter.after);
         for (entry, position) in entries.zip(waiter.after.saturating_add(1)..) {
             if items.len() >= waiter.limit as usize {
                 break;
@@ -390,7 +389,7 @@ impl Node {
                 "receivedAt": entry.at.to_rfc3339(self.config.zone),
             });
             if let (Some(object), Some((key, value))) =
-                (item.as_object_mut(), self.inbox_body(entry, base.as_ref()))
+                (item.as_object_mut(), self.inbox_body(&entry, base.as_ref()))
             {
                 object.insert(key.into(), value);
             }
@@ -405,7 +404,7 @@ impl Node {
         base: Option<&IdBase>,
     ) -> Option<(&'static str, Value)> {
         if let Some((id, index)) = entry.event {
-            let parcel: &Parcel = self.state.parcels.get(id)?;
+            let parcel = self.state.parcels.get(id)?;
             let event = &parcel.events.get(index as usize)?.event;
             return Some((
                 "epcis",

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_core::agreement::AgreementState;
+use interlock_core::contact::Phone;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{MerchantId, ParticipantId, WireId};
 use interlock_core::terms::Notifier;
@@ -69,27 +70,27 @@ struct Seen {
 
 /// Counts of one partner under one outcome.
 #[derive(Default)]
-struct Counts<'a> {
+struct Counts {
     parcels: u64,
-    recipients: BTreeSet<&'a str>,
+    recipients: BTreeSet<Phone>,
     recipients_unknown: u64,
-    merchants: BTreeMap<&'a MerchantId, u64>,
+    merchants: BTreeMap<MerchantId, u64>,
     not_told: u64,
     held: u64,
     dropped: u64,
     stale: u64,
 }
 
-impl<'a> Counts<'a> {
-    fn add(&mut self, parcel: &'a Parcel, seen: &Seen) {
+impl Counts {
+    fn add(&mut self, parcel: &Parcel, seen: &Seen) {
         self.parcels += 1;
         let recipient = parcel.recipient.as_ref().and_then(|r| r.value.as_ref());
         match recipient {
-            Some(recipient) => drop(self.recipients.insert(recipient.phone.reveal())),
+            Some(recipient) => drop(self.recipients.insert(recipient.phone.clone())),
             None => self.recipients_unknown += 1,
         }
         if let Some(merchant) = &parcel.merchant {
-            *self.merchants.entry(merchant).or_default() += 1;
+            *self.merchants.entry(merchant.clone()).or_default() += 1;
         }
         self.not_told += u64::from(seen.message == Some("nobody"));
         self.held += u64::from(seen.events == Some(Flow::Held));
@@ -234,14 +235,14 @@ impl Node {
             has_gateway: self.config.has_gateway,
         };
         let mut counts = Counts::default();
-        for parcel in self.state.parcels.iter().filter(|p| p.closed_at.is_none()) {
-            let seen = self.seen(&outlook(&now), partner, parcel);
-            if seen != self.seen(&outlook(&undisturbed), partner, parcel) {
-                counts.add(parcel, &seen);
+        for parcel in self.state.parcels.open() {
+            let seen = self.seen(&outlook(&now), partner, &parcel);
+            if seen != self.seen(&outlook(&undisturbed), partner, &parcel) {
+                counts.add(&parcel, &seen);
             }
         }
         let mut merchants: Vec<_> = counts.merchants.iter().collect();
-        merchants.sort_by_key(|(name, parcels)| (std::cmp::Reverse(**parcels), **name));
+        merchants.sort_by_key(|(name, parcels)| (std::cmp::Reverse(**parcels), *name));
         let merchants = merchants.into_iter().map(|(m, n)| ((*m).clone(), *n));
         (counts.parcels, counts.all_recipients(), merchants.collect())
     }
@@ -261,22 +262,19 @@ impl Node {
             now: ClockInterval::exact(at),
             has_gateway: self.config.has_gateway,
         });
-        let mut counts: [Counts<'_>; 3] = std::array::from_fn(|_| Counts::default());
-        for parcel in self.state.parcels.iter() {
-            if parcel.closed_at.is_some() {
-                continue;
-            }
-            let seen = outlooks.each_ref().map(|o| self.seen(o, partner, parcel));
+        let mut counts: [Counts; 3] = std::array::from_fn(|_| Counts::default());
+        for parcel in self.state.parcels.open() {
+            let seen = outlooks.each_ref().map(|o| self.seen(o, partner, &parcel));
             let [_, _, undisturbed] = &seen;
             let mut touched = false;
             for (counts, seen) in counts.iter_mut().zip(&seen) {
                 if seen != undisturbed {
                     touched = true;
-                    counts.add(parcel, seen);
+                    counts.add(&parcel, seen);
                 }
             }
             if touched {
-                page.offer(|cursor| parcel_view(cursor, partner, parcel, &seen));
+                page.offer(|cursor| parcel_view(cursor, partner, &parcel, &seen));
             }
         }
         let outcomes: Map<String, Value> = Outcome::ALL
@@ -485,15 +483,15 @@ fn parcel_view(cursor: u64, partner: &ParticipantId, parcel: &Parcel, seen: &[Se
 }
 
 /// Merchants whose parcels are touched if nothing is signed, those with most parcels first.
-fn merchants_view(counts: &[Counts<'_>; 3]) -> Vec<Value> {
+fn merchants_view(counts: &[Counts; 3]) -> Vec<Value> {
     let [nothing, run_off, _] = counts;
     let mut merchants: Vec<_> = nothing.merchants.iter().collect();
-    merchants.sort_by_key(|(name, parcels)| (std::cmp::Reverse(**parcels), **name));
-    let view = |(merchant, parcels): (&&MerchantId, &u64)| {
+    merchants.sort_by_key(|(name, parcels)| (std::cmp::Reverse(**parcels), *name));
+    let view = |(merchant, parcels): (&MerchantId, &u64)| {
         json!({
             "merchant": merchant.as_str(),
             "nothing-signed": parcels,
-            "run-off-only": run_off.merchants.get(*merchant).copied().unwrap_or(0),
+            "run-off-only": run_off.merchants.get(merchant).copied().unwrap_or(0),
         })
     };
     merchants

@@ -3,6 +3,8 @@
 //! INVARIANT: a list holds what is of the one who is asked about and nothing else; it reads an index,
 //! never all parcels. Whether the asker is that one was checked before. Nothing changes.
 
+use std::sync::Arc;
+
 use interlock_core::ids::{CourierId, MerchantId};
 use serde_json::{Value, json};
 
@@ -49,10 +51,9 @@ impl Node {
         limit: u32,
     ) -> Value {
         let limit = limit.clamp(1, SHOP_MAX) as usize;
-        let ids = self.state.parcels.of_merchant(merchant);
-        let newest = ids.iter().rev().take(SCANNED_MAX);
+        let newest = self.state.parcels.of_merchant(merchant).take(SCANNED_MAX);
         let parcels = newest
-            .filter_map(|id| self.state.parcels.get(*id))
+            .filter_map(|id| self.state.parcels.get(id))
             .filter(|parcel| parcel.merchant.as_ref() == Some(merchant))
             .filter(|parcel| parcel.owner() == Some(&self.state.me))
             .filter(|parcel| {
@@ -61,7 +62,7 @@ impl Node {
                     .map_or("announced", |e| e.event.step.as_str());
                 state.is_none_or(|wanted| wanted == step)
             });
-        let found: Vec<&Parcel> = parcels.take(limit + 1).collect();
+        let found: Vec<Arc<Parcel>> = parcels.take(limit + 1).collect();
         let items = found.iter().take(limit);
         let items: Vec<Value> = items.map(|parcel| self.shop_item(turn, parcel)).collect();
         json!({ "items": items, "more": found.len() > limit })

@@ -17,10 +17,9 @@ impl Node {
     /// `GET /releases`, `GET /denials`.
     pub(super) fn ledger_view(&self, denials: bool, after: u64, limit: u32) -> Value {
         let limit = limit.clamp(1, PAGE_MAX) as usize;
-        let from = usize::try_from(after).unwrap_or(usize::MAX);
         let mut next = after;
         let mut items = Vec::new();
-        let entries = self.state.ledger.iter().skip(from);
+        let entries = self.state.ledger.from(after);
         for (entry, position) in entries.zip(after.saturating_add(1)..) {
             if items.len() >= limit {
                 break;
@@ -31,7 +30,7 @@ impl Node {
                 LedgerOutcome::Denied { .. } | LedgerOutcome::Voided
             );
             if denied == denials {
-                items.push(self.ledger_item(position, entry));
+                items.push(self.ledger_item(position, &entry));
             }
         }
         json!({ "items": items, "next": next })

@@ -55,6 +55,16 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Has the node stop by itself, and waits for it.
+    pub fn stop(mut self) {
+        let pid = self.0.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(told.success());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -76,7 +86,7 @@ pub(super) fn interlock(node: &Path, key: &str, arguments: &[&str]) -> (i32, Str
     (code, text(output.stdout), text(output.stderr))
 }
 
-fn made(dir: &Path) -> (PathBuf, String) {
+pub fn made(dir: &Path) -> (PathBuf, String) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = (port.local_addr().unwrap().port() / 8 * 8 + 8).max(1_024);
     let port = port.to_string();

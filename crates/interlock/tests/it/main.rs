@@ -12,3 +12,5 @@ mod foreign;
 mod mediation;
 #[cfg(test)]
 mod readme;
+#[cfg(test)]
+mod rebuild;

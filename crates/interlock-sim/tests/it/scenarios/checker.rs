@@ -98,8 +98,9 @@ fn events(run: &mut Run) {
             };
             let Some(known) = of(source) else { continue };
             let me = run.net.world.id(source);
-            let arrived: Vec<u32> = of(parcel.owner)
-                .into_iter()
+            let there = of(parcel.owner);
+            let arrived: Vec<u32> = there
+                .iter()
                 .flat_map(|p| &p.events)
                 .filter(|e| e.from.as_ref() == me)
                 .map(|e| e.event.number)
@@ -194,7 +195,7 @@ fn scans(run: &Run) {
 /// By the owner's ledger: no contact left outside a term and its run-off.
 fn contacts(run: &Run) {
     let state = run.net.world.node(CAINIAO).unwrap().state();
-    for entry in &state.ledger {
+    for entry in state.ledger.iter() {
         if let LedgerOutcome::Contact { parcel, .. } = &entry.outcome {
             let known = state.parcels.get(*parcel).unwrap().registered_at;
             let windows = windows(run, entry.at, known);

@@ -500,6 +500,9 @@ impl Network {
                 );
             }
             self.world.kill(ix);
+            let opened = self.world.opened(ix).expect("the disks give the node");
+            let opened = recorded(opened.state());
+            assert!(after == opened, "node {ix} differs as its disks have it");
             assert!(self.world.restart(ix));
         }
     }

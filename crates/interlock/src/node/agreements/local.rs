@@ -277,8 +277,8 @@ impl Node {
         let Some(agreement) = in_force.or_else(|| between().next()) else {
             return Ok(explained(Verdict::Denial(DenialReason::NotInForce), None));
         };
+        let parcel = parcel.as_ref();
         let arose_at = parcel.map_or(now.latest, |p| p.registered_at);
-        let qualified_at = parcel.map(|p| p.registered_at);
         let request = ReleaseRequest {
             purpose,
             marketplace: parcel.and_then(|p| p.marketplace.as_ref()).or_else(|| {
@@ -292,7 +292,7 @@ impl Node {
             fields: &[],
             form: ask.form,
             arose_at,
-            qualified_at,
+            qualified_at: parcel.map(|p| p.registered_at),
         };
         let channel = self.state.channels.get(&ask.partner);
         let used = channel.and_then(|c| c.usage.get(&ask.dataset));

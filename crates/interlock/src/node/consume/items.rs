@@ -140,7 +140,9 @@ impl Node {
         let known = self.state.parcels.get(parcel);
         let locker = step.is_locker();
         let numbers = seen.entry((parcel, locker)).or_insert_with(|| Numbers {
-            last: known.map_or(0, |p| p.last_received(&key.from, locker)),
+            last: known
+                .as_ref()
+                .map_or(0, |p| p.last_received(&key.from, locker)),
             late: BTreeSet::new(),
         });
         if number <= numbers.last {
@@ -208,7 +210,7 @@ impl Node {
         issued_at: Timestamp,
     ) -> (ParcelId, Generation) {
         let last = self.state.parcels.find(waybill);
-        let last_generation = last.map(|p| LastGeneration {
+        let last_generation = last.as_ref().map(|p| LastGeneration {
             generation: p.generation,
             closed_at: p.closed_at,
         });

@@ -62,7 +62,7 @@ impl Node {
             Some(_) if parcel.owner().is_none() && self.config.has_gateway => {
                 Rung::Settled(Teller::Us)
             }
-            Some(_) | None => self.outlook(turn.now).rung(parcel, None),
+            Some(_) | None => self.outlook(turn.now).rung(&parcel, None),
         };
         if let Rung::Settled(Teller::Nobody { reason }) = &rung {
             let detail = refusal_words(reason);
@@ -268,7 +268,7 @@ impl Node {
                 .state
                 .parcels
                 .get(parcel)
-                .map(|p| self.outlook(turn.now).rung(p, Some(reason)))
+                .map(|p| self.outlook(turn.now).rung(&p, Some(reason)))
             {
                 Some(Rung::Settled(teller)) => teller,
                 Some(Rung::Ask(_)) | None => Teller::Nobody {

@@ -28,7 +28,7 @@ impl Node {
                     None => Some(Teller::Nobody {
                         reason: "owner-unknown".into(),
                     }),
-                    Some(parcel) => match self.outlook(turn.now).rung(parcel, None) {
+                    Some(parcel) => match self.outlook(turn.now).rung(&parcel, None) {
                         Rung::Ask(_) => Some(Teller::Us),
                         Rung::Settled(teller) => Some(teller),
                     },

@@ -166,7 +166,7 @@ impl Node {
         let lane = channel.outbound.get(&batch.dataset)?.lane(batch.lane);
         let agreement = self.state.book.agreements.get(&batch.agreement)?;
         let fields = agreement.terms.field_set();
-        let taken = (0u32..batch.taken).zip(&lane.ready);
+        let taken = (0u32..batch.taken).zip(lane.ready.iter());
         let released = taken.filter(|(at, _)| !batch.withheld.contains(at));
         released
             .zip(&batch.salts)

@@ -1,5 +1,7 @@
 //! Answering partners that ask for the contacts of our parcels.
 
+use std::sync::Arc;
+
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::DatasetForm;
 use interlock_core::decide::{self, Decision, EvidenceSeen, Grant, ReleaseRequest};
@@ -256,9 +258,9 @@ impl Node {
         };
         let waybill = Waybill::parse(&item.carrier, &item.number).ok();
         let parcel = waybill.and_then(|w| self.state.parcels.find(&w));
-        let ours = |p: &&Parcel| p.owner() == Some(&self.state.me) && p.recipient.is_some();
+        let ours = |p: &Arc<Parcel>| p.owner() == Some(&self.state.me) && p.recipient.is_some();
         let parcel = parcel.filter(ours);
-        let decision = self.decide_item_of(turn, asking, purpose, item, parcel);
+        let decision = self.decide_item_of(turn, asking, purpose, item, parcel.as_deref());
         let Some(parcel) = parcel else {
             return match decision {
                 Decision::Denial(reason) => denied(reason.as_str()),
@@ -270,12 +272,12 @@ impl Node {
             Decision::Release(Grant { form: None, .. }) => denied("form-not-granted"),
             Decision::Release(Grant {
                 form: Some(form), ..
-            }) => match self.consent(turn, parcel, item) {
+            }) => match self.consent(turn, &parcel, item) {
                 Err(reason) => denied(reason),
                 Ok(()) => LookupDecision::Released {
                     parcel: parcel.id,
                     form,
-                    lease: self.lease(turn, parcel, asking.from, form),
+                    lease: self.lease(turn, &parcel, asking.from, form),
                 },
             },
         }
@@ -397,10 +399,9 @@ impl Node {
                 lease,
             } => (parcel, form, lease),
         };
-        let recipient = self
-            .state
-            .parcels
-            .get(*parcel)
+        let parcel = self.state.parcels.get(*parcel);
+        let recipient = parcel
+            .as_ref()
             .and_then(|p| p.recipient.as_ref())
             .and_then(|r| r.value.as_ref());
         let Some(recipient) = recipient else {

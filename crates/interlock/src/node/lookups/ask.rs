@@ -90,8 +90,10 @@ impl Node {
                 .get(&id)
                 .filter(|d| d.teller.is_none() && !d.stay.phase().is_over())
                 .and_then(|d| self.state.parcels.get(d.parcel))
-                .and_then(|p| self.outlook(turn.now).contact_source(owner, p))
-                .map(|(agreement, _)| agreement.id.clone());
+                .and_then(|p| {
+                    let source = self.outlook(turn.now).contact_source(owner, &p);
+                    source.map(|(agreement, _)| agreement.id.clone())
+                });
             match source {
                 Some(agreement) => items.push((id, agreement)),
                 None => self.contact_settled(turn, id, Some("term-ended")),

@@ -178,7 +178,7 @@ impl Node {
             if scan.granted.len() >= poll.limit as usize {
                 break;
             }
-            match self.front(now, agreements, scan.under, queued) {
+            match self.front(now, agreements, scan.under, &queued) {
                 Front::Leaves(under, item) if scan.under.is_none_or(|chosen| chosen == under) => {
                     scan.under = Some(under);
                     scan.granted.push(item);

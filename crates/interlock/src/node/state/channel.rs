@@ -15,6 +15,7 @@ use interlock_journal::bilateral::{
     Leaf, LeafBody, MirrorLog, OutLog, Places, Receipt, RootedPlaces,
 };
 use interlock_journal::merkle::Hash;
+use serde::{Deserialize, Serialize};
 
 use super::epochs::LostInbound;
 use super::feed::Feed;
@@ -31,7 +32,7 @@ const RECENT_MAX: usize = 1_024;
 const PURPOSE_LENGTH_MAX: usize = 64;
 
 /// Everything about one counterparty.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Channel {
     /// Our log toward them.
     pub out: OutLog,
@@ -223,7 +224,7 @@ impl Channel {
 }
 
 /// How an epoch of a partner's log ended here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochEnd {
     /// The epoch.
     pub epoch: u32,
@@ -234,7 +235,7 @@ pub struct EpochEnd {
 }
 
 /// Where we are in a feed that we consume.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbound {
     /// Last durable position of the live lane.
     pub live: u64,
@@ -261,7 +262,7 @@ impl Inbound {
 }
 
 /// A lookup of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// The agreement that we rely on.
     pub agreement: WireId,
@@ -274,7 +275,7 @@ pub struct Asked {
 }
 
 /// A lookup of theirs that we answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
     /// The request.
     pub request_id: RequestId,
@@ -289,7 +290,7 @@ pub struct Answered {
 }
 
 /// Usage of a dataset by the counterparty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageState {
     /// The day counted, in the term's zone.
     pub day: i64,

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use interlock_core::ids::{DepositId, ParcelId, RequestId, WireId};
 use interlock_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use super::spool::Spool;
 use crate::exchange::wire::{FeedItem, Lane};
 use crate::node::record::ItemRef;
 
@@ -18,7 +20,7 @@ use crate::node::record::ItemRef;
 pub const OUTSTANDING_MAX: usize = 2;
 
 /// One thing on its way to the consumer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queued {
     /// What.
     pub item: ItemRef,
@@ -50,18 +52,50 @@ const fn parcel_key_of(deposit: DepositId) -> ParcelId {
 }
 
 /// One item of a batch that left.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Released {
     /// What.
     pub queued: Queued,
     /// Salt of its commitment.
     pub salt: RequestId,
     /// What the consumer was shown; `None` once that was deleted.
+    #[serde(with = "kept_views")]
     pub shown: Option<FeedItem>,
 }
 
+/// How a snapshot keeps what was shown: as JSON, which leaves out what it has not. A code is not kept:
+/// it lies sealed with its deposit, from which it is shown again.
+mod kept_views {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::FeedItem;
+
+    pub(super) fn serialize<S: Serializer>(
+        shown: &Option<FeedItem>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let kept = match shown {
+            None | Some(FeedItem::Code(_)) => None,
+            Some(FeedItem::PreAdvice(_) | FeedItem::Parcel(_) | FeedItem::Station(_)) => {
+                Some(serde_json::to_string(shown).map_err(S::Error::custom)?)
+            }
+        };
+        kept.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<FeedItem>, D::Error> {
+        let kept = Option::<String>::deserialize(deserializer)?;
+        let shown = kept.map(|text| serde_json::from_str(&text));
+        shown.transpose().map_err(D::Error::custom)
+    }
+}
+
 /// A batch that left and is not yet receipted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outstanding {
     /// Position of its first event.
     pub first: u64,
@@ -81,10 +115,10 @@ impl Outstanding {
 }
 
 /// One lane.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LaneState {
     /// Ready, in order.
-    pub ready: VecDeque<Queued>,
+    pub ready: Spool,
     /// Highest position that was released.
     pub released: u64,
     /// Batches without receipt, oldest first.
@@ -95,7 +129,7 @@ pub struct LaneState {
 }
 
 /// What of a parcel is ready or without receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct UnderWay {
     /// In which lane.
     lane: Lane,
@@ -106,12 +140,12 @@ struct UnderWay {
 }
 
 /// A feed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Feed {
     live: LaneState,
     backlog: LaneState,
     /// What arose while nothing was in force, in order.
-    held: VecDeque<Queued>,
+    held: Spool,
     /// Of each parcel, what is ready or without receipt.
     under_way: BTreeMap<ParcelId, UnderWay>,
     /// How much was dropped, by the term of the last agreement.
@@ -178,7 +212,10 @@ impl Feed {
     /// An agreement came into force that covers what arose from `covers_from` on: that is ready now,
     /// in the backlog lane, or behind what is under way of its parcel.
     pub fn cover(&mut self, covers_from: Timestamp) {
-        for item in std::mem::take(&mut self.held) {
+        for _ in 0..self.held.len() {
+            let Some(item) = self.held.pop_front() else {
+                break;
+            };
             if item.arose_at >= covers_from {
                 self.push(Lane::Backlog, item);
             } else {
@@ -189,15 +226,12 @@ impl Feed {
 
     /// The last agreement ended: what is ready and did not leave waits for another one.
     pub fn withdraw(&mut self) {
-        let backlog = std::mem::take(&mut self.backlog.ready);
-        let live = std::mem::take(&mut self.live.ready);
-        let held = std::mem::take(&mut self.held);
-        for item in backlog.iter().chain(&live) {
+        let mut all: Vec<Queued> = self.backlog.ready.take_all().collect();
+        all.extend(self.live.ready.take_all());
+        for item in &all {
             self.settled(item);
         }
-        let mut all: Vec<Queued> = backlog.into_iter().chain(live).chain(held).collect();
-        all.sort_by_key(|item| (item.arose_at, item.index()));
-        self.held = all.into();
+        self.hold_again(all);
     }
 
     /// Batches from position `first` on never came to the consumer, and may not any more: what they held
@@ -220,10 +254,25 @@ impl Feed {
         for item in &back {
             self.settled(item);
         }
-        let held = std::mem::take(&mut self.held);
-        back.extend(held);
-        back.sort_by_key(|item| (item.arose_at, item.index()));
-        self.held = back.into();
+        self.hold_again(back);
+    }
+
+    /// Puts items among those that are held, in the order in which they arose.
+    fn hold_again(&mut self, mut items: Vec<Queued>) {
+        items.extend(self.held.take_all());
+        items.sort_by_key(|item| (item.arose_at, item.index()));
+        for item in items {
+            self.held.push_back(item);
+        }
+    }
+
+    /// The queues, for a snapshot.
+    pub const fn queues(&mut self) -> [&mut Spool; 3] {
+        [
+            &mut self.live.ready,
+            &mut self.backlog.ready,
+            &mut self.held,
+        ]
     }
 
     /// The items that [`Self::release`] would release of the first `taken`.
@@ -232,7 +281,7 @@ impl Feed {
         lane: Lane,
         taken: u32,
         withheld: &'a [u32],
-    ) -> impl Iterator<Item = &'a Queued> {
+    ) -> impl Iterator<Item = Queued> {
         let mut withheld = withheld.iter().peekable();
         self.lane(lane)
             .ready
@@ -295,6 +344,17 @@ impl Feed {
         }
     }
 
+    /// Items without receipt of which is not held what was shown, with their agreements.
+    pub fn unshown(&mut self) -> impl Iterator<Item = (&ItemRef, &WireId, &mut Option<FeedItem>)> {
+        let lanes = [&mut self.live, &mut self.backlog].into_iter();
+        let batches = lanes.flat_map(|lane| &mut lane.outstanding);
+        batches.flat_map(|batch| {
+            let agreement = &batch.agreement;
+            let unshown = batch.items.iter_mut().filter(|item| item.shown.is_none());
+            unshown.map(move |item| (&item.queued.item, agreement, &mut item.shown))
+        })
+    }
+
     /// Batches without receipt are named by the leaf with this index from now on.
     pub fn renamed(&mut self, leaf: u64) {
         for lane in Lane::ALL {
@@ -324,13 +384,9 @@ impl Feed {
 
     /// Whether the same item waits already: the newest state of a thing is shown once.
     pub fn holds(&self, item: &ItemRef) -> bool {
-        let mut all = self
-            .live
-            .ready
-            .iter()
-            .chain(&self.backlog.ready)
-            .chain(&self.held);
-        all.any(|queued| &queued.item == item)
+        let ready = self.live.ready.iter().chain(self.backlog.ready.iter());
+        let mut all = ready.chain(self.held.iter());
+        all.any(|queued| queued.item == *item)
     }
 
     /// How many items wait, held or ready.
@@ -345,7 +401,7 @@ impl Feed {
 
     /// When the oldest held item arose.
     pub fn oldest_held(&self) -> Option<Timestamp> {
-        self.held.iter().map(|item| item.arose_at).min()
+        self.held.oldest()
     }
 }
 
@@ -445,7 +501,7 @@ mod tests {
         for n in 0..5 {
             feed.push_live(item(n, 0, i64::from(n)));
         }
-        let front: Vec<Queued> = feed.front(Lane::Live, 4, &[1, 2]).cloned().collect();
+        let front: Vec<Queued> = feed.front(Lane::Live, 4, &[1, 2]).collect();
         assert_eq!(front, [item(0, 0, 0), item(3, 0, 3)]);
         feed.release(Lane::Live, 4, &[1, 2], shown(2), &agreement(), 7);
         assert_eq!(feed.lane(Lane::Live).released, 2);

@@ -8,10 +8,13 @@ mod apply;
 pub mod channel;
 mod epochs;
 pub mod feed;
+mod list;
 mod lockers;
 pub mod parcels;
 mod receive;
 mod run_off;
+mod spool;
+pub mod table;
 mod timeline;
 pub mod vault;
 
@@ -26,30 +29,41 @@ use interlock_core::locker::Stay;
 use interlock_core::parcel::SizeClass;
 use interlock_core::station::{CompartmentNo, Compartments, Level, Station};
 use interlock_core::time::Timestamp;
+use interlock_journal::rows::Rows;
+use serde::{Deserialize, Serialize};
 
 pub use self::apply::ReplayError;
 use self::channel::Channel;
+use self::feed::Feed;
+use self::list::List;
 use self::parcels::Parcels;
 pub use self::receive::deletion_words;
+use self::spool::Spool;
+use self::table::{Cold, FrozenRows, SharedKeys, Table, plain_rows};
 use self::vault::Vault;
 use super::agreements::Book;
 use super::content::{Content, Links};
 use super::io::{Digest, Role};
 use super::record::{
-    AlertKind, EndWarning, KeyedEffect, MessageKind, MessageOutcome, StationSeen, Teller,
+    AlertKind, EndWarning, KeyedEffect, MessageKind, MessageOutcome, StationSeen, Teller, as_json,
 };
 use crate::exchange::wire::{Contact, Lane};
 use crate::identity::partner::Partner;
 use crate::identity::person::{Person, PersonName};
 
-/// The state of one node.
-#[derive(Debug)]
+/// The state of one node. What is serialized is what a snapshot keeps beside the tables.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct State {
     /// Whose node it is.
     pub me: ParticipantId,
     /// Derives the tokens of links and labels.
+    #[serde(skip, default = "Links::unset")]
     pub links: Links,
+    /// Rows of the tables that are not in memory.
+    #[serde(skip)]
+    cold: Cold,
     /// Who may talk to us.
+    #[serde(with = "as_json")]
     pub partners: BTreeMap<ParticipantId, Partner>,
     /// API keys by their digest.
     pub api_keys: BTreeMap<Digest, (String, Role)>,
@@ -70,6 +84,7 @@ pub struct State {
     /// The deposits of each parcel.
     pub deposits_of: BTreeSet<(ParcelId, DepositId)>,
     /// Deposits that are not over, by courier, while it is known whose they are.
+    #[serde(skip)]
     pub rounds: BTreeMap<CourierId, BTreeSet<DepositId>>,
     /// By counterparty: both logs, feeds, lookups.
     pub channels: BTreeMap<ParticipantId, Channel>,
@@ -82,11 +97,12 @@ pub struct State {
     /// Which messages were decided on: parcel, deposit, kind.
     pub told: BTreeSet<(ParcelId, Option<DepositId>, MessageKind)>,
     /// Requests with an idempotency key.
-    pub keyed: BTreeMap<(Digest, IdempotencyKey), Keyed>,
+    #[serde(skip, default = "no_keyed")]
+    pub keyed: Table<(Digest, IdempotencyKey), Keyed>,
     /// What came in from partners, in order, for our own systems.
-    pub inbox: Vec<InboxEntry>,
+    pub inbox: List<{ tag::INBOX }, InboxEntry>,
     /// Releases and denials.
-    pub ledger: Vec<LedgerEntry>,
+    pub ledger: List<{ tag::LEDGER }, LedgerEntry>,
     /// Alerts.
     pub alerts: Vec<Alert>,
     /// Counts since the beginning.
@@ -106,10 +122,58 @@ pub struct State {
     pub suspect: BTreeSet<ParticipantId>,
     /// How many records were applied: the position in the journal of the last one.
     pub applied: u64,
+    queues: QueueIds,
+}
+
+/// The rows of each table begin with one of these, or with those of parcels and queues.
+mod tag {
+    pub(super) const INBOX: u8 = 6;
+    pub(super) const LEDGER: u8 = 7;
+    pub(super) const KEYED: u8 = 8;
+}
+
+fn no_keyed() -> Table<(Digest, IdempotencyKey), Keyed> {
+    Table::new(tag::KEYED, &Cold::default())
+}
+
+plain_rows!(InboxEntry, LedgerEntry, Keyed);
+
+/// How many queues have had rows. It says nothing of what a state holds, so it is not printed.
+#[derive(Default, Serialize, Deserialize)]
+struct QueueIds(u64);
+
+impl std::fmt::Debug for QueueIds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("QueueIds")
+    }
+}
+
+fn queues(channels: &mut BTreeMap<ParticipantId, Channel>) -> impl Iterator<Item = &mut Spool> {
+    let feeds = channels.values_mut().flat_map(|c| c.outbound.values_mut());
+    feeds.flat_map(Feed::queues)
+}
+
+/// Why a state cannot be frozen: a defect.
+#[derive(Debug, thiserror::Error)]
+pub enum FreezeError {
+    /// There are no rows to which what is frozen could be written.
+    #[error("the state has no tables")]
+    NoRows,
+    /// Something cannot be encoded.
+    #[error("the state cannot be encoded: {0}")]
+    Encode(#[from] postcard::Error),
+}
+
+/// What a snapshot writes.
+pub struct Frozen {
+    /// The state beside the tables.
+    pub kept: Vec<u8>,
+    /// What changed in the tables, in the order of their rows.
+    pub tables: Vec<Box<dyn FrozenRows>>,
 }
 
 /// A station of ours.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct OwnStation {
     /// The station.
     pub station: Station,
@@ -120,7 +184,7 @@ pub struct OwnStation {
 }
 
 /// A deposit at a station of ours.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Deposit {
     /// The parcel.
     pub parcel: ParcelId,
@@ -155,7 +219,7 @@ pub struct Deposit {
 }
 
 /// A message to a recipient.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MessageState {
     /// The parcel.
     pub parcel: ParcelId,
@@ -172,7 +236,7 @@ pub struct MessageState {
 }
 
 /// A warning before an end of agreements.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct WarningState {
     /// What it says.
     pub warning: EndWarning,
@@ -183,7 +247,7 @@ pub struct WarningState {
 }
 
 /// A request with an idempotency key.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Keyed {
     /// Digest of the body.
     pub body: Digest,
@@ -194,7 +258,7 @@ pub struct Keyed {
 }
 
 /// One event that came in from a partner.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InboxEntry {
     /// From whom.
     pub from: ParticipantId,
@@ -211,7 +275,7 @@ pub struct InboxEntry {
 }
 
 /// One release or denial.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// When.
     pub at: Timestamp,
@@ -228,7 +292,7 @@ pub struct LedgerEntry {
 }
 
 /// Outcome of a ledger entry.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum LedgerOutcome {
     /// A batch of so many events.
     Batch {
@@ -254,7 +318,7 @@ pub enum LedgerOutcome {
 }
 
 /// Something for people to look at.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Alert {
     /// When.
     pub at: Timestamp,
@@ -269,7 +333,7 @@ pub struct Alert {
 }
 
 /// Counts, each of what is on record.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Deposits confirmed.
     pub deposits: u64,
@@ -300,14 +364,15 @@ pub struct Counters {
 impl State {
     /// The state before the first record.
     pub fn new(me: ParticipantId, links: Links) -> Self {
-        Self {
+        let cold = Cold::default();
+        let mut state = Self {
             me,
             links,
             partners: BTreeMap::new(),
             api_keys: BTreeMap::new(),
             people: BTreeMap::new(),
             book: Book::default(),
-            parcels: Parcels::default(),
+            parcels: Parcels::new(&cold),
             stations: BTreeMap::new(),
             stations_seen: BTreeMap::new(),
             run_off: BTreeMap::new(),
@@ -319,9 +384,9 @@ impl State {
             warnings: BTreeMap::new(),
             warned: BTreeMap::new(),
             told: BTreeSet::new(),
-            keyed: BTreeMap::new(),
-            inbox: Vec::new(),
-            ledger: Vec::new(),
+            keyed: no_keyed(),
+            inbox: List::default(),
+            ledger: List::default(),
             alerts: Vec::new(),
             counters: Counters::default(),
             vault: Vault::default(),
@@ -331,7 +396,108 @@ impl State {
             rolled_back_at: None,
             suspect: BTreeSet::new(),
             applied: 0,
+            queues: QueueIds::default(),
+            cold,
+        };
+        state.attach();
+        state
+    }
+
+    /// Has all tables read from the rows of this state.
+    fn attach(&mut self) {
+        let cold = &self.cold;
+        self.parcels.attach(cold);
+        self.keyed.attach(cold);
+        self.inbox.attach(cold);
+        self.ledger.attach(cold);
+        for queue in queues(&mut self.channels) {
+            queue.attach(cold);
         }
+    }
+
+    /// The state that a snapshot kept, over its rows. `None` if it is not of this form.
+    pub fn restore(kept: &[u8], links: Links, rows: Rows, keys: SharedKeys) -> Option<Self> {
+        let mut state: Self = match postcard::take_from_bytes(kept) {
+            Ok((state, [])) => state,
+            Ok(_) | Err(_) => return None,
+        };
+        state.links = links;
+        state.cold.end_hours(state.vault.ended_to());
+        state.cold.set(rows, keys);
+        state.attach();
+        state.reopen();
+        state.show_codes_again();
+        Some(state)
+    }
+
+    /// Opens what lies sealed in what a snapshot kept, and enters who has what in hand.
+    fn reopen(&mut self) {
+        let Some(keys) = self.cold.keys() else {
+            return;
+        };
+        for (id, deposit) in &mut self.deposits {
+            deposit.courier.reopen(&keys);
+            deposit.code.reopen(&keys);
+            if let Some(contact) = &mut deposit.contact {
+                contact.reopen(&keys);
+            }
+            if let Some(courier) = &deposit.courier.value
+                && !deposit.stay.phase().is_over()
+            {
+                self.rounds.entry(courier.clone()).or_default().insert(*id);
+            }
+        }
+        for secret in self.push_secrets.values_mut() {
+            secret.reopen(&keys);
+        }
+    }
+
+    /// From here on rows that were frozen may lie in `rows`.
+    pub fn begin_tables(&self, rows: Rows, keys: SharedKeys) {
+        self.cold.set(rows, keys);
+    }
+
+    /// What a snapshot keeps: this state beside the tables, and what changed in them.
+    ///
+    /// # Errors
+    /// [`FreezeError`]; nothing was frozen.
+    pub fn freeze_tables(&mut self) -> Result<Frozen, FreezeError> {
+        if !self.cold.is_set() {
+            return Err(FreezeError::NoRows);
+        }
+        for queue in queues(&mut self.channels) {
+            queue.settle(&self.cold, &mut self.queues.0);
+        }
+        let kept = postcard::to_allocvec(self)?;
+        let mut tables: Vec<_> = self.parcels.freeze().into_iter().collect();
+        tables.push(self.inbox.freeze());
+        tables.push(self.ledger.freeze());
+        tables.push(self.keyed.freeze());
+        let mut with_rows: Vec<_> = queues(&mut self.channels)
+            .filter(|queue| queue.id().is_some())
+            .collect();
+        with_rows.sort_by_key(|queue| queue.id());
+        tables.extend(with_rows.into_iter().map(Spool::freeze));
+        Ok(Frozen { kept, tables })
+    }
+
+    /// Rows in place of those before. `frozen`: with all that was frozen, which is let go.
+    pub fn install(&mut self, rows: Rows, frozen: bool) {
+        self.cold.replace(rows);
+        if frozen {
+            self.parcels.let_go();
+            self.inbox.let_go();
+            self.ledger.let_go();
+            self.keyed.let_go();
+            for queue in queues(&mut self.channels) {
+                queue.let_go();
+            }
+        }
+    }
+
+    /// Why a row could not be read, once one could not. What was decided since may be wrong.
+    pub fn failure(&self) -> Option<String> {
+        self.cold.failure()
     }
 
     /// Whether a partner runs a connector that is not Interlock.

@@ -4,7 +4,9 @@
 //! waybill leads to its newest generation; events of one source are numbered without gap in the order
 //! of acceptance. It does not know lockers or agreements.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use interlock_core::contact::{ContactForm, Recipient};
 use interlock_core::event::ParcelEvent;
@@ -14,12 +16,15 @@ use interlock_core::parcel::{
 };
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
+use serde::{Deserialize, Serialize};
 
+use super::table::{Cold, FrozenRows, Key, Row, Table, plain_rows};
+use crate::node::ContentKeys;
 use crate::node::content::{Content, LinkKind};
 use crate::node::io::Digest;
 
 /// A parcel as this node knows it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Parcel {
     /// Our id.
     pub id: ParcelId,
@@ -66,7 +71,7 @@ pub struct Parcel {
 }
 
 /// A claim that came without the carrier's word: it opens nothing until the label's token is scanned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BareClaim {
     /// Who claims.
     pub claimant: ParticipantId,
@@ -77,7 +82,7 @@ pub struct BareClaim {
 }
 
 /// An event with where it came from.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TimelineEvent {
     /// The event.
     pub event: ParcelEvent,
@@ -98,7 +103,7 @@ impl TimelineEvent {
 }
 
 /// A release of the recipient's contact.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ContactUse {
     /// To whom.
     pub to: ParticipantId,
@@ -170,82 +175,318 @@ impl Parcel {
     }
 }
 
+/// The rows of each table begin with one of these.
+mod tag {
+    pub(super) const PARCELS: u8 = 1;
+    pub(super) const BY_ID: u8 = 2;
+    pub(super) const BY_WAYBILL: u8 = 3;
+    pub(super) const BY_LINK: u8 = 4;
+    pub(super) const BY_MERCHANT: u8 = 5;
+}
+
+/// A parcel's number: how many came into our journal before it.
+type Number = u64;
+
 /// All parcels of a node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parcels {
-    all: Vec<Parcel>,
-    by_waybill: BTreeMap<Waybill, usize>,
-    by_id: BTreeMap<ParcelId, usize>,
-    by_link: BTreeMap<Digest, (ParcelId, LinkKind)>,
-    by_merchant: BTreeMap<MerchantId, Vec<ParcelId>>,
+    count: u64,
+    /// Those whose life has not ended.
+    open: BTreeSet<Number>,
+    all: Table<Number, Arc<Parcel>>,
+    by_id: Table<ParcelId, Number>,
+    by_waybill: Table<Waybill, Number>,
+    by_link: Table<LinkKey, Number>,
+    /// How often a parcel became a merchant's.
+    sold: u64,
+    by_merchant: Table<Sale, ParcelId>,
+}
+
+/// What is kept of parcels beside their tables.
+#[derive(Serialize, Deserialize)]
+struct KeptParcels {
+    count: u64,
+    sold: u64,
+    /// Each as the distance from the one before.
+    open: Vec<u64>,
+}
+
+impl Serialize for Parcels {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.kept().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Parcels {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut parcels = Self::new(&Cold::default());
+        parcels.restore(KeptParcels::deserialize(deserializer)?);
+        Ok(parcels)
+    }
+}
+
+/// The kind of a link, and half of its digest: 128 bits tell all links apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct LinkKey(LinkKind, [u8; 16]);
+
+impl LinkKey {
+    fn new(kind: LinkKind, digest: &Digest) -> Self {
+        let mut half = [0; 16];
+        half.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
+        Self(kind, half)
+    }
+}
+
+impl Key for LinkKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(match self.0 {
+            LinkKind::Tracking => 0,
+            LinkKind::Pickup => 1,
+        });
+        out.extend(self.1);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (kind, half) = bytes.split_first()?;
+        let kind = match kind {
+            0 => LinkKind::Tracking,
+            1 => LinkKind::Pickup,
+            _ => return None,
+        };
+        Some(Self(kind, half.try_into().ok()?))
+    }
+}
+
+/// A merchant and how often a parcel had become one's: the newest first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Sale(MerchantId, Reverse<u64>);
+
+impl Key for Sale {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_str().as_bytes());
+        out.push(0);
+        out.extend((!self.1.0).to_be_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (merchant, nth) = bytes.split_last_chunk::<8>()?;
+        let (_, merchant) = merchant.split_last()?;
+        let merchant = MerchantId::parse(std::str::from_utf8(merchant).ok()?).ok()?;
+        Some(Self(merchant, Reverse(!u64::from_be_bytes(*nth))))
+    }
+}
+
+plain_rows!(ParcelId);
+
+impl Row for Arc<Parcel> {
+    fn encode(&self) -> Option<Vec<u8>> {
+        postcard::to_allocvec(&**self).ok()
+    }
+
+    fn decode(bytes: &[u8], keys: &dyn ContentKeys) -> Option<Self> {
+        let mut parcel: Parcel = postcard::from_bytes(bytes).ok()?;
+        if let Some(recipient) = &mut parcel.recipient {
+            recipient.reopen(keys);
+        }
+        if let Some(code) = &mut parcel.code {
+            code.reopen(keys);
+        }
+        Some(Self::new(parcel))
+    }
 }
 
 impl Parcels {
-    /// The newest generation of a waybill.
-    pub fn find(&self, waybill: &Waybill) -> Option<&Parcel> {
+    /// None, over these rows.
+    pub fn new(cold: &Cold) -> Self {
+        Self {
+            count: 0,
+            open: BTreeSet::new(),
+            all: Table::new(tag::PARCELS, cold),
+            by_id: Table::new(tag::BY_ID, cold),
+            by_waybill: Table::new(tag::BY_WAYBILL, cold),
+            by_link: Table::new(tag::BY_LINK, cold),
+            sold: 0,
+            by_merchant: Table::new(tag::BY_MERCHANT, cold),
+        }
+    }
+
+    /// Reads what is not in memory from these rows.
+    pub fn attach(&mut self, cold: &Cold) {
+        self.all.attach(cold);
+        self.by_id.attach(cold);
+        self.by_waybill.attach(cold);
+        self.by_link.attach(cold);
+        self.by_merchant.attach(cold);
+    }
+
+    fn kept(&self) -> KeptParcels {
+        let mut before = 0;
+        let distances = self.open.iter().map(|number| {
+            let distance = number - before;
+            before = *number;
+            distance
+        });
+        KeptParcels {
+            count: self.count,
+            sold: self.sold,
+            open: distances.collect(),
+        }
+    }
+
+    fn restore(&mut self, kept: KeptParcels) {
+        self.count = kept.count;
+        self.sold = kept.sold;
+        let mut number = 0_u64;
+        self.open = kept
+            .open
+            .into_iter()
+            .map(|distance| {
+                number = number.saturating_add(distance);
+                number
+            })
+            .collect();
+    }
+
+    /// What changed since the last snapshot, table by table in the order of their rows.
+    pub fn freeze(&mut self) -> [Box<dyn FrozenRows>; 5] {
+        [
+            self.all.freeze(),
+            self.by_id.freeze(),
+            self.by_waybill.freeze(),
+            self.by_link.freeze(),
+            self.by_merchant.freeze(),
+        ]
+    }
+
+    /// What was frozen is in the rows now.
+    pub fn let_go(&mut self) {
+        let open = &self.open;
+        self.all.let_go_but(|number, _| open.contains(number));
+        self.by_id.let_go_but(|_, number| open.contains(number));
         self.by_waybill
-            .get(waybill)
-            .and_then(|at| self.all.get(*at))
+            .let_go_but(|_, number| open.contains(number));
+        self.by_link.let_go();
+        self.by_merchant.let_go();
+    }
+
+    /// The newest generation of a waybill.
+    pub fn find(&self, waybill: &Waybill) -> Option<Arc<Parcel>> {
+        self.all.get(&self.by_waybill.get(waybill)?)
     }
 
     /// The parcel with our id.
-    pub fn get(&self, id: ParcelId) -> Option<&Parcel> {
-        self.by_id.get(&id).and_then(|at| self.all.get(*at))
+    pub fn get(&self, id: ParcelId) -> Option<Arc<Parcel>> {
+        self.all.get(&self.by_id.get(&id)?)
     }
 
-    /// The same, to change it.
+    /// The same, to change it. Its end is put on it by [`Self::close`].
     pub fn get_mut(&mut self, id: ParcelId) -> Option<&mut Parcel> {
-        self.by_id.get(&id).and_then(|at| self.all.get_mut(*at))
+        let number = self.by_id.get(&id)?;
+        if !self.all.is_hot(&number) {
+            self.warm_up(id, number);
+        }
+        self.all.get_mut(&number).map(Arc::make_mut)
+    }
+
+    /// A parcel that changes is asked for again: the ways to it stay in memory.
+    fn warm_up(&mut self, id: ParcelId, number: Number) {
+        let Some(waybill) = self.all.get(&number).map(|parcel| parcel.waybill) else {
+            return;
+        };
+        self.by_id.warm_up(id, number);
+        if self.by_waybill.get(&waybill) == Some(number) {
+            self.by_waybill.warm_up(waybill, number);
+        }
+    }
+
+    /// Everything sealed under keys that end in `hour` is gone, of what is in memory.
+    pub(super) fn hour_ended(&mut self, hour: u32) {
+        let ends = |parcel: &Arc<Parcel>| {
+            let recipient = parcel.recipient.as_ref().map(|content| content.slot.0);
+            let code = parcel.code.as_ref().map(|content| content.slot.0);
+            recipient == Some(hour) || code == Some(hour)
+        };
+        for number in self.all.held(ends) {
+            let Some(parcel) = self.all.get_mut(&number).map(Arc::make_mut) else {
+                continue;
+            };
+            if let Some(recipient) = &mut parcel.recipient {
+                recipient.end(hour);
+            }
+            if let Some(code) = &mut parcel.code {
+                code.end(hour);
+            }
+        }
+    }
+
+    /// The life of a parcel ended.
+    pub fn close(&mut self, id: ParcelId, at: Timestamp) {
+        let Some(number) = self.by_id.get(&id) else {
+            return;
+        };
+        self.open.remove(&number);
+        if let Some(parcel) = self.all.get_mut(&number) {
+            let parcel = Arc::make_mut(parcel);
+            parcel.closed_at = Some(at);
+            self.by_waybill.cool(&parcel.waybill);
+        }
+        self.by_id.cool(&id);
     }
 
     /// The parcel behind a link.
-    pub fn by_link(&self, digest: &Digest, kind: LinkKind) -> Option<&Parcel> {
-        let (id, found) = self.by_link.get(digest)?;
-        if *found != kind {
-            return None;
-        }
-        self.get(*id)
+    pub fn by_link(&self, digest: &Digest, kind: LinkKind) -> Option<Arc<Parcel>> {
+        self.all
+            .get(&self.by_link.get(&LinkKey::new(kind, digest))?)
     }
 
     /// Adds a parcel with the digests of its links.
     pub fn insert(&mut self, parcel: Parcel, links: [(Digest, LinkKind); 2]) {
-        let at = self.all.len();
-        self.by_waybill.insert(parcel.waybill, at);
-        self.by_id.insert(parcel.id, at);
+        let number = self.count;
+        self.count += 1;
+        self.open.insert(number);
+        self.by_waybill.insert(parcel.waybill, number);
+        self.by_id.insert(parcel.id, number);
         for (digest, kind) in links {
-            self.by_link.insert(digest, (parcel.id, kind));
+            self.by_link.insert(LinkKey::new(kind, &digest), number);
         }
-        self.all.push(parcel);
+        self.all.insert(number, Arc::new(parcel));
     }
 
     /// The parcel is of this merchant from here on.
     pub fn is_of(&mut self, merchant: &MerchantId, id: ParcelId) {
-        let of = self.by_merchant.entry(merchant.clone()).or_default();
-        of.push(id);
+        self.sold += 1;
+        self.by_merchant
+            .insert(Sale(merchant.clone(), Reverse(self.sold)), id);
     }
 
-    /// A merchant's parcels in the order in which they became known, oldest first.
-    pub fn of_merchant(&self, merchant: &MerchantId) -> &[ParcelId] {
-        self.by_merchant.get(merchant).map_or(&[], Vec::as_slice)
+    /// A merchant's parcels in the order in which they became known, newest first.
+    pub fn of_merchant<'a>(
+        &'a self,
+        merchant: &'a MerchantId,
+    ) -> impl Iterator<Item = ParcelId> + 'a {
+        let newest = Sale(merchant.clone(), Reverse(u64::MAX));
+        let sales = self.by_merchant.range(Some(&newest));
+        let own = sales.take_while(move |(sale, _)| sale.0 == *merchant);
+        own.map(|(_, id)| id)
     }
 
     /// All parcels, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Parcel> {
-        self.all.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Parcel>> {
+        self.all.iter().map(|(_, parcel)| parcel)
     }
 
-    /// The same, to change them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Parcel> {
-        self.all.iter_mut()
+    /// Those whose life has not ended, oldest first.
+    pub fn open(&self) -> impl Iterator<Item = Arc<Parcel>> {
+        self.open.iter().filter_map(|number| self.all.get(number))
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
-        self.all.len()
+    pub const fn len(&self) -> u64 {
+        self.count
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 }

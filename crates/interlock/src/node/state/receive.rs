@@ -117,9 +117,6 @@ impl State {
                     let index = u32::try_from(known.events.len())
                         .map_err(|_| ReplayError("a parcel has too many events"))?;
                     let last = known.last_received(&batch.from, event.step.is_locker());
-                    if event.step.is_final() {
-                        known.closed_at = Some(at);
-                    }
                     // What comes late says nothing of how long the parcel lies there now.
                     if pickup_until.is_some() && event.number > last {
                         known.pickup_until = *pickup_until;
@@ -130,6 +127,9 @@ impl State {
                         logged_at: at,
                         digest: [0; 32],
                     });
+                    if event.step.is_final() {
+                        self.parcels.close(*parcel, at);
+                    }
                     self.counters.events_received += 1;
                     entry.event = Some((*parcel, index));
                     self.inbox.push(entry);

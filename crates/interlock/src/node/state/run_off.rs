@@ -5,6 +5,8 @@
 //! late scan, no cabinet that was offline, no owner who proves only now that a parcel is theirs. It does
 //! not know clocks.
 
+use std::sync::Arc;
+
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParcelId, WireId};
 
@@ -22,7 +24,7 @@ impl State {
         };
         match self.run_off.get(&agreement.id) {
             Some(frozen) => frozen.binary_search(&parcel.id).is_ok(),
-            None => self.qualifies(agreement, parcel),
+            None => self.qualifies(agreement, &parcel),
         }
     }
 
@@ -40,7 +42,7 @@ impl State {
         self.run_off.insert(agreement.id.clone(), set.into());
     }
 
-    fn parcel_of(&self, item: &ItemRef) -> Option<&Parcel> {
+    fn parcel_of(&self, item: &ItemRef) -> Option<Arc<Parcel>> {
         match item {
             ItemRef::Advice(id) | ItemRef::Event(id, _) => self.parcels.get(*id),
             ItemRef::Code(deposit) => self.parcels.get(self.deposits.get(deposit)?.parcel),

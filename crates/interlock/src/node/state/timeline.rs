@@ -136,9 +136,6 @@ impl State {
         if record.event.number != parcel.last_number(None) + 1 {
             return Err(ReplayError("an event is numbered out of order"));
         }
-        if record.event.step.is_final() {
-            parcel.closed_at = Some(at);
-        }
         let index = u32::try_from(parcel.events.len())
             .map_err(|_| ReplayError("a parcel has too many events"))?;
         parcel.events.push(TimelineEvent {
@@ -147,6 +144,9 @@ impl State {
             logged_at: at,
             digest: record.digest,
         });
+        if record.event.step.is_final() {
+            self.parcels.close(record.parcel, at);
+        }
         self.counters.events_accepted += 1;
         self.route(record.parcel, index);
         Ok(())
@@ -190,7 +190,7 @@ impl State {
             .collect();
         if locker {
             consumers.extend(
-                self.carrier_notified(parcel)
+                self.carrier_notified(&parcel)
                     .filter(|carrier| !consumers.contains(carrier)),
             );
         }
@@ -308,12 +308,12 @@ impl State {
             return;
         };
         if let Some(recipient) = &mut parcel.recipient {
-            recipient.value = None;
+            recipient.erase();
         }
         if let Some(deposit) = parcel.deposit.and_then(|d| self.deposits.get_mut(&d))
             && let Some(contact) = &mut deposit.contact
         {
-            contact.value = None;
+            contact.erase();
         }
     }
 }

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, VecDeque};
 use interlock_core::ids::{DepositId, ParcelId, ParticipantId, WireId};
 use interlock_core::time::{HOUR_MS, Timestamp};
 use interlock_journal::bilateral::Deletion;
+use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::lockers::leave_round;
-use super::parcels::Parcel;
 use crate::node::ContentKeys;
 use crate::node::record::{Asker, ContentRef, Erased, ErasureReason, Sealed};
 
@@ -22,7 +22,7 @@ use crate::node::record::{Asker, ContentRef, Erased, ErasureReason, Sealed};
 const ENDED_KEPT: usize = 64;
 
 /// Contacts that were granted to us under an agreement and end together, or are deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
     /// How many.
     pub items: u32,
@@ -42,7 +42,7 @@ impl Granted {
 }
 
 /// Content keys in use.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Vault {
     /// The next free slot, by the hour in which its key ends.
     next: BTreeMap<u32, u32>,
@@ -62,6 +62,11 @@ impl Vault {
         let hour = u32::try_from(due.as_millis().div_euclid(HOUR_MS)).unwrap_or(0);
         let over = self.ended.back().copied().unwrap_or(0);
         hour.max(over.saturating_add(1))
+    }
+
+    /// The last hour that has ended.
+    pub fn ended_to(&self) -> u32 {
+        self.ended.back().copied().unwrap_or(0)
     }
 
     /// The next free slot of an hour.
@@ -135,17 +140,8 @@ impl State {
     /// Everything sealed under keys that end in `hour` is gone.
     pub(super) fn hour_ended(&mut self, hour: u32) {
         self.vault.hour_ended(hour);
-        for parcel in self.parcels.iter_mut() {
-            let Parcel {
-                recipient, code, ..
-            } = parcel;
-            if let Some(recipient) = recipient {
-                recipient.end(hour);
-            }
-            if let Some(code) = code {
-                code.end(hour);
-            }
-        }
+        self.cold.end_hours(hour);
+        self.parcels.hour_ended(hour);
         for (id, deposit) in &mut self.deposits {
             if deposit.courier.slot.0 == hour {
                 leave_round(&mut self.rounds, deposit, *id);
@@ -236,11 +232,13 @@ impl State {
         let held = |slot, held: bool| held.then_some(slot);
         match what {
             ContentRef::Recipient(id) => {
-                let content = self.parcels.get(*id)?.recipient.as_ref()?;
+                let parcel = self.parcels.get(*id)?;
+                let content = parcel.recipient.as_ref()?;
                 held(content.slot, content.value.is_some())
             }
             ContentRef::CodeSeen(id) => {
-                let content = self.parcels.get(*id)?.code.as_ref()?;
+                let parcel = self.parcels.get(*id)?;
+                let content = parcel.code.as_ref()?;
                 held(content.slot, content.value.is_some())
             }
             ContentRef::Courier(id) => {

@@ -1,0 +1,250 @@
+//! Opening a node: from its snapshot and the tail of its journal, or from the whole journal.
+//!
+//! INVARIANT: a snapshot is used only if it is whole, of this program, of this node and of this very
+//! journal; whatever is wrong with it is named in the log, and costs time and nothing else. A node that
+//! was opened holds all that its journal says.
+
+use ed25519_dalek::SigningKey;
+use interlock_core::time::Timestamp;
+use interlock_journal::disk::Disk;
+use interlock_journal::journal::{JournalError, Options};
+use interlock_journal::keyslots::Key;
+
+use super::{Keeper, SnapshotError, Step};
+use crate::driver::file_store::{FileStore, OpenError, Slots};
+use crate::node::{Node, NodeConfig};
+
+/// While records are replayed, what they changed is written so often that it stays small in memory.
+const REPLAYED_RECORDS: u64 = 400_000;
+
+/// What a node lies on.
+pub struct Disks {
+    /// Its journal.
+    pub journal: Box<dyn Disk>,
+    /// Its content keys.
+    pub keys: Box<dyn Disk>,
+    /// What is derived from both.
+    pub tables: Box<dyn Disk>,
+}
+
+/// How a node was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// From a snapshot and so many later records.
+    Snapshot {
+        /// Records replayed.
+        records: u64,
+    },
+    /// From all records.
+    Journal {
+        /// Records replayed.
+        records: u64,
+    },
+}
+
+/// A node, with everything replayed.
+pub struct Opened {
+    /// The node.
+    pub node: Node,
+    /// Its store.
+    pub store: FileStore,
+    /// The highest time in its journal.
+    pub time: Option<Timestamp>,
+    /// What writes its snapshots.
+    pub keeper: Keeper,
+    /// How it was made.
+    pub start: Start,
+}
+
+/// Opens a node.
+///
+/// # Errors
+/// [`OpenError`]; nothing was appended.
+pub fn open(
+    disks: &Disks,
+    config: &NodeConfig,
+    key: &SigningKey,
+    master: Key,
+    options: Options,
+) -> Result<Opened, OpenError> {
+    let slots = Slots::open(disks.keys.share(), master)?;
+    let opening = Opening {
+        disks,
+        config,
+        key,
+        slots: &slots,
+        options,
+    };
+    match Keeper::load(disks.tables.share()) {
+        Ok(None) => {}
+        Ok(Some(keeper)) => match opening.from_snapshot(keeper) {
+            Ok(opened) => return Ok(opened),
+            Err(error) if does_not_fit(&error) => forget(&error),
+            Err(error) => return Err(error),
+        },
+        Err(error) => forget(&error),
+    }
+    opening.anew(&mut |_| {})
+}
+
+/// Whether an error may be the snapshot's and not the journal's.
+const fn does_not_fit(error: &OpenError) -> bool {
+    match error {
+        OpenError::Snapshot(_)
+        | OpenError::Replay { .. }
+        | OpenError::Record(_)
+        | OpenError::Journal(
+            JournalError::OtherChain { .. } | JournalError::NoSuchPosition { .. },
+        ) => true,
+        OpenError::Keys(_)
+        | OpenError::Journal(
+            JournalError::Damaged(_)
+            | JournalError::Io { .. }
+            | JournalError::DiskFull
+            | JournalError::Poisoned
+            | JournalError::GroupEmpty
+            | JournalError::GroupTooLarge { .. }
+            | JournalError::RecordTooLarge { .. }
+            | JournalError::EpochOver { .. },
+        ) => false,
+    }
+}
+
+fn forget(error: &dyn std::fmt::Display) {
+    tracing::warn!(%error, "the snapshot is not used; everything is made anew from the journal");
+}
+
+/// Opens a node from its journal alone; snapshot and tables are thrown away and made anew. `progress`
+/// is told how many records were replayed.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn rebuild(
+    disks: &Disks,
+    config: &NodeConfig,
+    key: &SigningKey,
+    master: Key,
+    options: Options,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Opened, OpenError> {
+    let slots = Slots::open(disks.keys.share(), master)?;
+    let opening = Opening {
+        disks,
+        config,
+        key,
+        slots: &slots,
+        options,
+    };
+    let mut opened = opening.anew(progress)?;
+    opened.save()?;
+    Ok(opened)
+}
+
+struct Opening<'a> {
+    disks: &'a Disks,
+    config: &'a NodeConfig,
+    key: &'a SigningKey,
+    slots: &'a Slots,
+    options: Options,
+}
+
+impl Opening<'_> {
+    fn from_snapshot(&self, keeper: Keeper) -> Result<Opened, OpenError> {
+        let foreign = |what: &str| SnapshotError::Foreign(what.into());
+        let Some((mark, kept)) = keeper.saved() else {
+            return Err(foreign("it has no state").into());
+        };
+        let mark = *mark;
+        let keys = self.slots.shared();
+        let config = self.config.clone();
+        let node = Node::restore(config, self.key.clone(), kept, keeper.rows(), keys)
+            .ok_or_else(|| foreign("it is of another node or another form"))?;
+        let options = Options {
+            known_to: mark.position(),
+            known_chain: Some(mark.chain()),
+            ..self.options
+        };
+        let (mut opened, records) = self.replay(node, keeper, options, &mut |_| {})?;
+        opened.store.continue_from(&mark);
+        opened.time = opened.time.max(mark.time_max());
+        opened.start = Start::Snapshot { records };
+        Ok(opened)
+    }
+
+    fn anew(&self, progress: &mut dyn FnMut(u64)) -> Result<Opened, OpenError> {
+        let keeper = Keeper::anew(self.disks.tables.share())?;
+        let node = Node::new(self.config.clone(), self.key.clone());
+        node.begin_tables(keeper.rows(), self.slots.shared());
+        Ok(self.replay(node, keeper, self.options, progress)?.0)
+    }
+
+    fn replay(
+        &self,
+        mut node: Node,
+        mut keeper: Keeper,
+        options: Options,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(Opened, u64), OpenError> {
+        let mut records = 0_u64;
+        let (store, time) = FileStore::open_with(
+            self.disks.journal.share(),
+            self.slots.clone(),
+            options,
+            &mut |at, record, keys| -> Result<(), String> {
+                node.replay(at, record, keys)
+                    .map_err(|error| error.to_string())?;
+                records += 1;
+                if records.is_multiple_of(REPLAYED_RECORDS) {
+                    progress(records);
+                    lighten(&mut node, &mut keeper).map_err(|error| error.to_string())?;
+                }
+                match node.failure() {
+                    Some(failure) => Err(failure),
+                    None => Ok(()),
+                }
+            },
+        )?;
+        progress(records);
+        let start = Start::Journal { records };
+        let opened = Opened {
+            node,
+            store,
+            time,
+            keeper,
+            start,
+        };
+        Ok((opened, records))
+    }
+}
+
+/// Writes what changed in memory, and no root.
+fn lighten(node: &mut Node, keeper: &mut Keeper) -> Result<(), SnapshotError> {
+    keeper.begin(node.freeze()?, None)?;
+    finish(node, keeper)
+}
+
+/// Works until nothing is to be done.
+fn finish(node: &mut Node, keeper: &mut Keeper) -> Result<(), SnapshotError> {
+    loop {
+        match keeper.step()? {
+            Step::Idle => return Ok(()),
+            Step::Working => {}
+            Step::Rows { rows, frozen } => {
+                node.install(rows, frozen);
+                keeper.installed();
+            }
+        }
+    }
+}
+
+impl Opened {
+    /// Writes a snapshot of the node as it is.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub fn save(&mut self) -> Result<(), SnapshotError> {
+        let frozen = self.node.freeze()?;
+        self.keeper.begin(frozen, Some(self.store.mark()))?;
+        finish(&mut self.node, &mut self.keeper)
+    }
+}
