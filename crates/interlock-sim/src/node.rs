@@ -432,7 +432,7 @@ impl World {
             return Vec::new();
         };
         let mut files = Vec::new();
-        for disk in [&node.disk.journal, &node.disk.keys] {
+        for disk in [&node.disk.journal, &node.disk.keys, &node.disk.tables] {
             let mut disk = disk.clone();
             for name in disk.list().unwrap_or_default() {
                 let len_bytes = disk.len(&name).unwrap_or_default();
@@ -564,11 +564,10 @@ impl World {
         let Some(node) = self.nodes.get_mut(ix) else {
             return;
         };
-        let kept = match self.snapshots {
-            Some(snapshots) => node.keep(snapshots, &mut self.snapshot_chance),
-            None => Ok(()),
-        };
-        if node.destroy(&destroy, &ended).is_err() || kept.is_err() {
+        let done = node
+            .destroy(&destroy, &ended)
+            .and_then(|()| node.keep(self.snapshots, &mut self.snapshot_chance));
+        if done.is_err() {
             self.struck.disks += 1;
             return self.crash(ix, Crash::KeepAll);
         }

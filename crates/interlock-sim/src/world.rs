@@ -149,8 +149,8 @@ pub struct World {
     pub(crate) seen_messages: BTreeSet<(NodeIx, MessageId)>,
     pub(crate) chance: SeededRng,
     pub(crate) snapshot_chance: SeededRng,
-    /// When nodes write snapshots, if they do.
-    pub snapshots: Option<Snapshots>,
+    /// When nodes write snapshots: often, and slowly, unless it is set otherwise.
+    pub snapshots: Snapshots,
     /// What the network does.
     pub weather: Weather,
     /// Everything that passed between nodes.
@@ -204,7 +204,10 @@ impl World {
             seen_messages: BTreeSet::new(),
             chance: SeededRng::new(seed, "weather"),
             snapshot_chance: SeededRng::new(seed, "snapshots"),
-            snapshots: None,
+            snapshots: Snapshots {
+                begun: 60,
+                steps_max: 4,
+            },
             weather: Weather::default(),
             exchanged: Vec::new(),
             sent: Vec::new(),

@@ -11,6 +11,8 @@ mod exchange;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod midnight;
 #[cfg(test)]
 mod old_leaves;
