@@ -1,6 +1,6 @@
 //! Deletion in the term's time, on request, and after crashes: planted values are searched for.
 
-use interlock::exchange::wire::Notice;
+use interlock::exchange::wire::{Envelope, Notice};
 use interlock::node::io::{DepositAction, LocalRequest, PageRequest, PeerAnswer, PeerRequest};
 use interlock::node::record::{ContentRef, Erased, ErasureReason, Record, Sealed};
 use interlock_core::contact::ContactForm;
@@ -373,22 +373,8 @@ fn notices_of_deletion_are_believed_on_evidence_and_from_the_right_party_only() 
 
 /// What becomes of a notice with the evidence that its sender's log really holds.
 fn noticed(net: &mut Network, from: NodeIx, to: NodeIx, notice: Notice) -> String {
-    let node = net.world.node(from).unwrap();
-    let them = net.world.id(to).unwrap().clone();
-    let out = &node.state().channel(&them).unwrap().out;
-    let at = out.acknowledged();
-    let leaves = out.leaves_from(at, usize::MAX).unwrap();
-    let evidence = interlock::exchange::wire::Evidence {
-        from: at,
-        leaves: leaves
-            .map(|leaf| interlock::exchange::wire::Blob(leaf.to_vec()))
-            .collect(),
-        checkpoint: out
-            .checkpoint(net.world.key(from).unwrap(), net.world.now())
-            .unwrap(),
-    };
-    let envelope = interlock::exchange::wire::Envelope {
-        evidence,
+    let envelope = Envelope {
+        evidence: evidence_toward(net, from, to),
         body: notice,
     };
     let id = net.world.id(from).unwrap().clone();

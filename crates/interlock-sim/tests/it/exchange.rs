@@ -316,3 +316,48 @@ fn local_requests_need_a_key_with_the_role() {
         .local_as(CAINIAO, Some([9; 32]), LocalRequest::GetStatus);
     assert_eq!(problem_of(wrong).status, 403);
 }
+
+#[test]
+fn a_key_that_was_withdrawn_counts_no_more_and_the_last_administrator_stays() {
+    use interlock::node::io::{KeyId, Role};
+
+    let mut net = Network::of_june_2017(10);
+    let auditor = [9; 32];
+    let add = LocalRequest::AddKey {
+        name: "auditor".into(),
+        role: Role::Auditor,
+        digest: auditor,
+    };
+    let id = ok(net.world.local(CAINIAO, add))["id"].clone();
+    assert_eq!(id, KeyId::of(&auditor).to_string());
+    let as_auditor = |net: &mut Network, request| {
+        result(net.world.local_as(CAINIAO, Some(auditor), request)).map_err(|p| p.status)
+    };
+    assert!(as_auditor(&mut net, LocalRequest::GetStatus).is_ok());
+    for request in [
+        LocalRequest::GetKeys,
+        LocalRequest::WithdrawKey(KeyId::of(&auditor)),
+    ] {
+        assert_eq!(as_auditor(&mut net, request), Err(403));
+    }
+    let listed = ok(net.world.local(CAINIAO, LocalRequest::GetKeys));
+    let keys = listed["keys"].as_array().unwrap().clone();
+    assert_eq!(keys.len(), 2);
+    let admin = keys.iter().find(|key| key["role"] == "admin").unwrap();
+    let admin = KeyId::parse(admin["id"].as_str().unwrap()).unwrap();
+    let last = net.world.local(CAINIAO, LocalRequest::WithdrawKey(admin));
+    assert_eq!(problem_of(last).kind, "last-admin");
+    let unknown = LocalRequest::WithdrawKey(KeyId::of(&[7; 32]));
+    assert_eq!(problem_of(net.world.local(CAINIAO, unknown)).status, 404);
+    assert!(KeyId::parse("12").is_err());
+
+    let withdraw = LocalRequest::WithdrawKey(KeyId::of(&auditor));
+    ok(net.world.local(CAINIAO, withdraw));
+    assert_eq!(as_auditor(&mut net, LocalRequest::GetStatus), Err(401));
+    net.world.kill(CAINIAO);
+    assert!(net.world.restart(CAINIAO));
+    assert_eq!(as_auditor(&mut net, LocalRequest::GetStatus), Err(401));
+    let again = LocalRequest::WithdrawKey(KeyId::of(&auditor));
+    assert_eq!(problem_of(net.world.local(CAINIAO, again)).status, 404);
+    net.assert_replay_gives_the_same();
+}

@@ -15,6 +15,8 @@ mod kept;
 #[cfg(test)]
 mod midnight;
 #[cfg(test)]
+mod non_interference;
+#[cfg(test)]
 mod old_leaves;
 #[cfg(test)]
 mod random;

@@ -427,6 +427,13 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         role: String,
     },
+    /// Who holds API keys
+    List,
+    /// Withdraw an API key at once
+    Withdraw {
+        /// Its id, as `key list` shows it
+        id: String,
+    },
     /// Put another master key in the place of the one that opens content keys; the node must not run
     RotateMaster,
 }

@@ -233,6 +233,8 @@ pub(super) fn key(
     let (name, role) = match command {
         KeyCommand::Add { name, role } => (name, role),
         KeyCommand::RotateMaster => return rotate_master(common, around, output),
+        KeyCommand::List => return keys(common, around, output),
+        KeyCommand::Withdraw { id } => return withdraw(id, common, around, output),
     };
     let body = json!({ "name": name, "role": role });
     let answer = place::client(common, around)?.post("/keys", Some(&body))?;
@@ -242,6 +244,32 @@ pub(super) fn key(
     let key = answer.pointer("/key").and_then(Value::as_str);
     let key = key.ok_or_else(|| CliError::Failed("the node showed no key; try again".into()))?;
     output.line(&format!("export {KEY_VARIABLE}={key}"))
+}
+
+/// `key list`
+fn keys(common: &Common, around: &Around<'_>, output: &mut Output<'_>) -> Result<(), CliError> {
+    let answer = place::client(common, around)?.get("/keys")?;
+    let columns = [
+        ("id", "/id"),
+        ("name", "/name"),
+        ("role", "/role"),
+        ("since", "/addedAt"),
+    ];
+    output.table(&answer, "/keys", &columns, "no keys")
+}
+
+/// `key withdraw`
+fn withdraw(
+    id: &str,
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let answer = place::client(common, around)?.delete(&format!("/keys/{}", segment(id)))?;
+    if output.json {
+        return output.json(&answer);
+    }
+    output.line(&format!("key {id} counts no more"))
 }
 
 /// `key rotate-master`

@@ -794,3 +794,25 @@ fn a_key_is_shown_in_the_form_of_the_environment() {
     assert_eq!(done.code, 2);
     assert!(done.err.contains("/role: "), "{}", done.err);
 }
+
+#[test]
+fn keys_are_listed_and_withdrawn() {
+    let listed = |_: &LocalRequest| LocalAnswer::Json {
+        status: 200,
+        body: json!({ "keys": [{ "id": "0707070707070707", "name": "cabinet", "role": "cabinet",
+            "addedAt": "2017-06-01T00:00:00+08:00" }] }),
+    };
+    let (out, request) = pass(listed, "key list");
+    assert!(matches!(request, LocalRequest::GetKeys));
+    assert!(out.contains("0707070707070707"), "{out}");
+    let empty = |_: &LocalRequest| LocalAnswer::Json {
+        status: 200,
+        body: json!({}),
+    };
+    let (out, request) = pass(empty, "key withdraw 0707070707070707");
+    assert_eq!(out, "key 0707070707070707 counts no more\n");
+    assert!(
+        matches!(request, LocalRequest::WithdrawKey(id) if id.to_string() == "0707070707070707")
+    );
+    assert_eq!(ask(&serve(empty), "key withdraw cabinet").code, 2);
+}

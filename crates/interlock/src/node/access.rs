@@ -8,7 +8,9 @@ use interlock_core::ids::IdempotencyKey;
 use serde_json::json;
 
 use super::Node;
-use super::io::{Digest, EVENTS_WAIT_MS_MAX, LocalAnswer, LocalRequest, Problem, ReplyId, Role};
+use super::io::{
+    Digest, EVENTS_WAIT_MS_MAX, KeyId, LocalAnswer, LocalRequest, Problem, ReplyId, Role,
+};
 use super::live::EventWaiter;
 use super::parcels::{EVENTS_PAGE_MAX, wait_until};
 use super::problem::{self, problem};
@@ -72,6 +74,8 @@ pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         LocalRequest::AddPartner(_)
         | LocalRequest::RemovePartner(_)
         | LocalRequest::AddKey { .. }
+        | LocalRequest::GetKeys
+        | LocalRequest::WithdrawKey(_)
         | LocalRequest::GetPeople
         | LocalRequest::PutPerson(_)
         | LocalRequest::WithdrawPerson(_) => &[],
@@ -352,9 +356,11 @@ impl Node {
                 );
                 Ok(LocalAnswer::Json {
                     status: 201,
-                    body: json!({ "name": name, "role": role.as_str() }),
+                    body: json!({ "name": name, "role": role.as_str(), "id": KeyId::of(&digest).to_string() }),
                 })
             }
+            LocalRequest::GetKeys => json(self.keys_view()),
+            LocalRequest::WithdrawKey(id) => self.withdraw_key(turn, id, by),
             LocalRequest::GetStatus => json(self.status_view(turn)),
             LocalRequest::GetPeople => json(self.people_view()),
             LocalRequest::PutPerson(person) => self.put_person(turn, *person),
@@ -371,6 +377,55 @@ impl Node {
                 "this request is answered elsewhere; report it as a fault",
             )),
         }
+    }
+
+    fn keys_view(&self) -> serde_json::Value {
+        let zone = self.config.zone;
+        let since = &self.state.api_keys_since;
+        let keys = self.state.api_keys.iter();
+        let keys: Vec<_> = keys
+            .map(|(digest, (name, role))| {
+                json!({ "id": KeyId::of(digest).to_string(), "name": name, "role": role.as_str(),
+                    "addedAt": since.get(digest).map(|at| at.to_rfc3339(zone)) })
+            })
+            .collect();
+        json!({ "keys": keys })
+    }
+
+    /// `DELETE /keys/{id}`. What the key's holder does from the next request on is refused.
+    fn withdraw_key(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: KeyId,
+        by: &str,
+    ) -> Result<LocalAnswer, Problem> {
+        let keys = &self.state.api_keys;
+        let named: Vec<Digest> = keys
+            .keys()
+            .copied()
+            .filter(|digest| KeyId::of(digest) == id)
+            .collect();
+        let [digest] = named.as_slice() else {
+            return Err(problem::not_found("key"));
+        };
+        let digest = *digest;
+        let admin = |(_, role): &(String, Role)| *role == Role::Admin;
+        let others = keys.iter().filter(|(other, _)| **other != digest);
+        let left = others.map(|(_, holder)| holder).any(admin);
+        if keys.get(&digest).is_some_and(admin) && !left {
+            return Err(problem(
+                "last-admin",
+                409,
+                "nobody could administer the node",
+                "this is the last key of an administrator; add another one first",
+            ));
+        }
+        let by = by.into();
+        self.record(turn, Record::ApiKeyWithdrawn { digest, by });
+        Ok(LocalAnswer::Json {
+            status: 200,
+            body: json!({}),
+        })
     }
 
     fn add_partner(

@@ -60,6 +60,7 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::AddPartner(_)
         | LocalRequest::RemovePartner(_)
         | LocalRequest::AddKey { .. }
+        | LocalRequest::WithdrawKey(_)
         | LocalRequest::PutPerson(_)
         | LocalRequest::WithdrawPerson(_) => true,
         LocalRequest::PutParcels(_)
@@ -102,6 +103,7 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::ProposeMediation(_)
         | LocalRequest::GetTransfers
         | LocalRequest::GetStatus
+        | LocalRequest::GetKeys
         | LocalRequest::GetPeople
         | LocalRequest::ChangePassword(_) => false,
     }

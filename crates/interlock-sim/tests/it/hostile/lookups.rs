@@ -116,7 +116,7 @@ fn a_rivals_parcel_and_no_parcel_look_the_same() {
 }
 
 #[test]
-fn a_parcel_of_another_marketplace_is_out_of_scope() {
+fn a_parcel_of_another_marketplace_of_the_owner_looks_like_none() {
     let (mut net, mut hostile) = begin_with(102, |terms| {
         if terms.dataset == Dataset::RecipientContact {
             terms.marketplaces = ["tmall"]
@@ -124,7 +124,8 @@ fn a_parcel_of_another_marketplace_is_out_of_scope() {
                 .into();
         }
     });
-    assert_eq!(hostile.look(&mut net, OURS), "out-of-scope");
+    assert_eq!(hostile.look(&mut net, OURS), "unknown-parcel");
+    assert_eq!(hostile.look(&mut net, NOBODYS), "unknown-parcel");
     assert_eq!(released(&net), (0, 0));
 }
 

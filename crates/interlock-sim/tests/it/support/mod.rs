@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 pub use copies::{assert_no_fork, evidence_of, findings_of, verdict_of};
 pub use hostile::{Hostile, nothing_mirrored, reason};
 
+use interlock::exchange::wire::{Blob, Evidence};
 use interlock::identity::partner::Role as ParticipantRole;
 use interlock::node::agreements::{Agreement, Transfer};
 use interlock::node::io::{
@@ -595,6 +596,27 @@ pub fn terms(dataset: Dataset, from: Timestamp, until: Timestamp, markets: &[&st
         delete_after_ms: None,
         reciprocate: false,
         no_redisclosure: true,
+    }
+}
+
+/// What a node's own log toward a partner holds and the partner has not receipted.
+pub fn evidence_toward(net: &Network, from: NodeIx, to: NodeIx) -> Evidence {
+    let them = net.world.id(to).unwrap();
+    let out = &net
+        .world
+        .node(from)
+        .unwrap()
+        .state()
+        .channel(them)
+        .unwrap()
+        .out;
+    let at = out.acknowledged();
+    let leaves = out.leaves_from(at, usize::MAX).unwrap();
+    let key = net.world.key(from).unwrap();
+    Evidence {
+        from: at,
+        leaves: leaves.map(|leaf| Blob(leaf.to_vec())).collect(),
+        checkpoint: out.checkpoint(key, net.world.now()).unwrap(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::SMALL_BODY_SIZE_BYTES_MAX;
 use super::super::bodies::admin;
 use super::super::routes::{Idempotency, Route, Target, get, write};
 use crate::identity::person::PersonName;
-use crate::node::io::LocalRequest;
+use crate::node::io::{KeyId, LocalRequest};
 
 pub(super) const ROUTES: &[Route] = &[
     get(
@@ -49,6 +49,22 @@ pub(super) const ROUTES: &[Route] = &[
     )
     .takes("Key", SMALL_BODY_SIZE_BYTES_MAX)
     .idempotency(Idempotency::Refused),
+    get(
+        "/keys",
+        "getKeys",
+        "Who holds API keys. The keys themselves are kept nowhere.",
+        "The keys: `id`, name, role, since when.",
+        Target::Node(|_| Ok(LocalRequest::GetKeys)),
+    ),
+    write(
+        Method::DELETE,
+        "/keys/{id}",
+        "withdrawKey",
+        "Withdraws an API key at once. The last key of an administrator stays.",
+        (200, "An empty object."),
+        Target::Node(|call| Ok(LocalRequest::WithdrawKey(call.segment("id", KeyId::parse)?))),
+    )
+    .bodiless(),
     get(
         "/people",
         "getPeople",

@@ -15,6 +15,7 @@ fn filled(path: &str) -> String {
             "{id}",
             match path {
                 path if path.starts_with("/deposits") => "00112233445566778899aabbccddeeff",
+                path if path.starts_with("/keys") => "0011223344556677",
                 path if path.starts_with("/partners") || path.starts_with("/evidence") => {
                     "did:web:sf.example"
                 }

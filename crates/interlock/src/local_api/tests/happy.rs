@@ -9,7 +9,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{Door, KEY, example};
-use crate::node::io::{AgreementChange, Decision, DepositAction, LocalRequest, Role};
+use crate::node::io::{AgreementChange, Decision, DepositAction, KeyId, LocalRequest, Role};
 
 const DEPOSIT: &str = "/deposits/00112233445566778899aabbccddeeff";
 
@@ -365,4 +365,28 @@ fn partners_and_a_key_that_is_shown_once() {
     assert!(matches!(door.scribe.take().unwrap().request,
         LocalRequest::AddKey { name, role: Role::Handheld, digest }
             if name == "handheld 17" && digest == wanted));
+}
+
+#[test]
+fn keys_are_listed_and_withdrawn_by_their_id() {
+    let door = Door::new();
+    assert!(matches!(
+        door.pass("GET", "/keys", None).request,
+        LocalRequest::GetKeys
+    ));
+    let digest = [0xab; 32];
+    let path = format!("/keys/{}", KeyId::of(&digest));
+    assert_eq!(path, "/keys/abababababababab");
+    assert!(matches!(door.pass("DELETE", &path, None).request,
+        LocalRequest::WithdrawKey(id) if id == KeyId::of(&digest)));
+    let long = "ab".repeat(32);
+    for wrong in ["x1", "abababababababa", "ABABABABABABABAB", long.as_str()] {
+        let answer = door.ask("DELETE", &format!("/keys/{wrong}"), None);
+        assert_eq!(
+            (answer.status, answer.kind()),
+            (400, "bad-request"),
+            "{wrong}"
+        );
+        assert!(door.scribe.take().is_none(), "{wrong}");
+    }
 }

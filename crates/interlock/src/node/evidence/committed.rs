@@ -133,7 +133,8 @@ impl Node {
             | Record::HourEnded { .. }
             | Record::Erased(_)
             | Record::PushSecret { .. }
-            | Record::ErasureTold { .. } => Vec::new(),
+            | Record::ErasureTold { .. }
+            | Record::ApiKeyWithdrawn { .. } => Vec::new(),
         };
         let known = lists
             .into_iter()

@@ -14,7 +14,7 @@ use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Problem};
+use super::{Digest, KeyId, Problem};
 use crate::identity::password::PasswordHash;
 use crate::identity::person::{Person, PersonName};
 
@@ -202,6 +202,10 @@ pub enum LocalRequest {
         /// Digest of the key, which the door drew and shows once.
         digest: Digest,
     },
+    /// `GET /keys`: who holds API keys.
+    GetKeys,
+    /// `DELETE /keys/{id}`.
+    WithdrawKey(KeyId),
     /// `GET /status`.
     GetStatus,
     /// `GET /people`: who may log in.

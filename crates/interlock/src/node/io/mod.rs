@@ -5,8 +5,10 @@
 //! [`Effect`]; effects that others can see are carried out only once the records of the same step are
 //! durable. It does not know HTTP.
 
+mod key_id;
 mod local;
 
+pub use key_id::KeyId;
 pub use local::{
     AgreementChange, Decision, DepositAction, DepositRequest, EventPut, EventTaken, ExplainRequest,
     LedgerQuery, LocalAnswer, LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut,

@@ -258,7 +258,7 @@ impl Node {
         };
         let waybill = Waybill::parse(&item.carrier, &item.number).ok();
         let parcel = waybill.and_then(|w| self.state.parcels.find(&w));
-        let ours = |p: &Arc<Parcel>| p.owner() == Some(&self.state.me) && p.recipient.is_some();
+        let ours = |p: &Arc<Parcel>| self.may_be_asked_about(p, &asking.terms);
         let parcel = parcel.filter(ours);
         let decision = self.decide_item_of(turn, asking, purpose, item, parcel.as_deref());
         let Some(parcel) = parcel else {
@@ -281,6 +281,17 @@ impl Node {
                 },
             },
         }
+    }
+
+    /// Whether a parcel is one that these terms can release: ours, of a marketplace in their scope, with
+    /// a recipient who is still known. All others are answered like a waybill that does not exist: a
+    /// reason of their own would tell whose they are.
+    fn may_be_asked_about(&self, parcel: &Parcel, terms: &Terms) -> bool {
+        let held = parcel.recipient.as_ref().and_then(|r| r.value.as_ref());
+        let marketplace = parcel.marketplace.as_ref();
+        parcel.owner() == Some(&self.state.me)
+            && held.is_some()
+            && marketplace.is_some_and(|market| terms.marketplaces.contains(market))
     }
 
     /// What the terms say of an item. What is not our parcel is decided like one of ours that came just

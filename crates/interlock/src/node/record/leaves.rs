@@ -111,7 +111,8 @@ impl Record {
             | Self::HourEnded { .. }
             | Self::Erased(_)
             | Self::PushSecret { .. }
-            | Self::ErasureTold { .. } => None,
+            | Self::ErasureTold { .. }
+            | Self::ApiKeyWithdrawn { .. } => None,
         }
     }
 }

@@ -313,6 +313,13 @@ pub enum Record {
         /// Why it refused, if it did.
         refused: Option<String>,
     },
+    /// An API key counts no more.
+    ApiKeyWithdrawn {
+        /// SHA-256 of the key.
+        digest: Digest,
+        /// Who withdrew it, by the name of their key.
+        by: String,
+    },
 }
 
 impl Record {
@@ -383,7 +390,8 @@ impl Record {
             | Self::Mediation(_)
             | Self::HourEnded { .. }
             | Self::Erased(_)
-            | Self::ErasureTold { .. } => Vec::new(),
+            | Self::ErasureTold { .. }
+            | Self::ApiKeyWithdrawn { .. } => Vec::new(),
         }
     }
 }

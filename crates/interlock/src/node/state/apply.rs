@@ -63,6 +63,7 @@ impl State {
             }
             Record::ApiKey { name, role, digest } => {
                 self.api_keys.insert(*digest, (name.clone(), *role));
+                self.api_keys_since.insert(*digest, at);
             }
             Record::Person(person) => {
                 self.people.insert(person.name.clone(), (**person).clone());
@@ -233,6 +234,10 @@ impl State {
             }
             Record::ErasureTold { to, parcel, .. } => {
                 self.erasures.remove(&(to.clone(), *parcel));
+            }
+            Record::ApiKeyWithdrawn { digest, .. } => {
+                self.api_keys.remove(digest);
+                self.api_keys_since.remove(digest);
             }
         }
         Ok(())

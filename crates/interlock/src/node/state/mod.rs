@@ -69,6 +69,8 @@ pub struct State {
     pub api_keys: BTreeMap<Digest, (String, Role)>,
     /// People who work with the pages.
     pub people: BTreeMap<PersonName, Person>,
+    /// When each was added.
+    pub api_keys_since: BTreeMap<Digest, Timestamp>,
     /// Offers, negotiations, agreements, transfers.
     pub book: Book,
     /// Parcels.
@@ -371,6 +373,7 @@ impl State {
             partners: BTreeMap::new(),
             api_keys: BTreeMap::new(),
             people: BTreeMap::new(),
+            api_keys_since: BTreeMap::new(),
             book: Book::default(),
             parcels: Parcels::new(&cold),
             stations: BTreeMap::new(),
