@@ -8,10 +8,17 @@ mod shape;
 use std::collections::BTreeSet;
 
 use interlock::driver::snapshot::KEPT_VERSION;
+use interlock::identity::password::{Password, PasswordHash};
+use interlock::identity::person::PersonName;
+use interlock::node::io::{LocalRequest, OfferPut, PersonPut, Role};
 use interlock::node::state::State;
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::CourierId;
+use interlock_core::time::{DAY_MS, HOUR_MS};
 
 use self::shape::Shape;
 use crate::random;
+use crate::support::*;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kept/form.txt");
 /// Schedules of which the states are looked at.
@@ -33,6 +40,45 @@ fn add(shape: &Shape, state: &State) {
     }
 }
 
+/// Two nodes that negotiated, of which one has a courier who logs in.
+fn negotiated() -> Network {
+    let mut net = Network::of_june_2017(1);
+    let until = MIDNIGHT.plus_ms(30 * DAY_MS);
+    for (id, auto_accept) in [("urn:offer:a", true), ("urn:offer:b", false)] {
+        let mut terms = terms(Dataset::LockerStations, MIDNIGHT, until, &[]);
+        (terms.run_off_ms, terms.backlog) = (None, None);
+        let offer = OfferPut {
+            id: wire(id),
+            dataset: terms.dataset.into(),
+            policy: terms.to_policy(),
+            audience: Vec::new(),
+            auto_accept,
+        };
+        ok(net.world.local(FENGCHAO, LocalRequest::PublishOffer(offer)));
+        let propose = LocalRequest::Propose {
+            partner: net.world.id(FENGCHAO).unwrap().clone(),
+            offers: vec![wire(id)],
+            policies: Vec::new(),
+        };
+        ok(net.world.local(CAINIAO, propose));
+        net.world.run_until(net.world.now().plus_ms(HOUR_MS));
+    }
+    let password = Password::typed("three long words").unwrap();
+    let person = PersonPut {
+        name: PersonName::parse("wang").unwrap(),
+        roles: [Role::Courier].into(),
+        courier: CourierId::parse("c7").ok(),
+        merchant: None,
+        password: PasswordHash::of(&password, [1; 16]).unwrap(),
+        enrolment: [2; 16],
+    };
+    ok(net
+        .world
+        .local(FENGCHAO, LocalRequest::PutPerson(Box::new(person))));
+    net.assert_replay_gives_the_same();
+    net
+}
+
 /// What a line is about.
 fn subject(line: &str) -> &str {
     line.split_once(" = ").map_or(line, |(what, _)| what)
@@ -43,6 +89,10 @@ fn another_form_of_what_is_kept_has_another_version() {
     let shape = Shape::default();
     for seed in SEEDS {
         random::states_after(seed, &mut |state| add(&shape, state));
+    }
+    let net = negotiated();
+    for ix in [CAINIAO, FENGCHAO] {
+        add(&shape, net.world.node(ix).unwrap().state());
     }
     let found = shape.lines();
     let text = std::fs::read_to_string(FILE).unwrap();

@@ -10,6 +10,8 @@ mod open;
 mod thread;
 
 #[cfg(test)]
+pub(crate) mod again;
+#[cfg(test)]
 mod tests;
 
 pub use open::{Disks, Opened, Start, open, rebuild};

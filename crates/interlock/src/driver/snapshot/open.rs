@@ -224,7 +224,7 @@ fn lighten(node: &mut Node, keeper: &mut Keeper) -> Result<(), SnapshotError> {
 }
 
 /// Works until nothing is to be done.
-fn finish(node: &mut Node, keeper: &mut Keeper) -> Result<(), SnapshotError> {
+pub(super) fn finish(node: &mut Node, keeper: &mut Keeper) -> Result<(), SnapshotError> {
     loop {
         match keeper.step()? {
             Step::Idle => return Ok(()),

@@ -28,6 +28,7 @@ use interlock_core::time::{ClockInterval, DAY_MS, Timestamp, Zone};
 use serde_json::Value;
 
 use super::{Agreement, Book};
+use crate::driver::snapshot::again::Again;
 use crate::exchange::http::{encode_request, parse_request};
 use crate::identity::keys::PublicKey;
 use crate::identity::partner::{Partner, Role as ParticipantRole};
@@ -509,16 +510,22 @@ impl World {
         self.local(at, request).1
     }
 
-    /// A node made from its journal alone.
+    /// A node made from its journal, with a snapshot taken halfway and one at the end.
     pub(super) fn replayed(&self, at: usize) -> Node {
+        let config = self.nodes[at].config.clone();
         let mut fresh = node(at);
-        fresh.config = self.nodes[at].config.clone();
-        for (time, record) in &self.journals[at] {
+        fresh.config = config.clone();
+        let mut again = Again::new(&fresh, self.keys[at].clone());
+        let journal = &self.journals[at];
+        for (n, (time, record)) in journal.iter().enumerate() {
+            if n == journal.len() / 2 {
+                fresh = again.take(fresh, &config, &key(at));
+            }
             let bytes = postcard::to_allocvec(record).unwrap();
             let record: Record = postcard::from_bytes(&bytes).unwrap();
             fresh.replay(*time, &record, &self.keys[at]).unwrap();
         }
-        fresh
+        again.take(fresh, &config, &key(at))
     }
 
     /// Kills a node and starts it again from its journal; calls under way are forgotten.
