@@ -67,10 +67,10 @@ pub struct State {
     pub partners: BTreeMap<ParticipantId, Partner>,
     /// API keys by their digest.
     pub api_keys: BTreeMap<Digest, (String, Role)>,
-    /// People who work with the pages.
-    pub people: BTreeMap<PersonName, Person>,
     /// When each was added.
     pub api_keys_since: BTreeMap<Digest, Timestamp>,
+    /// People who work with the pages.
+    pub people: BTreeMap<PersonName, Person>,
     /// Offers, negotiations, agreements, transfers.
     pub book: Book,
     /// Parcels.
