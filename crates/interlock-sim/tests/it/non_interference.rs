@@ -143,6 +143,7 @@ fn own_doors(net: &mut Network, ix: NodeIx) -> Vec<String> {
 }
 
 /// What the operator answers to requests that a platform's node would not make.
+// tidy: long, the same life in two worlds, one step after another
 fn probes(net: &mut Network, rivals: usize) -> Vec<String> {
     let cainiao = net.world.id(CAINIAO).unwrap().clone();
     let jd = net.world.node(JD).unwrap().state().book.agreements.values();

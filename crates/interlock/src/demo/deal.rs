@@ -17,6 +17,7 @@ use super::cast::Who;
 use super::error::DemoError;
 use super::network::{Network, id_of};
 use super::parcels::DemoMarketplace;
+use super::style::Style;
 
 /// 2017-06-01T00:00:00+08:00: the old cooperation of Cainiao with Fengchao and SF ends.
 pub const MIDNIGHT: Timestamp = Timestamp::from_millis(1_496_246_400_000);
@@ -184,9 +185,35 @@ pub async fn conclude(network: &Network, from: Timestamp) -> Result<u64, DemoErr
 /// # Errors
 /// [`DemoError::Restless`] if not all are in force after two minutes of the demo's clock.
 pub async fn mediate(network: &Network, from: Timestamp) -> Result<Mediated, DemoError> {
+    let mut accepted_by = 0;
+    for (opponent, body) in proposals(network.style, from)? {
+        let made = network.api(Who::Bureau).post("/mediations", &body).await?;
+        let id = made.get("id").and_then(Value::as_str).unwrap_or_default();
+        network.rest().await?;
+        for party in [Who::Cainiao, opponent] {
+            let path = format!("/mediations/{id}/accept");
+            network.api(party).post(&path, &json!({})).await?;
+            accepted_by += 1;
+            network.rest().await?;
+        }
+    }
     let chosen: Vec<Flow> = flows().into_iter().filter(|f| f.is_disputed()).collect();
+    let agreements = wait_for_force(network, &chosen).await?;
+    Ok(Mediated {
+        cooperations: named_mediator(network, from).await?,
+        agreements,
+        acceptances: accepted_by,
+        in_force_after_s: network.now().since_ms(from).max(0).unsigned_abs() / 1_000,
+    })
+}
+
+/// What the bureau proposes, by Cainiao's opponent: the bodies of `POST /mediations`.
+///
+/// # Errors
+/// [`DemoError::Own`].
+pub fn proposals(style: Style, from: Timestamp) -> Result<BTreeMap<Who, Value>, DemoError> {
     let mut disputes: BTreeMap<Who, Vec<Value>> = BTreeMap::new();
-    for flow in &chosen {
+    for flow in flows().into_iter().filter(|flow| flow.is_disputed()) {
         let opponent = match flow.provider {
             Who::Cainiao => flow.consumer,
             Who::Jd | Who::Fengchao | Who::Suidiyi | Who::Sf | Who::Yto | Who::Bureau => {
@@ -197,29 +224,14 @@ pub async fn mediate(network: &Network, from: Timestamp) -> Result<Mediated, Dem
             "provider": id_of(flow.provider)?.as_str(),
             "consumer": id_of(flow.consumer)?.as_str(),
             "dataset": flow.dataset.as_str(),
-            "policy": network.style.of(terms(*flow, Chapter::Truce, from)?).to_policy(),
+            "policy": style.of(terms(flow, Chapter::Truce, from)?).to_policy(),
         }));
     }
-    let mut accepted_by = 0;
-    for (opponent, agreements) in &disputes {
-        let body = json!({ "agreements": agreements, "note": MEDIATION_NOTE });
-        let made = network.api(Who::Bureau).post("/mediations", &body).await?;
-        let id = made.get("id").and_then(Value::as_str).unwrap_or_default();
-        network.rest().await?;
-        for party in [Who::Cainiao, *opponent] {
-            let path = format!("/mediations/{id}/accept");
-            network.api(party).post(&path, &json!({})).await?;
-            accepted_by += 1;
-            network.rest().await?;
-        }
-    }
-    let agreements = wait_for_force(network, &chosen).await?;
-    Ok(Mediated {
-        cooperations: named_mediator(network, from).await?,
-        agreements,
-        acceptances: accepted_by,
-        in_force_after_s: network.now().since_ms(from).max(0).unsigned_abs() / 1_000,
-    })
+    let body = |agreements| json!({ "agreements": agreements, "note": MEDIATION_NOTE });
+    Ok(disputes
+        .into_iter()
+        .map(|(opponent, agreements)| (opponent, body(agreements)))
+        .collect())
 }
 
 /// What came of the mediation.

@@ -3,17 +3,17 @@
 //! INVARIANT: it reaches nodes by their doors only, and no node knows of it. Every figure that it
 //! reports is counted from what the nodes stored or answered, none from what it meant to send.
 
-mod api;
+pub mod api;
 mod audit;
-mod cast;
+pub mod cast;
 mod count;
 mod course;
-mod deal;
+pub mod deal;
 mod error;
 mod gateway;
 mod lanes;
 mod look;
-mod network;
+pub mod network;
 mod paint;
 pub mod parcels;
 mod plan;
@@ -21,7 +21,7 @@ mod rehearsal;
 mod report;
 mod stay;
 mod streets;
-mod style;
+pub mod style;
 mod text;
 
 use std::ffi::OsStr;
@@ -168,6 +168,15 @@ pub async fn replay(options: &Options, root: &Path) -> Result<Report, DemoError>
     let (report, network) = live_through(options, root).await?;
     network.stop().await;
     Ok(report)
+}
+
+/// Lives through the demo under `root`, which must be empty, and leaves the nodes up at the demo's last
+/// moment, for whoever wants to go on from there. Nothing is printed.
+///
+/// # Errors
+/// [`DemoError`].
+pub async fn stage(options: &Options, root: &Path) -> Result<(Report, Network), DemoError> {
+    live_through(options, root).await
 }
 
 async fn live_through(options: &Options, root: &Path) -> Result<(Report, Network), DemoError> {

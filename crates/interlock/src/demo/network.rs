@@ -350,7 +350,7 @@ fn parts(
             key: deed.key.clone(),
             trust: Trust::default(),
             plain_anywhere: false,
-allow_loopback_callbacks: false,
+            allow_loopback_callbacks: false,
         },
         hooks: Hooks {
             gateway: Some(gateway),

@@ -3,9 +3,11 @@
 //! INVARIANT: every page has the headers of [`security_headers`]; a form is read whole and within its
 //! limit before anything is done with it. It does not know what a page says.
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use axum::routing::get;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,7 +17,7 @@ use zeroize::Zeroize as _;
 
 use super::answer::{read_body, respond};
 use crate::node::io::Problem;
-use crate::pages::{Language, security_headers, stylesheet};
+use crate::pages::{Asset, Language, icon, security_headers, stylesheet};
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -46,10 +48,17 @@ pub(super) fn see_other(path: &str) -> Response {
     response
 }
 
-/// The stylesheet, to be kept for ever: its name changes with its bytes.
-pub(super) fn style() -> Response {
-    let bytes = respond(200, "text/css; charset=utf-8", stylesheet().bytes);
-    let mut response = secured(bytes, None);
+/// What pages load, to be kept for ever: its name changes with its bytes.
+pub(super) fn assets<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let of = |asset: &'static Asset| get(async move || kept_for_ever(asset));
+    let all = [stylesheet(), icon()];
+    all.into_iter().fold(Router::new(), |router, asset| {
+        router.route(&asset.path, of(asset))
+    })
+}
+
+fn kept_for_ever(asset: &'static Asset) -> Response {
+    let mut response = secured(respond(200, asset.kind, asset.bytes), None);
     let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
     response.headers_mut().insert(CACHE_CONTROL, for_ever);
     response

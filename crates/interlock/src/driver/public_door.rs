@@ -20,12 +20,12 @@ use zeroize::Zeroizing;
 use super::answer::read_body;
 use super::entropy::SystemRng;
 use super::handle::Handle;
-use super::html::{form_mark, from_elsewhere, html, language_of, see_other, style as style_bytes};
+use super::html::{assets, form_mark, from_elsewhere, html, language_of, see_other};
 use crate::node::Rng as _;
 use crate::node::io::{Digest, LocalAnswer, PageRequest, Problem};
 use crate::pages::{
     Language, PickupView, TroubleView, error_page, link_ended_page, not_found_page, pickup_page,
-    stylesheet, tracking_page,
+    tracking_page,
 };
 
 /// How often a link shows its code within [`SHOWN_FOR_MS`].
@@ -63,7 +63,7 @@ pub fn router(handle: &Handle, publisher: &str) -> Router {
         .route("/p/{token}", get(pickup))
         .route("/p/{token}/code", post(code).get(back_to_page))
         .route("/p/{token}/erase", post(erase).get(back_to_page))
-        .route(stylesheet().path.as_str(), get(style))
+        .merge(assets())
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
         .with_state(door)
@@ -137,10 +137,6 @@ async fn erase(
     };
     let answer = door.handle.page(PageRequest::Erase(digest)).await;
     door.render(answer, &token, language)
-}
-
-async fn style(State(door): State<Arc<Door>>) -> Response {
-    door.finish(style_bytes())
 }
 
 async fn nothing(State(door): State<Arc<Door>>, request: Request) -> Response {

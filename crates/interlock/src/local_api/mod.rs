@@ -29,7 +29,8 @@ use axum::Router;
 use interlock_core::ids::{IdempotencyKey, ParticipantId};
 use interlock_core::waybill::Waybill;
 
-use crate::node::io::{Digest, LocalAnswer, LocalRequest, Problem};
+use crate::identity::password::Password;
+use crate::node::io::{Digest, LocalAnswer, LocalRequest, MediationPut, PersonPut, Problem, Role};
 
 pub use openapi::document;
 pub use running::Running;
@@ -87,6 +88,43 @@ pub trait Seam: Send + Sync + 'static {
 /// The routes under [`BASE`], and nothing else: other routes of the same door are merged to it.
 pub fn router(seam: Arc<dyn Seam>) -> Router {
     door::router(seam)
+}
+
+/// The body of `POST /mediations`.
+///
+/// # Errors
+/// As that request would be answered.
+pub fn parse_mediation(body: &[u8]) -> Result<MediationPut, Problem> {
+    bodies::mediations::proposal(&bare(body))
+}
+
+/// The body of `POST /people`, with a password drawn from `fill`.
+///
+/// # Errors
+/// As that request would be answered.
+pub async fn draw_person(
+    body: &[u8],
+    fill: impl FnOnce(&mut [u8]),
+) -> Result<(PersonPut, Password), Problem> {
+    let described = bodies::people::person(&bare(body))?;
+    bodies::people::with_password(described, fill).await
+}
+
+/// The body of `POST /keys`.
+///
+/// # Errors
+/// As that request would be answered.
+pub fn parse_key(body: &[u8]) -> Result<(String, Role), Problem> {
+    bodies::admin::key(&bare(body))
+}
+
+/// A request that is a body alone.
+const fn bare(body: &[u8]) -> call::Call<'_> {
+    call::Call {
+        path: Vec::new(),
+        query: Vec::new(),
+        body,
+    }
 }
 
 /// A waybill as people write it: `carrier/number`, or a number alone whose pattern fits exactly one

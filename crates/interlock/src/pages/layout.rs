@@ -7,26 +7,44 @@ use sha2::{Digest as _, Sha256};
 
 use super::Language;
 
-/// The one stylesheet, served under a name that changes with its bytes.
+/// What pages load, served under a name that changes with its bytes.
 #[derive(Debug)]
-pub struct Stylesheet {
+pub struct Asset {
     /// Path, such as `/assets/style-0123456789abcdef.css`: may be cached for ever.
     pub path: String,
-    /// `text/css; charset=utf-8`.
+    /// `Content-Type`.
+    pub kind: &'static str,
+    /// What it holds.
     pub bytes: &'static [u8],
 }
 
-/// The stylesheet.
-pub fn stylesheet() -> &'static Stylesheet {
-    static STYLESHEET: OnceLock<Stylesheet> = OnceLock::new();
-    STYLESHEET.get_or_init(|| {
-        let bytes = include_bytes!("../../assets/style.css").as_slice();
+impl Asset {
+    fn new(name: &str, extension: &str, kind: &'static str, bytes: &'static [u8]) -> Self {
         let digest = Sha256::digest(bytes);
-        let name: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
-        Stylesheet {
-            path: format!("/assets/style-{name}.css"),
+        let digest: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        Self {
+            path: format!("/assets/{name}-{digest}.{extension}"),
+            kind,
             bytes,
         }
+    }
+}
+
+/// The one stylesheet.
+pub fn stylesheet() -> &'static Asset {
+    static STYLESHEET: OnceLock<Asset> = OnceLock::new();
+    STYLESHEET.get_or_init(|| {
+        let bytes = include_bytes!("../../assets/style.css");
+        Asset::new("style", "css", "text/css; charset=utf-8", bytes)
+    })
+}
+
+/// The icon in a browser's tab.
+pub fn icon() -> &'static Asset {
+    static ICON: OnceLock<Asset> = OnceLock::new();
+    ICON.get_or_init(|| {
+        let bytes = include_bytes!("../../assets/icon.svg");
+        Asset::new("icon", "svg", "image/svg+xml", bytes)
     })
 }
 
@@ -115,6 +133,7 @@ pub(super) fn page(frame: &Frame<'_>, language: Language, main: &Markup) -> Mark
                 meta name="robots" content="noindex, nofollow";
                 title { (frame.title) }
                 link rel="stylesheet" href=(stylesheet().path);
+                link rel="icon" type="image/svg+xml" href=(icon().path);
             }
             body {
                 header.top {

@@ -17,7 +17,7 @@ mod words;
 mod tests;
 
 pub use language::Language;
-pub use layout::{Stylesheet, security_headers, stylesheet};
+pub use layout::{Asset, icon, security_headers, stylesheet};
 pub use message::{error_page, link_ended_page, not_found_page};
 pub use pickup::{
     Access, CodeView, PickupState, PickupView, StationView, TroubleView, pickup_page,

@@ -41,7 +41,7 @@ async fn again(posted: &Posted, negotiation: WireId, trouble: &Problem) -> Respo
     page.unwrap_or_else(|refused| refused)
 }
 
-const fn is_about_the_form(problem: &Problem) -> bool {
+pub(super) const fn is_about_the_form(problem: &Problem) -> bool {
     matches!(problem.status, 400 | 409 | 422 | 429)
 }
 
@@ -70,7 +70,11 @@ fn decision(posted: &Posted, act: &str) -> Result<Option<Decision>, Problem> {
     })
 }
 
-fn reason(posted: &Posted) -> Result<String, Problem> {
+/// What is written in the field for the reason.
+///
+/// # Errors
+/// Nothing is.
+pub(super) fn reason(posted: &Posted) -> Result<String, Problem> {
     let reason: String = posted.form.get("reason").chars().take(500).collect();
     if reason.is_empty() {
         return Err(problem(
@@ -107,27 +111,33 @@ async fn agreement_again(posted: &Posted, agreement: WireId, trouble: &Problem) 
     page.unwrap_or_else(|refused| refused)
 }
 
+/// The instant that somebody has typed.
+///
+/// # Errors
+/// It is none.
+pub(super) fn instant(typed: &str) -> Result<Timestamp, Problem> {
+    // A `+` of an address typed by hand arrives as a blank.
+    let read = Timestamp::parse_zoned(&typed.trim().replace(' ', "+"));
+    read.map(|(at, _)| at).map_err(|_| {
+        problem(
+            "no-instant",
+            422,
+            "no instant",
+            "write an instant with its offset, such as 2017-07-01T00:00:00+08:00",
+        )
+    })
+}
+
 fn change(posted: &Posted, id: &WireId, act: &str) -> Result<Option<LocalRequest>, Problem> {
     let change = match act {
         "suspend" => AgreementChange::Suspend {
             reason: reason(posted)?,
         },
         "resume" => AgreementChange::Resume,
-        "terminate" => {
-            let typed = posted.form.get("at");
-            let at = Timestamp::parse_zoned(typed).map_err(|_| {
-                problem(
-                    "no-instant",
-                    422,
-                    "no instant",
-                    "write an instant with its offset, such as 2017-07-01T00:00:00+08:00",
-                )
-            })?;
-            AgreementChange::Terminate {
-                at: at.0,
-                reason: reason(posted)?,
-            }
-        }
+        "terminate" => AgreementChange::Terminate {
+            at: instant(posted.form.get("at"))?,
+            reason: reason(posted)?,
+        },
         "renew" => {
             return Ok(Some(LocalRequest::Renew {
                 agreement: id.clone(),

@@ -13,7 +13,6 @@ use serde::de::DeserializeOwned;
 
 use super::visit::{Posted, Visit};
 use super::{Desk, above, acts, check, nothing};
-use crate::exchange::problem::problem;
 use crate::node::io::{LedgerQuery, LocalRequest, Problem};
 use crate::pages::console::{
     self, AgreementsView, Asked, FeedsView, LedgerFilter, LedgerView, LogsView, Names,
@@ -53,7 +52,6 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/console/parcels", get(parcels).post(parcel))
         .route("/console/stations", get(stations))
         .route("/console/stations/{id}", get(station))
-        .route("/console/access", get(access))
         .route("/console/{*rest}", any(nothing))
 }
 
@@ -90,13 +88,17 @@ async fn overview_of(visit: &Visit) -> Paged {
         status: visit.read(LocalRequest::GetStatus).await?,
         agreements: visit.read(LocalRequest::GetAgreements).await?,
         proposals: visit.read(LocalRequest::GetProposals).await?,
+        mediations: visit.read(LocalRequest::GetMediations).await?,
     };
     let names = names(visit).await?;
     Ok(visit.page(console::overview_page(&visit.reader(), &view, &names)))
 }
 
 /// A list and the names in it.
-async fn listed<T: DeserializeOwned>(
+///
+/// # Errors
+/// The page that says why it is not shown.
+pub(super) async fn listed<T: DeserializeOwned>(
     visit: &Visit,
     request: LocalRequest,
 ) -> Result<(T, Names), Response> {
@@ -205,15 +207,9 @@ async fn rehearsal(visit: Visit) -> Response {
         let allowed = may_read(&visit).await;
         return allowed.err().unwrap_or_else(|| show(None, None));
     }
-    // A `+` of an address typed by hand arrives as a blank.
-    let Ok((at, _)) = Timestamp::parse_zoned(&typed.replace(' ', "+")) else {
-        let trouble = problem(
-            "no-instant",
-            422,
-            "no instant",
-            "write an instant with its offset, such as 2017-07-01T00:00:00+08:00",
-        );
-        return show(None, Some(&trouble));
+    let at = match acts::instant(&typed) {
+        Ok(at) => at,
+        Err(trouble) => return show(None, Some(&trouble)),
     };
     let request = LocalRequest::Rehearse {
         at,
@@ -394,9 +390,4 @@ async fn station(visit: Visit, Path(id): Path<String>) -> Response {
     };
     let read = visit.read(LocalRequest::GetStation(id)).await;
     either(read.map(|station| visit.page(console::station_page(&visit.reader(), &station))))
-}
-
-async fn access(visit: Visit) -> Response {
-    let read = visit.read(LocalRequest::GetPeople).await;
-    either(read.map(|people| visit.page(console::access_page(&visit.reader(), &people))))
 }

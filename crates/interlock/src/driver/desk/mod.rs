@@ -6,12 +6,14 @@
 //! address of its own, so that reloading repeats nothing. It does not know which role may do what: the node
 //! does.
 
+mod access;
 mod account;
 mod acts;
 mod check;
 mod console;
 mod courier;
 mod login;
+mod mediations;
 mod merchant;
 mod session;
 mod throttle;
@@ -33,11 +35,10 @@ use zeroize::Zeroizing;
 
 use super::entropy::SystemRng;
 use super::handle::Handle;
-use super::html::{see_other, style};
+use super::html::{assets, see_other};
 use crate::evidence::Exporter;
 use crate::local_api::{self, Seam};
 use crate::node::Rng as _;
-use crate::pages::stylesheet;
 
 use self::session::Sessions;
 use self::throttle::Throttle;
@@ -108,9 +109,11 @@ pub fn router(handle: &Handle, node: Option<Arc<dyn Seam>>, publisher: Publisher
             get(above).post(account::change_password),
         )
         .merge(console::routes())
+        .merge(mediations::routes())
+        .merge(access::routes())
         .merge(courier::routes())
         .merge(merchant::routes())
-        .route(stylesheet().path.as_str(), get(stylesheet_bytes))
+        .merge(assets())
         .with_state(desk)
 }
 
@@ -122,10 +125,6 @@ async fn above(uri: Uri) -> Response {
 
 async fn home() -> Response {
     see_other("/console")
-}
-
-async fn stylesheet_bytes() -> Response {
-    style()
 }
 
 /// Whatever is not there, in words of the reader's language.

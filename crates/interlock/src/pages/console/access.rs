@@ -1,12 +1,16 @@
-//! Who may do what.
+//! Who may do what, and who lets whom in.
+//!
+//! INVARIANT: a password, a secret or a key is on the page that answers the form and on no other.
 
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{empty, table};
-use super::values::grouped;
-use crate::node::io::Role;
+use super::inbox::summary_of;
+use super::parts::{code_field, done, empty, facts, more, table, when};
+use super::values::{Instant, grouped};
+use crate::identity::url::segment;
+use crate::node::io::{Problem, Role};
 use crate::pages::Language;
 
 /// `GET /people`.
@@ -38,12 +42,107 @@ pub(super) const fn role_word(reader: &Reader<'_>, role: Role) -> &'static str {
     }
 }
 
+/// `GET /keys`.
+#[derive(Debug, Deserialize)]
+pub struct KeysView {
+    keys: Vec<KeyView>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyView {
+    id: String,
+    name: String,
+    role: Role,
+    added_at: Option<Instant>,
+}
+
+/// What is shown once.
+#[derive(Debug)]
+pub enum Shown<'a> {
+    /// Somebody who may log in now.
+    Person {
+        /// The name.
+        name: &'a str,
+        /// The password.
+        password: &'a str,
+        /// The secret of the one-time codes.
+        secret: &'a str,
+        /// The same as authenticator apps take it up.
+        enrolment: &'a str,
+    },
+    /// An API key.
+    Key {
+        /// The holder.
+        name: &'a str,
+        /// The key.
+        key: &'a str,
+    },
+}
+
+/// Roles of people.
+const PEOPLE: [Role; 6] = [
+    Role::Admin,
+    Role::Approver,
+    Role::Auditor,
+    Role::Operations,
+    Role::Courier,
+    Role::Merchant,
+];
+/// Roles of keys: those of machines, and those of people who call the API.
+const KEYS: [Role; 7] = [
+    Role::OrderSystem,
+    Role::Handheld,
+    Role::Cabinet,
+    Role::Admin,
+    Role::Approver,
+    Role::Auditor,
+    Role::Operations,
+];
+
 /// The page.
-pub fn access_page(reader: &Reader<'_>, people: &PeopleView) -> Markup {
+pub fn access_page(
+    reader: &Reader<'_>,
+    people: &PeopleView,
+    keys: &KeysView,
+    shown: Option<&Shown<'_>>,
+    trouble: Option<&Problem>,
+) -> Markup {
     let title = reader.pick("人员与权限", "People and roles");
-    let number = grouped(people.items.len() as u64);
+    let titled = match trouble {
+        Some(_) => reader.pick("出错：人员与权限", "Error: People and roles"),
+        None => title,
+    };
+    let main = html! {
+        @if let Some(trouble) = trouble { (summary_of(reader, trouble, "person-code")) }
+        h1 { (title) }
+        @if let Some(shown) = shown { (once(reader, shown)) }
+        p.lead {
+            @let (number, machines) = (grouped(people.items.len() as u64), grouped(keys.keys.len() as u64));
+            @match reader.language {
+                Language::Chinese => { (number) " 人可以登录，" (machines) " 个接口密钥有效。" }
+                Language::English => { "People who may log in: " (number) ". API keys that count: " (machines) "." }
+            }
+        }
+        (people_table(reader, people))
+        details open[reader.print || trouble.is_some()] {
+            summary { (reader.pick("添加人员", "Let somebody in")) }
+            (new_person(reader))
+        }
+        (keys_table(reader, keys))
+        (more(reader, reader.pick("添加密钥", "Add a key"), &new_key(reader)))
+    };
+    let page = Sheet {
+        title: titled,
+        section: Section::Access,
+        wide: true,
+    };
+    sheet(reader, &page, &main)
+}
+
+fn people_table(reader: &Reader<'_>, people: &PeopleView) -> Markup {
     let rows = html! {
-        @for person in &people.items {
+        @for (person, at) in people.items.iter().zip(0..) {
             tr {
                 th scope="row" { (person.name) }
                 td {
@@ -53,17 +152,17 @@ pub fn access_page(reader: &Reader<'_>, people: &PeopleView) -> Markup {
                     }
                 }
                 td { (person.courier.as_ref().or(person.merchant.as_ref()).map_or("", |id| id.as_str())) }
+                td {
+                    (withdraw(
+                        reader,
+                        &format!("/console/access/people/{}/withdraw", segment(&person.name)),
+                        &format!("withdraw-person-{at}"),
+                    ))
+                }
             }
         }
     };
-    let main = html! {
-        h1 { (title) }
-        p.lead {
-            @match reader.language {
-                Language::Chinese => { (number) " 人可以登录。" }
-                Language::English => { (number) " people may log in." }
-            }
-        }
+    html! {
         @if people.items.is_empty() {
             (empty(reader.pick("还没有人。", "Nobody yet.")))
         } @else {
@@ -74,15 +173,147 @@ pub fn access_page(reader: &Reader<'_>, people: &PeopleView) -> Markup {
                     reader.pick("账号", "Name"),
                     reader.pick("角色", "Roles"),
                     reader.pick("快递员或商家编号", "Courier or merchant"),
+                    reader.pick("撤销", "Withdraw"),
                 ],
                 &rows,
             ))
         }
+    }
+}
+
+fn keys_table(reader: &Reader<'_>, keys: &KeysView) -> Markup {
+    let rows = html! {
+        @for (key, at) in keys.keys.iter().zip(0..) {
+            tr {
+                th scope="row" { (key.name) }
+                td { (role_word(reader, key.role)) }
+                td { code { (key.id) } }
+                td { @if let Some(added) = key.added_at { (when(reader, added)) } }
+                td {
+                    (withdraw(
+                        reader,
+                        &format!("/console/access/keys/{}/withdraw", segment(&key.id)),
+                        &format!("withdraw-key-{at}"),
+                    ))
+                }
+            }
+        }
     };
-    let page = Sheet {
-        title,
-        section: Section::Access,
-        wide: true,
+    table(
+        "keys",
+        reader.pick("接口密钥", "API keys"),
+        &[
+            reader.pick("持有者", "Holder"),
+            reader.pick("角色", "Role"),
+            reader.pick("编号", "Id"),
+            reader.pick("添加时间", "Added"),
+            reader.pick("撤销", "Withdraw"),
+        ],
+        &rows,
+    )
+}
+
+fn withdraw(reader: &Reader<'_>, path: &str, id: &str) -> Markup {
+    more(
+        reader,
+        reader.pick("撤销…", "Withdraw …"),
+        &html! {
+            form method="post" action=(path) {
+                (reader.mark())
+                (code_field(reader, id))
+                button.danger type="submit" { (reader.pick("立即撤销", "Withdraw at once")) }
+            }
+        },
+    )
+}
+
+fn new_person(reader: &Reader<'_>) -> Markup {
+    let text = |id: &'static str, label: &'static str, needed: bool| {
+        html! {
+            div.field {
+                label for=(id) { (label) }
+                input id=(id) name=(id) type="text" autocomplete="off" maxlength="64" required[needed];
+            }
+        }
     };
-    sheet(reader, &page, &main)
+    html! {
+        form.sheet method="post" action="/console/access/people" {
+            (reader.mark())
+            (text("name-of-person", reader.pick("账号", "Name"), true))
+            fieldset {
+                legend { (reader.pick("角色", "Roles")) }
+                @for role in PEOPLE {
+                    label.choice {
+                        input type="checkbox" name={ "role." (role.as_str()) } value="on";
+                        " " (role_word(reader, role))
+                    }
+                }
+            }
+            (text("courier", reader.pick("快递员编号（角色为快递员时）", "Courier's id (for that role)"), false))
+            (text("merchant", reader.pick("商家编号（角色为商家时）", "Merchant's id (for that role)"), false))
+            (code_field(reader, "person-code"))
+            button type="submit" { (reader.pick("添加，并显示密码", "Let in, and show the password")) }
+        }
+    }
+}
+
+fn new_key(reader: &Reader<'_>) -> Markup {
+    html! {
+        form.sheet method="post" action="/console/access/keys" {
+            (reader.mark())
+            div.field {
+                label for="holder" { (reader.pick("持有者", "Holder")) }
+                input #holder name="holder" type="text" autocomplete="off" maxlength="64" required;
+            }
+            div.field {
+                label for="role" { (reader.pick("角色", "Role")) }
+                select #role name="role" {
+                    @for role in KEYS { option value=(role.as_str()) { (role_word(reader, role)) } }
+                }
+            }
+            (code_field(reader, "key-code"))
+            button type="submit" { (reader.pick("添加，并显示密钥", "Add, and show the key")) }
+        }
+    }
+}
+
+/// What is never shown again.
+fn once(reader: &Reader<'_>, shown: &Shown<'_>) -> Markup {
+    let word = |text: &str| html! { code { (text) } };
+    let (said, rows) = match shown {
+        Shown::Person {
+            name,
+            password,
+            secret,
+            enrolment,
+        } => (
+            reader.pick(
+                "已添加。以下内容只显示这一次，请当面交给本人。",
+                "Done. This is shown once: hand it over in person.",
+            ),
+            vec![
+                (reader.pick("账号", "Name"), html! { (name) }),
+                (reader.pick("密码", "Password"), word(password)),
+                (
+                    reader.pick("身份验证器密钥", "Secret for the authenticator app"),
+                    word(secret),
+                ),
+                (
+                    reader.pick("身份验证器地址", "Address for the authenticator app"),
+                    word(enrolment),
+                ),
+            ],
+        ),
+        Shown::Key { name, key } => (
+            reader.pick("已添加。密钥只显示这一次。", "Done. The key is shown once."),
+            vec![
+                (reader.pick("持有者", "Holder"), html! { (name) }),
+                (reader.pick("密钥", "Key"), word(key)),
+            ],
+        ),
+    };
+    html! {
+        (done(said))
+        (facts(&rows))
+    }
 }

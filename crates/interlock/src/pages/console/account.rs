@@ -62,6 +62,10 @@ pub fn account_page(reader: &Reader<'_>, done: bool, trouble: Option<AccountTrou
         h2 { (reader.pick("更改密码", "Change your password")) }
         form.sheet method="post" action="/account/password" {
             (reader.mark())
+            // Which password it is, for whatever keeps passwords.
+            @if let Some(person) = reader.person {
+                input type="text" name="username" autocomplete="username" value=(person.name.as_str()) readonly hidden;
+            }
             (field(&Field {
                 name: "old-password",
                 label: reader.pick("当前密码", "Password now"),

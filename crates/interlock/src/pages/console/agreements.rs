@@ -109,6 +109,7 @@ pub(super) fn family(reader: &Reader<'_>) -> Markup {
         &[
             ("/console/agreements", reader.pick("协议", "Agreements")),
             ("/console/inbox", reader.pick("待办提案", "Inbox")),
+            ("/console/mediations", reader.pick("调解", "Mediation")),
             ("/console/partners", reader.pick("伙伴", "Partners")),
             ("/console/rehearsals", reader.pick("演练", "Rehearsal")),
         ],
@@ -229,7 +230,7 @@ pub fn agreements_page(reader: &Reader<'_>, view: &AgreementsView, names: &Names
 }
 
 /// Terms in words, each beside who makes it come true and its policy.
-pub(super) fn terms_table(reader: &Reader<'_>, terms: &[TermView]) -> Markup {
+pub(super) fn terms_table(reader: &Reader<'_>, id: &str, terms: &[TermView]) -> Markup {
     let rows = html! {
         @for term in terms {
             tr {
@@ -241,7 +242,7 @@ pub(super) fn terms_table(reader: &Reader<'_>, terms: &[TermView]) -> Markup {
         }
     };
     table(
-        "terms",
+        id,
         reader.pick("条款", "Terms"),
         &[
             reader.pick("条款", "Term"),
@@ -294,7 +295,7 @@ pub fn agreement_page(
         (charts::term(reader, head.from, head.ends_at))
         (facts(&agreement_facts(reader, view, &word, names)))
         (acts(reader, view))
-        (terms_table(reader, &view.terms))
+        (terms_table(reader, "terms", &view.terms))
         h2 { (reader.pick("签署", "Signatures")) }
         @if view.signatures.is_empty() {
             (empty(reader.pick("没有签署的清单。", "No signed manifest.")))
@@ -403,8 +404,10 @@ fn acts(reader: &Reader<'_>, view: &AgreementView) -> Markup {
         @if is_open && reader.is_any(&[Role::Approver]) {
             h2 { (reader.pick("操作", "What you can do")) }
             div.acts {
-                a.button href={ "/console/rehearsals?at=" (segment(&view.head.ends_at.0.to_rfc3339(view.head.ends_at.1))) } {
-                    (reader.pick("演练到期", "Rehearse the end"))
+                @if view.head.ends_at.0 > reader.as_of {
+                    a.button href={ "/console/rehearsals?at=" (segment(&view.head.ends_at.0.to_rfc3339(view.head.ends_at.1))) } {
+                        (reader.pick("演练到期", "Rehearse the end"))
+                    }
                 }
                 @if view.head.role == "consumer" || view.head.role == "provider" {
                     form method="post" action={ (path) "/renew" } {

@@ -198,7 +198,7 @@ pub(super) fn map(title: &str, scale: &str, dots: &[Dot]) -> Markup {
         @if !dots.is_empty() {
             figure.chart.map {
                 figcaption { (title) }
-                svg viewBox=(format!("0 0 640 {}", height + 30.0)) role="img" aria-label=(title) {
+                svg viewBox=(format!("0 0 640 {}", height + 30.0)) role="group" aria-label=(title) {
                     rect.frame x="1" y="1" width="638" height=(height + 28.0) {}
                     @for dot in dots {
                         @let (x, y) = place(dot);

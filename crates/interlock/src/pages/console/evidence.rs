@@ -140,8 +140,11 @@ pub fn evidence_of_page(
     names: &Names,
     checked: Option<&Checked>,
 ) -> Option<Markup> {
-    let logs = view.items.iter().find(|logs| logs.partner == partner)?;
+    let logs = view.items.iter().find(|logs| logs.partner == partner);
     let name = names.of(partner);
+    let Some(logs) = logs else {
+        return names.knows(partner).then(|| no_logs(reader, name));
+    };
     let title = match reader.language {
         Language::Chinese => format!("与{name}的记录"),
         Language::English => format!("Logs with {name}"),
@@ -184,6 +187,28 @@ pub fn evidence_of_page(
         wide: true,
     };
     Some(sheet(reader, &page, &main))
+}
+
+/// A partner with whom nothing was exchanged.
+fn no_logs(reader: &Reader<'_>, name: &str) -> Markup {
+    let title = match reader.language {
+        Language::Chinese => format!("与{name}的记录"),
+        Language::English => format!("Logs with {name}"),
+    };
+    let lead = reader.pick("没有可核验的内容。", "There is nothing to verify.");
+    let main = html! {
+        (headline(Tone::Unknown, &title, &html! { (lead) }))
+        (empty(reader.pick(
+            "双方签署第一份协议后，这里会有双方记录。",
+            "Both logs begin when the first agreement with them is signed.",
+        )))
+    };
+    let page = Sheet {
+        title: &title,
+        section: Section::Evidence,
+        wide: true,
+    };
+    sheet(reader, &page, &main)
 }
 
 fn verdict(reader: &Reader<'_>, checked: Option<&Checked>) -> (Tone, &'static str) {

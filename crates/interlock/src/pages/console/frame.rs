@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 use crate::identity::person::Person;
 use crate::node::io::Role;
 use crate::pages::Language;
-use crate::pages::layout::{cut, stylesheet};
+use crate::pages::layout::{cut, icon, stylesheet};
 use crate::pages::words::NAME_CHARS_MAX;
 
 /// Colours that a reader wants.
@@ -194,6 +194,7 @@ pub(super) fn sheet(reader: &Reader<'_>, sheet: &Sheet<'_>, main: &Markup) -> Ma
                 meta name="robots" content="noindex, nofollow";
                 title { (sheet.title) " · Interlock" }
                 link rel="stylesheet" href=(stylesheet().path);
+                link rel="icon" type="image/svg+xml" href=(icon().path);
             }
             body class=(class) {
                 a.skip href="#main" { (reader.pick("跳到正文", "Skip to content")) }

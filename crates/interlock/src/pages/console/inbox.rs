@@ -45,7 +45,7 @@ pub struct ProposalView {
 }
 
 #[derive(Debug, Deserialize)]
-struct ChangeView {
+pub(super) struct ChangeView {
     key: String,
     effect: String,
     en: OldNew,
@@ -149,13 +149,13 @@ pub fn proposal_page(
     let (tone, lead) = lead(reader, view);
     let main = html! {
         @if let Some(trouble) = trouble {
-            (summary_of(reader, trouble))
+            (summary_of(reader, trouble, "approve-code"))
         }
         (family(reader))
         (headline(tone, &title, &lead))
         (facts(&proposal_facts(reader, view, names)))
-        (changes(reader, view))
-        (terms_table(reader, &view.terms))
+        (changes_table(reader, "changes", &view.changes))
+        (terms_table(reader, "terms", &view.terms))
         @if view.waits_for_people && reader.is_any(&[Role::Approver]) { (decide(reader, view)) }
         h2 { (reader.pick("经过", "What happened")) }
         (timeline(reader, &lines))
@@ -171,10 +171,18 @@ pub fn proposal_page(
     sheet(reader, &page, &main)
 }
 
-fn summary_of(reader: &Reader<'_>, trouble: &Problem) -> Markup {
+/// What went wrong, with the way to the code's field if it is about that.
+pub(super) fn summary_of(reader: &Reader<'_>, trouble: &Problem, code_id: &'static str) -> Markup {
     let of_code = trouble.errors.iter().any(|error| error.pointer == "/code");
-    let words = problems::words(reader, trouble);
-    summary(reader, &words, of_code.then_some("approve-code"))
+    let fields = trouble
+        .errors
+        .iter()
+        .filter(|error| error.pointer != "/code");
+    let words = html! {
+        (problems::words(reader, trouble))
+        @for error in fields { br; span lang="en" { code { (error.pointer) } " " (error.detail) } }
+    };
+    summary(reader, &words, of_code.then_some(code_id))
 }
 
 fn lead(reader: &Reader<'_>, view: &ProposalView) -> (Tone, Markup) {
@@ -247,9 +255,10 @@ fn proposal_facts<'a>(
     rows
 }
 
-fn changes(reader: &Reader<'_>, view: &ProposalView) -> Markup {
+/// What changes, by term.
+pub(super) fn changes_table(reader: &Reader<'_>, id: &str, changes: &[ChangeView]) -> Markup {
     let rows = html! {
-        @for change in &view.changes {
+        @for change in changes {
             @let words_of = match reader.language { Language::Chinese => &change.zh, Language::English => &change.en };
             @let (tone, effect) = words::effect(reader, &change.effect);
             tr {
@@ -261,8 +270,8 @@ fn changes(reader: &Reader<'_>, view: &ProposalView) -> Markup {
         }
     };
     html! {
-        @if !view.changes.is_empty() {
-            (table("changes", reader.pick("变化", "What changes"), &[
+        @if !changes.is_empty() {
+            (table(id, reader.pick("变化", "What changes"), &[
                 reader.pick("条款", "Term"),
                 reader.pick("之前", "Before"),
                 reader.pick("提案", "Proposed"),
@@ -307,6 +316,7 @@ fn decide(reader: &Reader<'_>, view: &ProposalView) -> Markup {
     }
 }
 
-fn pretty(value: &Value) -> String {
+/// JSON for people.
+pub(super) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ use super::agreements::{AgreementsView, SOON_MS, left};
 use super::feeds::FeedView;
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::inbox::ProposalsView;
+use super::mediations::MediationsView;
 use super::parts::{count, empty, headline, siblings, state, table};
 use super::values::{Instant, Names, grouped};
 use super::words;
@@ -53,6 +54,8 @@ pub struct OverviewView {
     pub agreements: AgreementsView,
     /// What waits for a decision.
     pub proposals: ProposalsView,
+    /// What regulators propose.
+    pub mediations: MediationsView,
 }
 
 /// Something that needs somebody.
@@ -83,6 +86,15 @@ fn needs(reader: &Reader<'_>, view: &OverviewView, names: &Names) -> Vec<Need> {
             tone: Tone::Waiting,
             what: proposal.line(reader, names),
             path: proposal.path(),
+            act: reader.pick("决定", "Decide"),
+        });
+    }
+    for mediation in view.mediations.mediations.iter().filter(|m| m.waits()) {
+        needs.push(Need {
+            by: Some(mediation.answer_by()),
+            tone: Tone::Waiting,
+            what: mediation.line(reader, names),
+            path: mediation.path(),
             act: reader.pick("决定", "Decide"),
         });
     }

@@ -39,6 +39,11 @@ impl Names {
         self.0.get(id).map_or(id, String::as_str)
     }
 
+    /// Whether there is such a participant here.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
     /// All ids and names, by id.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(id, name)| (id.as_str(), name.as_str()))

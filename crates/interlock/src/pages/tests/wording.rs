@@ -371,7 +371,9 @@ fn the_first_lines_of_every_other_state() {
 #[test]
 fn the_whole_markup_of_a_page() {
     let html = sample("pickup", Language::English).replace("><", ">\n<");
-    let html = html.replace(&stylesheet().path, "/assets/style-HASH.css");
+    let html = html
+        .replace(&stylesheet().path, "/assets/style-HASH.css")
+        .replace(&icon().path, "/assets/icon-HASH.svg");
     expect![[r#"
         <!DOCTYPE html>
         <html lang="en">
@@ -382,6 +384,7 @@ fn the_whole_markup_of_a_page() {
         <meta name="robots" content="noindex, nofollow">
         <title>Pick up your parcel</title>
         <link rel="stylesheet" href="/assets/style-HASH.css">
+        <link rel="icon" type="image/svg+xml" href="/assets/icon-HASH.svg">
         </head>
         <body>
         <header class="top">

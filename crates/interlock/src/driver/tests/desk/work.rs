@@ -191,6 +191,7 @@ async fn every_page_of_an_empty_console_says_what_fills_it() {
         "/partners",
         "/agreements",
         "/inbox",
+        "/mediations",
         "/rehearsals",
         "/rehearsals?at=2017-07-01T00:00:00%2B08:00",
         "/releases",
@@ -219,6 +220,7 @@ async fn every_page_of_an_empty_console_says_what_fills_it() {
         ("/releases/x", 404),
         ("/agreements/none", 404),
         ("/inbox/none", 404),
+        ("/mediations/none", 404),
         ("/partners/did:web:nobody.example", 404),
         ("/evidence/did:web:nobody.example", 404),
         ("/stations/FC9999", 404),
@@ -227,5 +229,103 @@ async fn every_page_of_an_empty_console_says_what_fills_it() {
         assert_eq!(page.status, status, "{path}: {}", page.body);
         assert!(page.head.contains("content-security-policy"));
     }
+    world.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+// tidy: long, one step after another
+async fn an_administrator_lets_people_and_machines_in_and_out() {
+    let world = World::new().await;
+    let codes = OneTimeCodes::from_seed(&cast("fengchao", 1).key.signing_key().to_bytes());
+    let cookies = world.log_in("an", 1).await;
+    let page = world.get("/console/access", &cookies).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    let mark = mark_in(&page.body);
+    let now = || world.server.handle.now().latest;
+    let code = || codes.code(&drawn(1).enrolment, now());
+    let person = format!("csrf={mark}&name-of-person=wu&role.auditor=on&role.operations=on");
+    for (form, says) in [
+        (format!("{person}&code=000000"), "type the six digits"),
+        (
+            format!("csrf={mark}&name-of-person=wu&code={}", code()),
+            "roles",
+        ),
+        (
+            format!("csrf={mark}&name-of-person=%3Cb%3E&role.auditor=on"),
+            "name",
+        ),
+    ] {
+        let refused = world.post("/console/access/people", &cookies, &form).await;
+        assert!(matches!(refused.status, 400 | 422), "{}", refused.body);
+        assert!(refused.body.contains(says), "{says}: {}", refused.body);
+    }
+    let form = format!("{person}&code={}", code());
+    let added = world.post("/console/access/people", &cookies, &form).await;
+    assert_eq!(added.status, 200, "{}", added.body);
+    let fact = |page: &str, name: &str| -> String {
+        let (_, rest) = page
+            .split_once(&format!("<dt>{name}</dt><dd><code>"))
+            .unwrap();
+        rest.split_once('<').unwrap().0.into()
+    };
+    let password = fact(&added.body, "Password");
+    assert!(added.body.contains("otpauth://totp/"));
+    let page = world.get("/console/access", &cookies).await;
+    assert!(page.body.contains("wu") && !page.body.contains(&password));
+    let reply = world.try_login("", "wu", &password, "").await;
+    assert_eq!(reply.status, 303, "{}", reply.body);
+    let auditor = cookie_in(&reply, "").unwrap();
+    assert_eq!(world.get("/console/access", &auditor).await.status, 403);
+    let mark_of_wu = mark_in(&world.get("/console", &auditor).await.body);
+    for path in [
+        "people",
+        "keys",
+        "people/an/withdraw",
+        "keys/0011223344556677/withdraw",
+    ] {
+        let form = format!("csrf={mark_of_wu}&name-of-person=x&role.admin=on&holder=x&role=admin");
+        let path = format!("/console/access/{path}");
+        assert_eq!(
+            world.post(&path, &auditor, &form).await.status,
+            403,
+            "{path}"
+        );
+    }
+    world.pass(MINUTE_MS);
+    let form = format!(
+        "csrf={mark}&holder=handheld+17&role=handheld&code={}",
+        code()
+    );
+    let added = world.post("/console/access/keys", &cookies, &form).await;
+    assert_eq!(added.status, 200, "{}", added.body);
+    let key = fact(&added.body, "Key");
+    let page = world.get("/console/access", &cookies).await;
+    assert!(page.body.contains("handheld 17") && !page.body.contains(&key));
+    let (_, rest) = page.body.split_once("handheld 17").unwrap();
+    let id = rest
+        .split_once("<code>")
+        .unwrap()
+        .1
+        .split_once('<')
+        .unwrap()
+        .0;
+    for path in [
+        "people/wu/withdraw".to_owned(),
+        format!("keys/{id}/withdraw"),
+    ] {
+        world.pass(MINUTE_MS);
+        let form = format!("csrf={mark}&code={}", code());
+        let gone = world
+            .post(&format!("/console/access/{path}"), &cookies, &form)
+            .await;
+        assert_eq!(location(&gone), "/console/access", "{path}");
+    }
+    let page = world.get("/console/access", &cookies).await;
+    assert!(!page.body.contains("handheld 17") && !page.body.contains(">wu<"));
+    assert_eq!(
+        world.get("/console", &auditor).await.status,
+        303,
+        "logged out"
+    );
     world.server.stop().await.unwrap();
 }

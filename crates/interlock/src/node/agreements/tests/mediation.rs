@@ -18,7 +18,7 @@ use crate::node::feed_items::hex;
 use crate::node::io::{MediatedPut, MediationAct, MediationPut};
 
 /// What the regulator proposes: locker events one way, free space the other.
-fn proposal() -> MediationPut {
+pub(super) fn proposal() -> MediationPut {
     let terms = [(P, C, events()), (C, P, stations())];
     let agreements = terms.into_iter().map(|(provider, consumer, terms)| {
         let terms = Terms { from: MAY, ..terms };

@@ -5,10 +5,11 @@ use serde::de::DeserializeOwned;
 use super::*;
 use crate::identity::password::PasswordHash;
 use crate::identity::person::{Person, PersonName};
+use crate::node::io::MediationAct;
 use crate::pages::console::{
     self, AgreementView, AgreementsView, AlertsView, FeedsView, LedgerFilter, LedgerView, LogsView,
-    OverviewView, PartnersView, ProposalView, ProposalsView, Reader, RehearsalView, StatusView,
-    Theme,
+    MediationView, MediationsView, OverviewView, PartnersView, ProposalView, ProposalsView, Reader,
+    RehearsalView, StatusView, Theme,
 };
 use crate::pages::{Language, PAGE_BYTES_MAX};
 
@@ -100,6 +101,56 @@ fn a_proposal_says_what_changes_and_asks_for_a_code() {
 }
 
 #[test]
+fn a_mediation_reads_at_its_mediator_and_at_both_parties() {
+    let mut world = World::mediated();
+    let put = super::mediation::proposal();
+    let (status, body) = world.local(M, LocalRequest::ProposeMediation(put));
+    assert_eq!(status, 201, "{body}");
+    let id = wire(body["id"].as_str().unwrap());
+    let counter = LocalRequest::Mediate {
+        mediation: id.clone(),
+        act: MediationAct::Counter {
+            until: Some(JULY.plus_ms(-10 * DAY_MS)),
+            policies: Vec::new(),
+            reason: "three <weeks> will do".into(),
+        },
+    };
+    assert_eq!(world.local(C, counter).0, 200);
+    for (at, lists, says) in [
+        (
+            M,
+            ["没有等待我方答复的调解", "No mediation waits for us"],
+            ["采纳还价", "Adopt it"],
+        ),
+        (
+            P,
+            ["1 项调解等待我方答复", "1 mediation waits for us"],
+            ["接受并签署", "Accept and sign"],
+        ),
+        (
+            C,
+            ["没有等待我方答复的调解", "No mediation waits for us"],
+            ["three &lt;weeks&gt; will do", "three &lt;weeks&gt; will do"],
+        ),
+    ] {
+        let partners: PartnersView = read(&mut world, at, LocalRequest::GetPartners);
+        let names = partners.names();
+        let list: MediationsView = read(&mut world, at, LocalRequest::GetMediations);
+        page(
+            &world,
+            |reader| console::mediations_page(reader, &list, &names, None, ""),
+            lists,
+        );
+        let one: MediationView = read(&mut world, at, LocalRequest::GetMediation(id.clone()));
+        page(
+            &world,
+            |reader| console::mediation_page(reader, &one, &names, None),
+            says,
+        );
+    }
+}
+
+#[test]
 // tidy: long, one step after another
 fn every_page_of_a_node_with_an_agreement_reads() {
     let mut world = World::new();
@@ -146,6 +197,7 @@ fn every_page_of_a_node_with_an_agreement_reads() {
         status,
         agreements: all,
         proposals: read(&mut world, P, LocalRequest::GetProposals),
+        mediations: read(&mut world, P, LocalRequest::GetMediations),
     };
     page(
         &world,
