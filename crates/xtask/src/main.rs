@@ -6,9 +6,11 @@
 mod bench;
 mod check_demo;
 mod conformance;
+mod pages;
 mod sim;
 mod steps;
 mod tidy;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +30,8 @@ tasks:
   conformance [--kit-alone]         the official kit of Dataspace Protocol 2025-1 against a node
   sim [--seeds N] [--minutes M] [--first SEED] [--record]
                                     random schedules of whole nodes under simulated misfortune
+  pages [--screenshots DIR] [--quick]
+                                    every page in a real browser, judged by axe
   check-demo FILE                   whether the JSON of `interlock demo` shows what it must";
 
 fn main() -> ExitCode {
@@ -52,6 +56,7 @@ fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         ("kill", rest) => bench::run(&root, &[&["kill".to_owned()], rest].concat()),
         ("bench", rest) => bench::run(&root, rest),
         ("conformance", rest) => conformance::run(&root, rest),
+        ("pages", rest) => pages::run(&root, rest),
         ("sim", rest) => sim::run(&root, rest),
         ("check-demo", [file]) => check_demo::run(Path::new(file)),
         ("help" | "--help" | "-h", []) => {

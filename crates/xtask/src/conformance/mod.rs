@@ -6,7 +6,6 @@
 
 mod kit;
 mod node;
-mod tools;
 mod verdict;
 
 use std::path::Path;
@@ -18,7 +17,17 @@ use self::kit::Kit;
 use self::node::UnderTest;
 use self::verdict::Verdict;
 use crate::now;
+use crate::tools::Tools;
 
+const TOOLS: Tools = Tools {
+    what: "Java 17 or later and Maven",
+    programs: &[
+        ("javac", "-version"),
+        ("java", "-version"),
+        ("mvn", "-version"),
+    ],
+    packages: &["default-jdk-headless", "maven"],
+};
 /// Tests of the kit that run; two more are disabled by the kit itself.
 const TESTS: u32 = 65;
 
@@ -34,7 +43,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
         }
     };
     let begin = now();
-    tools::ensure()?;
+    TOOLS.ensure()?;
     let place = root.join("target/conformance");
     std::fs::create_dir_all(&place)
         .with_context(|| format!("failed to make `{}`", place.display()))?;

@@ -1,7 +1,7 @@
 //! Rules for the workspace: which crate may know which, and names of golden files.
 //!
-//! INVARIANT: dependencies of any kind point from `interlock-bench`, `interlock-sim` and
-//! `interlock-conformance` to `interlock` to `interlock-journal` to `interlock-core`, never back, and
+//! INVARIANT: dependencies of any kind point from `interlock-bench`, `interlock-sim`, `interlock-browser`
+//! and `interlock-conformance` to `interlock` to `interlock-journal` to `interlock-core`, never back, and
 //! `xtask` stands apart; the core is
 //! `no_std`. This module reads section and key names of manifests, not their values.
 
@@ -11,13 +11,14 @@ use super::lexer;
 use super::{File, Finding, Tree, rust};
 
 /// Our crates from the innermost to the outermost.
-const ORDER: [&str; 6] = [
+const ORDER: [&str; 7] = [
     "interlock-core",
     "interlock-journal",
     "interlock",
     "interlock-sim",
     "interlock-bench",
     "interlock-conformance",
+    "interlock-browser",
 ];
 
 /// Checks all crates of the checkout.

@@ -1,0 +1,56 @@
+//! The process that drives the browser: WebDriver (W3C, level 2) over loopback.
+//!
+//! INVARIANT: it ends with this value, and with it every browser that it started. It listens on a port
+//! that the operating system chose.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, bail};
+
+/// What Debian calls it.
+const PROGRAM: &str = "chromedriver";
+/// What its line with the port begins with, up to the number.
+const STARTED: &str = "was started successfully on port ";
+
+/// A running driver.
+pub(crate) struct Driver {
+    child: Child,
+    /// Where it listens.
+    pub(crate) url: String,
+}
+
+impl Driver {
+    /// Starts one.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--port=0").stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let child = command.spawn();
+        let mut child = child.with_context(|| {
+            format!("failed to start `{PROGRAM}`; on Debian: apt-get install chromium-driver")
+        })?;
+        let output = child.stdout.take();
+        let mut driver = Self {
+            child,
+            url: String::new(),
+        };
+        let lines = BufReader::new(output.context("the driver has no output")?).lines();
+        for line in lines {
+            let line = line.context("failed to read what the driver says")?;
+            if let Some((_, port)) = line.split_once(STARTED) {
+                driver.url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
+                return Ok(driver);
+            }
+        }
+        bail!("`{PROGRAM}` ended before it listened; start it by hand to see why")
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Nothing to do about a failure: the process is then already gone.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
