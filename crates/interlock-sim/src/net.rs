@@ -370,6 +370,7 @@ impl World {
             // Nobody in this world is a connector.
             Effect::ReplyConnector { .. }
             | Effect::Push(_)
+            | Effect::RotateSigningKey(_)
             | Effect::PutKey { .. }
             | Effect::DestroyKey { .. }
             | Effect::DestroyHour { .. }

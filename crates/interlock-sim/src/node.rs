@@ -12,6 +12,8 @@ use interlock::driver::leaf_reader::read_leaves;
 use interlock::driver::seams::{Store, TimedRecord};
 use interlock::driver::snapshot::{self, Start};
 use interlock::driver::steady::Steady;
+use interlock::identity::derived::Derived;
+use interlock::identity::keys::NodeKey;
 use interlock::node::io::{CallFailure, Effect, LeavesRead, LeavesWanted, ReplyId};
 use interlock::node::record::{Record, Sealed};
 use interlock::node::{ContentKeys, Node, NodeConfig};
@@ -56,6 +58,10 @@ pub(crate) struct SimNode {
     pub(crate) node: Node,
     pub(crate) config: NodeConfig,
     pub(crate) key: SigningKey,
+    /// What was derived from its first key.
+    pub(crate) derived: Derived,
+    /// A key that is durable and may come next, as a file beside the other one is.
+    pub(crate) next_key: Option<SigningKey>,
     pub(crate) disk: Disks,
     pub(crate) journal: Vec<(Timestamp, Vec<u8>)>,
     pub(crate) keys: Keys,
@@ -115,6 +121,8 @@ impl SimNode {
     pub(crate) fn new(config: NodeConfig, key: SigningKey, rng: SeededRng, now: Timestamp) -> Self {
         Self {
             node: Node::new(config.clone(), key.clone()),
+            derived: Derived::from_seed(&key.to_bytes()),
+            next_key: None,
             config,
             key,
             disk: Disks::default(),
@@ -187,7 +195,7 @@ impl SimNode {
     fn persist(&mut self, keys: &[SlotKey], records: Vec<TimedRecord>) -> io::Result<()> {
         if self.disk.store.is_none() {
             self.disk
-                .open(&self.config, &self.key)
+                .open(&self.config, &self.key, &self.derived)
                 .map_err(io::Error::other)?;
             if let Some((rows, keys)) = self.disk.store.as_ref().and_then(FileStore::tables) {
                 self.node.begin_tables(rows, keys);
@@ -233,6 +241,19 @@ impl SimNode {
         Ok(())
     }
 
+    /// Of the two keys that are there, takes the one that the journal names.
+    fn choose_key(&mut self) {
+        let named = self.node.state().own_key();
+        let next = self
+            .next_key
+            .take_if(|next| Some(next.verifying_key().to_bytes()) == named);
+        if let Some(next) = next {
+            self.key = next;
+        }
+        let key = NodeKey::from_seed(&self.key.to_bytes());
+        self.node.use_key(&key);
+    }
+
     fn destroy(&mut self, slots: &[(u32, u32)], hours: &[u32]) -> io::Result<()> {
         if slots.is_empty() && hours.is_empty() {
             return Ok(());
@@ -249,7 +270,12 @@ impl SimNode {
 
 impl Disks {
     /// Opens the store and makes a node from what it holds.
-    fn open(&mut self, config: &NodeConfig, key: &SigningKey) -> Result<Found, OpenError> {
+    fn open(
+        &mut self,
+        config: &NodeConfig,
+        key: &SigningKey,
+        derived: &Derived,
+    ) -> Result<Found, OpenError> {
         self.store = None;
         let options = Options {
             segment_size_bytes: SEGMENT_SIZE_BYTES,
@@ -261,7 +287,7 @@ impl Disks {
             keys: Box::new(self.keys.clone()),
             tables: Box::new(self.tables.clone()),
         };
-        let opened = snapshot::open(&disks, config, key, MASTER.into(), options)?;
+        let opened = snapshot::open(&disks, config, key, derived, MASTER.into(), options)?;
         let mut store = opened.store;
         store.keep_by_steps(opened.keeper);
         self.store = Some(store);
@@ -456,7 +482,8 @@ impl World {
     /// A node made from another's records and keys, not started. `None` if they give none.
     pub fn replayed(&self, ix: NodeIx) -> Option<Node> {
         let node = self.nodes.get(ix)?;
-        let mut fresh = Node::new(node.config.clone(), node.key.clone());
+        let (config, key) = (node.config.clone(), node.key.clone());
+        let mut fresh = Node::with_derived(config, key, &node.derived);
         for (at, bytes) in &node.journal {
             let record = postcard::from_bytes::<Record>(bytes).ok()?;
             fresh.replay(*at, &record, &node.keys).ok()?;
@@ -474,7 +501,11 @@ impl World {
         node.disk.journal = MemDisk::new();
         // Tables and snapshot stay: they are of a journal that there is no more.
         let copy: Vec<_> = node.journal.drain(..).take(records).collect();
-        if node.disk.open(&node.config, &node.key).is_err() {
+        if node
+            .disk
+            .open(&node.config, &node.key, &node.derived)
+            .is_err()
+        {
             return false;
         }
         for (at, bytes) in copy {
@@ -505,12 +536,13 @@ impl World {
         let Some(node) = self.nodes.get_mut(ix) else {
             return false;
         };
-        let Ok(found) = node.disk.open(&node.config, &node.key) else {
+        let Ok(found) = node.disk.open(&node.config, &node.key, &node.derived) else {
             return false;
         };
         node.node = found.node;
         node.steady = Steady::new(JUMP_LIMIT_MS);
         node.broken = false;
+        node.choose_key();
         node.journal = found.journal;
         node.floor = found.time.map(|at| ClockInterval {
             earliest: Timestamp::from_millis(i64::MIN),
@@ -528,6 +560,7 @@ impl World {
         };
         let (mut keys, mut records, mut outside) = (Vec::new(), Vec::new(), Vec::new());
         let (mut destroy, mut ended) = (Vec::new(), Vec::new());
+        let mut rotated = None;
         for effect in effects {
             match effect {
                 Effect::PutKey { hour, slot, key } => keys.push(SlotKey {
@@ -537,6 +570,7 @@ impl World {
                 }),
                 Effect::DestroyKey { hour, slot } => destroy.push((hour, slot)),
                 Effect::DestroyHour { hour } => ended.push(hour),
+                Effect::RotateSigningKey(key) => rotated = Some(key.signing_key().clone()),
                 Effect::Append(record) => records.push((time, record)),
                 shown @ (Effect::ReplyLocal { .. }
                 | Effect::ReplyPeer { .. }
@@ -548,6 +582,9 @@ impl World {
                 | Effect::Notify(_)) => outside.push(shown),
             }
         }
+        if rotated.is_some() {
+            node.next_key.clone_from(&rotated);
+        }
         // What was decided on rows that cannot be read is worth nothing.
         let unread = node.node.failure().is_some();
         if unread && let Some(store) = node.disk.store.as_mut() {
@@ -557,6 +594,9 @@ impl World {
         if unread || node.persist(&keys, records).is_err() {
             self.struck.disks += 1;
             return self.crash(ix, Crash::KeepAll);
+        }
+        if let Some(key) = rotated {
+            node.key = key;
         }
         for effect in outside {
             self.show_in_time(ix, effect);

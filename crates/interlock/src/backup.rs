@@ -18,7 +18,9 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::driver::entropy::SystemRng;
+use crate::driver::key_files::NEXT_NAME;
 use crate::driver::node::JOURNAL_DIR;
+use crate::identity::derived::DERIVED_NAME;
 use crate::identity::private_file;
 use crate::node::Rng as _;
 
@@ -33,7 +35,7 @@ pub const STARTED_NAME: &str = "started";
 /// The configuration.
 const CONFIG_NAME: &str = "interlock.toml";
 /// Private files beside the signing key that go into a copy, where they are.
-const BESIDE_KEY: [&str; 3] = ["admin.sha256", "tls.crt", "tls.key"];
+const BESIDE_KEY: [&str; 4] = ["admin.sha256", DERIVED_NAME, "tls.crt", "tls.key"];
 /// How often a segment is copied again that was being written meanwhile.
 const TRIES_MAX: u32 = 5;
 
@@ -130,14 +132,23 @@ pub fn backup(
 ) -> Result<Manifest, BackupError> {
     empty(to)?;
     let mut files = vec![copy(&places.config, to, CONFIG_NAME)?];
+    // The journal before the keys: one that names a key that is not in the copy could not be started. A
+    // key may be newer than the journal, and the next key takes the name of the key file.
+    let report = copy_journal(&places.store.join(JOURNAL_DIR), &to.join("journal"))?;
+    let beside = |name: &str| {
+        let from = places.key.with_file_name(name);
+        match copy(&from, to, &format!("keys/{name}")) {
+            Err(BackupError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            copied => copied.map(Some),
+        }
+    };
+    files.extend(beside(NEXT_NAME)?);
     files.push(copy(&places.key, to, "keys/node.pem")?);
     for name in BESIDE_KEY {
-        let from = places.key.with_file_name(name);
-        if from.exists() {
-            files.push(copy(&from, to, &format!("keys/{name}"))?);
-        }
+        files.extend(beside(name)?);
     }
-    let report = copy_journal(&places.store.join(JOURNAL_DIR), &to.join("journal"))?;
     for entry in sorted(&to.join("journal"))? {
         files.push(entry_of(to, &format!("journal/{entry}"))?);
     }

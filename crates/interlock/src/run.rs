@@ -20,8 +20,9 @@ use crate::driver::desk::{self, Publisher};
 use crate::driver::entropy::PooledRng;
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::file_store::FileStore;
+use crate::driver::key_files::{KeyFiles, KeyFilesError};
 use crate::driver::listen::Listener;
-use crate::driver::node::{self, JOURNAL_DIR, Opened, open};
+use crate::driver::node::{self, JOURNAL_DIR, Opened, open_derived};
 use crate::driver::outlet::{Calling, Gateway, Hooks};
 use crate::driver::public_door;
 use crate::driver::seams::Store as _;
@@ -29,8 +30,10 @@ use crate::driver::server::{Addresses, Door, Parts, Server};
 use crate::dsp::version::Versions;
 use crate::evidence::Exporter;
 use crate::exchange::http::DSP_BASE;
-use crate::identity::did::DidDocument;
+use crate::identity::derived::Derived;
 use crate::identity::keys::NodeKey;
+use crate::identity::own::OwnIdentity;
+use crate::identity::partner::Partner;
 use crate::identity::private_file;
 use crate::identity::tls::{self, Trust};
 use crate::identity::token::scheme::{Scheme, StaticTokens};
@@ -39,6 +42,7 @@ use crate::node::agreements::Offer;
 use crate::node::agreements::approver::Approver;
 use crate::node::io::{Digest, Role};
 use crate::node::record::{AlertKind, Record};
+use crate::node::state::State;
 use crate::node::{ContentKeys, Node, NodeConfig};
 
 /// How far the machine's own clock may be off, in milliseconds: the width of every instant.
@@ -137,9 +141,8 @@ async fn told_to_stop() {
 fn open_whole(
     config: &Config,
     beside: Beside,
-    key: &NodeKey,
     now: Timestamp,
-) -> Result<Opened, RunError> {
+) -> Result<(Opened, NodeKey), RunError> {
     let places = Places {
         config: PathBuf::new(),
         key: config.participant.key_file.clone(),
@@ -153,7 +156,23 @@ fn open_whole(
         )));
     }
     let master = master_key(config)?;
-    let mut opened = open(&config.store.dir, node_config(config), key, master).map_err(failed)?;
+    let files = KeyFiles::beside(config.participant.key_file.clone());
+    let key = signing_key(config)?;
+    let derived = files.derived(&key).map_err(wrong_key)?;
+    let mut opened = open_derived(
+        &config.store.dir,
+        node_config(config),
+        &key,
+        &derived,
+        master,
+    )
+    .map_err(failed)?;
+    let state = opened.node.state();
+    let rotations = state.rotations_of(&state.me).iter();
+    let earlier: Vec<[u8; 32]> = rotations.map(|(_, rotation)| rotation.old_key).collect();
+    let key = files.in_use(state.own_key(), &earlier).map_err(wrong_key)?;
+    opened.node.use_key(&key);
+    opened.store = opened.store.with_key_files(files);
     let now = now.max(opened.journal_time.unwrap_or_default());
     if let Some(approver) = beside.approver {
         opened.node = opened.node.with_approver(approver);
@@ -164,7 +183,11 @@ fn open_whole(
         private_file::create(&started, "")
             .map_err(|error| configuration("failed to note that the node has started", error))?;
     }
-    Ok(opened)
+    Ok((opened, key))
+}
+
+fn wrong_key(error: KeyFilesError) -> RunError {
+    RunError::Configuration(error.to_string())
 }
 
 /// Throws away what is derived from the journal of a node that does not run, and makes it anew.
@@ -175,26 +198,28 @@ fn open_whole(
 pub fn rebuild(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<u64, RunError> {
     let key = signing_key(config)?;
     let master = master_key(config)?;
+    let derived = KeyFiles::beside(config.participant.key_file.clone()).derived(&key);
+    let derived = derived.map_err(wrong_key)?;
     let dir = &config.store.dir;
-    node::rebuild(dir, &node_config(config), &key, master, progress).map_err(failed)
+    node::rebuild(dir, &node_config(config), &key, &derived, master, progress).map_err(failed)
 }
 
 fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunError> {
-    let key = signing_key(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::with_limit(
         CLOCK_UNCERTAINTY_MS,
         i64::from(config.limits.clock_limit_ms),
     ));
-    let opened = open_whole(config, beside, &key, clock.now().latest)?;
+    let (opened, key) = open_whole(config, beside, clock.now().latest)?;
+    let derived = KeyFiles::beside(config.participant.key_file.clone()).derived(&key);
+    let tokens = TransferTokens::from_derived(&derived.map_err(wrong_key)?);
     let id = config.participant.id.clone();
     let name = config.participant.name.clone();
-    let did = DidDocument::of_node(&id, key.public(), &config.listen.exchange_url).to_json();
-    let tokens = TransferTokens::from_seed(&key.signing_key().to_bytes());
+    let url = config.listen.exchange_url.clone();
+    let own = Arc::new(OwnIdentity::new(id.clone(), url, key));
     let version = Versions::of_node(DSP_BASE).to_json();
     let exporter = Arc::new(Exporter {
         journal: config.store.dir.join(JOURNAL_DIR),
-        id: id.clone(),
-        key: key.signing_key().clone(),
+        own: own.clone(),
         zone: config.participant.zone,
         clock: clock.clone(),
     });
@@ -213,8 +238,7 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         activity: Activity::new(),
         journal: config.store.dir.join(JOURNAL_DIR),
         calling: Calling {
-            id: id.clone(),
-            key,
+            own: own.clone(),
             trust: authorities(config)?,
             plain_anywhere: config.listen.allow_plain_http_beyond_loopback,
             allow_loopback_callbacks: config.listen.allow_loopback_callbacks,
@@ -231,7 +255,7 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
             base_path: String::new(),
             well_known: WellKnown {
                 dspace_version: Bytes::from(version.to_string()),
-                did: Bytes::from(did.to_string()),
+                did: own,
             },
         },
         exchange: listener(config, config.listen.exchange)?,
@@ -267,7 +291,9 @@ pub fn master_key(config: &Config) -> Result<Zeroizing<[u8; 32]>, RunError> {
 
 /// A node of this configuration into which nothing has been replayed.
 pub fn empty_node(config: &Config, key: &NodeKey) -> Node {
-    Node::new(node_config(config), key.signing_key().clone())
+    let derived = KeyFiles::beside(config.participant.key_file.clone()).derived(key);
+    let derived = derived.unwrap_or_else(|_| Derived::from_seed(&key.signing_key().to_bytes()));
+    Node::with_derived(node_config(config), key.signing_key().clone(), &derived)
 }
 
 fn node_config(config: &Config) -> NodeConfig {
@@ -443,19 +469,7 @@ fn enter(
             digest,
         });
     }
-    for listed in config.partners.iter().map(|listed| &listed.partner) {
-        match state.partners.get(&listed.id) {
-            Some(known) if known.key != listed.key => {
-                return Err(RunError::Configuration(format!(
-                    "`{}` is pinned with another key than in the configuration; remove the partner first \
-                     if its key was lost",
-                    listed.id
-                )));
-            }
-            Some(known) if known == listed => {}
-            Some(_) | None => records.push(Record::Partner(Box::new(listed.clone()))),
-        }
-    }
+    records.extend(listed_partners(state, config)?);
     for listed in &config.offers {
         let offer = offer(listed)?;
         if state.book.offers.get(&offer.id) != Some(&offer) {
@@ -482,6 +496,35 @@ fn enter(
         std::fs::remove_file(&restored).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Partners of the configuration that are new, or listed otherwise than before.
+fn listed_partners(state: &State, config: &Config) -> Result<Vec<Record>, RunError> {
+    let mut records = Vec::new();
+    for listed in config.partners.iter().map(|listed| &listed.partner) {
+        match state.partners.get(&listed.id) {
+            // The configuration names a key that the partner has rotated since: all else of it counts.
+            Some(known) if state.was_key_of(&listed.id, listed.key.as_bytes()) => {
+                let listed = Partner {
+                    key: known.key,
+                    ..listed.clone()
+                };
+                if *known != listed {
+                    records.push(Record::Partner(Box::new(listed)));
+                }
+            }
+            Some(known) if known.key != listed.key => {
+                return Err(RunError::Configuration(format!(
+                    "`{}` is pinned with another key than in the configuration; remove the partner first \
+                     if its key was lost",
+                    listed.id
+                )));
+            }
+            Some(known) if known == listed => {}
+            Some(_) | None => records.push(Record::Partner(Box::new(listed.clone()))),
+        }
+    }
+    Ok(records)
 }
 
 /// What a node that was restored says before anything else: its logs may have gone on beyond the copy.

@@ -199,9 +199,10 @@ impl KeyRotation {
         }
     }
 
-    /// The new key, if both signatures are right and the old key is the one that is `pinned`.
+    /// The new key, if both signatures are right, the old key is the one that is `pinned`, and the new
+    /// one is another.
     pub fn verify(&self, participant: &ParticipantId, pinned: &[u8; 32]) -> Option<VerifyingKey> {
-        if self.old_key != *pinned {
+        if self.old_key != *pinned || self.new_key == self.old_key {
             return None;
         }
         let old = VerifyingKey::from_bytes(&self.old_key).ok()?;
@@ -210,6 +211,19 @@ impl KeyRotation {
         old.verify_strict(&text, &self.old_signature.into()).ok()?;
         new.verify_strict(&text, &self.new_signature.into()).ok()?;
         Some(new)
+    }
+}
+
+impl KeyRotation {
+    /// The key after this rotation for whoever has pinned `pinned`: the new key, also where that is what
+    /// is pinned already.
+    pub fn follow(&self, participant: &ParticipantId, pinned: &[u8; 32]) -> Option<VerifyingKey> {
+        let known = if self.new_key == *pinned {
+            &self.old_key
+        } else {
+            pinned
+        };
+        self.verify(participant, known)
     }
 }
 

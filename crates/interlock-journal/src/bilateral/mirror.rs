@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Checkpoint, CheckpointError, origin};
 use crate::merkle::{Frontier, Hash, leaf_hash};
 
-use super::leaf::{Leaf, LeafBody, LeafError, Receipt};
+use super::leaf::{KeyRotation, Leaf, LeafBody, LeafError, Receipt};
 
 /// Leaves kept for comparing repeats, at most.
 pub const RECENT_LEAVES_MAX: usize = 1_024;
@@ -147,6 +147,8 @@ pub struct MirrorLog {
     note_time: Option<Timestamp>,
     /// The last checkpoint accepted.
     note: Option<String>,
+    /// Whether the log has come to the key that was pinned at first, by a rotation to it or from it.
+    at_pinned: bool,
 }
 
 /// What a call would add, before it is accepted.
@@ -155,9 +157,30 @@ struct Addition {
     leaves: Vec<Leaf>,
     time_last: Option<Timestamp>,
     key: [u8; 32],
+    at_pinned: bool,
     late: usize,
     /// Index of the first known leaf that differs from the one sent.
     contradicted: Option<u64>,
+}
+
+impl Addition {
+    /// Follows a rotation. Where a later key than the log's first was pinned, the rotations before it are
+    /// what was: they change nothing, and the checkpoint over them is by the pinned key all the same.
+    fn rotate(
+        &mut self,
+        writer: &ParticipantId,
+        rotation: &KeyRotation,
+        index: u64,
+    ) -> Result<(), MirrorError> {
+        let refused = MirrorError::Rotation { index };
+        if let Some(key) = rotation.follow(writer, &self.key) {
+            self.key = key.to_bytes();
+            self.at_pinned = true;
+        } else if self.at_pinned || rotation.verify(writer, &rotation.old_key).is_none() {
+            return Err(refused);
+        }
+        Ok(())
+    }
 }
 
 impl MirrorLog {
@@ -179,6 +202,7 @@ impl MirrorLog {
             time_last: None,
             note_time: None,
             note: None,
+            at_pinned: false,
         }
     }
 
@@ -195,6 +219,7 @@ impl MirrorLog {
             time_last: self.time_last,
             note_time: self.note_time,
             note: None,
+            at_pinned: self.at_pinned,
         }
     }
 
@@ -251,12 +276,28 @@ impl MirrorLog {
         note: &str,
         now: Timestamp,
     ) -> Result<Accepted, MirrorError> {
+        self.accept_by(from, leaves, note, now, &[])
+    }
+
+    /// The same where the writer is known to have rotated its key since: the beginning of its log may
+    /// come under a checkpoint that one of the `later` keys signed.
+    ///
+    /// # Errors
+    /// [`MirrorError`]; nothing was changed.
+    pub fn accept_by<L: AsRef<[u8]>>(
+        &mut self,
+        from: u64,
+        leaves: &[L],
+        note: &str,
+        now: Timestamp,
+        later: &[[u8; 32]],
+    ) -> Result<Accepted, MirrorError> {
         let held = self.size();
         if from > held {
             return Err(MirrorError::Gap { expected: held });
         }
         let added = self.examine(from, leaves, now)?;
-        let checkpoint = self.verify_note(note, &added)?;
+        let checkpoint = self.verify_note(note, &added, later)?;
         self.compare(&checkpoint, note, &added)?;
         let fresh = checkpoint.size > held;
         if fresh {
@@ -285,6 +326,7 @@ impl MirrorLog {
             self.time_last = added.time_last;
             self.note_time = Some(checkpoint.time);
             self.key = added.key;
+            self.at_pinned = added.at_pinned;
             self.note = Some(note.into());
         }
         Ok(Accepted {
@@ -308,6 +350,7 @@ impl MirrorLog {
             leaves: Vec::new(),
             time_last: self.time_last,
             key: self.key,
+            at_pinned: self.at_pinned,
             late: 0,
             contradicted: None,
         };
@@ -335,8 +378,7 @@ impl MirrorLog {
             }
             added.late += usize::from(ahead_ms < -SKEW_MS_MAX);
             if let LeafBody::KeyRotation(rotation) = &leaf.body {
-                let key = rotation.verify(&self.writer, &added.key);
-                added.key = key.ok_or(MirrorError::Rotation { index })?.to_bytes();
+                added.rotate(&self.writer, rotation, index)?;
             }
             added.time_last = Some(leaf.time);
             added.tree.append(leaf_hash(bytes));
@@ -345,10 +387,21 @@ impl MirrorLog {
         Ok(added)
     }
 
-    fn verify_note(&self, note: &str, added: &Addition) -> Result<Checkpoint, MirrorError> {
-        let key =
-            VerifyingKey::from_bytes(&added.key).map_err(|_| CheckpointError::UnknownSigner)?;
-        let checkpoint = Checkpoint::parse_and_verify(note, self.writer.as_str(), &key)?;
+    fn verify_note(
+        &self,
+        note: &str,
+        added: &Addition,
+        later: &[[u8; 32]],
+    ) -> Result<Checkpoint, MirrorError> {
+        let mut read = Err(CheckpointError::UnknownSigner);
+        for key in [&added.key].into_iter().chain(later) {
+            let key = VerifyingKey::from_bytes(key).map_err(|_| CheckpointError::UnknownSigner)?;
+            read = Checkpoint::parse_and_verify(note, self.writer.as_str(), &key);
+            if read != Err(CheckpointError::UnknownSigner) {
+                break;
+            }
+        }
+        let checkpoint = read?;
         let expected = origin(&self.writer, &self.reader, self.epoch);
         if checkpoint.origin != expected {
             return Err(MirrorError::OtherLog { expected });

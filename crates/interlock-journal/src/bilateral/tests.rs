@@ -303,6 +303,92 @@ fn a_key_is_rotated_by_both_keys() {
 }
 
 #[test]
+fn the_beginning_of_a_log_may_be_signed_by_a_later_key() {
+    let (mut out, _) = exchanged(3);
+    let rotation = KeyRotation::sign(&a(), &key(1), &key(2));
+    let now = at(4_000);
+    out.append(&Leaf::new(now, LeafBody::KeyRotation(rotation.clone())))
+        .unwrap();
+    let mut mirror = pair().1;
+    let beginning = &sent(&out, 0)[..2];
+    let note = out.checkpoint_at(2, &key(2), now).unwrap();
+    let unknown = Err(MirrorError::Checkpoint(CheckpointError::UnknownSigner));
+    assert_eq!(mirror.accept(0, beginning, &note, now), unknown);
+    let later = [rotation.new_key];
+    let foreign = out.checkpoint_at(2, &key(3), now).unwrap();
+    assert_eq!(
+        mirror.accept_by(0, beginning, &foreign, now, &later),
+        unknown
+    );
+    mirror.accept_by(0, beginning, &note, now, &later).unwrap();
+    assert_eq!(
+        mirror.key(),
+        &rotation.old_key,
+        "the log has not come to the rotation"
+    );
+    let note = out.checkpoint(&key(2), now).unwrap();
+    mirror
+        .accept_by(2, &sent(&out, 2), &note, now, &later)
+        .unwrap();
+    assert_eq!(mirror.key(), &rotation.new_key);
+    // Whoever has pinned the new key takes the rotation for what it is.
+    let mut mirror = MirrorLog::new(a(), b(), 1, &key(2).verifying_key());
+    mirror.accept(0, &sent(&out, 0), &note, now).unwrap();
+    assert_eq!(mirror.key(), &rotation.new_key);
+}
+
+#[test]
+fn whoever_pins_a_later_key_takes_the_rotations_before_it_for_history() {
+    let (mut out, _) = exchanged(2);
+    let rotate = |out: &mut OutLog, from: u8, to: u8, time: i64| {
+        let rotation = KeyRotation::sign(&a(), &key(from), &key(to));
+        out.append(&Leaf::new(at(time), LeafBody::KeyRotation(rotation)))
+            .unwrap();
+    };
+    rotate(&mut out, 1, 2, 3_000);
+    rotate(&mut out, 2, 3, 3_500);
+    rotate(&mut out, 3, 4, 4_000);
+    let now = at(4_000);
+    let note = out.checkpoint(&key(4), now).unwrap();
+    let pinned = |n| MirrorLog::new(a(), b(), 1, &key(n).verifying_key());
+    for n in [1, 2, 3, 4] {
+        let mut mirror = pinned(n);
+        mirror.accept(0, &sent(&out, 0), &note, now).unwrap();
+        assert_eq!(mirror.key(), key(4).verifying_key().as_bytes(), "{n}");
+    }
+    // In two parts, the second of which no earlier key may sign.
+    let mut mirror = pinned(4);
+    let first = out.checkpoint_at(3, &key(4), now).unwrap();
+    mirror.accept(0, &sent(&out, 0)[..3], &first, now).unwrap();
+    let unknown = Err(MirrorError::Checkpoint(CheckpointError::UnknownSigner));
+    let old = out.checkpoint(&key(3), now).unwrap();
+    assert_eq!(mirror.accept(3, &sent(&out, 3), &old, now), unknown);
+    mirror.accept(3, &sent(&out, 3), &note, now).unwrap();
+    // From there on a rotation of another key is refused, as is one to the same key.
+    for (from, to) in [(1, 2), (2, 5), (4, 4)] {
+        let mut out = out.clone();
+        rotate(&mut out, from, to, 4_000);
+        let note = out.checkpoint(&key(4), now).unwrap();
+        let index = out.size() - 1;
+        assert_eq!(
+            mirror.accept(index, &sent(&out, index), &note, now),
+            Err(MirrorError::Rotation { index })
+        );
+    }
+    // Before it, too, both keys must have signed.
+    let (mut out, _) = exchanged(2);
+    let mut forged = KeyRotation::sign(&a(), &key(1), &key(2));
+    forged.old_signature = forged.new_signature;
+    out.append(&Leaf::new(now, LeafBody::KeyRotation(forged)))
+        .unwrap();
+    let note = out.checkpoint(&key(4), now).unwrap();
+    assert_eq!(
+        pinned(4).accept(0, &sent(&out, 0), &note, now),
+        Err(MirrorError::Rotation { index: 2 })
+    );
+}
+
+#[test]
 fn memory_is_bounded() {
     let (mut out, mut mirror) = pair();
     let total = RECENT_LEAVES_MAX as u64 * 3;

@@ -11,7 +11,7 @@ use ed25519_dalek::VerifyingKey;
 use interlock_core::ids::ParticipantId;
 use interlock_core::time::Timestamp;
 
-use crate::bilateral::{Leaf, LeafBody, Receipt, Rollback};
+use crate::bilateral::{KeyRotation, Leaf, LeafBody, Receipt, Rollback};
 use crate::checkpoint::{Checkpoint, CheckpointError, origin};
 use crate::hex;
 use crate::merkle::{Frontier, Hash, leaf_hash};
@@ -32,6 +32,8 @@ pub(super) struct Copy<'a> {
     /// Checkpoints with a right signature.
     pub(super) signed: Vec<Checkpoint>,
     pub(super) receipts: Vec<(u64, Receipt)>,
+    /// Rotations that both of their keys have signed.
+    pub(super) rotations: Vec<(u64, KeyRotation)>,
     /// The first leaf, if it says that an earlier epoch lost its end.
     pub(super) opens_with: Option<Rollback>,
     /// Time of every leaf; that of the one before where a leaf cannot be read.
@@ -60,6 +62,7 @@ impl<'a> Copy<'a> {
             roots: vec![Frontier::new().root()],
             signed: Vec::new(),
             receipts: Vec::new(),
+            rotations: Vec::new(),
             opens_with: None,
             times: Vec::new(),
             requests: 0,
@@ -234,8 +237,11 @@ impl<'a> Copy<'a> {
             }
             LeafBody::Denial(_) => self.denials += 1,
             LeafBody::KeyRotation(rotation) => {
+                if rotation.verify(self.writer, &rotation.old_key).is_some() {
+                    self.rotations.push((index, rotation.clone()));
+                }
                 let pinned = keys.values().next_back().copied();
-                let key = pinned.and_then(|key| rotation.verify(self.writer, key.as_bytes()));
+                let key = pinned.and_then(|key| rotation.follow(self.writer, key.as_bytes()));
                 match key {
                     Some(key) => drop(keys.insert(index + 1, key)),
                     None => findings.push(
@@ -266,7 +272,15 @@ impl<'a> Copy<'a> {
         let Some((_, key)) = keys.range(..=size).next_back() else {
             return;
         };
-        let read = Checkpoint::parse_and_verify(note, self.writer.as_str(), key);
+        // A later key may sign the beginning of the log, too; an earlier one may not sign its end.
+        let later = keys.range(size.saturating_add(1)..).map(|(_, key)| key);
+        let mut read = Err(CheckpointError::UnknownSigner);
+        for key in std::iter::once(key).chain(later) {
+            read = Checkpoint::parse_and_verify(note, self.writer.as_str(), key);
+            if read != Err(CheckpointError::UnknownSigner) {
+                break;
+            }
+        }
         let (kind, detail) = match read {
             Ok(checkpoint) if checkpoint.origin == self.origin => {
                 self.signed.push(checkpoint);

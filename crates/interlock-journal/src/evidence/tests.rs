@@ -421,6 +421,12 @@ fn a_rotated_key_is_followed() {
     let verdict = verify(&[file(b(), vec![log.evidence(a(), b())])], &trusted());
     assert_eq!(verdict.findings, []);
     assert_eq!(verdict.logs[0].signed, 4);
+    // The beginning may be signed by the new key, too.
+    let note = log.log.checkpoint_at(1, &key(5), at(4)).unwrap();
+    let mut early = log.evidence(a(), b());
+    early.checkpoints = vec![note];
+    let verdict = verify(&[file(b(), vec![early])], &trusted());
+    assert_eq!((verdict.findings.len(), verdict.logs[0].signed), (0, 1));
     // The old key is over.
     log.key = 1;
     log.add_voided(5);
@@ -441,6 +447,30 @@ fn a_rotated_key_is_followed() {
         found(&[file(b(), vec![log.evidence(a(), b())])]),
         [(FindingKind::ForeignKey, b(), (0, 1), None, None)]
     );
+}
+
+#[test]
+fn a_key_that_was_rotated_to_two_is_named_and_convicts_nobody() {
+    let rotated = |reader, epoch, to| {
+        let mut log = Grown::new(a(), reader, epoch, 1);
+        log.add_voided(2);
+        let rotation = KeyRotation::sign(&a(), &key(1), &key(to));
+        log.add(LeafBody::KeyRotation(rotation));
+        log.key = to;
+        log.add_voided(4);
+        log.checkpoint();
+        log
+    };
+    let c = ParticipantId::parse("did:web:c.example").unwrap();
+    let log = |reader: &ParticipantId, to| {
+        file(
+            reader.clone(),
+            vec![rotated(reader.clone(), 1, to).evidence(a(), reader.clone())],
+        )
+    };
+    assert_eq!(found(&[log(&b(), 5), log(&c, 5)]), []);
+    let split = |holder| (FindingKind::SplitView, holder, (2, 3), Some(a()), None);
+    assert_eq!(found(&[log(&b(), 5), log(&c, 6)]), [split(b()), split(c)]);
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub fn verify(files: &[EvidenceFile], trusted: &TrustedKeys) -> Verdict {
         check_others(copy, &copies, &mut verdict.findings);
         check_epoch(copy, &copies, &mut verdict);
         check_receipts(copy, &copies, &mut verdict.findings);
+        check_rotations(copy, &copies, &mut verdict.findings);
         check_checkpoint_times(copy, &mut verdict.findings);
         say_unproven(copy, &copies, &mut verdict);
     }
@@ -450,6 +451,25 @@ fn check_receipts(copy: &Copy<'_>, copies: &[Copy<'_>], findings: &mut Vec<Findi
                 (about.size(), receipt.size),
                 format!("leaf {index} of the other log is a receipt for more leaves"),
             )),
+        }
+    }
+}
+
+/// One key that was rotated to two: whoever had it has signed for both, the participant or a thief.
+fn check_rotations(copy: &Copy<'_>, copies: &[Copy<'_>], findings: &mut Vec<Finding>) {
+    for (index, rotation) in &copy.rotations {
+        let all = copies.iter().filter(|other| other.writer == copy.writer);
+        let mut all = all.flat_map(|other| &other.rotations);
+        let two = all.any(|(_, other)| {
+            other.old_key == rotation.old_key && other.new_key != rotation.new_key
+        });
+        if two {
+            let detail = "this key was rotated to another key as well; both rotations are signed by it, so \
+                          that it was in two hands, or its owner shows two";
+            findings.push(Finding {
+                signed_by: Some(copy.writer.clone()),
+                ..copy.unsigned(FindingKind::SplitView, (*index, index + 1), detail.into())
+            });
         }
     }
 }

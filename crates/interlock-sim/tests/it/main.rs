@@ -23,6 +23,8 @@ mod random;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod successors;

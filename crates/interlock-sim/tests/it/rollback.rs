@@ -355,7 +355,9 @@ impl Framed {
                             epoch: 1,
                             receipted: 0,
                             past: Vec::new(),
+                            rotations: Vec::new(),
                         },
+                        rotations: Vec::new(),
                     })
                 } else {
                     let PeerRequest::Entries {

@@ -106,9 +106,9 @@ pub(super) enum Command {
     Rebuild,
     /// Make a node's directory from a copy
     Restore(super::backup::RestoreArguments),
-    /// API keys of the node
+    /// API keys of the node, and the key that it signs with
     #[command(subcommand)]
-    Key(KeyCommand),
+    Key(super::show::KeyCommand),
     /// Who may log in to the pages
     #[command(subcommand)]
     People(super::people::PeopleCommand),
@@ -413,29 +413,6 @@ pub(super) struct ExportArguments {
     /// File to write; printed if not given
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
-}
-
-/// `key`
-#[derive(Debug, Subcommand)]
-pub(super) enum KeyCommand {
-    /// Make an API key; it is shown once
-    Add {
-        /// Who will hold it
-        #[arg(long)]
-        name: String,
-        /// What it may do: admin, order-system, handheld, cabinet, approver, auditor
-        #[arg(long)]
-        role: String,
-    },
-    /// Who holds API keys
-    List,
-    /// Withdraw an API key at once
-    Withdraw {
-        /// Its id, as `key list` shows it
-        id: String,
-    },
-    /// Put another master key in the place of the one that opens content keys; the node must not run
-    RotateMaster,
 }
 
 pub(super) fn trusted_key(text: &str) -> Result<(ParticipantId, PublicKey), String> {

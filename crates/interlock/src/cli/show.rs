@@ -1,10 +1,11 @@
 //! Looking at a running node: parcels, stations, status, dry runs; and making API keys.
 
+use clap::Subcommand;
 use interlock_core::waybill::Waybill;
 use serde_json::{Value, json};
 
 use super::Around;
-use super::args::{Common, ExplainArguments, KeyCommand, ParcelCommand, StationCommand};
+use super::args::{Common, ExplainArguments, ParcelCommand, StationCommand};
 use super::error::CliError;
 use super::output::{Output, cell_text};
 use super::place::{self, KEY_VARIABLE};
@@ -224,6 +225,33 @@ pub(super) fn explain(
 }
 
 /// `key`
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make an API key; it is shown once
+    Add {
+        /// Who will hold it
+        #[arg(long)]
+        name: String,
+        /// What it may do: admin, order-system, handheld, cabinet, approver, auditor
+        #[arg(long)]
+        role: String,
+    },
+    /// Who holds API keys
+    List,
+    /// Withdraw an API key at once
+    Withdraw {
+        /// Its id, as `key list` shows it
+        id: String,
+    },
+    /// Put another master key in the place of the one that opens content keys; the node must not run
+    RotateMaster,
+    /// Sign with a new key from here on; the old one signs for it, and partners are told
+    Rotate,
+    /// Show the key that the node signs with, and those before it
+    Signing,
+}
+
+/// `key`
 pub(super) fn key(
     command: &KeyCommand,
     common: &Common,
@@ -235,6 +263,16 @@ pub(super) fn key(
         KeyCommand::RotateMaster => return rotate_master(common, around, output),
         KeyCommand::List => return keys(common, around, output),
         KeyCommand::Withdraw { id } => return withdraw(id, common, around, output),
+        KeyCommand::Rotate => {
+            let client = place::client(common, around)?;
+            return signing(&client.post("/keys/signing/rotate", None)?, output);
+        }
+        KeyCommand::Signing => {
+            return signing(
+                &place::client(common, around)?.get("/keys/signing")?,
+                output,
+            );
+        }
     };
     let body = json!({ "name": name, "role": role });
     let answer = place::client(common, around)?.post("/keys", Some(&body))?;
@@ -292,4 +330,21 @@ fn rotate_master(
             ("key files wrapped anew", "/rewrapped"),
         ],
     )
+}
+
+/// The keys that a node signs with, for people.
+fn signing(answer: &Value, output: &mut Output<'_>) -> Result<(), CliError> {
+    output.card(answer, &[("signs with", "/key")])?;
+    if output.json {
+        return Ok(());
+    }
+    let columns = [("earlier key", "/key"), ("until", "/until")];
+    output.table(answer, "/earlier", &columns, "it was never rotated")?;
+    let waiting = answer.pointer("/notReceipted").and_then(Value::as_array);
+    let waiting = waiting.map(Vec::as_slice).unwrap_or_default();
+    let names: Vec<&str> = waiting.iter().filter_map(Value::as_str).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    output.line(&format!("not receipted yet by {}", names.join(", ")))
 }

@@ -34,8 +34,8 @@ use crate::driver::seams::Store as _;
 use crate::driver::server::{Door, Parts, Server};
 use crate::evidence::Exporter;
 use crate::identity::api_key::{API_KEY_RANDOM_BYTES, ApiKey};
-use crate::identity::did::DidDocument;
 use crate::identity::keys::NodeKey;
+use crate::identity::own::OwnIdentity;
 use crate::identity::tls::Trust;
 use crate::identity::token::scheme::Scheme;
 use crate::identity::transfer_token::TransferTokens;
@@ -301,6 +301,8 @@ fn deed(who: Who, root: &Path, exchange_url: &str, public_url: &str) -> Result<D
     config.public_url = public_url.into();
     config.pickup_period_ms = PICKUP_PERIOD_MS;
     config.poll_wait_ms = crate::exchange::wire::POLL_WAIT_MS_MAX;
+    // Its key is in no file.
+    config.keeps_key = false;
     config.virtual_number = who.marketplace().map(|_| VIRTUAL_NUMBER.into());
     Ok(Deed {
         directory: root.join(who.key()),
@@ -333,9 +335,9 @@ fn parts(
     let id = deed.config.id.clone();
     let base = BaseUrl::parse(&deed.config.exchange_url)
         .map_err(DemoError::own("an address of a node"))?;
-    let did = DidDocument::of_node(&id, deed.key.public(), &base).to_json();
+    let own = Arc::new(OwnIdentity::new(id.clone(), base, deed.key.clone()));
     let name = who.name();
-    let exporter = exporter(deed, shared);
+    let exporter = exporter(deed, own.clone(), shared);
     let publisher = publisher(who, deed);
     Ok(Parts {
         machine: opened.node,
@@ -346,8 +348,7 @@ fn parts(
         activity: shared.activity.clone(),
         journal: deed.directory.join(JOURNAL_DIR),
         calling: Calling {
-            id: id.clone(),
-            key: deed.key.clone(),
+            own: own.clone(),
             trust: Trust::default(),
             plain_anywhere: false,
             allow_loopback_callbacks: false,
@@ -366,7 +367,7 @@ fn parts(
                 dspace_version: Bytes::from_static(
                     b"{\"protocolVersions\":[{\"version\":\"2025-1\",\"path\":\"/dsp\",\"binding\":\"HTTPS\"}]}",
                 ),
-                did: Bytes::from(did.to_string()),
+                did: own,
             },
         },
         exchange,
@@ -392,11 +393,10 @@ fn publisher(who: Who, deed: &Deed) -> Publisher {
 }
 
 /// Reads the evidence of a node from its journal.
-fn exporter(deed: &Deed, shared: &Shared<'_>) -> Arc<Exporter> {
+fn exporter(deed: &Deed, own: Arc<OwnIdentity>, shared: &Shared<'_>) -> Arc<Exporter> {
     Arc::new(Exporter {
         journal: deed.directory.join(JOURNAL_DIR),
-        id: deed.config.id.clone(),
-        key: deed.key.signing_key().clone(),
+        own,
         zone: deed.config.zone,
         clock: shared.clock.clone(),
     })

@@ -25,8 +25,10 @@ use crate::dsp::failure::Protocol;
 use crate::exchange::http::{DSP_BASE, encode_answer, parse_request};
 use crate::exchange::page::is_pull;
 use crate::exchange::problem::{method_not_allowed, not_found, problem};
+use crate::exchange::rotated::rotated_to;
 use crate::exchange::wire::BODY_SIZE_BYTES_MAX;
-use crate::identity::did::DID_DOCUMENT_TYPE;
+use crate::identity::did::{DID_DOCUMENT_TYPE, KeyId};
+use crate::identity::own::OwnIdentity;
 use crate::identity::token::replay::ReplayGuard;
 use crate::identity::token::scheme::{Caller, Scheme};
 use crate::identity::token::{Expected, TokenError};
@@ -41,8 +43,8 @@ pub const REQUESTS_PER_PARTNER_MAX: usize = 128;
 pub struct WellKnown {
     /// `/.well-known/dspace-version` (DSP 2025-1 section 4.3).
     pub dspace_version: Bytes,
-    /// `/.well-known/did.json` (did:web).
-    pub did: Bytes,
+    /// Of whom `/.well-known/did.json` is (did:web).
+    pub did: Arc<OwnIdentity>,
 }
 
 /// How the door knows who asks.
@@ -114,14 +116,14 @@ impl Door {
     fn well_known(&self, request: &Request) -> Option<Response> {
         let known = &self.gate.well_known;
         let (media_type, body) = match self.below(request.uri().path()) {
-            "/.well-known/dspace-version" => ("application/json", &known.dspace_version),
-            "/.well-known/did.json" => (DID_DOCUMENT_TYPE, &known.did),
+            "/.well-known/dspace-version" => ("application/json", known.dspace_version.clone()),
+            "/.well-known/did.json" => (DID_DOCUMENT_TYPE, known.did.did_document().into()),
             _ => return None,
         };
         if request.method() != Method::GET {
             return Some(refuse(&method_not_allowed("GET")));
         }
-        Some(respond(200, media_type, body.clone()))
+        Some(respond(200, media_type, body))
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, Problem> {
@@ -203,7 +205,12 @@ impl Door {
             .scheme
             .authenticate(authorization, &expected, |key_id| {
                 let partner = partners.get(key_id.controller())?;
-                (partner.key_id() == *key_id).then_some(partner.key)
+                if partner.key_id() == *key_id {
+                    return Some(partner.key);
+                }
+                // A partner that has rotated its key says so with the new one.
+                let next = post.then(|| rotated_to(partner, self.below(target), body))??;
+                (KeyId::new(&partner.id, &next) == *key_id).then_some(next)
             })?;
         match caller {
             Caller::Signed(verified) => {

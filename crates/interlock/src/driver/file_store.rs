@@ -18,8 +18,10 @@ use interlock_journal::keyslots::{Key, KeyError, KeySlots, SlotKey};
 use interlock_journal::rows::Rows;
 
 use super::entropy::SystemRng;
+use super::key_files::KeyFiles;
 use super::seams::{Store, TimedRecord};
 use super::snapshot::{Background, Keeper, Mark, SnapshotError, Step};
+use crate::identity::keys::NodeKey;
 use crate::node::record::{RECORD_VERSION, Record};
 use crate::node::state::Frozen;
 use crate::node::state::table::SharedKeys;
@@ -67,6 +69,7 @@ pub enum OpenError {
 pub struct FileStore {
     journal: Journal,
     keys: Slots,
+    key_files: Option<KeyFiles>,
     journal_bytes: u64,
     snapshots: Snapshots,
     /// The highest time before what was replayed.
@@ -211,12 +214,20 @@ impl FileStore {
         let store = Self {
             journal,
             keys,
+            key_files: None,
             journal_bytes,
             snapshots: Snapshots::Nobody,
             time_before: None,
             unkept_records: recovered.records,
         };
         Ok((store, time))
+    }
+
+    /// With a place for the signing key, so that it can be rotated.
+    #[must_use]
+    pub fn with_key_files(mut self, files: KeyFiles) -> Self {
+        self.key_files = Some(files);
+        self
     }
 
     /// What was replayed came after `mark`.
@@ -392,6 +403,21 @@ impl Store for FileStore {
             packer.add(bodies)?;
         }
         packer.flush()
+    }
+
+    fn keep_signing_key(&mut self, key: &NodeKey) -> io::Result<()> {
+        match &self.key_files {
+            Some(files) => files.keep(key),
+            None => Err(io::Error::other(
+                "this node keeps no file of its signing key",
+            )),
+        }
+    }
+
+    fn take_signing_key(&mut self) {
+        if let Some(files) = &self.key_files {
+            files.take();
+        }
     }
 
     fn destroy_keys(&mut self, slots: &[(u32, u32)], hours: &[u32]) -> io::Result<()> {

@@ -17,6 +17,7 @@ pub mod file_store;
 pub mod handle;
 mod html;
 mod http_client;
+pub mod key_files;
 pub mod leaf_reader;
 pub mod listen;
 pub mod node;

@@ -15,6 +15,7 @@ use interlock_journal::rows::Rows;
 use super::file_store::{FileStore, OpenError};
 use super::seams::{Machine, Partners};
 use super::snapshot::{self, Disks, Start};
+use crate::identity::derived::Derived;
 use crate::identity::keys::NodeKey;
 use crate::node::io::{Effect, Input};
 use crate::node::state::Frozen;
@@ -107,9 +108,24 @@ pub fn open(
     key: &NodeKey,
     master: Key,
 ) -> Result<Opened, OpenNodeError> {
+    let derived = Derived::from_seed(&key.signing_key().to_bytes());
+    open_derived(directory, config, key, &derived, master)
+}
+
+/// The same where the signing key may have been rotated.
+///
+/// # Errors
+/// [`OpenNodeError`]; nothing was appended.
+pub fn open_derived(
+    directory: &Path,
+    config: NodeConfig,
+    key: &NodeKey,
+    derived: &Derived,
+    master: Key,
+) -> Result<Opened, OpenNodeError> {
     let disks = disks(directory)?;
     let key = key.signing_key();
-    let mut opened = snapshot::open(&disks, &config, key, master, Options::default())?;
+    let mut opened = snapshot::open(&disks, &config, key, derived, master, Options::default())?;
     tracing::info!(start = ?opened.start, "the node was made from its journal");
     opened
         .store
@@ -131,12 +147,14 @@ pub fn rebuild(
     directory: &Path,
     config: &NodeConfig,
     key: &NodeKey,
+    derived: &Derived,
     master: Key,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, OpenNodeError> {
     let disks = disks(directory)?;
     let key = key.signing_key();
-    let made = snapshot::rebuild(&disks, config, key, master, Options::default(), progress)?;
+    let options = Options::default();
+    let made = snapshot::rebuild(&disks, config, key, derived, master, options, progress)?;
     let (Start::Snapshot { records } | Start::Journal { records }) = made.start;
     Ok(records)
 }

@@ -26,6 +26,7 @@ use crate::exchange::http::{encode_request, parse_answer};
 use crate::exchange::page::page_json;
 use crate::exchange::wire::{BODY_SIZE_BYTES_MAX, Contact};
 use crate::identity::keys::NodeKey;
+use crate::identity::own::OwnIdentity;
 use crate::identity::partner::Partner;
 use crate::identity::tls::{self, Trust};
 use crate::identity::token::{self, Request};
@@ -72,10 +73,8 @@ pub struct Hooks {
 /// How partners are called.
 #[derive(Clone)]
 pub struct Calling {
-    /// Who we are.
-    pub id: ParticipantId,
-    /// The key that signs each call.
-    pub key: NodeKey,
+    /// Who we are, and the key that signs each call.
+    pub own: Arc<OwnIdentity>,
     /// Authorities for partners without a pinned certificate.
     pub trust: Trust,
     /// Whether plain HTTP may leave this machine.
@@ -220,8 +219,12 @@ impl Outside for Outlet {
         });
     }
 
+    fn sign_with(&self, key: NodeKey) {
+        self.calling.own.sign_with(key);
+    }
+
     fn read_leaves(&self, wanted: Box<LeavesWanted>) {
-        let (journal, me) = (self.journal.clone(), self.calling.id.clone());
+        let (journal, me) = (self.journal.clone(), self.calling.own.id().clone());
         let slots = self.reads.clone();
         self.spawn(async move {
             // The semaphore is never closed.
@@ -347,9 +350,9 @@ async fn exchange(
     // The path as it stands in the request line, with whatever the partner's base address adds.
     let path_and_query = uri.path_and_query().map_or("/", |path| path.as_str());
     let signed = token::sign(
-        &calling.key,
+        &calling.own.key(),
         &Request {
-            issuer: &calling.id,
+            issuer: calling.own.id(),
             audience: &client.partner.id,
             request_id: RequestId::from_bytes(id),
             method: if encoded.post { "POST" } else { "GET" },
@@ -396,7 +399,7 @@ async fn send_page(
 ) -> Result<PeerAnswer, CallFailure> {
     let unreachable = |text: String| CallFailure::Unreachable(text);
     let created = handle.now().earliest;
-    let body = page_json(&push.page, &calling.id, created, Zone::UTC).to_string();
+    let body = page_json(&push.page, calling.own.id(), created, Zone::UTC).to_string();
     let key = format!("{}#{}", push.transfer, push.page.next.to_text());
     let mut builder = http::Request::builder()
         .method("POST")

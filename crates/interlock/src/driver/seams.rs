@@ -11,6 +11,7 @@ use interlock_core::time::{ClockInterval, Timestamp};
 use interlock_journal::keyslots::SlotKey;
 use interlock_journal::rows::Rows;
 
+use crate::identity::keys::NodeKey;
 use crate::identity::partner::Partner;
 use crate::node::Rng;
 use crate::node::io::{
@@ -87,6 +88,16 @@ pub trait Store: Send + 'static {
     /// How many of the steps are durable is unknown; the process must stop.
     fn append(&mut self, steps: &[Vec<TimedRecord>]) -> io::Result<()>;
 
+    /// Makes a new signing key durable beside the one in use.
+    ///
+    /// # Errors
+    /// It may not be durable; no record may name it.
+    fn keep_signing_key(&mut self, key: &NodeKey) -> io::Result<()>;
+
+    /// The record that names that key is durable: it is the key in use. A failure is no matter, a start
+    /// finds out which one counts.
+    fn take_signing_key(&mut self);
+
     /// Destroys content keys: single ones, by the hour in which they would end and their slot, and all
     /// that end in an hour.
     ///
@@ -142,6 +153,9 @@ pub trait Outside: Send + Sync + 'static {
 
     /// Reads leaves from the journal; [`Input::LeavesRead`] comes back.
     fn read_leaves(&self, wanted: Box<LeavesWanted>);
+
+    /// Signs calls with another key from here on, and publishes it.
+    fn sign_with(&self, key: NodeKey);
 
     /// Hands a message to the gateway; [`Input::Delivered`] comes back.
     fn deliver(&self, message: Message);

@@ -1,8 +1,8 @@
 //! The one writer: takes what is queued, lets the machine decide, makes the records durable, and only
 //! then lets anything be seen.
 //!
-//! INVARIANT: the order within a group is content keys, then one append of all records, then replies,
-//! calls and deliveries, then destruction of keys. After a store has failed nothing leaves and nothing
+//! INVARIANT: the order within a group is content keys and a new signing key, then one append of all
+//! records, then replies, calls and deliveries, then destruction of keys. After a store has failed nothing leaves and nothing
 //! more is decided: whether the group is durable is unknown, and only recovery can tell. The writer
 //! does not know what is in a record.
 //!
@@ -21,6 +21,7 @@ use super::activity::{Activity, UnderWay};
 use super::clock::Clock;
 use super::handle::{ConnectorReply, Handle, Job, PeerReply, QUEUE_LENGTH_MAX, Queued};
 use super::seams::{Machine, Outside, Partners, Store, TimedRecord};
+use crate::identity::keys::NodeKey;
 use crate::node::Rng;
 use crate::node::io::{
     CallId, ConnectorAnswer, Effect, Guard, Input, LeavesWanted, LocalAnswer, Message, PeerAnswer,
@@ -131,6 +132,8 @@ struct Group {
     keys: Vec<SlotKey>,
     steps: Vec<Vec<TimedRecord>>,
     records: usize,
+    /// The last one, if the key was rotated.
+    signing_key: Option<NodeKey>,
     seen: Vec<Seen>,
     destroy: Vec<(u32, u32)>,
     ended: Vec<u32>,
@@ -163,6 +166,7 @@ impl Group {
                 }),
                 Effect::DestroyKey { hour, slot } => self.destroy.push((hour, slot)),
                 Effect::DestroyHour { hour } => self.ended.push(hour),
+                Effect::RotateSigningKey(key) => self.signing_key = Some(*key),
                 Effect::Append(record) => records.push((time, record)),
                 Effect::ReplyLocal { to, answer } => self.seen.push(Seen::Local(to, answer)),
                 Effect::ReplyPeer { to, answer, guard } => {
@@ -246,7 +250,8 @@ impl<M: Machine, S: Store> Writer<M, S> {
         while let Some(first) = self.jobs.blocking_recv() {
             let mut group = Group::default();
             self.step(first, &mut group);
-            while !group.stop && group.records < GROUP_RECORDS_MAX {
+            // A second rotation in one group would leave the first key nowhere.
+            while !group.stop && group.signing_key.is_none() && group.records < GROUP_RECORDS_MAX {
                 let Ok(next) = self.jobs.try_recv() else {
                     break;
                 };
@@ -398,6 +403,11 @@ impl<M: Machine, S: Store> Writer<M, S> {
                 .put_keys(&group.keys)
                 .map_err(failed("store content keys"))?;
         }
+        if let Some(key) = &group.signing_key {
+            self.store
+                .keep_signing_key(key)
+                .map_err(failed("store the new signing key"))?;
+        }
         if !group.steps.is_empty() {
             self.store
                 .append(&group.steps)
@@ -405,6 +415,10 @@ impl<M: Machine, S: Store> Writer<M, S> {
             self.metrics.groups.add(1);
             self.metrics.records.add(group.records as u64);
             self.metrics.journal_bytes.set(self.store.journal_bytes());
+        }
+        if let Some(key) = group.signing_key {
+            self.store.take_signing_key();
+            outside.sign_with(key);
         }
         self.publish();
         for seen in group.seen {

@@ -80,6 +80,11 @@ impl Collected {
             if keys.last() != Some(&key) {
                 keys.push(key);
             }
+        } else if let Record::KeyRotated { of, rotation } = record {
+            // Ours is in our logs, and signs the export.
+            if let Some(keys) = self.keys.get_mut(of) {
+                keys.push(rotation.new_key);
+            }
         } else if let Record::Agreement(agreement) = record {
             self.agreements
                 .insert(agreement.id.clone(), (**agreement).clone());

@@ -29,6 +29,7 @@ use interlock_journal::merkle::{Frontier, leaf_hash};
 use super::collect::{Collected, LogCopy};
 use crate::driver::clock::Clock;
 use crate::driver::file_store::read_record;
+use crate::identity::own::OwnIdentity;
 use crate::node::agreements::Cooperation;
 use crate::node::record::Record;
 
@@ -135,18 +136,25 @@ impl Collected {
     fn logs(&self, by: &Signer<'_>, partner: &ParticipantId) -> Vec<LogEvidence> {
         let ours = by.key.verifying_key().to_bytes();
         let pinned = self.keys.get(partner).and_then(|keys| keys.last());
+        let mirrored = self.mirrored.get(partner).map(Vec::as_slice);
+        let mirrored = mirrored.unwrap_or_default();
+        let leaves = mirrored.iter().flat_map(|copy| &copy.leaves);
+        let rotated = rotations(leaves.cloned()).last().map(|it| it.new_key);
+        let pinned = rotated.or(pinned.copied()).unwrap_or_default();
         let written = self.written.get(partner).map(Vec::as_slice);
         let written = written.unwrap_or_default();
         let mut logs = Vec::new();
         for (at, copy) in written.iter().enumerate() {
-            let mut log = evidence(by.id, partner, copy, ours);
+            let key = key_after(written.get(at + 1..).unwrap_or_default(), ours);
+            let mut log = evidence(by.id, partner, copy, key);
             if at + 1 == written.len() {
                 log.checkpoints.extend(checkpoint(by, partner, copy));
             }
             logs.push(log);
         }
-        for copy in self.mirrored.get(partner).into_iter().flatten() {
-            let mut log = evidence(partner, by.id, copy, pinned.copied().unwrap_or_default());
+        for (at, copy) in mirrored.iter().enumerate() {
+            let key = key_after(mirrored.get(at + 1..).unwrap_or_default(), pinned);
+            let mut log = evidence(partner, by.id, copy, key);
             log.checkpoints.clone_from(&copy.checkpoints);
             logs.push(log);
         }
@@ -212,6 +220,13 @@ fn rotations(leaves: impl Iterator<Item = Vec<u8>>) -> impl Iterator<Item = KeyR
     })
 }
 
+/// The key that the later epochs of a log begin with; `now` is the key at its end.
+fn key_after(later: &[LogCopy], now: [u8; 32]) -> [u8; 32] {
+    let leaves = later.iter().flat_map(|copy| &copy.leaves);
+    let first = rotations(leaves.cloned()).next();
+    first.map_or(now, |rotation| rotation.old_key)
+}
+
 /// A log without checkpoints. `key_now` is the writer's key at its end.
 fn evidence(
     writer: &ParticipantId,
@@ -266,9 +281,7 @@ pub struct Exporter {
     /// Where the journal is.
     pub journal: PathBuf,
     /// Who exports.
-    pub id: ParticipantId,
-    /// Its key.
-    pub key: SigningKey,
+    pub own: Arc<OwnIdentity>,
     /// In which times are shown.
     pub zone: Zone,
     /// Its clock.
@@ -289,9 +302,10 @@ impl Exporter {
             &mut |_, record| collected.take(record),
             &mut |_, _| {},
         )?;
+        let key = self.own.key();
         let by = Signer {
-            id: &self.id,
-            key: &self.key,
+            id: self.own.id(),
+            key: key.signing_key(),
             now,
             zone: self.zone,
         };

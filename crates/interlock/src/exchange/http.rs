@@ -16,7 +16,7 @@ use crate::dsp::{self, DspError, Limits};
 use crate::exchange::problem::{self, malformed};
 use crate::exchange::wire::{
     BATCH_EVENTS_MAX, ENVELOPE_LEAVES_MAX, EPOCHS_SHOWN_MAX, Envelope, Evidence, LOOKUP_ITEMS_MAX,
-    Lane, LogSide, MirrorView, POLL_WAIT_MS_MAX,
+    Lane, LogSide, MirrorView, POLL_WAIT_MS_MAX, ROTATIONS_SHOWN_MAX,
 };
 use crate::node::io::{PeerAnswer, PeerRequest, Problem};
 
@@ -367,8 +367,9 @@ pub fn parse_answer(request: &PeerRequest, status: u16, body: &[u8]) -> Result<P
         PeerRequest::Checkpoint => {
             let view: MirrorView = answer_json(body)?;
             let epochs = view.mirrored.len().max(view.written.past.len());
-            if epochs > EPOCHS_SHOWN_MAX {
-                return Err(format!("more than {EPOCHS_SHOWN_MAX} epochs"));
+            let rotations = view.rotations.len().max(view.written.rotations.len());
+            if epochs > EPOCHS_SHOWN_MAX || rotations > ROTATIONS_SHOWN_MAX {
+                return Err(format!("more than {EPOCHS_SHOWN_MAX} epochs or rotations"));
             }
             Ok(PeerAnswer::Mirror(view))
         }

@@ -8,4 +8,5 @@ pub mod http;
 pub mod mediation;
 pub mod page;
 pub mod problem;
+pub mod rotated;
 pub mod wire;

@@ -3,12 +3,16 @@
 //! Every answer and every posted request is an [`Envelope`]: the leaves of the sender's bilateral log
 //! that the receiver has not yet receipted, with a checkpoint over them.
 
+use ed25519_dalek::Signature;
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::{Place, Step};
 use interlock_core::ids::{Marketplace, ParticipantId, RequestId, StationId, WireId};
 use interlock_core::time::{Timestamp, Zone};
+use interlock_journal::bilateral::KeyRotation;
 use serde::{Deserialize, Serialize};
+
+use crate::identity::keys::PublicKey;
 
 /// Most items in one lookup.
 pub const LOOKUP_ITEMS_MAX: usize = 500;
@@ -24,6 +28,8 @@ pub const PAGE_SIZE_BYTES_MAX: usize = 512 * 1024;
 pub const EVIDENCE_SIZE_BYTES_MAX: usize = 768 * 1024;
 /// Most epochs of a log that a [`MirrorView`] names: the newest.
 pub const EPOCHS_SHOWN_MAX: usize = 32;
+/// Most rotations of a key that are shown at once: the newest.
+pub const ROTATIONS_SHOWN_MAX: usize = 32;
 /// Largest body at the exchange door, in bytes.
 pub const BODY_SIZE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -84,6 +90,9 @@ pub struct MirrorView {
     pub mirrored: Vec<MirroredEpoch>,
     /// The answering node's own log toward the asking one.
     pub written: WrittenView,
+    /// How the asking node's key was rotated, oldest first; at most [`ROTATIONS_SHOWN_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotations: Vec<Rotation>,
 }
 
 /// One epoch of a log as its reader mirrors it.
@@ -107,6 +116,47 @@ pub struct WrittenView {
     /// The epochs before, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past: Vec<PastEpoch>,
+    /// How its key was rotated, oldest first; at most [`ROTATIONS_SHOWN_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotations: Vec<Rotation>,
+}
+
+/// A key that took the place of another, signed by both over the same text as in a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// The key until then.
+    pub old_key: PublicKey,
+    /// The key from then on.
+    pub new_key: PublicKey,
+    /// By the old key, 64 bytes.
+    pub old_signature: Blob,
+    /// By the new key, 64 bytes.
+    pub new_signature: Blob,
+}
+
+impl Rotation {
+    /// As JSON carries it; `None` if a key is none that partners take.
+    pub fn of(rotation: &KeyRotation) -> Option<Self> {
+        let signature = |bytes| Blob(Signature::from(bytes).to_bytes().to_vec());
+        Some(Self {
+            old_key: PublicKey::from_bytes(&rotation.old_key).ok()?,
+            new_key: PublicKey::from_bytes(&rotation.new_key).ok()?,
+            old_signature: signature(rotation.old_signature),
+            new_signature: signature(rotation.new_signature),
+        })
+    }
+
+    /// As logs have it; nothing was verified. `None` if a signature has not 64 bytes.
+    pub fn read(&self) -> Option<KeyRotation> {
+        let signature = |blob: &Blob| Some(Signature::from_slice(&blob.0).ok()?.into());
+        Some(KeyRotation {
+            old_key: *self.old_key.as_bytes(),
+            new_key: *self.new_key.as_bytes(),
+            old_signature: signature(&self.old_signature)?,
+            new_signature: signature(&self.new_signature)?,
+        })
+    }
 }
 
 /// An epoch of a log that was followed by another.
@@ -498,5 +548,10 @@ pub enum Notice {
     RunOff {
         /// The agreement.
         agreement: WireId,
+    },
+    /// The sender signs with another key. It carries no evidence: the leaf in its log follows.
+    KeyRotation {
+        /// From a key that the receiver knows to the one in force; at most [`ROTATIONS_SHOWN_MAX`].
+        rotations: Vec<Rotation>,
     },
 }

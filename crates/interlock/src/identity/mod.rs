@@ -6,9 +6,11 @@
 
 pub mod api_key;
 mod base58;
+pub mod derived;
 pub mod did;
 pub mod keys;
 pub mod one_time;
+pub mod own;
 pub mod partner;
 pub mod password;
 pub mod person;

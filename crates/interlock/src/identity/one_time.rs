@@ -14,6 +14,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use super::derived::Derived;
 use super::url::segment;
 
 /// Length of a step, in milliseconds.
@@ -43,8 +44,19 @@ impl OneTimeCodes {
     /// From the seed of the node's signing key, by a derivation of its own.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         Self {
-            secret: mac256(seed, b"interlock one-time codes 1"),
+            secret: Self::derive(seed),
         }
+    }
+
+    /// From what was derived from the node's first signing key.
+    pub fn from_derived(derived: &Derived) -> Self {
+        Self {
+            secret: derived.codes.clone(),
+        }
+    }
+
+    pub(super) fn derive(seed: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+        mac256(seed, b"interlock one-time codes 1")
     }
 
     /// The secret of an enrolment in base 32, for an authenticator app.

@@ -17,6 +17,8 @@ use interlock_core::time::Timestamp;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
+use super::derived::Derived;
+
 /// Longest token that is read, in bytes.
 pub const TRANSFER_TOKEN_BYTES_MAX: usize = 1_024;
 /// Bytes of the code at the front.
@@ -85,8 +87,19 @@ impl TransferTokens {
     /// From the seed of the node's signing key, by a derivation of its own.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         Self {
-            secret: code(seed, &[b"interlock transfer tokens 1"]),
+            secret: Self::derive(seed),
         }
+    }
+
+    /// From what was derived from the node's first signing key.
+    pub fn from_derived(derived: &Derived) -> Self {
+        Self {
+            secret: *derived.transfers,
+        }
+    }
+
+    pub(super) fn derive(seed: &[u8; 32]) -> [u8; 32] {
+        code(seed, &[b"interlock transfer tokens 1"])
     }
 
     /// The token for `transfer` that says `claims`.

@@ -69,10 +69,12 @@ pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::FindLedger(_)
         | LocalRequest::GetAlerts
         | LocalRequest::GetEvidence
+        | LocalRequest::GetSigningKeys
         | LocalRequest::GetMessages { .. } => &[Role::Auditor, Role::Operations],
         LocalRequest::GetStatus => &[Role::Auditor, Role::Operations, Role::Approver],
         LocalRequest::AddPartner(_)
         | LocalRequest::RemovePartner(_)
+        | LocalRequest::RotateSigningKey
         | LocalRequest::AddKey { .. }
         | LocalRequest::GetKeys
         | LocalRequest::WithdrawKey(_)
@@ -361,6 +363,8 @@ impl Node {
             }
             LocalRequest::GetKeys => json(self.keys_view()),
             LocalRequest::WithdrawKey(id) => self.withdraw_key(turn, id, by),
+            LocalRequest::GetSigningKeys => json(self.signing_keys_view()),
+            LocalRequest::RotateSigningKey => self.rotate_key(turn),
             LocalRequest::GetStatus => json(self.status_view(turn)),
             LocalRequest::GetPeople => json(self.people_view()),
             LocalRequest::PutPerson(person) => self.put_person(turn, *person),

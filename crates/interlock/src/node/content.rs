@@ -15,6 +15,7 @@ use super::io::Digest;
 use super::record::Sealed;
 use super::{ContentKeys, Rng};
 use crate::exchange::wire::Blob;
+use crate::identity::derived::Derived;
 
 /// Personal data that is held while its key exists. It is stored as it came: sealed.
 #[derive(Clone, Serialize, Deserialize)]
@@ -151,10 +152,10 @@ impl std::fmt::Debug for Links {
 }
 
 impl Links {
-    /// From the seed of the node's signing key, by a derivation of its own.
-    pub fn from_seed(seed: &[u8; 32]) -> Self {
+    /// From what was derived from the node's first signing key.
+    pub fn from_derived(derived: &Derived) -> Self {
         Self {
-            secret: mac(seed, &[b"interlock links 1"]),
+            secret: *derived.links,
         }
     }
 

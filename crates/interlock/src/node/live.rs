@@ -79,6 +79,8 @@ pub enum Purpose {
     Attestation(ParticipantId),
     /// A recipient's wish that a partner delete the contact of a parcel.
     Erasure(ParticipantId, ParcelId),
+    /// The news that our key was rotated.
+    KeyNotice(ParticipantId),
 }
 
 /// One lane of one feed that we consume.
@@ -188,6 +190,8 @@ pub enum Timer {
     Attestation(ParticipantId),
     /// Ask again that a contact be deleted.
     Erasure(ParticipantId, ParcelId),
+    /// Tell a partner again that our key was rotated.
+    KeyNotice(ParticipantId),
 }
 
 /// Everything under way.
@@ -239,6 +243,8 @@ pub struct Live {
     pub told_now: BTreeSet<ParticipantId>,
     /// Requests to delete a contact that are under way.
     pub erasing: BTreeSet<(ParticipantId, ParcelId)>,
+    /// Partners that are being told of our key.
+    pub telling: BTreeSet<ParticipantId>,
     /// Denials already on record, so that a poll that repeats does not repeat the entry.
     pub denied: BTreeSet<(WireId, String)>,
 }

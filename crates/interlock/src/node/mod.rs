@@ -16,6 +16,7 @@ mod erase;
 pub(crate) mod evidence;
 mod feed_items;
 pub mod io;
+pub mod keys;
 mod ladder;
 mod ledger;
 mod live;
@@ -56,6 +57,7 @@ use self::state::{FreezeError, Frozen, State};
 use self::turn::Turn;
 use interlock_journal::rows::Rows;
 
+use crate::identity::derived::Derived;
 use crate::identity::one_time::OneTimeCodes;
 use crate::identity::partner::Role as ParticipantRole;
 use crate::identity::transfer_token::TransferTokens;
@@ -113,6 +115,8 @@ pub struct NodeConfig {
     pub plain_http_anywhere: bool,
     /// Whether there is a gateway by which we tell recipients.
     pub has_gateway: bool,
+    /// Whether its signing key is kept where a new one can be put beside it.
+    pub keeps_key: bool,
     /// How many of our people must approve the same terms: 1, or 2 for four eyes.
     pub approvals_min: usize,
     /// How long a negotiation waits for somebody's answer.
@@ -148,6 +152,7 @@ impl NodeConfig {
             allow_loopback_callbacks: false,
             plain_http_anywhere: false,
             has_gateway: true,
+            keeps_key: true,
             approvals_min: 1,
             proposal_life_ms: 14 * DAY_MS,
             recipient_kept_ms: 60 * DAY_MS,
@@ -169,13 +174,18 @@ pub struct Node {
 }
 
 impl Node {
-    /// An empty node; records are replayed into it, then it is started.
+    /// An empty node whose key was never rotated; records are replayed into it, then it is started.
     pub fn new(config: NodeConfig, key: SigningKey) -> Self {
-        let links = Links::from_seed(&key.to_bytes());
-        let state = State::new(config.id.clone(), links);
+        let derived = Derived::from_seed(&key.to_bytes());
+        Self::with_derived(config, key, &derived)
+    }
+
+    /// The same, where the secrets of links and transfers were derived from an earlier key.
+    pub fn with_derived(config: NodeConfig, key: SigningKey, derived: &Derived) -> Self {
+        let state = State::new(config.id.clone(), Links::from_derived(derived));
         Self {
-            tokens: TransferTokens::from_seed(&key.to_bytes()),
-            codes: OneTimeCodes::from_seed(&key.to_bytes()),
+            tokens: TransferTokens::from_derived(derived),
+            codes: OneTimeCodes::from_derived(derived),
             config,
             key,
             approver: Box::new(WithinOffers),
@@ -189,16 +199,16 @@ impl Node {
     pub fn restore(
         config: NodeConfig,
         key: SigningKey,
+        derived: &Derived,
         kept: &[u8],
         rows: Rows,
         keys: SharedKeys,
     ) -> Option<Self> {
-        let links = Links::from_seed(&key.to_bytes());
-        let state = State::restore(kept, links, rows, keys)?;
+        let state = State::restore(kept, Links::from_derived(derived), rows, keys)?;
         let ours = state.me == config.id;
         ours.then(|| Self {
             state,
-            ..Self::new(config, key)
+            ..Self::with_derived(config, key, derived)
         })
     }
 

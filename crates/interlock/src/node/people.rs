@@ -61,6 +61,7 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::RemovePartner(_)
         | LocalRequest::AddKey { .. }
         | LocalRequest::WithdrawKey(_)
+        | LocalRequest::RotateSigningKey
         | LocalRequest::PutPerson(_)
         | LocalRequest::WithdrawPerson(_) => true,
         LocalRequest::PutParcels(_)
@@ -104,6 +105,7 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::GetTransfers
         | LocalRequest::GetStatus
         | LocalRequest::GetKeys
+        | LocalRequest::GetSigningKeys
         | LocalRequest::GetPeople
         | LocalRequest::ChangePassword(_) => false,
     }

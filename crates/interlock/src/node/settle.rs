@@ -6,6 +6,7 @@ use interlock_core::time::Timestamp;
 
 use super::Node;
 use super::io::{CallFailure, CallId, PeerAnswer};
+use super::keys::knows_not_our_key;
 use super::live::{Purpose, Timer};
 use super::record::Record;
 use super::turn::Turn;
@@ -138,6 +139,7 @@ impl Node {
                 Timer::Clock => self.ask_the_time(turn),
                 Timer::Attestation(partner) => self.send_attestation(turn, &partner),
                 Timer::Erasure(partner, parcel) => self.send_erasure(turn, &partner, parcel),
+                Timer::KeyNotice(partner) => self.tell_key(turn, &partner),
             }
         }
     }
@@ -152,6 +154,16 @@ impl Node {
         let Some(purpose) = self.live.calls.remove(&call) else {
             return;
         };
+        if let Purpose::Compare(partner) | Purpose::Lookup { to: partner, .. } = &purpose
+            && knows_not_our_key(&outcome)
+        {
+            self.tell_key(turn, partner);
+        }
+        if let Purpose::Pull(key) = &purpose
+            && knows_not_our_key(&outcome)
+        {
+            self.tell_key(turn, &key.from);
+        }
         match purpose {
             Purpose::Pull(key) => self.pulled(turn, key, outcome),
             Purpose::Receipt(key) => self.receipt_answered(turn, &key, outcome),
@@ -186,6 +198,7 @@ impl Node {
             Purpose::Clock(partner) => self.time_answered(turn, &partner, outcome),
             Purpose::Attestation(to) => self.attestation_answered(turn, &to, outcome),
             Purpose::Erasure(to, parcel) => self.erasure_answered(turn, to, parcel, outcome),
+            Purpose::KeyNotice(partner) => self.key_told(turn, &partner, outcome),
         }
     }
 }

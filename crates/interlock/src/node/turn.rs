@@ -69,6 +69,11 @@ impl<'a> Turn<'a> {
         &self.keys
     }
 
+    /// Fills `bytes` at random.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        self.rng.fill(bytes);
+    }
+
     /// 16 random bytes.
     pub fn random16(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];

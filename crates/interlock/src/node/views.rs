@@ -220,5 +220,6 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::Mediation => "mediation",
         AlertKind::ClockDoubted => "clock-doubted",
         AlertKind::ErasureRefused => "erasure-refused",
+        AlertKind::KeyRotated => "key-rotated",
     }
 }

@@ -205,6 +205,75 @@ fn a_copy_of_a_running_node_is_whole_and_a_restored_node_says_so() {
     assert!(!dir.0.join("third").exists(), "nothing was made");
 }
 
+/// The key that a running node says it signs with, and how many there were before it.
+fn signing(node: &Path, key: &str, arguments: &[&str]) -> (String, usize) {
+    let (code, out, err) = interlock(node, key, arguments);
+    assert_eq!(code, 0, "{err}");
+    let said: Value = serde_json::from_str(&out).unwrap();
+    let earlier = said["earlier"].as_array().unwrap().len();
+    (said["key"].as_str().unwrap().to_owned(), earlier)
+}
+
+#[test]
+fn a_node_signs_with_its_rotated_key_after_a_start_and_from_any_copy() {
+    let dir = Dir::new("rotated");
+    let (node, key) = made(&dir.0);
+    let running = Running::start(&node, &key);
+    let first = signing(&node, &key, &["key", "signing"]);
+    let second = signing(&node, &key, &["key", "rotate"]);
+    assert_eq!((first.1, second.1), (0, 1));
+    assert_ne!(first.0, second.0);
+    assert!(node.join("keys/derived.key").exists() && !node.join("keys/next.pem").exists());
+    drop(running);
+    let running = Running::start(&node, &key);
+    assert_eq!(signing(&node, &key, &["key", "signing"]), second);
+
+    // Copies are made while it is rotated again and again; each gives a node that starts.
+    let done = Arc::new(AtomicBool::new(false));
+    let rotating = std::thread::spawn({
+        let (node, key, done) = (node.clone(), key.clone(), done.clone());
+        move || {
+            let mut keys = vec![first, second];
+            while !done.load(Ordering::Relaxed) || keys.len() < 4 {
+                keys.push(signing(&node, &key, &["key", "rotate"]));
+            }
+            keys
+        }
+    });
+    let copies = ["one", "two", "three"].map(|name| dir.0.join(format!("copy-{name}")));
+    for copy in &copies {
+        let (code, _, err) = interlock(&node, &key, &["backup", "--to", copy.to_str().unwrap()]);
+        assert_eq!(code, 0, "{err}");
+    }
+    done.store(true, Ordering::Relaxed);
+    let keys = rotating.join().unwrap();
+    let last = keys.last().unwrap().clone();
+    drop(running);
+    let running = Running::start(&node, &key);
+    assert_eq!(signing(&node, &key, &["key", "signing"]), last);
+    drop(running);
+    for (nth, copy) in copies.iter().enumerate() {
+        let to = format!("again{nth}");
+        let from = copy.to_str().unwrap();
+        let (code, _, err) = interlock(&dir.0, "", &["restore", "--from", from, "--to", &to]);
+        assert_eq!(code, 0, "{err}");
+        let again = dir.0.join(&to);
+        let _running = Running::start(&again, &key);
+        let (now, _) = signing(&again, &key, &["key", "signing"]);
+        assert!(keys[1..].iter().any(|(key, _)| *key == now), "{now}");
+    }
+
+    // A key that was rotated away, put back into the key file, is refused by name.
+    let old = std::fs::read(copies[0].join("keys/node.pem")).unwrap();
+    assert_ne!(old, std::fs::read(node.join("keys/node.pem")).unwrap());
+    std::fs::write(node.join("keys/node.pem"), old).unwrap();
+    let said = refused(&node);
+    assert!(
+        said.contains("rotated away") && said.contains(&last.0),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_node_without_its_memory_or_with_another_master_key_does_not_start() {
     let dir = Dir::new("memory");

@@ -25,7 +25,9 @@ pub fn nothing_mirrored() -> PeerAnswer {
             epoch: 1,
             receipted: 0,
             past: Vec::new(),
+            rotations: Vec::new(),
         },
+        rotations: Vec::new(),
     })
 }
 

@@ -12,6 +12,7 @@ use interlock_journal::keyslots::Key;
 
 use super::{Keeper, SnapshotError, Step};
 use crate::driver::file_store::{FileStore, OpenError, Slots};
+use crate::identity::derived::Derived;
 use crate::node::{Node, NodeConfig};
 
 /// While records are replayed, what they changed is written so often that it stays small in memory.
@@ -64,6 +65,7 @@ pub fn open(
     disks: &Disks,
     config: &NodeConfig,
     key: &SigningKey,
+    derived: &Derived,
     master: Key,
     options: Options,
 ) -> Result<Opened, OpenError> {
@@ -72,6 +74,7 @@ pub fn open(
         disks,
         config,
         key,
+        derived,
         slots: &slots,
         options,
     };
@@ -123,6 +126,7 @@ pub fn rebuild(
     disks: &Disks,
     config: &NodeConfig,
     key: &SigningKey,
+    derived: &Derived,
     master: Key,
     options: Options,
     progress: &mut dyn FnMut(u64),
@@ -132,6 +136,7 @@ pub fn rebuild(
         disks,
         config,
         key,
+        derived,
         slots: &slots,
         options,
     };
@@ -144,6 +149,7 @@ struct Opening<'a> {
     disks: &'a Disks,
     config: &'a NodeConfig,
     key: &'a SigningKey,
+    derived: &'a Derived,
     slots: &'a Slots,
     options: Options,
 }
@@ -157,8 +163,15 @@ impl Opening<'_> {
         let mark = *mark;
         let keys = self.slots.shared();
         let config = self.config.clone();
-        let node = Node::restore(config, self.key.clone(), kept, keeper.rows(), keys)
-            .ok_or_else(|| foreign("it is of another node or another form"))?;
+        let node = Node::restore(
+            config,
+            self.key.clone(),
+            self.derived,
+            kept,
+            keeper.rows(),
+            keys,
+        )
+        .ok_or_else(|| foreign("it is of another node or another form"))?;
         let options = Options {
             known_to: mark.position(),
             known_chain: Some(mark.chain()),
@@ -173,7 +186,7 @@ impl Opening<'_> {
 
     fn anew(&self, progress: &mut dyn FnMut(u64)) -> Result<Opened, OpenError> {
         let keeper = Keeper::anew(self.disks.tables.share())?;
-        let node = Node::new(self.config.clone(), self.key.clone());
+        let node = Node::with_derived(self.config.clone(), self.key.clone(), self.derived);
         node.begin_tables(keeper.rows(), self.slots.shared());
         Ok(self.replay(node, keeper, self.options, progress)?.0)
     }

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::driver::file_store::OpenError;
 use crate::driver::seams::Store as _;
+use crate::identity::derived::Derived;
 use crate::identity::partner::Role;
 use crate::node::content::seal;
 use crate::node::record::{EventRecord, ParcelRecord, Record};
@@ -65,7 +66,9 @@ impl Place {
             ..Options::default()
         };
         let key = SigningKey::from_bytes(&[self.seed; 32]);
-        open(&disks, &config, &key, Zeroizing::new([9; 32]), options)
+        let derived = Derived::from_seed(&key.to_bytes());
+        let master = Zeroizing::new([9; 32]);
+        open(&disks, &config, &key, &derived, master, options)
     }
 
     /// Opens, and says how, and what the node holds.

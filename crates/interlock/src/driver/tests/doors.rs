@@ -7,14 +7,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use interlock_journal::bilateral::KeyRotation;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::world::*;
 use crate::driver::exchange_door::REQUESTS_PER_PARTNER_MAX;
 use crate::driver::server::Server;
-use crate::exchange::http::encode_request;
-use crate::exchange::wire::{BODY_SIZE_BYTES_MAX, CooperationMessage};
+use crate::exchange::http::{HttpRequest, encode_request};
+use crate::exchange::wire::{
+    BODY_SIZE_BYTES_MAX, CooperationMessage, Envelope, Evidence, Notice, Rotation,
+};
 use crate::node::io::{Effect, Input, PeerAnswer, PeerRequest};
 
 const CHECKPOINT: &str = "/exchange/v1/evidence/checkpoint";
@@ -143,14 +146,85 @@ async fn the_dataspace_protocol_hides_itself_from_strangers() {
     let reply = send(to, "POST", target, &headers, body).await;
     assert_eq!(reply.status, 201);
     assert_eq!(reply.body, r#"{"path":"/negotiations/request"}"#);
-    for (path, body) in [
+    for (path, part) in [
         ("/.well-known/dspace-version", r#"{"protocolVersions":[]}"#),
-        ("/.well-known/did.json", r#"{"id":"did"}"#),
+        ("/.well-known/did.json", &me.key.public().to_multibase()),
     ] {
         let reply = send(to, "GET", path, &[], b"").await;
-        assert_eq!((reply.status, reply.body.as_str()), (200, body));
+        assert!(
+            reply.status == 200 && reply.body.contains(part),
+            "{}",
+            reply.body
+        );
         assert_eq!(send(to, "POST", path, &[], b"").await.status, 405);
     }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_shows_its_new_key_with_the_new_key_and_nothing_else() {
+    let (server, reached) = node().await;
+    let (me, b, rotated, stranger) = (cast("a", 1), cast("b", 2), cast("b", 5), cast("b", 8));
+    let to = server.addresses.exchange;
+    let notice = |old: &Cast, new: &Cast| {
+        let (old, new) = (old.key.signing_key(), new.key.signing_key());
+        let rotation = Rotation::of(&KeyRotation::sign(&b.id, old, new)).unwrap();
+        encode_request(&PeerRequest::Notice(Envelope {
+            evidence: Evidence {
+                from: 0,
+                leaves: Vec::new(),
+                checkpoint: String::new(),
+            },
+            body: Notice::KeyRotation {
+                rotations: vec![rotation],
+            },
+        }))
+    };
+    let mut id = 0;
+    let mut ask = async |by: &Cast, wire: &HttpRequest| {
+        id += 1;
+        let method = if wire.post { "POST" } else { "GET" };
+        let bearer = by.bearer(&me, method, &wire.target, &wire.body, id, NOW);
+        let json = ("Content-Type", "application/json");
+        let headers = [json, ("Authorization", bearer.as_str())];
+        send(to, method, &wire.target, &headers, &wire.body).await
+    };
+    assert_eq!(ask(&rotated, &notice(&b, &rotated)).await.status, 200);
+    assert_eq!(ask(&b, &notice(&b, &rotated)).await.status, 200);
+    assert_eq!(reached.load(Ordering::SeqCst), 2);
+    let checkpoint = encode_request(&PeerRequest::Checkpoint);
+    for (by, wire) in [
+        // The node has not pinned it yet: nothing else is taken.
+        (&rotated, &checkpoint),
+        (&stranger, &notice(&b, &rotated)),
+        (&stranger, &notice(&stranger, &rotated)),
+        (&rotated, &notice(&stranger, &rotated)),
+        (&rotated, &notice(&rotated, &b)),
+    ] {
+        let reply = ask(by, wire).await;
+        assert_eq!(
+            (reply.status, reply.kind().as_str()),
+            (401, "token-unknown-key")
+        );
+    }
+    // The body is bound to the token: a rotation cannot be put under another's call.
+    let mut other = notice(&b, &stranger);
+    let bearer = rotated.bearer(
+        &me,
+        "POST",
+        &other.target,
+        &notice(&b, &rotated).body,
+        99,
+        NOW,
+    );
+    other.body.push(b' ');
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Authorization", bearer.as_str()),
+    ];
+    let reply = send(to, "POST", &other.target, &headers, &other.body).await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(reached.load(Ordering::SeqCst), 2);
     server.stop().await.unwrap();
 }
 

@@ -23,6 +23,7 @@ use crate::driver::seams::{Machine, Partners, Store, TimedRecord};
 use crate::driver::server::{Door, Parts, Server};
 use crate::exchange::wire::{Evidence, LogSide};
 use crate::identity::keys::NodeKey;
+use crate::identity::own::OwnIdentity;
 use crate::identity::partner::{Partner, Role};
 use crate::identity::tls::{CertificatePin, Trust};
 use crate::identity::token::scheme::Scheme;
@@ -117,6 +118,15 @@ impl Store for FakeStore {
         let records: usize = steps.iter().map(Vec::len).sum();
         self.log.add(format!("append {records}"));
         Ok(())
+    }
+
+    fn keep_signing_key(&mut self, key: &NodeKey) -> io::Result<()> {
+        self.log.add(format!("signing key {}", key.public()));
+        Ok(())
+    }
+
+    fn take_signing_key(&mut self) {
+        self.log.add("signing key taken".to_owned());
     }
 
     fn destroy_keys(&mut self, slots: &[(u32, u32)], _: &[u32]) -> io::Result<()> {
@@ -284,6 +294,9 @@ impl Setup {
                 axum::Router::new().route("/status", axum::routing::get(status))
             }),
         };
+        let url = BaseUrl::parse("https://a.example").unwrap();
+        let own = OwnIdentity::new(self.me.id.clone(), url, self.me.key.clone());
+        let own = Arc::new(own);
         Server::start(Parts {
             machine,
             store,
@@ -293,8 +306,7 @@ impl Setup {
             activity: self.activity,
             journal: self.journal,
             calling: Calling {
-                id: self.me.id.clone(),
-                key: self.me.key.clone(),
+                own: own.clone(),
                 trust: Trust::default(),
                 plain_anywhere: false,
                 allow_loopback_callbacks: false,
@@ -311,7 +323,7 @@ impl Setup {
                 base_path: String::new(),
                 well_known: WellKnown {
                     dspace_version: Bytes::from_static(b"{\"protocolVersions\":[]}"),
-                    did: Bytes::from_static(b"{\"id\":\"did\"}"),
+                    did: own,
                 },
             },
             exchange: self.listener,

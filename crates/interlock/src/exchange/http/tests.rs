@@ -381,7 +381,9 @@ fn mirror_view(epochs: usize) -> MirrorView {
             epoch: 1,
             receipted: 9,
             past: Vec::new(),
+            rotations: Vec::new(),
         },
+        rotations: Vec::new(),
     }
 }
 

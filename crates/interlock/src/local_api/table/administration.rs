@@ -66,6 +66,25 @@ pub(super) const ROUTES: &[Route] = &[
     )
     .bodiless(),
     get(
+        "/keys/signing",
+        "getSigningKeys",
+        "The key that the node signs with, those before it, and which partners have not receipted the newest.",
+        "The keys, in multibase.",
+        Target::Node(|_| Ok(LocalRequest::GetSigningKeys)),
+    ),
+    write(
+        Method::POST,
+        "/keys/signing/rotate",
+        "rotateSigningKey",
+        "From here on the node signs with a new key, which the old one signs for in every log; partners are told.",
+        (200, "The keys, in multibase."),
+        Target::Node(|call| {
+            call.nothing()?;
+            Ok(LocalRequest::RotateSigningKey)
+        }),
+    )
+    .idempotency(Idempotency::Refused),
+    get(
         "/people",
         "getPeople",
         "Who may log in to the pages.",

@@ -357,6 +357,14 @@ fn partners_and_a_key_that_is_shown_once() {
     let asked = door.pass("DELETE", "/partners/did:web:sf.example", None);
     assert!(matches!(&asked.request, LocalRequest::RemovePartner(id)
         if id.as_str() == "did:web:sf.example"));
+    assert!(matches!(
+        door.pass("GET", "/keys/signing", None).request,
+        LocalRequest::GetSigningKeys
+    ));
+    assert!(matches!(
+        door.pass("POST", "/keys/signing/rotate", None).request,
+        LocalRequest::RotateSigningKey
+    ));
     let answer = door.ask("POST", "/keys", Some(&example("Key")));
     let shown = format!("il_{}", "07".repeat(24));
     assert_eq!(answer.body["key"], shown);

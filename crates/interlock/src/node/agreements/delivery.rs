@@ -232,7 +232,8 @@ impl Node {
             | Timer::Compare(_)
             | Timer::Clock
             | Timer::Attestation(_)
-            | Timer::Erasure(..) => return None,
+            | Timer::Erasure(..)
+            | Timer::KeyNotice(_) => return None,
         };
         let Value::Object(waiting) = self.waiting_view(timer, open) else {
             return None;

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::Node;
 use super::super::feed_items::hex;
 use super::super::io::{CallFailure, Effect, PeerAnswer, PeerRequest, Problem};
+use super::super::keys::keys_changed;
 use super::super::live::{Purpose, Timer};
 use super::super::problem::{field, problem};
 use super::super::record::{AlertKind, Record};
@@ -214,6 +215,9 @@ impl Node {
             .check()
             .map_err(|error| wrong("/manifest", &error.to_string()))?;
         if Some(&manifest.parties) != self.signers(from).as_ref() {
+            if self.names_rotated_keys(from, manifest) {
+                return Err(keys_changed());
+            }
             return Err(wrong(
                 "/manifest/parties",
                 "name the two of us, each with the key that the other has pinned",
@@ -264,6 +268,37 @@ impl Node {
                 "the term must reach from the first beginning to the last end of the agreements",
             )),
         }
+    }
+
+    /// Whether a manifest names the two of us with keys of which one was rotated since.
+    fn names_rotated_keys(&self, from: &ParticipantId, manifest: &Manifest) -> bool {
+        let known = |of: &ParticipantId, key: &str| {
+            let rotations = self.state.rotations_of(of).iter();
+            let mut earlier = rotations.map(|(_, rotation)| hex(&rotation.old_key));
+            earlier.any(|earlier| earlier == key)
+        };
+        let signers = self.signers(from).unwrap_or_default();
+        manifest.parties.len() == signers.len()
+            && manifest
+                .parties
+                .iter()
+                .all(|(party, named)| signers.get(party) == Some(named) || known(party, &named.key))
+    }
+
+    /// Signs a manifest of ours anew that they have not signed and that names a key that was rotated.
+    fn signed_with_keys_in_force(&self, cooperation: &Cooperation) -> Option<Cooperation> {
+        let mut manifest = cooperation.read_manifest()?;
+        let signers = self.signers(&cooperation.peer)?;
+        if manifest.parties == signers {
+            return None;
+        }
+        manifest.parties = signers;
+        let signature = manifest.sign(&self.state.me, &self.key).ok()?;
+        Some(Cooperation {
+            manifest: Some(manifest.canonical_bytes()),
+            our_signature: unhex(&signature),
+            ..cooperation.clone()
+        })
     }
 
     /// A manifest may take the place of one that both signed, about one of the same datasets.
@@ -361,6 +396,14 @@ impl Node {
         let open = known.filter(|c| c.is_open());
         let Some(cooperation) = open else {
             return self.send_notice(turn, id);
+        };
+        let anew = self.signed_with_keys_in_force(cooperation);
+        if let Some(anew) = &anew {
+            let anew = Record::Cooperation(Box::new(anew.clone()));
+            self.record(turn, anew);
+        }
+        let Some(cooperation) = self.state.book.cooperations.get(id) else {
+            return;
         };
         let ends = cooperation.read_manifest().and_then(|m| m.term().ok());
         if ends.is_none_or(|(_, until)| until <= turn.at()) {

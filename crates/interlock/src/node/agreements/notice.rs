@@ -29,6 +29,9 @@ impl Node {
         from: &ParticipantId,
         envelope: &Envelope<Notice>,
     ) -> Result<PeerAnswer, Problem> {
+        if let Notice::KeyRotation { rotations } = &envelope.body {
+            return self.key_notice(turn, from, rotations);
+        }
         let agreement = agreement_of(envelope);
         let known = self.state.book.agreements.get(agreement);
         let known = known.filter(|a| a.other(&self.state.me) == from).cloned();
@@ -71,6 +74,8 @@ impl Node {
             Notice::Erasure {
                 carrier, number, ..
             } => self.erasure_wanted(turn, from, carrier, number)?,
+            // Taken above.
+            Notice::KeyRotation { .. } => {}
         }
         if let Some(what) = said {
             self.note_agreement(turn, &agreement, Actor::Partner(from.clone()), what);

@@ -13,14 +13,13 @@ mod serve;
 
 use std::collections::VecDeque;
 
-use ed25519_dalek::VerifyingKey;
 use interlock_core::ids::ParticipantId;
 use interlock_journal::checkpoint::{Checkpoint, epoch_of};
 
 pub(in crate::node) use self::serve::page;
 
 use self::regain::Regaining;
-use crate::exchange::wire::{LogSide, MirrorView, WrittenView};
+use crate::exchange::wire::{LogSide, MirrorView, Notice, WrittenView};
 use crate::node::Node;
 use crate::node::io::{CallFailure, Effect, PeerAnswer, PeerRequest, Problem};
 use crate::node::live::{Purpose, Timer, backoff_ms};
@@ -87,6 +86,7 @@ impl Node {
             .comparisons
             .insert(partner.clone(), Comparison::default());
         self.live.comparing_first.insert(partner.clone());
+        self.tell_key_if_owed(turn, &partner);
         self.compare(turn, &partner);
     }
 
@@ -121,8 +121,10 @@ impl Node {
             PeerRequest::Feed { .. }
             | PeerRequest::Receipt { .. }
             | PeerRequest::Lookup { .. }
-            | PeerRequest::Cooperation(_)
-            | PeerRequest::Notice(_) => false,
+            | PeerRequest::Cooperation(_) => false,
+            PeerRequest::Notice(envelope) => {
+                matches!(envelope.body, Notice::KeyRotation { .. })
+            }
         };
         if waits {
             // It can be reached again: no need to wait for the timer.
@@ -213,6 +215,8 @@ impl Node {
 
     /// What a partner holds of our log came in.
     fn viewed(&mut self, turn: &mut Turn<'_>, partner: &ParticipantId, view: MirrorView) {
+        self.adopt_rotations(turn, partner, &view.written.rotations);
+        self.adopt_own_rotations(turn, &view.rotations);
         let mut shown = Vec::new();
         for epoch in view.mirrored {
             match self.verify_shown(partner, epoch.epoch, &epoch.checkpoint) {
@@ -288,11 +292,6 @@ impl Node {
         Err(error)
     }
 
-    /// The keys that this node signs and has signed with.
-    fn own_keys(&self) -> Vec<VerifyingKey> {
-        vec![self.key.verifying_key()]
-    }
-
     /// The end of our journal was lost: put on record before anything else follows from it.
     fn found_behind(&mut self, turn: &mut Turn<'_>, partner: &ParticipantId, reason: &str) {
         if !self.state.suspect.contains(partner) {
@@ -353,6 +352,7 @@ impl Node {
 
     /// Takes up what waited for the comparison.
     fn resume_with(&mut self, turn: &mut Turn<'_>, partner: &ParticipantId) {
+        self.show_rotations(turn, partner);
         self.resume_agreements_with(turn, partner);
         self.resume_run_off(turn, Some(partner));
         self.resume_notices(turn, partner);

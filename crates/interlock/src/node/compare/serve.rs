@@ -51,7 +51,9 @@ impl Node {
                 epoch: ours,
                 receipted: channel.map_or(0, |c| c.out.acknowledged()),
                 past: past.into_iter().skip(older).collect(),
+                rotations: self.rotations_shown(&self.state.me),
             },
+            rotations: self.rotations_shown(to),
         }
     }
 

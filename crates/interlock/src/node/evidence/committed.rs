@@ -134,7 +134,8 @@ impl Node {
             | Record::Erased(_)
             | Record::PushSecret { .. }
             | Record::ErasureTold { .. }
-            | Record::ApiKeyWithdrawn { .. } => Vec::new(),
+            | Record::ApiKeyWithdrawn { .. }
+            | Record::KeyRotated { .. } => Vec::new(),
         };
         let known = lists
             .into_iter()

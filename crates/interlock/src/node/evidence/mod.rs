@@ -105,6 +105,7 @@ impl Node {
             ));
         }
         let before = self.mirror_head(from);
+        let pinned = self.state.partners.get(from).map(|partner| partner.key);
         self.check_receipt(turn, from, self.known_of(from, evidence), evidence)?;
         let mirrored = self.state.mirrored(
             turn.at(),
@@ -129,6 +130,10 @@ impl Node {
                         checkpoint: evidence.checkpoint.clone(),
                     };
                     self.append_applied(turn, record);
+                }
+                let pins = self.state.partners.get(from).map(|partner| partner.key);
+                if let Some(key) = pins.filter(|_| pins != pinned) {
+                    self.key_pinned(turn, from, &key.to_multibase());
                 }
                 if after.0 > before.0 && before.1 > 0 {
                     let detail = format!(
@@ -417,7 +422,8 @@ impl Node {
             | AlertKind::AgreementEnds
             | AlertKind::RolledBack
             | AlertKind::Mediation
-            | AlertKind::ErasureRefused => false,
+            | AlertKind::ErasureRefused
+            | AlertKind::KeyRotated => false,
         };
         if let Some(partner) = partner.filter(|_| repeats) {
             let before = self.live.alerted.get(&(kind, partner.clone()));

@@ -206,6 +206,10 @@ pub enum LocalRequest {
     GetKeys,
     /// `DELETE /keys/{id}`.
     WithdrawKey(KeyId),
+    /// `GET /keys/signing`: the key that this node signs with, and those before it.
+    GetSigningKeys,
+    /// `POST /keys/signing/rotate`.
+    RotateSigningKey,
     /// `GET /status`.
     GetStatus,
     /// `GET /people`: who may log in.

@@ -26,6 +26,7 @@ use crate::exchange::wire::{
     Blob, CooperationMessage, Envelope, Evidence, FeedBatch, FeedReceipt, Lane, LogSide,
     LookupAnswer, LookupRequest, MirrorView, Notice,
 };
+use crate::identity::keys::NodeKey;
 use crate::node::agreements::PushTarget;
 
 /// Longest wait of our own systems for an event, in milliseconds.
@@ -171,6 +172,9 @@ pub enum Effect {
         /// Which.
         hour: u32,
     },
+    /// Make a new signing key durable, before the records of this group, and use it for calls and
+    /// documents after them.
+    RotateSigningKey(Box<NodeKey>),
     /// Append a record to the journal.
     Append(Box<crate::node::record::Record>),
     /// Answer a local caller or a page.

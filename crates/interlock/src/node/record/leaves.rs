@@ -112,7 +112,8 @@ impl Record {
             | Self::Erased(_)
             | Self::PushSecret { .. }
             | Self::ErasureTold { .. }
-            | Self::ApiKeyWithdrawn { .. } => None,
+            | Self::ApiKeyWithdrawn { .. }
+            | Self::KeyRotated { .. } => None,
         }
     }
 }

@@ -23,6 +23,7 @@ use interlock_core::ids::{
 };
 use interlock_core::locker::Stay;
 use interlock_core::station::Station;
+use interlock_journal::bilateral::KeyRotation;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::wire::{Blob, Lane};
@@ -320,6 +321,13 @@ pub enum Record {
         /// Who withdrew it, by the name of their key.
         by: String,
     },
+    /// A key took the place of another: ours, or a partner's that showed us the signatures of both.
+    KeyRotated {
+        /// Whose.
+        of: ParticipantId,
+        /// The rotation.
+        rotation: KeyRotation,
+    },
 }
 
 impl Record {
@@ -391,7 +399,8 @@ impl Record {
             | Self::HourEnded { .. }
             | Self::Erased(_)
             | Self::ErasureTold { .. }
-            | Self::ApiKeyWithdrawn { .. } => Vec::new(),
+            | Self::ApiKeyWithdrawn { .. }
+            | Self::KeyRotated { .. } => Vec::new(),
         }
     }
 }

@@ -389,6 +389,8 @@ pub enum AlertKind {
     ClockDoubted,
     /// A partner refuses to delete what its recipient wants deleted.
     ErasureRefused,
+    /// A partner signs with another key, or does not take ours.
+    KeyRotated,
 }
 
 /// A warning that agreements with a partner end together and nothing follows them.

@@ -20,6 +20,7 @@ use interlock_core::terms::{Backlog, Field, Purpose, Terms};
 use interlock_core::time::{Timestamp, Zone};
 use interlock_core::transfer::TransferState;
 use interlock_core::waybill::Waybill;
+use interlock_journal::bilateral::KeyRotation;
 
 use super::*;
 use crate::identity::keys::NodeKey;
@@ -457,6 +458,14 @@ fn of_people() -> Vec<Record> {
             version: 300,
         })),
         Record::PersonWithdrawn(name),
+        Record::KeyRotated {
+            of: who("sf"),
+            rotation: KeyRotation::sign(
+                &who("sf"),
+                NodeKey::from_seed(&[1; 32]).signing_key(),
+                NodeKey::from_seed(&[2; 32]).signing_key(),
+            ),
+        },
     ]
 }
 
@@ -575,7 +584,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 47, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&46), "variants are added at the end");
+    assert_eq!(variants.len(), 48, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&47), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

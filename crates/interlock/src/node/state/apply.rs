@@ -7,10 +7,9 @@ use interlock_core::time::{HOUR_MS, Timestamp};
 use interlock_journal::bilateral::{Leaf, LeafBody};
 use interlock_journal::merkle::leaf_hash;
 
-use super::channel::{Answered, Asked, Channel};
+use super::channel::{Answered, Asked};
 use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State, WarningState};
 use crate::exchange::wire::{Blob, FeedItem, Lane};
-use crate::identity::partner::Partner;
 use crate::node::ContentKeys;
 use crate::node::content::Content;
 use crate::node::record::{
@@ -220,6 +219,7 @@ impl State {
             }
             Record::RolledBack { .. } => self.rolled_back(at),
             Record::Regained(regained) => self.regained(regained)?,
+            Record::KeyRotated { of, rotation } => self.key_rotated(at, of, rotation),
             Record::EpochOpened {
                 to,
                 epoch,
@@ -241,32 +241,6 @@ impl State {
             }
         }
         Ok(())
-    }
-
-    /// A partner is known, or known otherwise. One that comes back with another key begins another
-    /// log: the one before was signed by a key that is not believed any more.
-    fn introduced(&mut self, partner: &Partner) {
-        let known = self
-            .partners
-            .insert(partner.id.clone(), partner.clone())
-            .is_some();
-        if !known && self.rolled_back_at.is_some() {
-            self.suspect.insert(partner.id.clone());
-        }
-        let me = &self.me;
-        if let Some(channel) = self.channels.get_mut(&partner.id)
-            && let Some(mirror) = &channel.mirror
-            && mirror.key() != partner.key.verifying_key().as_bytes()
-        {
-            let key = partner.key.verifying_key();
-            let fresh = Channel::new(me, &partner.id, Some(key)).mirror;
-            channel.mirror = fresh;
-            channel.mirrored_past.clear();
-            channel.mirrored_at.clear();
-            channel.recent.clear();
-            channel.receipted = 0;
-            channel.receipted_then = 0;
-        }
     }
 
     fn agreement_entered(
@@ -568,6 +542,11 @@ impl State {
         let does_not_fit = |_| ReplayError("a leaf does not fit its log");
         let index = channel.out.append(&leaf).map_err(does_not_fit)?;
         channel.written(position, leaf_hash(bytes));
+        if let LeafBody::KeyRotation(rotation) = &leaf.body {
+            let size = index + 1;
+            self.rotation_written(to, rotation, size);
+        }
+        let channel = self.channel_mut(to);
         if connector {
             // It mirrors nothing and is sent no leaf: the journal has them, for export.
             let size = channel.out.size();

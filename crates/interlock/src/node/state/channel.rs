@@ -40,6 +40,10 @@ pub struct Channel {
     pub mirror: Option<MirrorLog>,
     /// How earlier epochs of their log ended here, oldest first.
     pub mirrored_past: VecDeque<EpochEnd>,
+    /// How many of our key's rotations our log shows, or had no need to.
+    pub shown: usize,
+    /// Size of our log with the leaf of the last one.
+    pub shown_to: u64,
     /// Where in our journal the leaves of our log stand, by epoch.
     pub written_at: BTreeMap<u32, RootedPlaces>,
     /// Where in our journal the leaves of theirs stand, by epoch.
@@ -75,6 +79,8 @@ impl Channel {
             out: OutLog::new(me.clone(), them.clone(), EPOCH_FIRST),
             mirror: key.map(|key| MirrorLog::new(them.clone(), me.clone(), EPOCH_FIRST, key)),
             mirrored_past: VecDeque::new(),
+            shown: 0,
+            shown_to: 0,
             written_at: BTreeMap::new(),
             mirrored_at: BTreeMap::new(),
             recent: VecDeque::new(),

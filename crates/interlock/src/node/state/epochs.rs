@@ -81,9 +81,13 @@ impl State {
                     channel.receipted_then = channel.receipted_then.max(receipt.size);
                 }
             }
+            LeafBody::KeyRotation(rotation) => {
+                self.own_rotation_regained(leaf.time, rotation);
+                let size = self.channel(to).map_or(0, |channel| channel.out.size());
+                self.rotation_written(to, rotation, size);
+            }
             LeafBody::Request(_)
             | LeafBody::Denial(_)
-            | LeafBody::KeyRotation(_)
             | LeafBody::Rollback(_)
             | LeafBody::Voided(_)
             | LeafBody::Deletion(_)
@@ -107,6 +111,7 @@ impl State {
         channel.out = OutLog::new(me, to.clone(), epoch);
         channel.owes_receipt = true;
         channel.receipted = 0;
+        channel.shown_to = 0;
         for feed in channel.outbound.values_mut() {
             feed.renamed(reissued.into());
         }

@@ -8,6 +8,7 @@ mod apply;
 pub mod channel;
 mod epochs;
 pub mod feed;
+mod keys;
 mod list;
 mod lockers;
 pub mod parcels;
@@ -29,6 +30,7 @@ use interlock_core::locker::Stay;
 use interlock_core::parcel::SizeClass;
 use interlock_core::station::{CompartmentNo, Compartments, Level, Station};
 use interlock_core::time::Timestamp;
+use interlock_journal::bilateral::KeyRotation;
 use interlock_journal::rows::Rows;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +124,8 @@ pub struct State {
     pub rolled_back_at: Option<Timestamp>,
     /// Partners toward whom our log needs a new epoch since then.
     pub suspect: BTreeSet<ParticipantId>,
+    /// Rotations of keys, ours and partners', by participant, the oldest first.
+    pub rotations: BTreeMap<ParticipantId, Vec<(Timestamp, KeyRotation)>>,
     /// How many records were applied: the position in the journal of the last one.
     pub applied: u64,
     queues: QueueIds,
@@ -398,6 +402,7 @@ impl State {
             high: Timestamp::from_millis(0),
             rolled_back_at: None,
             suspect: BTreeSet::new(),
+            rotations: BTreeMap::new(),
             applied: 0,
             queues: QueueIds::default(),
             cold,
@@ -519,10 +524,13 @@ impl State {
     pub fn channel_mut(&mut self, partner: &ParticipantId) -> &mut Channel {
         let key = self.partners.get(partner).map(|p| *p.key.verifying_key());
         let me = &self.me;
-        let channel = self
-            .channels
-            .entry(partner.clone())
-            .or_insert_with(|| Channel::new(me, partner, key.as_ref()));
+        let rotations = self.rotations.get(me).map_or(0, Vec::len);
+        let channel = self.channels.entry(partner.clone()).or_insert_with(|| {
+            let mut fresh = Channel::new(me, partner, key.as_ref());
+            // Whoever meets us now is introduced to the key of now.
+            fresh.shown = rotations;
+            fresh
+        });
         if channel.mirror.is_none() && key.is_some() {
             channel.mirror = Channel::new(me, partner, key.as_ref()).mirror;
         }

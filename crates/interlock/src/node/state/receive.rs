@@ -35,6 +35,9 @@ impl State {
         let met = self.channels.contains_key(from);
         let me = self.me.clone();
         let position = self.position();
+        let pinned = self.channel(from).and_then(|c| c.mirror.as_ref());
+        let later = pinned.map_or_else(Vec::new, |mirror| self.keys_after(from, mirror.key()));
+        self.check_rotations(from, first, leaves)?;
         let channel = self.channel_mut(from);
         let accepted =
             Self::mirror_for(channel, &me, from, first, leaves, checkpoint).and_then(|following| {
@@ -42,11 +45,13 @@ impl State {
                 let mut next = match following {
                     Some(next) => next,
                     None => match &mut channel.mirror {
-                        Some(mirror) => return mirror.accept(first, &leaves, checkpoint, at),
+                        Some(mirror) => {
+                            return mirror.accept_by(first, &leaves, checkpoint, at, &later);
+                        }
                         None => return Err(MirrorError::Gap { expected: 0 }),
                     },
                 };
-                let accepted = next.accept(first, &leaves, checkpoint, at)?;
+                let accepted = next.accept_by(first, &leaves, checkpoint, at, &later)?;
                 channel.follow(next);
                 Ok(accepted)
             });
@@ -57,6 +62,7 @@ impl State {
                 Self::pass_lost_batches(channel, *first, leaves);
                 channel.note_leaves(leaves);
                 self.note_deletions(at, from, leaves);
+                self.pin_mirrored(at, from, leaves);
             }
             Ok(_) | Err(_) if !met => {
                 // Nothing was recorded, so nothing may stay.
@@ -65,6 +71,36 @@ impl State {
             Ok(_) | Err(_) => {}
         }
         fresh.map(|_| ())
+    }
+
+    /// No key that was ever used comes back by a rotation.
+    fn check_rotations(
+        &self,
+        from: &ParticipantId,
+        first: u64,
+        leaves: &[Blob],
+    ) -> Result<(), MirrorError> {
+        let partner = self.partners.get(from);
+        let mut pinned = partner.map(|partner| *partner.key.as_bytes());
+        let mut passed = Vec::new();
+        for (nth, leaf) in (0..).zip(leaves) {
+            let rotation = match Leaf::decode(&leaf.0).map(|leaf| leaf.body) {
+                Ok(LeafBody::KeyRotation(rotation)) => rotation,
+                Ok(_) | Err(_) => continue,
+            };
+            // The one that led to the pinned key, or one that may come after it.
+            let led_here = passed.is_empty() && pinned == Some(rotation.new_key);
+            let fresh = !passed.contains(&rotation.new_key) && self.may_rotate(from, &rotation);
+            if !led_here && !fresh {
+                let index = first.saturating_add(nth);
+                return Err(MirrorError::Rotation { index });
+            }
+            if pinned == Some(rotation.old_key) {
+                passed.push(rotation.old_key);
+                pinned = Some(rotation.new_key);
+            }
+        }
+        Ok(())
     }
 
     /// What a partner attests to have deleted goes into the history of the agreement.

@@ -275,7 +275,10 @@ impl World {
                     self.keys[at].remove(&(hour, slot));
                 }
                 Effect::DestroyHour { hour } => self.keys[at].retain(|key, _| key.0 != hour),
-                Effect::ReadLeaves(_) | Effect::Deliver(_) | Effect::Notify(_) => {}
+                Effect::ReadLeaves(_)
+                | Effect::RotateSigningKey(_)
+                | Effect::Deliver(_)
+                | Effect::Notify(_) => {}
             }
         }
         answers
