@@ -162,7 +162,7 @@ impl Checkpoint {
 }
 
 /// Text and signature lines, divided by the last empty line.
-fn split(note: &str) -> Result<(&str, &str), CheckpointError> {
+pub(crate) fn split(note: &str) -> Result<(&str, &str), CheckpointError> {
     let well_formed = note.len() <= NOTE_SIZE_BYTES_MAX
         && note.ends_with('\n')
         && !note.contains(|c: char| c.is_ascii_control() && c != '\n');
@@ -188,6 +188,14 @@ fn signature_line(line: &str) -> Result<SignatureLine<'_>, CheckpointError> {
         Some((name, *id, Signature::from_slice(signature).ok()))
     };
     parse().ok_or(CheckpointError::NotANote)
+}
+
+/// Name and bytes of every well-formed signature line.
+pub(crate) fn signature_lines(lines: &str) -> impl Iterator<Item = (&str, Vec<u8>)> {
+    lines.lines().filter_map(|line| {
+        let (name, encoded) = line.strip_prefix(SIGNATURE_PREFIX)?.split_once(' ')?;
+        Some((name, STANDARD.decode(encoded).ok()?))
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! INVARIANT: nothing is reported as durable before it is, and nothing that was reported is lost
 //! without being named. This crate knows no clock, no randomness and no network; both are parameters.
 
+pub mod anchor;
 pub mod bilateral;
 mod bytes;
 pub mod checkpoint;

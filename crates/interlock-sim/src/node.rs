@@ -18,7 +18,7 @@ use interlock::node::io::{CallFailure, Effect, LeavesRead, LeavesWanted, ReplyId
 use interlock::node::record::{Record, Sealed};
 use interlock::node::{ContentKeys, Node, NodeConfig};
 use interlock_core::time::{ClockInterval, Timestamp};
-use interlock_journal::disk::{Crash, Disk, Fault, MemDisk};
+use interlock_journal::disk::{Crash, Disk, MemDisk};
 use interlock_journal::journal::{self, JournalError, Met, Options};
 use interlock_journal::keyslots::{KeySlots, SlotKey};
 
@@ -84,9 +84,9 @@ pub(crate) struct SimNode {
 /// What a node has on disk, and the open store over it.
 #[derive(Default)]
 pub(crate) struct Disks {
-    journal: MemDisk,
-    keys: MemDisk,
-    tables: MemDisk,
+    pub(crate) journal: MemDisk,
+    pub(crate) keys: MemDisk,
+    pub(crate) tables: MemDisk,
     store: Option<FileStore>,
     /// How often a node was made from a snapshot, and how often from its whole journal.
     pub(crate) starts: (u64, u64),
@@ -383,27 +383,6 @@ impl World {
         }
     }
 
-    /// Lets an operation of a node's disk fail: the one after `operations_from_now` others that change
-    /// something.
-    pub fn inject(&self, ix: NodeIx, disk: DiskOf, operations_from_now: u64, fault: Fault) {
-        if let Some(node) = self.nodes.get(ix) {
-            let disk = match disk {
-                DiskOf::Journal => &node.disk.journal,
-                DiskOf::Keys => &node.disk.keys,
-                DiskOf::Tables => &node.disk.tables,
-            };
-            disk.inject(operations_from_now, fault);
-        }
-    }
-
-    /// Leaves the disk of a node's journal room for so many more bytes; `None` lifts the limit.
-    pub fn limit_disk(&self, ix: NodeIx, room_bytes: Option<u64>) {
-        if let Some(node) = self.nodes.get(ix) {
-            let disk = &node.disk.journal;
-            disk.set_capacity_bytes(room_bytes.map(|room| disk.used_bytes() + room));
-        }
-    }
-
     /// Reads leaves from a node's disk, as its driver would.
     pub(crate) fn read_leaves(&self, ix: NodeIx, wanted: &LeavesWanted) -> Option<LeavesRead> {
         let node = self.nodes.get(ix)?;
@@ -411,13 +390,10 @@ impl World {
         read_leaves(&mut disk, &node.config.id, wanted).ok()
     }
 
-    /// Takes away the faults and limits of a node's disks that did not strike yet.
-    pub fn clear_faults(&self, ix: NodeIx) {
-        if let Some(node) = self.nodes.get(ix) {
-            for disk in [&node.disk.journal, &node.disk.keys, &node.disk.tables] {
-                disk.crash(Crash::KeepAll);
-                disk.set_capacity_bytes(None);
-            }
+    /// Changes what a node is told about itself, from its next start on.
+    pub fn configure(&mut self, ix: NodeIx, change: impl FnOnce(&mut NodeConfig)) {
+        if let Some(node) = self.nodes.get_mut(ix) {
+            change(&mut node.config);
         }
     }
 
@@ -432,19 +408,6 @@ impl World {
     pub fn starts(&self) -> (u64, u64) {
         let all = self.nodes.iter().map(|node| node.disk.starts);
         all.fold((0, 0), |sum, starts| (sum.0 + starts.0, sum.1 + starts.1))
-    }
-
-    /// Flips a bit of every file of a node's tables, at a place that differs from file to file.
-    pub fn damage_tables(&self, ix: NodeIx, place: u64) {
-        let Some(node) = self.nodes.get(ix) else {
-            return;
-        };
-        let mut disk = node.disk.tables.clone();
-        for (name, at) in disk.list().unwrap_or_default().iter().zip(place..) {
-            let len = disk.len(name).unwrap_or(0);
-            let offset = at.wrapping_mul(7_919).checked_rem(len).unwrap_or(0);
-            disk.flip(name, offset, 1);
-        }
     }
 
     /// Whether a node runs.
@@ -527,7 +490,10 @@ impl World {
     /// A killed node as its disks give it, not started. `None` if they give none.
     pub fn opened(&mut self, ix: NodeIx) -> Option<Node> {
         let node = self.nodes.get_mut(ix)?;
-        let found = node.disk.open(&node.config, &node.key).ok()?;
+        let found = node
+            .disk
+            .open(&node.config, &node.key, &node.derived)
+            .ok()?;
         Some(found.node)
     }
 

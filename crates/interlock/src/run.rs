@@ -324,6 +324,7 @@ fn node_config(config: &Config) -> NodeConfig {
         closing_guard_ms: i64::from(config.limits.closing_ms),
         clock_limit_ms: i64::from(config.limits.clock_limit_ms),
         poll_wait_ms: config.limits.poll_wait_ms,
+        anchor_every_ms: Some(i64::from(config.limits.anchor_minutes) * MINUTE_MS),
         transfer_token_ms: i64::from(config.limits.transfer_token_minutes) * MINUTE_MS,
         unreceipted_per_day: config.limits.unreceipted_items_per_day,
         allow_loopback_callbacks: config.listen.allow_loopback_callbacks,

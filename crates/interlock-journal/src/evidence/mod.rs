@@ -5,6 +5,7 @@
 //! export says about itself, and it cannot see leaves that no signed checkpoint and no receipt names.
 
 mod agreements;
+mod anchors;
 mod compare;
 mod copy;
 mod openings;
@@ -15,6 +16,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use anchors::{AnchorEvidence, Dated};
 pub use compare::{Comparison, LogComparison, Standing, compare};
 pub use reconcile::{Line, Matter, Reconciliation, reconcile};
 pub use trust::{BelievedKey, KeySource, keys_for};
@@ -60,6 +62,9 @@ pub struct EvidenceFile {
     /// Single items of batches that are shown; nothing in the file says anything of the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub openings: Vec<Opening>,
+    /// What anchors say of the logs of the holder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anchors: Vec<AnchorEvidence>,
     /// What later versions add, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extensions: BTreeMap<String, serde_json::Value>,
@@ -77,6 +82,7 @@ impl EvidenceFile {
             agreements: Vec::new(),
             logs: Vec::new(),
             openings: Vec::new(),
+            anchors: Vec::new(),
             extensions: BTreeMap::new(),
         }
     }
@@ -357,4 +363,7 @@ pub struct Verdict {
     /// The frozen sets of run-offs.
     #[serde(default)]
     pub run_off: Vec<FrozenSet>,
+    /// What witnesses date.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dated: Vec<Dated>,
 }

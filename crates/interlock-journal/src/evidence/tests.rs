@@ -11,11 +11,15 @@ use interlock_core::time::{Timestamp, Zone};
 
 use super::*;
 use crate::bilateral::{
-    KeyRotation, Lane, Leaf, LeafBody, OutLog, Receipt, Release, Rollback, Voided,
+    KeyRotation, Lane, Leaf, LeafBody, OutLog, Receipt, Release, Rollback, Voided, commit,
+    item_proof, items_root,
 };
+use crate::checkpoint::{Checkpoint, origin};
 use crate::hex;
 use crate::manifest::{MANIFEST_VERSION, Manifest, Party, PolicyRef};
+use crate::merkle::{self, leaf_hash};
 
+mod anchors;
 mod reconciling;
 
 fn a() -> ParticipantId {

@@ -10,6 +10,7 @@ use crate::bilateral::SKEW_MS_MAX;
 use crate::checkpoint::{Checkpoint, origin};
 
 use super::agreements::{self, Agreed, Requests};
+use super::anchors;
 use super::copy::Copy;
 use super::openings;
 use super::{
@@ -58,6 +59,7 @@ pub fn verify(files: &[EvidenceFile], trusted: &TrustedKeys) -> Verdict {
             });
         }
     }
+    anchors::check(files, &copies, trusted, &mut verdict);
     sign(&copies, &mut verdict.findings);
     dedup(&mut verdict.findings);
     verdict.logs = copies.iter().map(|copy| summary(copy, &copies)).collect();

@@ -1,6 +1,8 @@
 //! Whole nodes over a simulated network, disk and clock.
 
 #[cfg(test)]
+mod anchors;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod deletion;

@@ -358,6 +358,7 @@ impl Framed {
                             rotations: Vec::new(),
                         },
                         rotations: Vec::new(),
+                        anchor: None,
                     })
                 } else {
                     let PeerRequest::Entries {

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use interlock_core::ids::ParticipantId;
+use interlock_core::time::{Timestamp, Zone};
 use interlock_core::waybill::Waybill;
 use interlock_journal::evidence::{
     self, BelievedKey, EvidenceFile, Finding, KeySource, TrustedKeys, Verdict, keys_for,
@@ -265,6 +266,7 @@ fn verify(
         "runOff": run_off(&verdict),
         "findings": verdict.findings,
         "unproven": verdict.unproven,
+        "dated": verdict.dated,
     });
     if output.json {
         output.json(&value)?;
@@ -401,6 +403,17 @@ pub(super) fn print_rest(verdict: &Verdict, output: &mut Output<'_>) -> Result<(
         output.heading(&place_of(finding))?;
         output.line(&format!("  {}", finding.detail))?;
         output.line(&format!("  {}", whose(finding)))?;
+    }
+    if !verdict.dated.is_empty() {
+        output.line("")?;
+        output.heading("dated by witnesses")?;
+    }
+    for dated in &verdict.dated {
+        let by = Timestamp::from_millis(dated.by_ms).to_rfc3339(Zone::UTC);
+        output.line(&format!(
+            "  {}: {} leaves were there by {by}, says {}",
+            dated.origin, dated.leaves, dated.witness
+        ))?;
     }
     if !verdict.unproven.is_empty() {
         output.line("")?;

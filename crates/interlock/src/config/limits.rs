@@ -51,6 +51,8 @@ limits! {
         "How long a contact that a partner or courier gave us is kept, in days. A term may say less.";
     courier_kept_days = 30 in 1..=365,
         "How long it is kept which courier deposited a parcel, in days.";
+    anchor_minutes = 60 in 1..=1_440,
+        "How often the heads of our logs go to the anchor log, which witnesses cosign, in minutes.";
     clock_leeway_ms = 2_000 in 0..=5_000,
         "How far a partner's clock may differ from ours, in milliseconds. It lengthens no term.";
     clock_limit_ms = 5_000 in 1_000..=60_000,

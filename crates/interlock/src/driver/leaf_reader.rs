@@ -152,7 +152,7 @@ impl Page<'_> {
         let keep = match self.wanted.log {
             // The root before the first wanted leaf follows from those before it.
             LogSide::Written => true,
-            LogSide::Mirrored => self.next > self.wanted.from,
+            LogSide::Mirrored | LogSide::Anchor => self.next > self.wanted.from,
         };
         if keep {
             self.read.leaves.push(leaf.clone());

@@ -10,7 +10,7 @@ use interlock_journal::checkpoint::Checkpoint;
 
 use crate::exchange::wire::Blob;
 use crate::node::agreements::{Agreement, Cooperation};
-use crate::node::record::{LeavesIn, Record};
+use crate::node::record::{Anchored, LeavesIn, Record};
 
 /// Epoch of a log that was never rolled back.
 const EPOCH_FIRST: u32 = 1;
@@ -49,6 +49,8 @@ pub struct Collected {
     pub agreements: BTreeMap<WireId, Agreement>,
     /// Cooperations as they were last.
     pub cooperations: BTreeMap<WireId, Cooperation>,
+    /// Entries of our anchor log, each with the cosignatures of its note.
+    pub anchored: Vec<(Anchored, Vec<String>)>,
     /// Records taken.
     pub records: u64,
 }
@@ -79,6 +81,12 @@ impl Collected {
             let key = *partner.key.as_bytes();
             if keys.last() != Some(&key) {
                 keys.push(key);
+            }
+        } else if let Record::Anchored(anchored) = record {
+            self.anchored.push(((**anchored).clone(), Vec::new()));
+        } else if let Record::Cosigned { line, .. } = record {
+            if let Some((_, lines)) = self.anchored.last_mut() {
+                lines.push(line.clone());
             }
         } else if let Record::KeyRotated { of, rotation } = record {
             // Ours is in our logs, and signs the export.

@@ -125,6 +125,7 @@ impl Collected {
                 });
             }
         }
+        file.anchors = self.anchors(by.id, &wanted);
         for partner in &wanted {
             file.logs.extend(self.logs(by, partner));
         }

@@ -5,6 +5,7 @@
 //! an export only where an item was asked for. It does not check anything: that is for
 //! `interlock_journal::evidence`.
 
+mod anchors;
 mod collect;
 mod export;
 mod open;

@@ -201,7 +201,7 @@ fn parse_entries(query: Option<&str>) -> Result<PeerRequest, Problem> {
         Some(name) => LogSide::ALL
             .into_iter()
             .find(|log| log.as_str() == name)
-            .ok_or_else(|| problem::parameter("log", "write `written` or `mirrored`"))?,
+            .ok_or_else(|| problem::parameter("log", "write `written`, `mirrored` or `anchor`"))?,
     };
     let epoch = match parameters.get("epoch") {
         None => None,

@@ -93,6 +93,9 @@ pub struct MirrorView {
     /// How the asking node's key was rotated, oldest first; at most [`ROTATIONS_SHOWN_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rotations: Vec<Rotation>,
+    /// The newest checkpoint of the asking node's anchor log that the answering one has cosigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<String>,
 }
 
 /// One epoch of a log as its reader mirrors it.
@@ -176,17 +179,20 @@ pub enum LogSide {
     Written,
     /// The log that the asking node writes, as the answering one mirrors it.
     Mirrored,
+    /// The anchor log of the answering node, which is the same for everybody.
+    Anchor,
 }
 
 impl LogSide {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Written, Self::Mirrored];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Written, Self::Mirrored, Self::Anchor];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Written => "written",
             Self::Mirrored => "mirrored",
+            Self::Anchor => "anchor",
         }
     }
 }
@@ -548,6 +554,11 @@ pub enum Notice {
     RunOff {
         /// The agreement.
         agreement: WireId,
+    },
+    /// The sender is a witness and cosigns the receiver's newest anchor. It carries no evidence.
+    Cosignature {
+        /// A signature line of C2SP cosignature/v1, with the line break.
+        line: String,
     },
     /// The sender signs with another key. It carries no evidence: the leaf in its log follows.
     KeyRotation {

@@ -129,6 +129,11 @@ impl Node {
         }
     }
 
+    /// Whether our clock has jumped, or differs from most partners'.
+    pub(super) const fn clock_in_doubt(&self) -> bool {
+        self.live.clocks.doubted_at.is_some()
+    }
+
     /// The clock by which releases to a partner are decided: too wide for any while it is in doubt.
     pub(super) fn deciding(&self, turn: &Turn<'_>, to: &ParticipantId) -> ClockInterval {
         let clocks = &self.live.clocks;

@@ -418,11 +418,12 @@ enum Heard {
 }
 
 /// The agreement that a notice is about.
-pub(super) fn agreement_of(envelope: &Envelope<Notice>) -> &WireId {
+pub(super) fn agreement_of(envelope: &Envelope<Notice>) -> Option<&WireId> {
     match &envelope.body {
         Notice::Termination { agreement, .. }
         | Notice::Deletion { agreement, .. }
         | Notice::Erasure { agreement, .. }
-        | Notice::RunOff { agreement } => agreement,
+        | Notice::RunOff { agreement } => Some(agreement),
+        Notice::KeyRotation { .. } | Notice::Cosignature { .. } => None,
     }
 }

@@ -81,6 +81,8 @@ pub enum Purpose {
     Erasure(ParticipantId, ParcelId),
     /// The news that our key was rotated.
     KeyNotice(ParticipantId),
+    /// A look at a partner's anchor log, or our cosignature of it; the second look at once, if true.
+    Witness(ParticipantId, bool),
 }
 
 /// One lane of one feed that we consume.
@@ -192,6 +194,10 @@ pub enum Timer {
     Erasure(ParticipantId, ParcelId),
     /// Tell a partner again that our key was rotated.
     KeyNotice(ParticipantId),
+    /// Write an entry of the anchor log.
+    Anchor,
+    /// Look at the anchor logs of all partners.
+    Witness,
 }
 
 /// Everything under way.

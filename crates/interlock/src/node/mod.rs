@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod agreements;
+mod anchor;
 mod clocks;
 mod compare;
 mod consume;
@@ -117,6 +118,8 @@ pub struct NodeConfig {
     pub has_gateway: bool,
     /// Whether its signing key is kept where a new one can be put beside it.
     pub keeps_key: bool,
+    /// How often an entry goes to the anchor log, in milliseconds; never if there is no number.
+    pub anchor_every_ms: Option<i64>,
     /// How many of our people must approve the same terms: 1, or 2 for four eyes.
     pub approvals_min: usize,
     /// How long a negotiation waits for somebody's answer.
@@ -153,6 +156,7 @@ impl NodeConfig {
             plain_http_anywhere: false,
             has_gateway: true,
             keeps_key: true,
+            anchor_every_ms: None,
             approvals_min: 1,
             proposal_life_ms: 14 * DAY_MS,
             recipient_kept_ms: 60 * DAY_MS,
@@ -268,6 +272,7 @@ impl Node {
         self.resume_lookups(&mut turn);
         self.resume_warnings(&mut turn);
         self.resume_deletion(&mut turn);
+        self.resume_anchors(&turn);
         self.finish(turn)
     }
 

@@ -38,6 +38,7 @@ pub struct CodesTyped {
 }
 
 /// Whether a request needs a one-time code beside it: it binds us, ends something, or lets somebody in.
+// tidy: long, one arm a request
 const fn needs_code(request: &LocalRequest) -> bool {
     match request {
         LocalRequest::Decide { decision, .. } => match decision {

@@ -139,6 +139,8 @@ impl Node {
                 Timer::Clock => self.ask_the_time(turn),
                 Timer::Attestation(partner) => self.send_attestation(turn, &partner),
                 Timer::Erasure(partner, parcel) => self.send_erasure(turn, &partner, parcel),
+                Timer::Anchor => self.anchor_due(turn),
+                Timer::Witness => self.witness_due(turn),
                 Timer::KeyNotice(partner) => self.tell_key(turn, &partner),
             }
         }
@@ -199,6 +201,7 @@ impl Node {
             Purpose::Attestation(to) => self.attestation_answered(turn, &to, outcome),
             Purpose::Erasure(to, parcel) => self.erasure_answered(turn, to, parcel, outcome),
             Purpose::KeyNotice(partner) => self.key_told(turn, &partner, outcome),
+            Purpose::Witness(partner, again) => self.anchor_seen(turn, &partner, again, outcome),
         }
     }
 }

@@ -10,7 +10,7 @@ fn scratch(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("interlock-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).unwrap();
-    for file in ["evidence.json", "batch.json"] {
+    for file in ["evidence.json", "batch.json", "rotated.json"] {
         std::fs::copy(format!("{GUIDES}/evidence-example/{file}"), dir.join(file)).unwrap();
     }
     dir
@@ -44,7 +44,14 @@ fn the_page_checks_the_example_and_finds_what_is_changed() {
         "{said}{}",
         String::from_utf8_lossy(&good.stderr)
     );
-    assert!(said.matches("ok    ").count() > 15, "{said}");
+    assert!(said.matches("ok    ").count() > 60, "{said}");
+    for shown in [
+        "the new key signed it, too",
+        "cosigned by did:web:bureau.example",
+        "5 leaves were there by second 1496257500",
+    ] {
+        assert!(said.contains(shown), "{shown}: {said}");
+    }
     for line in said.lines() {
         let expected = ["ok ", "    ", "manifest "];
         assert!(
@@ -70,6 +77,47 @@ fn the_page_checks_the_example_and_finds_what_is_changed() {
     spoiled[time] = if spoiled[time] == b'7' { b'8' } else { b'7' };
     std::fs::write(dir.join("evidence.json"), spoiled).unwrap();
     assert!(!check(&dir).status.success(), "a checkpoint was changed");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn the_page_finds_what_is_changed_in_a_rotation_and_in_anchors() {
+    let dir = scratch("evidence-rotated");
+    let right = std::fs::read_to_string(dir.join("rotated.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&right).unwrap();
+    let anchor = |name: &str| file["anchors"][1][name].as_str().unwrap().to_owned();
+    let path = |name: &str| file["anchors"][2][name][0].as_str().unwrap().to_owned();
+    // Each by one character in the middle of it.
+    let places = [
+        (
+            "the rotation",
+            file["logs"][0]["leaves"][2].as_str().unwrap().to_owned(),
+        ),
+        ("the salt of a head", anchor("salt")),
+        ("an entry", anchor("entry")),
+        ("a cosigned note", anchor("note").replace('\n', "\\n")),
+        ("a path to an entry", path("path")),
+        ("a path to the root", path("entry_path")),
+        (
+            "the root of a head",
+            file["anchors"][0]["head"]["root"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        ),
+    ];
+    for (what, part) in places {
+        let at = right.find(&part).expect(what) + part.len() / 2;
+        let mut spoiled = right.clone().into_bytes();
+        spoiled[at] = if spoiled[at] == b'7' { b'8' } else { b'7' };
+        std::fs::write(dir.join("rotated.json"), spoiled).unwrap();
+        let output = check(&dir);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            !output.status.success() && said.contains("WRONG"),
+            "{what}: {said}"
+        );
+    }
     std::fs::remove_dir_all(&dir).unwrap();
 }
 

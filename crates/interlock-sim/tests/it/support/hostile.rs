@@ -28,6 +28,7 @@ pub fn nothing_mirrored() -> PeerAnswer {
             rotations: Vec::new(),
         },
         rotations: Vec::new(),
+        anchor: None,
     })
 }
 

@@ -6,6 +6,7 @@ use ed25519_dalek::SigningKey;
 use interlock_journal::disk::MemDisk;
 
 use super::{Keeper, open};
+use crate::identity::derived::Derived;
 use crate::node::state::table::SharedKeys;
 use crate::node::{ContentKeys, Node, NodeConfig};
 
@@ -32,7 +33,9 @@ impl Again {
         self.keeper.begin(frozen, None).unwrap();
         open::finish(&mut node, &mut self.keeper).unwrap();
         let (rows, keys) = (self.keeper.rows(), self.keys.clone());
-        let node = Node::restore(config.clone(), key.clone(), &kept, rows, keys);
+        let derived = Derived::from_seed(&key.to_bytes());
+        let (config, key) = (config.clone(), key.clone());
+        let node = Node::restore(config, key, &derived, &kept, rows, keys);
         let node = node.expect("what was written just now");
         assert_eq!(format!("{:?}", node.state()), before);
         assert_eq!(node.failure(), None);

@@ -384,6 +384,7 @@ fn mirror_view(epochs: usize) -> MirrorView {
             rotations: Vec::new(),
         },
         rotations: Vec::new(),
+        anchor: None,
     }
 }
 

@@ -233,7 +233,9 @@ impl Node {
             | Timer::Clock
             | Timer::Attestation(_)
             | Timer::Erasure(..)
-            | Timer::KeyNotice(_) => return None,
+            | Timer::KeyNotice(_)
+            | Timer::Anchor
+            | Timer::Witness => return None,
         };
         let Value::Object(waiting) = self.waiting_view(timer, open) else {
             return None;

@@ -32,7 +32,10 @@ impl Node {
         if let Notice::KeyRotation { rotations } = &envelope.body {
             return self.key_notice(turn, from, rotations);
         }
-        let agreement = agreement_of(envelope);
+        if let Notice::Cosignature { line } = &envelope.body {
+            return self.cosigned(turn, from, line);
+        }
+        let agreement = agreement_of(envelope).ok_or_else(|| not_found("agreement"))?;
         let known = self.state.book.agreements.get(agreement);
         let known = known.filter(|a| a.other(&self.state.me) == from).cloned();
         let mut agreement = known.ok_or_else(|| not_found("agreement"))?;
@@ -56,7 +59,11 @@ impl Node {
             Notice::RunOff { .. } if from != &agreement.provider => {
                 return Err(not_yours("only the provider freezes a run-off"));
             }
-            Notice::Deletion { .. } | Notice::Erasure { .. } | Notice::RunOff { .. } => {}
+            Notice::Deletion { .. }
+            | Notice::Erasure { .. }
+            | Notice::RunOff { .. }
+            | Notice::KeyRotation { .. }
+            | Notice::Cosignature { .. } => {}
         }
         self.take_evidence(turn, from, &envelope.evidence)?;
         match &envelope.body {
@@ -75,7 +82,7 @@ impl Node {
                 carrier, number, ..
             } => self.erasure_wanted(turn, from, carrier, number)?,
             // Taken above.
-            Notice::KeyRotation { .. } => {}
+            Notice::KeyRotation { .. } | Notice::Cosignature { .. } => {}
         }
         if let Some(what) = said {
             self.note_agreement(turn, &agreement, Actor::Partner(from.clone()), what);

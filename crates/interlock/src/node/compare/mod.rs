@@ -123,7 +123,11 @@ impl Node {
             | PeerRequest::Lookup { .. }
             | PeerRequest::Cooperation(_) => false,
             PeerRequest::Notice(envelope) => {
-                matches!(envelope.body, Notice::KeyRotation { .. })
+                let body = &envelope.body;
+                matches!(
+                    body,
+                    Notice::KeyRotation { .. } | Notice::Cosignature { .. }
+                )
             }
         };
         if waits {
@@ -217,20 +221,9 @@ impl Node {
     fn viewed(&mut self, turn: &mut Turn<'_>, partner: &ParticipantId, view: MirrorView) {
         self.adopt_rotations(turn, partner, &view.written.rotations);
         self.adopt_own_rotations(turn, &view.rotations);
-        let mut shown = Vec::new();
-        for epoch in view.mirrored {
-            match self.verify_shown(partner, epoch.epoch, &epoch.checkpoint) {
-                Ok(good) => shown.push(good),
-                Err(reason) => {
-                    let detail = format!(
-                        "it shows a checkpoint of our log that cannot be compared: {reason}; if this node's \
-                         key was changed since this copy of its directory was made, put the newer key back"
-                    );
-                    self.alert(turn, AlertKind::NotCompared, None, Some(partner), detail);
-                    return self.compare_later(turn, partner);
-                }
-            }
-        }
+        let Some(mut shown) = self.read_shown(turn, partner, &view) else {
+            return self.compare_later(turn, partner);
+        };
         shown.sort_by_key(|shown| shown.epoch);
         let channel = self.state.channel(partner);
         let epoch = channel.map_or(EPOCH_FIRST, |c| c.out.epoch());
@@ -263,12 +256,38 @@ impl Node {
             self.end_comparisons(turn);
             return self.regain(turn, partner, wanted);
         }
-        if let Some(size) = differs {
-            let reason = format!("we signed other {size} leaves than those that we have");
+        let differs =
+            differs.map(|size| format!("we signed other {size} leaves than those that we have"));
+        let anchor_lost = || self.anchor_lost(view.anchor.as_deref()?);
+        if let Some(reason) = differs.or_else(anchor_lost) {
             self.found_behind(turn, partner, &reason);
         }
         self.end_comparisons(turn);
         self.follow(turn, partner);
+    }
+
+    /// The checkpoints of our log that a partner shows; `None`, and people are told, if one is not ours.
+    fn read_shown(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partner: &ParticipantId,
+        view: &MirrorView,
+    ) -> Option<Vec<Shown>> {
+        let mut shown = Vec::new();
+        for epoch in &view.mirrored {
+            match self.verify_shown(partner, epoch.epoch, &epoch.checkpoint) {
+                Ok(good) => shown.push(good),
+                Err(reason) => {
+                    let detail = format!(
+                        "it shows a checkpoint of our log that cannot be compared: {reason}; if this node's \
+                         key was changed since this copy of its directory was made, put the newer key back"
+                    );
+                    self.alert(turn, AlertKind::NotCompared, None, Some(partner), detail);
+                    return None;
+                }
+            }
+        }
+        Some(shown)
     }
 
     /// A checkpoint is ours only with our signature.

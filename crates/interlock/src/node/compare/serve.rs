@@ -54,6 +54,7 @@ impl Node {
                 rotations: self.rotations_shown(&self.state.me),
             },
             rotations: self.rotations_shown(to),
+            anchor: self.state.witnessed.get(to).map(|seen| seen.note.clone()),
         }
     }
 
@@ -67,10 +68,14 @@ impl Node {
         epoch: Option<u32>,
         from: u64,
     ) {
+        if log == LogSide::Anchor {
+            let page = self.anchor_page(epoch, from).ok_or_else(gone);
+            return answer(turn, reply, page);
+        }
         let channel = self.state.channel(to);
         let newest = channel.map_or(EPOCH_FIRST, |channel| match log {
             LogSide::Written => channel.out.epoch(),
-            LogSide::Mirrored => channel
+            LogSide::Mirrored | LogSide::Anchor => channel
                 .mirror
                 .as_ref()
                 .map_or(EPOCH_FIRST, |mirror| mirror.epoch()),
@@ -79,7 +84,7 @@ impl Node {
         let at_hand = match log {
             LogSide::Written if epoch == newest => self.evidence_from(turn, to, from),
             LogSide::Mirrored if epoch == newest => self.newest_mirrored(to, from),
-            LogSide::Written | LogSide::Mirrored => None,
+            LogSide::Written | LogSide::Mirrored | LogSide::Anchor => None,
         };
         if let Some(page) = at_hand {
             return answer(turn, reply, Ok(page));
@@ -87,6 +92,7 @@ impl Node {
         let places = channel.and_then(|channel| match log {
             LogSide::Written => channel.written_at.get(&epoch).map(RootedPlaces::places),
             LogSide::Mirrored => channel.mirrored_at.get(&epoch),
+            LogSide::Anchor => None,
         });
         let found = places.and_then(|places| Some((places.size(), places.from(from)?)));
         let Some((to_leaf, places)) = found else {
@@ -127,6 +133,7 @@ impl Node {
             Ok(read) => match wanted.log {
                 LogSide::Written => self.written_page(turn, &wanted, read),
                 LogSide::Mirrored => mirrored_page(&wanted, read),
+                LogSide::Anchor => None,
             }
             .ok_or_else(gone),
             Err(error) => {

@@ -135,7 +135,10 @@ impl Node {
             | Record::PushSecret { .. }
             | Record::ErasureTold { .. }
             | Record::ApiKeyWithdrawn { .. }
-            | Record::KeyRotated { .. } => Vec::new(),
+            | Record::KeyRotated { .. }
+            | Record::Anchored(_)
+            | Record::Cosigned { .. }
+            | Record::Witnessed { .. } => Vec::new(),
         };
         let known = lists
             .into_iter()

@@ -113,7 +113,10 @@ impl Record {
             | Self::PushSecret { .. }
             | Self::ErasureTold { .. }
             | Self::ApiKeyWithdrawn { .. }
-            | Self::KeyRotated { .. } => None,
+            | Self::KeyRotated { .. }
+            | Self::Anchored(_)
+            | Self::Cosigned { .. }
+            | Self::Witnessed { .. } => None,
         }
     }
 }

@@ -10,10 +10,10 @@ mod parts;
 
 pub use leaves::LeavesIn;
 pub use parts::{
-    AlertKind, Asker, BatchReceived, BatchReleased, CompartmentChange, ContactOutcome, ContentRef,
-    DepositRecord, EndWarning, Erased, ErasureReason, EventRecord, ItemRef, KeyedEffect,
-    LookupAsked, LookupDecision, LookupReleased, MessageKind, MessageOutcome, ParcelRecord,
-    ReceivedItem, Regained, Sealed, StationSeen, Teller,
+    AlertKind, Anchored, AnchoredHead, Asker, BatchReceived, BatchReleased, CompartmentChange,
+    ContactOutcome, ContentRef, DepositRecord, EndWarning, Erased, ErasureReason, EventRecord,
+    ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased, MessageKind, MessageOutcome,
+    ParcelRecord, ReceivedItem, Regained, Sealed, StationSeen, Teller,
 };
 
 use interlock_core::agreement::AgreementState;
@@ -328,10 +328,31 @@ pub enum Record {
         /// The rotation.
         rotation: KeyRotation,
     },
+    /// An entry of our anchor log.
+    Anchored(Box<Anchored>),
+    /// A witness cosigned our newest anchor.
+    Cosigned {
+        /// The witness.
+        by: ParticipantId,
+        /// Its line, with the line break.
+        line: String,
+    },
+    /// We cosigned a partner's anchor.
+    Witnessed {
+        /// Whose.
+        of: ParticipantId,
+        /// Epoch of its anchor log.
+        epoch: u32,
+        /// The entries that were new.
+        entries: Vec<Blob>,
+        /// The note over all.
+        note: String,
+    },
 }
 
 impl Record {
     /// The sealed parts, whose keys must be durable before the record.
+    // tidy: long, one arm a record
     pub fn sealed(&self) -> Vec<&Sealed> {
         match self {
             Self::Parcel(parcel) => parcel.recipient.iter().collect(),
@@ -400,7 +421,10 @@ impl Record {
             | Self::Erased(_)
             | Self::ErasureTold { .. }
             | Self::ApiKeyWithdrawn { .. }
-            | Self::KeyRotated { .. } => Vec::new(),
+            | Self::KeyRotated { .. }
+            | Self::Anchored(_)
+            | Self::Cosigned { .. }
+            | Self::Witnessed { .. } => Vec::new(),
         }
     }
 }

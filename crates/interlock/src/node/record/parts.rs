@@ -14,6 +14,10 @@ use interlock_core::parcel::{Consent, Generation, Preference, SizeClass};
 use interlock_core::station::CompartmentNo;
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
+use interlock_journal::anchor::{Head, heads_filled};
+use interlock_journal::bilateral::commit;
+use interlock_journal::checkpoint::origin;
+use interlock_journal::merkle::Hash;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::wire::{Blob, Lane};
@@ -313,6 +317,59 @@ pub struct Regained {
     pub leaves: Vec<Blob>,
     /// Our own signed checkpoint that covers them.
     pub checkpoint: String,
+}
+
+/// An entry of our anchor log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchored {
+    /// Epoch of the anchor log.
+    pub epoch: u32,
+    /// The heads of our logs.
+    pub heads: Vec<AnchoredHead>,
+    /// From which the commitments are made that fill it up.
+    pub filling: RequestId,
+    /// Our checkpoint over the anchor log with this entry, a signed note.
+    pub note: String,
+}
+
+/// The head of one log in an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnchoredHead {
+    /// Toward whom the log is.
+    pub reader: ParticipantId,
+    /// Its epoch.
+    pub epoch: u32,
+    /// How many leaves.
+    pub size: u64,
+    /// Root over them.
+    pub root: [u8; 32],
+    /// Salt of its commitment.
+    pub salt: RequestId,
+}
+
+impl AnchoredHead {
+    /// What is committed to.
+    pub fn head(&self, me: &ParticipantId) -> Head {
+        Head::new(origin(me, &self.reader, self.epoch), self.size, &self.root)
+    }
+
+    /// The commitment.
+    pub fn commitment(&self, me: &ParticipantId) -> Hash {
+        commit(self.salt.as_bytes(), self.head(me).text().as_bytes())
+    }
+}
+
+impl Anchored {
+    /// The commitments of the entry. They are in the order of their values, so that the place of one
+    /// says nothing of the others.
+    pub fn commitments(&self, me: &ParticipantId) -> Vec<Hash> {
+        let mut all: Vec<Hash> = self.heads.iter().map(|head| head.commitment(me)).collect();
+        for nth in all.len()..heads_filled(all.len()) {
+            all.push(commit(self.filling.as_bytes(), &nth.to_le_bytes()));
+        }
+        all.sort_unstable();
+        all
+    }
 }
 
 /// What a message says.

@@ -219,6 +219,14 @@ impl State {
             }
             Record::RolledBack { .. } => self.rolled_back(at),
             Record::Regained(regained) => self.regained(regained)?,
+            Record::Anchored(anchored) => self.anchored(anchored),
+            Record::Cosigned { by, line } => self.anchor_cosigned(by, line),
+            Record::Witnessed {
+                of,
+                epoch,
+                entries,
+                note,
+            } => self.witnessed(of, *epoch, entries, note),
             Record::KeyRotated { of, rotation } => self.key_rotated(at, of, rotation),
             Record::EpochOpened {
                 to,

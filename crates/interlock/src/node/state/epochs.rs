@@ -21,6 +21,7 @@ impl State {
     /// We lost the end of our journal: every log that we write needs a new epoch.
     pub(super) fn rolled_back(&mut self, at: Timestamp) {
         self.rolled_back_at = Some(at);
+        self.anchor_lost(at);
         let known = self.partners.keys().chain(self.channels.keys());
         self.suspect = known.cloned().collect();
     }

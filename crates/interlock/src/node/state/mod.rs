@@ -4,6 +4,7 @@
 //! nothing in it depends on anything but the records applied and their times; personal data is held
 //! only while its content key exists. It does not know requests, answers or effects.
 
+pub mod anchor;
 mod apply;
 pub mod channel;
 mod epochs;
@@ -124,6 +125,10 @@ pub struct State {
     pub rolled_back_at: Option<Timestamp>,
     /// Partners toward whom our log needs a new epoch since then.
     pub suspect: BTreeSet<ParticipantId>,
+    /// Our anchor log.
+    pub anchor: self::anchor::AnchorLog,
+    /// Anchor logs of partners that we have cosigned.
+    pub witnessed: BTreeMap<ParticipantId, self::anchor::WitnessedLog>,
     /// Rotations of keys, ours and partners', by participant, the oldest first.
     pub rotations: BTreeMap<ParticipantId, Vec<(Timestamp, KeyRotation)>>,
     /// How many records were applied: the position in the journal of the last one.
@@ -402,6 +407,8 @@ impl State {
             high: Timestamp::from_millis(0),
             rolled_back_at: None,
             suspect: BTreeSet::new(),
+            anchor: self::anchor::AnchorLog::default(),
+            witnessed: BTreeMap::new(),
             rotations: BTreeMap::new(),
             applied: 0,
             queues: QueueIds::default(),

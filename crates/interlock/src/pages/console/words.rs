@@ -127,6 +127,7 @@ pub(super) fn alert<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
             ("not-taken", "未被领取", "not taken"),
             ("rolled-back", "记录曾丢失", "rolled back"),
             ("not-compared", "尚未比对", "not compared"),
+            ("key-rotated", "签名密钥已更换", "signing key rotated"),
         ],
     )
 }
