@@ -29,6 +29,12 @@ return {
   unstyled: document.styleSheets.length === 0,
 };";
 
+/// Everything opened: by how much the page is then too wide.
+const UNFOLD: &str = "
+document.querySelectorAll('details').forEach(d => { d.open = true; });
+const wide = document.documentElement;
+return wide.scrollWidth - wide.clientWidth;";
+
 /// What axe is told: all of its rules, and of the result what does not hold.
 const AXE: &str = "
 return axe.run(document, { resultTypes: ['violations'] }).then(r => r.violations.map(v =>
@@ -53,6 +59,13 @@ pub(crate) async fn judge(
         .any(|it| url.as_str().contains(it) || title.contains(it))
     {
         findings.push("a secret is in the address or the title".into());
+    }
+    // What is folded is read too, and must fit.
+    let unfolded = client.execute(UNFOLD, vec![]).await?;
+    if unfolded.as_u64() != Some(0) {
+        findings.push(format!(
+            "unfolded, wider than the window by {unfolded} pixels"
+        ));
     }
     let violations = client.execute(&format!("{axe}{AXE}"), vec![]).await?;
     let violations = violations.as_array().context("axe gave no verdict")?;

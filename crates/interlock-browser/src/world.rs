@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use interlock::demo::cast::Who;
 use interlock::demo::network::Network;
+use interlock::demo::parcels::{DemoMarketplace, DemoParcel, generate};
 use interlock::demo::{self, Options, Source};
 use interlock_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -93,6 +94,10 @@ impl World {
             };
             open.push((what, url));
         }
+        let parcels = generate(PARCELS, demo::SEED)?;
+        let of_taobao = |parcel: &&DemoParcel| parcel.marketplace == DemoMarketplace::Taobao;
+        let sold = parcels.iter().find(of_taobao);
+        let sold = sold.context("the demo sells nothing on Taobao")?;
         let accounts = vec![
             let_in(
                 &network,
@@ -119,14 +124,14 @@ impl World {
                 &network,
                 Who::Fengchao,
                 "courier",
-                json!({ "roles": ["courier"], "courier": "c1" }),
+                json!({ "roles": ["courier"], "courier": sold.courier.as_str() }),
             )
             .await?,
             let_in(
                 &network,
                 Who::Cainiao,
                 "merchant",
-                json!({ "roles": ["merchant"], "merchant": "m1" }),
+                json!({ "roles": ["merchant"], "merchant": sold.merchant.as_str() }),
             )
             .await?,
         ];

@@ -54,7 +54,7 @@ pub const PARCELS_DEFAULT: usize = 5_000;
 /// How many days after the last pick-up a demo may end.
 const UNTIL_AFTER_DAYS_MAX: i64 = 30;
 /// From which everything that is not recorded is drawn.
-const SEED: u64 = 2017;
+pub const SEED: u64 = 2017;
 
 /// Where parcels come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
