@@ -96,7 +96,7 @@ impl Page<'_> {
                     return ControlFlow::Break(());
                 }
                 for leaf in leaves {
-                    if !self.fits(&[leaf]) {
+                    if self.next >= self.wanted.to || !self.fits(&[leaf]) {
                         return ControlFlow::Break(());
                     }
                     self.push(leaf);

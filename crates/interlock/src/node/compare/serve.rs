@@ -41,7 +41,10 @@ impl Node {
         let past: Vec<PastEpoch> = past
             .map(|(epoch, places)| PastEpoch {
                 epoch: *epoch,
-                size: places.places().size(),
+                size: places
+                    .places()
+                    .size()
+                    .min(channel.map_or(0, |c| c.signs_for(*epoch))),
             })
             .collect();
         let older = past.len().saturating_sub(EPOCHS_SHOWN_MAX);
@@ -94,8 +97,13 @@ impl Node {
             LogSide::Mirrored => channel.mirrored_at.get(&epoch),
             LogSide::Anchor => None,
         });
-        let found = places.and_then(|places| Some((places.size(), places.from(from)?)));
-        let Some((to_leaf, places)) = found else {
+        // Of our own log, only what we stand by.
+        let most = match log {
+            LogSide::Written => channel.map_or(0, |channel| channel.signs_for(epoch)),
+            LogSide::Mirrored | LogSide::Anchor => u64::MAX,
+        };
+        let found = places.and_then(|places| Some((places.size().min(most), places.from(from)?)));
+        let Some((to_leaf, places)) = found.filter(|(to_leaf, _)| from < *to_leaf) else {
             return answer(turn, reply, Err(gone()));
         };
         turn.push(Effect::ReadLeaves(Box::new(LeavesWanted {
@@ -163,11 +171,14 @@ impl Node {
         for leaf in &read.leaves {
             tree.append(leaf_hash(&leaf.0));
         }
-        // What would contradict our log is not signed, whatever was read.
+        // What would contradict our log is not signed, whatever was read, nor what we have disowned.
         if let Ok(root) = channel.out.root_at(tree.size())
             && channel.out.epoch() == wanted.epoch
             && root != tree.root()
         {
+            return None;
+        }
+        if tree.size() > channel.signs_for(wanted.epoch) {
             return None;
         }
         let skipped = usize::try_from(wanted.from.checked_sub(first.leaf)?).ok()?;

@@ -46,6 +46,11 @@ pub struct Channel {
     pub shown_to: u64,
     /// Where in our journal the leaves of our log stand, by epoch.
     pub written_at: BTreeMap<u32, RootedPlaces>,
+    /// How many leaves of the epochs before we stand by: those that their reader is known to hold as they
+    /// are here. What comes after them was written again, or is not what we signed.
+    pub stood_by: BTreeMap<u32, u64>,
+    /// How much of the newest epoch came back from its reader's mirror, under our own signature.
+    pub regained_to: u64,
     /// Where in our journal the leaves of theirs stand, by epoch.
     pub mirrored_at: BTreeMap<u32, Places>,
     /// Requests and releases of theirs that were mirrored of late, for checking bodies against them.
@@ -82,6 +87,8 @@ impl Channel {
             shown: 0,
             shown_to: 0,
             written_at: BTreeMap::new(),
+            stood_by: BTreeMap::new(),
+            regained_to: 0,
             mirrored_at: BTreeMap::new(),
             recent: VecDeque::new(),
             receipted: 0,
@@ -124,6 +131,30 @@ impl Channel {
     /// How much of their log we hold.
     pub fn mirrored(&self) -> u64 {
         self.mirror.as_ref().map_or(0, MirrorLog::size)
+    }
+
+    /// How many leaves of an epoch of our log we sign for.
+    pub fn signs_for(&self, epoch: u32) -> u64 {
+        if epoch == self.out.epoch() {
+            return self.out.size();
+        }
+        self.stood_by.get(&epoch).copied().unwrap_or(0)
+    }
+
+    /// Begins another epoch of our log. `shown` is a size and root of the one before that its reader
+    /// holds, under our signature.
+    pub fn begin(&mut self, next: OutLog, shown: Option<(u64, Hash)>) {
+        let before = &self.out;
+        let held = shown.filter(|(size, root)| before.root_at(*size) == Ok(*root));
+        let held = held.map_or(0, |(size, _)| size);
+        let stood_by = held.max(before.acknowledged()).max(self.regained_to);
+        self.stood_by.insert(before.epoch(), stood_by);
+        while self.stood_by.len() > EPOCHS_PAST_MAX {
+            self.stood_by.pop_first();
+        }
+        self.regained_to = 0;
+        self.shown_to = 0;
+        self.out = next;
     }
 
     /// The newest leaf of our log stands in the record at `position`.

@@ -33,7 +33,8 @@ impl State {
         let position = self.position();
         let channel = self.channel_mut(to);
         if regained.epoch > channel.out.epoch() {
-            channel.out = OutLog::new(me, to.clone(), regained.epoch);
+            let next = OutLog::new(me, to.clone(), regained.epoch);
+            channel.begin(next, None);
         }
         if regained.epoch != channel.out.epoch() || regained.first != channel.out.size() {
             return Err(ReplayError("regained leaves do not follow the log"));
@@ -46,6 +47,7 @@ impl State {
         for leaf in bytes {
             channel.written(position, leaf_hash(leaf));
         }
+        channel.regained_to = channel.out.size();
         for leaf in &leaves {
             self.high = self.high.max(leaf.time);
             self.stands_by(to, leaf);
@@ -109,10 +111,16 @@ impl State {
         if epoch <= channel.out.epoch() {
             return Err(ReplayError("an epoch is older than the one before"));
         }
-        channel.out = OutLog::new(me, to.clone(), epoch);
+        let opens = Leaf::decode(&leaf.0).map(|leaf| leaf.body);
+        let shown = match opens {
+            Ok(LeafBody::Rollback(lost)) if lost.previous_epoch == channel.out.epoch() => {
+                Some((lost.countersigned_size, lost.countersigned_root))
+            }
+            Ok(_) | Err(_) => None,
+        };
+        channel.begin(OutLog::new(me, to.clone(), epoch), shown);
         channel.owes_receipt = true;
         channel.receipted = 0;
-        channel.shown_to = 0;
         for feed in channel.outbound.values_mut() {
             feed.renamed(reissued.into());
         }
