@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use interlock_core::agreement::Assurance;
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::negotiation::NegotiationState;
+use interlock_core::time::Timestamp;
 use interlock_journal::manifest::{MANIFEST_VERSION, Manifest, Party as Signer, PolicyRef};
 use sha2::{Digest as _, Sha256};
 
@@ -369,7 +370,8 @@ impl Node {
         self.put_agreement(turn, agreement);
     }
 
-    /// Lets `earlier` end when `later` begins, unless it has given way before.
+    /// Lets `earlier` end when `later` begins, unless it has given way before. Of two that begin at once,
+    /// the one that was agreed on later is named as its successor, as at the other side.
     fn give_way(
         &mut self,
         turn: &mut Turn<'_>,
@@ -377,7 +379,14 @@ impl Node {
         later: &Agreement,
     ) -> bool {
         let begins = later.terms.from.max(turn.at());
-        if earlier.facts.superseded_at.is_some_and(|at| at <= begins) {
+        let known = earlier.superseded_by.as_ref();
+        let known = known.and_then(|id| self.state.book.agreements.get(id));
+        let stays = |at: Timestamp| {
+            let later_known = known
+                .is_none_or(|known| (known.agreed_at, &known.id) >= (later.agreed_at, &later.id));
+            at < begins || at == begins && later_known
+        };
+        if earlier.facts.superseded_at.is_some_and(stays) {
             return false;
         }
         earlier.facts.superseded_at = Some(begins);

@@ -1,8 +1,8 @@
-//! Random sequences: whatever a partner sends and answers, and whenever the node is killed, every process
-//! stays within the protocol's state machine.
+//! Random sequences: whatever two nodes do, lose, repeat and forget, every process stays within the
+//! protocol's state machine, and once all is delivered both sides know the same.
 
 use interlock_core::negotiation::{self, NegotiationMessage, Party};
-use interlock_core::time::SECOND_MS;
+use interlock_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use interlock_core::transfer::{self, TransferMessage, TransferState};
 use serde_json::json;
 
@@ -10,8 +10,9 @@ use super::super::{Negotiation, Transfer};
 use super::hostile::{message, offer};
 use super::*;
 use crate::dsp::CONTEXT;
+use crate::node::io::{AgreementChange, Renewal};
 
-/// Seeds of the property.
+/// Seeds of each property.
 const SEEDS: u64 = 40;
 /// Steps of one sequence.
 const STEPS: usize = 40;
@@ -86,6 +87,196 @@ fn assert_within_the_machine(world: &World, at: usize, seed: u64) {
 
 fn waiting(world: &World, at: usize) -> Vec<WireId> {
     world.book(at).waiting().map(|n| n.id.clone()).collect()
+}
+
+/// One thing that people, the network or the machine do.
+// tidy: long, one arm a thing
+fn something(world: &mut World, dice: &mut Dice, keys: &[[u8; 32]; 2]) {
+    let at = dice.below(2);
+    let key = keys[dice.below(2)];
+    let agreements: Vec<WireId> = world.book(at).agreements.keys().cloned().collect();
+    match dice.below(12) {
+        0 | 1 => {
+            let offers = ["auto", "asked", "events"];
+            let chosen = dice.pick(&offers).copied().unwrap_or("auto");
+            let shorter = Terms {
+                until: JULY.plus_ms(-HOUR_MS),
+                ..stations()
+            };
+            let asked = [(chosen, &shorter)];
+            let other = dice.below(2) == 0 && chosen != "events";
+            world.propose(&[chosen], if other { &asked } else { &[] });
+        }
+        2..=5 => {
+            let Some(id) = dice.pick(&waiting(world, at)).cloned() else {
+                return;
+            };
+            let terms = world.book(at).negotiations[&id].shown_terms().clone();
+            let shift = i64::try_from(1 + dice.below(3)).unwrap() * MINUTE_MS;
+            let other = Terms {
+                until: terms.until.plus_ms(-shift),
+                ..terms
+            };
+            let decision = match dice.below(8) {
+                0 => Decision::Reject {
+                    reason: "no".into(),
+                },
+                1 | 2 => Decision::Counter {
+                    policy: other.to_policy(),
+                },
+                _ => Decision::Approve,
+            };
+            let negotiation = id;
+            world.local_by(
+                at,
+                key,
+                LocalRequest::Decide {
+                    negotiation,
+                    decision,
+                },
+            );
+        }
+        6 => {
+            if let Some(agreement) = dice.pick(&agreements).cloned() {
+                let change = match dice.below(6) {
+                    0 => AgreementChange::Terminate {
+                        at: world.now.plus_ms(MINUTE_MS),
+                        reason: "done".into(),
+                    },
+                    1 | 2 => AgreementChange::Suspend {
+                        reason: "audit".into(),
+                    },
+                    _ => AgreementChange::Resume,
+                };
+                world.local_by(at, key, LocalRequest::ChangeAgreement { agreement, change });
+            }
+        }
+        7 => {
+            if let Some(agreement) = dice.pick(&agreements).cloned() {
+                let renewal = Renewal::default();
+                world.local_by(at, key, LocalRequest::Renew { agreement, renewal });
+            }
+        }
+        8 => world.restart(at),
+        9 => world.down = [None, Some(P), Some(C)][dice.below(3)],
+        _ => {
+            let pause = i64::try_from(dice.below(300)).unwrap() * SECOND_MS;
+            world.run_until(world.now.plus_ms(pause));
+        }
+    }
+    world.run();
+}
+
+/// What becomes of the next messages.
+fn weather(world: &mut World, dice: &mut Dice) {
+    world.sent.clear();
+    world.fates.clear();
+    for message in 0..MESSAGES_MAX / 10 {
+        let fates = [Fate::RequestLost, Fate::AnswerLost, Fate::Repeated];
+        let fate = fates.get(dice.below(8)).copied();
+        world.fates.extend(fate.map(|fate| (message, fate)));
+    }
+}
+
+/// The same negotiation, transfer and agreement at both.
+fn assert_both_know_the_same(world: &World, seed: u64) {
+    for at in [P, C] {
+        let other = world.book(1 - at);
+        for n in world.book(at).negotiations.values() {
+            assert!(n.unsent.is_none(), "seed {seed}: unsent: {n:?}");
+            let theirs = n.peer_id.as_ref().map(|id| &other.negotiations[id]);
+            match theirs {
+                Some(m) => assert_eq!(n.state, m.state, "seed {seed}\n{n:?}\n{m:?}"),
+                None => assert!(
+                    n.draft.is_some() || n.state.is_terminal(),
+                    "seed {seed}: {n:?}"
+                ),
+            }
+        }
+        let clock = ClockInterval::exact(world.now);
+        for t in world.book(at).transfers.values() {
+            let state = world.book(at).agreements[&t.agreement].state_at(&clock);
+            if !matches!(state, AgreementState::InForce | AgreementState::Suspended) {
+                // Nothing is said about a transfer whose agreement is over.
+                continue;
+            }
+            assert!(t.unsent.is_none(), "seed {seed}: unsent: {t:?}");
+            match t.peer_id.as_ref().map(|id| &other.transfers[id]) {
+                Some(u) => assert_eq!(t.state, u.state, "seed {seed}\n{t:?}\n{u:?}"),
+                None => assert!(t.state.is_terminal(), "seed {seed}: {t:?}"),
+            }
+        }
+        for a in world.book(at).agreements.values() {
+            let b = &other.agreements[&a.id];
+            let states = (a.state_at(&clock), b.state_at(&clock));
+            // Whether one that is over was suspended before, nobody is told any more.
+            assert_eq!(states.0, states.1, "seed {seed}\n{a:?}\n{b:?}");
+            assert_eq!(
+                (a.policy_hash, &a.superseded_by),
+                (b.policy_hash, &b.superseded_by),
+                "seed {seed}\n{a:?}\n{b:?}"
+            );
+            if at == C && states.0 == AgreementState::InForce {
+                let flows = world.book(C).started(a, Party::Consumer);
+                assert!(flows.is_some(), "seed {seed}: nothing flows under {a:?}");
+            }
+        }
+        assert_eq!(
+            world.replayed(at).state().book,
+            *world.book(at),
+            "seed {seed}"
+        );
+    }
+}
+
+fn sequence(seed: u64) -> World {
+    let mut world = World::new();
+    let mut dice = Dice(TestRng(seed));
+    world.rng = TestRng(seed ^ 0xabcd);
+    let keys = [[9; 32], world.hire(P, "wang")];
+    world.hire(C, "wang");
+    for (id, terms, auto) in [
+        ("auto", stations(), true),
+        ("asked", stations(), false),
+        ("events", events(), false),
+    ] {
+        world.publish(id, &terms, auto);
+    }
+    // In half of the sequences two people decide, at one side or at both.
+    match seed % 4 {
+        2 => world.four_eyes(P),
+        3 => [P, C].into_iter().for_each(|at| world.four_eyes(at)),
+        _ => {}
+    }
+    world.run_until(JUNE);
+    for _ in 0..STEPS {
+        weather(&mut world, &mut dice);
+        something(&mut world, &mut dice, &keys);
+    }
+    world.down = None;
+    world.fates.clear();
+    world.sent.clear();
+    // The longest pause, of asking again for a dataset, is an hour.
+    world.run_until(world.now.plus_ms(3 * HOUR_MS));
+    world
+}
+
+#[test]
+fn two_nodes_stay_within_the_protocol_and_come_to_know_the_same() {
+    let mut in_force = 0;
+    for seed in 0..SEEDS {
+        let world = sequence(seed);
+        for at in [P, C] {
+            assert_within_the_machine(&world, at, seed);
+        }
+        assert_both_know_the_same(&world, seed);
+        let (agreements, _) = world.states(C);
+        in_force += agreements
+            .iter()
+            .filter(|s| **s == AgreementState::InForce)
+            .count();
+    }
+    assert!(in_force > 5, "the sequences lead somewhere: {in_force}");
 }
 
 /// A message of a partner that follows no protocol, about one of the node's processes or about none.
