@@ -189,6 +189,13 @@ impl World {
         }
     }
 
+    /// From its next start on, two people must approve at a node.
+    pub fn four_eyes(&mut self, ix: NodeIx) {
+        if let Some(node) = self.nodes.get_mut(ix) {
+            node.config.approvals_min = 2;
+        }
+    }
+
     /// A world at `now`, all of whose nodes know each other.
     pub fn new(seed: u64, now: Timestamp, specs: &[NodeSpec]) -> Self {
         let mut world = Self {

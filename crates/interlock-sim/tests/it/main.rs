@@ -23,6 +23,8 @@ mod old_leaves;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod renewals;
+#[cfg(test)]
 mod rollback;
 #[cfg(test)]
 mod rotation;
