@@ -4,14 +4,14 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
 /// Longest that a node may take to answer, in tries of [`PAUSE`].
-const TRIES: u32 = 300;
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const TRIES: u32 = 300;
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Dir(pub(super) PathBuf);
 
@@ -37,21 +37,25 @@ pub(super) struct Running(Child);
 impl Running {
     pub(super) fn start(node: &Path, key: &str) -> Self {
         let config = node.join("interlock.toml");
+        let said = node.with_extension("said");
         let child = Command::new(env!("CARGO_BIN_EXE_interlock"))
             .args(["run", "--config"])
             .arg(config)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(&said).unwrap())
             .spawn()
             .unwrap();
-        let running = Self(child);
+        let mut running = Self(child);
+        let said = || std::fs::read_to_string(&said).unwrap();
         for _ in 0..TRIES {
             if interlock(node, key, &["status"]).0 == 0 {
                 return running;
             }
+            let ended = running.0.try_wait().unwrap();
+            assert!(ended.is_none(), "the node ended: {}", said());
             std::thread::sleep(PAUSE);
         }
-        panic!("the node does not answer");
+        panic!("the node does not answer: {}", said());
     }
 }
 
@@ -86,10 +90,23 @@ pub(super) fn interlock(node: &Path, key: &str, arguments: &[&str]) -> (i32, Str
     (code, text(output.stdout), text(output.stderr))
 }
 
+/// `count` free ports in a row, below those that the system gives to whoever asks for any.
+pub(super) fn ports(count: u16) -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        // Tests of another process draw elsewhere, and those of this one draw one after the other.
+        let drawn = std::process::id().wrapping_mul(101) % 600;
+        let nth = u16::try_from(drawn).unwrap() + NEXT.fetch_add(1, Ordering::SeqCst);
+        let first = 20_000 + nth % 600 * 20;
+        let mut all = first..first + count;
+        if all.all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
+        }
+    }
+}
+
 pub fn made(dir: &Path) -> (PathBuf, String) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = (port.local_addr().unwrap().port() / 8 * 8 + 8).max(1_024);
-    let port = port.to_string();
+    let port = ports(4).to_string();
     let arguments = [
         "init",
         "node",

@@ -9,6 +9,8 @@ mod evidence_page;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod mediation;
 #[cfg(test)]
 mod readme;
