@@ -73,6 +73,21 @@ impl Kit {
         })
     }
 
+    /// Holds the messages in one file against the schemas in the jars; the result goes to another.
+    pub(super) fn validate(&self, messages: &Path, result: &Path) -> anyhow::Result<()> {
+        let mut java = Command::new("java");
+        java.arg("-cp").arg(self.jars.join("*"));
+        java.arg(self.launcher.with_file_name("CheckMessages.java"));
+        java.arg(messages).arg(result);
+        let log = self.place.join("schemas.log");
+        let errors = std::fs::File::create(&log).context("failed to create `schemas.log`")?;
+        java.stdin(Stdio::null()).stderr(errors);
+        if !java.status().context("failed to start java")?.success() {
+            bail!("the schemas could not be checked; see {}", log.display());
+        }
+        Ok(())
+    }
+
     /// Runs it with these settings; what it says goes to `kit.log`. Gives its result.
     pub(super) fn execute(&self, settings: &str) -> anyhow::Result<String> {
         let file = |name: &str| self.place.join(name);

@@ -1,10 +1,12 @@
 //! `cargo xtask conformance`: the official kit of Dataspace Protocol 2025-1 against a whole node.
 //!
-//! INVARIANT: it passes only if the kit started exactly [`TESTS`] tests and every one succeeded, so that
-//! a run in which nothing was tested fails. What the kit and the node said stays in
-//! `target/conformance`. It knows the node by its command line and doors, never its code.
+//! INVARIANT: it passes only if the kit started exactly [`TESTS`] tests and every one succeeded, and all
+//! that our nodes emit fits the published schemas, so that a run in which nothing was tested fails. What
+//! the kit and the nodes said stays in `target/conformance`. It knows the node by its command line and
+//! doors, never its code.
 
 mod kit;
+mod messages;
 mod node;
 mod verdict;
 
@@ -48,6 +50,12 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&place)
         .with_context(|| format!("failed to make `{}`", place.display()))?;
     let kit = Kit::resolve(root, &place)?;
+    let schemas = match alone {
+        true => None,
+        false => Some(messages::check(root, &place, |messages, result| {
+            kit.validate(messages, result)
+        })?),
+    };
     let result = match alone {
         true => kit.execute(&kit::alone())?,
         false => {
@@ -57,11 +65,15 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
     };
     let verdict = Verdict::parse(&result)?;
     println!("{}", verdict.words(TESTS));
+    if let Some(schemas) = &schemas {
+        println!("{}", schemas.words());
+    }
     println!(
         "{:.0} s; what was said is in target/conformance",
         begin.elapsed().as_secs_f64()
     );
-    Ok(match verdict.passes(TESTS) {
+    let fits = schemas.is_none_or(|schemas| schemas.passes());
+    Ok(match verdict.passes(TESTS) && fits {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
