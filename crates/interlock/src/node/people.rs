@@ -37,10 +37,21 @@ pub struct CodesTyped {
     wrong: Vec<Timestamp>,
 }
 
-/// Whether a request needs a one-time code beside it: it binds us, ends something, or lets somebody in.
+/// Whether a request needs a one-time code beside it. One rule: it does if by it our node signs, or comes
+/// to be bound unless somebody else says no; if it ends what was agreed on; if it deletes what cannot be
+/// had back; or if it lets somebody in or shuts somebody out.
+///
+/// What is only said (a counter-offer of a mediation, a refusal, a withdrawal before anybody agreed) and
+/// what can be undone at once (suspending and resuming) needs none.
 // tidy: long, one arm a request
-const fn needs_code(request: &LocalRequest) -> bool {
+fn needs_code(request: &LocalRequest) -> bool {
     match request {
+        // Whoever proposes terms stands for them: the partner's word makes them an agreement.
+        LocalRequest::Propose { .. }
+        | LocalRequest::ProposeKnown { .. }
+        | LocalRequest::Renew { .. } => true,
+        LocalRequest::PublishOffer(offer) => offer.auto_accept,
+        LocalRequest::PutOffers(offers) => offers.iter().any(|offer| offer.auto_accept),
         LocalRequest::Decide { decision, .. } => match decision {
             Decision::Approve | Decision::ApproveVersion(_) | Decision::Counter { .. } => true,
             Decision::Reject { .. } => false,
@@ -49,12 +60,12 @@ const fn needs_code(request: &LocalRequest) -> bool {
             AgreementChange::Terminate { .. } => true,
             AgreementChange::Suspend { .. } | AgreementChange::Resume => false,
         },
+        // A mediator signs each manifest that it proposes, a party the one that it accepts.
+        LocalRequest::ProposeMediation(_) => true,
         LocalRequest::Mediate { act, .. } => match act {
-            MediationAct::Accept { .. } => true,
+            MediationAct::Accept { .. } | MediationAct::Revise(_) | MediationAct::Adopt(_) => true,
             MediationAct::Counter { .. }
             | MediationAct::Refuse { .. }
-            | MediationAct::Revise(_)
-            | MediationAct::Adopt(_)
             | MediationAct::Withdraw { .. } => false,
         },
         LocalRequest::EraseRecipient(_)
@@ -79,16 +90,11 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::GetStations
         | LocalRequest::GetStation(_)
         | LocalRequest::GetOffers { .. }
-        | LocalRequest::PutOffers(_)
-        | LocalRequest::PublishOffer(_)
         | LocalRequest::WithdrawOffer(_)
         | LocalRequest::GetCatalog(_)
-        | LocalRequest::Propose { .. }
-        | LocalRequest::ProposeKnown { .. }
         | LocalRequest::RequestTransfer(_)
         | LocalRequest::GetNegotiations
         | LocalRequest::GetNegotiation { .. }
-        | LocalRequest::Renew { .. }
         | LocalRequest::GetProposals
         | LocalRequest::GetAgreements
         | LocalRequest::GetAgreement(_)
@@ -102,7 +108,6 @@ const fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::GetPartners
         | LocalRequest::GetMediations
         | LocalRequest::GetMediation(_)
-        | LocalRequest::ProposeMediation(_)
         | LocalRequest::GetTransfers
         | LocalRequest::GetStatus
         | LocalRequest::GetKeys
@@ -393,4 +398,121 @@ fn digest_of(name: &PersonName) -> Digest {
 /// Seconds since the epoch: higher than the version of anybody who had the name before.
 fn turn_version(at: Timestamp) -> u32 {
     u32::try_from(at.as_millis() / 1_000).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use interlock_core::ids::{ParticipantId, WireId};
+
+    use super::super::io::{MediationPut, OfferPut, Renewal};
+    use super::*;
+
+    fn offer(auto_accept: bool) -> OfferPut {
+        OfferPut {
+            id: id(),
+            dataset: id(),
+            policy: Value::Null,
+            audience: Vec::new(),
+            auto_accept,
+        }
+    }
+
+    fn id() -> WireId {
+        WireId::parse("urn:x").unwrap()
+    }
+
+    fn decide(decision: Decision) -> LocalRequest {
+        LocalRequest::Decide {
+            negotiation: id(),
+            decision,
+        }
+    }
+
+    fn change(change: AgreementChange) -> LocalRequest {
+        LocalRequest::ChangeAgreement {
+            agreement: id(),
+            change,
+        }
+    }
+
+    fn mediate(act: MediationAct) -> LocalRequest {
+        LocalRequest::Mediate {
+            mediation: id(),
+            act,
+        }
+    }
+
+    fn mediation() -> MediationPut {
+        MediationPut {
+            agreements: Vec::new(),
+            note: String::new(),
+            answer_by: None,
+        }
+    }
+
+    #[test]
+    fn what_binds_ends_deletes_or_lets_in_needs_a_code_and_nothing_else_does() {
+        let partner = || ParticipantId::parse("did:web:p.example").unwrap();
+        let (reason, policy) = (|| "why".to_owned(), || Value::Null);
+        let (at, renewal) = (Timestamp::from_millis(0), Renewal::default());
+        let needed = [
+            LocalRequest::Propose {
+                partner: partner(),
+                offers: vec![id()],
+                policies: Vec::new(),
+            },
+            LocalRequest::ProposeKnown {
+                partner: partner(),
+                offer: id(),
+                target: id(),
+                policy: policy(),
+            },
+            LocalRequest::Renew {
+                agreement: id(),
+                renewal,
+            },
+            LocalRequest::PublishOffer(offer(true)),
+            LocalRequest::PutOffers(vec![offer(false), offer(true)]),
+            decide(Decision::Approve),
+            decide(Decision::ApproveVersion(2)),
+            decide(Decision::Counter { policy: policy() }),
+            change(AgreementChange::Terminate {
+                at,
+                reason: reason(),
+            }),
+            LocalRequest::ProposeMediation(mediation()),
+            mediate(MediationAct::Accept { version: None }),
+            mediate(MediationAct::Revise(mediation())),
+            mediate(MediationAct::Adopt(partner())),
+            LocalRequest::RemovePartner(partner()),
+            LocalRequest::AddKey {
+                name: "k".into(),
+                role: Role::Auditor,
+                digest: [0; 32],
+            },
+        ];
+        for request in needed {
+            assert!(needs_code(&request), "{request:?}");
+        }
+        let free = [
+            LocalRequest::PublishOffer(offer(false)),
+            LocalRequest::PutOffers(vec![offer(false)]),
+            LocalRequest::WithdrawOffer(id()),
+            decide(Decision::Reject { reason: reason() }),
+            change(AgreementChange::Suspend { reason: reason() }),
+            change(AgreementChange::Resume),
+            mediate(MediationAct::Counter {
+                until: None,
+                policies: Vec::new(),
+                reason: reason(),
+            }),
+            mediate(MediationAct::Refuse { reason: reason() }),
+            mediate(MediationAct::Withdraw { reason: reason() }),
+            LocalRequest::RequestTransfer(id()),
+            LocalRequest::GetProposals,
+        ];
+        for request in free {
+            assert!(!needs_code(&request), "{request:?}");
+        }
+    }
 }

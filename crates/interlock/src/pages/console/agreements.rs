@@ -410,10 +410,13 @@ fn acts(reader: &Reader<'_>, view: &AgreementView) -> Markup {
                     }
                 }
                 @if view.head.role == "consumer" || view.head.role == "provider" {
-                    form method="post" action={ (path) "/renew" } {
-                        (reader.mark())
-                        button type="submit" { (reader.pick("按原条款续约", "Renew with the same terms")) }
-                    }
+                    (more(reader, reader.pick("续约", "Renew"), &html! {
+                        form.sheet method="post" action={ (path) "/renew" } {
+                            (reader.mark())
+                            (super::parts::code_field(reader, "renew-code"))
+                            button type="submit" { (reader.pick("按原条款提议续约", "Propose to renew with the same terms")) }
+                        }
+                    }))
                 }
                 @if suspended {
                     form method="post" action={ (path) "/resume" } {

@@ -390,7 +390,6 @@ fn decide(reader: &Reader<'_>, view: &MediationView) -> Markup {
                 form.sheet method="post" action={ (path) "/refuse" } {
                     (reader.mark())
                     (reason_field(reader, "refuse-reason"))
-                    (code_field(reader, "refuse-code"))
                     button.danger type="submit" { (reader.pick("拒绝调解", "Refuse the mediation")) }
                 }
             }))
@@ -412,7 +411,6 @@ fn counter(reader: &Reader<'_>, path: &str) -> Markup {
                 input #until name="until" type="text" maxlength="40" autocomplete="off" required;
             }
             (reason_field(reader, "counter-reason"))
-            (code_field(reader, "counter-code"))
             button type="submit" { (reader.pick("提出还价", "Send the counter-proposal")) }
         }
     }
@@ -441,7 +439,6 @@ fn conduct(reader: &Reader<'_>, head: &Head, names: &Names) -> Markup {
             form.sheet method="post" action={ (path) "/withdraw" } {
                 (reader.mark())
                 (reason_field(reader, "withdraw-reason"))
-                (code_field(reader, "withdraw-code"))
                 button.danger type="submit" { (reader.pick("撤回提议", "Withdraw the proposal")) }
             }
         }))
