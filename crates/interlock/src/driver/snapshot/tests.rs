@@ -198,7 +198,11 @@ fn a_start_takes_the_snapshot_and_the_tail() {
     }
     assert!(tail > 0);
     assert_eq!(opened.store.mark().position().get(), records);
-    assert!(opened.node.state().parcels.len() == 1_100);
+    let parcels = &opened.node.state().parcels;
+    assert!(parcels.len() == 1_100);
+    let open = parcels.iter().filter(|parcel| parcel.closed_at.is_none());
+    assert!(parcels.open().map(|p| p.id).eq(open.map(|p| p.id)));
+    assert!((700..800).contains(&parcels.open().count()));
     let runs = opened.keeper.rows().names().len();
     assert!(runs < rows::FAN_IN, "{runs} runs: none were merged");
     assert_eq!(place.files().len(), runs + 1, "old runs are removed");

@@ -382,6 +382,11 @@ impl Feed {
         self.under_way.contains_key(parcel)
     }
 
+    /// Parcels of which something is ready, or left and is not receipted.
+    pub fn under_way(&self) -> impl Iterator<Item = &ParcelId> {
+        self.under_way.keys()
+    }
+
     /// Whether the same item waits already: the newest state of a thing is shown once.
     pub fn holds(&self, item: &ItemRef) -> bool {
         let ready = self.live.ready.iter().chain(self.backlog.ready.iter());

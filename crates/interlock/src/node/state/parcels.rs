@@ -187,6 +187,11 @@ mod tag {
 /// A parcel's number: how many came into our journal before it.
 type Number = u64;
 
+/// Parcels that are open are read in stretches of so many numbers.
+const STRETCH_PARCELS: u64 = 1_024;
+/// A stretch of which fewer are open is read one by one.
+const STRETCH_OPEN_MIN: usize = 64;
+
 /// All parcels of a node.
 #[derive(Debug)]
 pub struct Parcels {
@@ -475,9 +480,33 @@ impl Parcels {
         self.all.iter().map(|(_, parcel)| parcel)
     }
 
-    /// Those whose life has not ended, oldest first.
+    /// Those whose life has not ended, oldest first. Where they lie close together, their rows are read
+    /// in one go.
     pub fn open(&self) -> impl Iterator<Item = Arc<Parcel>> {
-        self.open.iter().filter_map(|number| self.all.get(number))
+        let mut numbers = self.open.iter().copied().peekable();
+        let stretches = std::iter::from_fn(move || {
+            let first = numbers.next()?;
+            let mut stretch = vec![first];
+            while let Some(number) = numbers.next_if(|number| number - first < STRETCH_PARCELS) {
+                stretch.push(number);
+            }
+            Some(stretch)
+        });
+        stretches.flat_map(|stretch| self.stretch(&stretch))
+    }
+
+    /// The parcels with these numbers, ascending.
+    fn stretch(&self, numbers: &[Number]) -> Vec<Arc<Parcel>> {
+        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+            return Vec::new();
+        };
+        if numbers.len() < STRETCH_OPEN_MIN {
+            return numbers.iter().filter_map(|n| self.all.get(n)).collect();
+        }
+        let rows = self.all.range(Some(first));
+        let rows = rows.take_while(|(number, _)| number <= last);
+        let open = rows.filter(|(number, _)| numbers.binary_search(number).is_ok());
+        open.map(|(_, parcel)| parcel).collect()
     }
 
     /// How many there are.

@@ -11,6 +11,7 @@ use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParcelId, WireId};
 
 use super::State;
+use super::feed::Feed;
 use super::parcels::Parcel;
 use crate::node::agreements::Agreement;
 use crate::node::record::ItemRef;
@@ -33,9 +34,17 @@ impl State {
         self.run_off.get(agreement).map(|set| &**set)
     }
 
-    /// Freezes the set of an agreement that enters its run-off.
+    /// Freezes the set of an agreement that enters its run-off. Only parcels that are not over, or are
+    /// on their way to the consumer, are looked at.
     pub(super) fn freeze(&mut self, agreement: &Agreement) {
-        let parcels = self.parcels.iter();
+        let under_way = self
+            .feed_of(agreement)
+            .into_iter()
+            .flat_map(Feed::under_way);
+        let over = under_way
+            .filter_map(|id| self.parcels.get(*id))
+            .filter(|parcel| parcel.closed_at.is_some());
+        let parcels = self.parcels.open().chain(over);
         let served = parcels.filter(|parcel| self.qualifies(agreement, parcel));
         let mut set: Vec<ParcelId> = served.map(|parcel| parcel.id).collect();
         set.sort_unstable();
@@ -81,8 +90,12 @@ impl State {
 
     /// Whether something of the parcel is on its way to the consumer.
     fn is_under_way(&self, agreement: &Agreement, parcel: &Parcel) -> bool {
-        let channel = self.channels.get(&agreement.consumer);
-        let feed = channel.and_then(|channel| channel.outbound.get(&agreement.terms.dataset));
+        let feed = self.feed_of(agreement);
         feed.is_some_and(|feed| feed.is_under_way(&parcel.id))
+    }
+
+    fn feed_of(&self, agreement: &Agreement) -> Option<&Feed> {
+        let channel = self.channels.get(&agreement.consumer)?;
+        channel.outbound.get(&agreement.terms.dataset)
     }
 }
