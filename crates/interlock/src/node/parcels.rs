@@ -228,21 +228,22 @@ impl Node {
     ) -> LocalAnswer {
         let mut items = Vec::with_capacity(events.len());
         for put in events {
-            let id = match self.state.parcels.find(&put.waybill) {
-                Some(parcel) => parcel.id,
-                None => self.bare_parcel(turn, &put.waybill),
+            // Nothing of the parcel is held on to: what changes would have to be copied.
+            let known = self.state.parcels.find(&put.waybill).map(|parcel| {
+                let mut own = parcel.events.iter().filter(|e| e.from.is_none());
+                let taken = own.any(|e| e.digest == put.digest);
+                (parcel.id, parcel.last_number(None), taken)
+            });
+            let (id, last) = match known {
+                Some((_, _, true)) => {
+                    items.push(EventTaken::Duplicate);
+                    continue;
+                }
+                Some((id, last, false)) => (id, last),
+                None => (self.bare_parcel(turn, &put.waybill), 0),
             };
-            let known = self.state.parcels.get(id);
-            if known.as_ref().is_some_and(|p| {
-                p.events
-                    .iter()
-                    .any(|e| e.from.is_none() && e.digest == put.digest)
-            }) {
-                items.push(EventTaken::Duplicate);
-                continue;
-            }
             let mut event = put.event;
-            event.number = known.as_ref().map_or(0, |p| p.last_number(None)) + 1;
+            event.number = last + 1;
             items.push(EventTaken::Accepted(event.number));
             self.record_event(
                 turn,
