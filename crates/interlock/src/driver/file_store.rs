@@ -449,7 +449,7 @@ impl Store for FileStore {
         self.unkept_records = 0;
         match &mut self.snapshots {
             Snapshots::Nobody => Ok(()),
-            Snapshots::Thread(thread) => thread.begin(frozen, mark),
+            Snapshots::Thread(thread) => thread.begin(frozen, Some(mark)),
             Snapshots::Steps(keeper) => keeper.begin(frozen, Some(mark)).map_err(io::Error::other),
         }
     }

@@ -101,6 +101,9 @@ pub enum SnapshotError {
     /// A defect: a state cannot be frozen.
     #[error(transparent)]
     Freeze(#[from] FreezeError),
+    /// The thread that writes.
+    #[error("failed to write in the background: {0}")]
+    Thread(#[from] std::io::Error),
     /// A defect: something cannot be encoded.
     #[error("a row or a root cannot be encoded")]
     Encode,

@@ -10,13 +10,14 @@ use interlock_journal::disk::Disk;
 use interlock_journal::journal::{JournalError, Options};
 use interlock_journal::keyslots::Key;
 
-use super::{Keeper, SnapshotError, Step};
+use super::{Background, Keeper, SnapshotError, Step};
 use crate::driver::file_store::{FileStore, OpenError, Slots};
 use crate::identity::derived::Derived;
 use crate::node::{Node, NodeConfig};
 
-/// While records are replayed, what they changed is written so often that it stays small in memory.
-const REPLAYED_RECORDS: u64 = 400_000;
+/// While records are replayed, what so many of them changed is written by another thread, so that it
+/// stays small in memory.
+const REPLAYED_RECORDS: u64 = if cfg!(test) { 300 } else { 250_000 };
 
 /// What a node lies on.
 pub struct Disks {
@@ -194,11 +195,12 @@ impl Opening<'_> {
     fn replay(
         &self,
         mut node: Node,
-        mut keeper: Keeper,
+        keeper: Keeper,
         options: Options,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(Opened, u64), OpenError> {
         let mut records = 0_u64;
+        let mut writing = Some(Writing::Not(Box::new(keeper)));
         let (store, time) = FileStore::open_with(
             self.disks.journal.share(),
             self.slots.clone(),
@@ -209,7 +211,8 @@ impl Opening<'_> {
                 records += 1;
                 if records.is_multiple_of(REPLAYED_RECORDS) {
                     progress(records);
-                    lighten(&mut node, &mut keeper).map_err(|error| error.to_string())?;
+                    let lighter = writing.take().map(|it| it.lighten(&mut node));
+                    writing = lighter.transpose().map_err(|error| error.to_string())?;
                 }
                 match node.failure() {
                     Some(failure) => Err(failure),
@@ -218,6 +221,8 @@ impl Opening<'_> {
             },
         )?;
         progress(records);
+        let keeper = writing.map(|it| it.end(&mut node)).transpose()?;
+        let keeper = keeper.ok_or_else(|| SnapshotError::Foreign("its writer failed".into()))?;
         let start = Start::Journal { records };
         let opened = Opened {
             node,
@@ -230,10 +235,45 @@ impl Opening<'_> {
     }
 }
 
-/// Writes what changed in memory, and no root.
-fn lighten(node: &mut Node, keeper: &mut Keeper) -> Result<(), SnapshotError> {
-    keeper.begin(node.freeze()?, None)?;
-    finish(node, keeper)
+/// Who writes what records change while they are replayed: nobody at first, for most tails are short.
+enum Writing {
+    Not(Box<Keeper>),
+    Thread(Background),
+}
+
+impl Writing {
+    /// Has what changed in memory written, and no root, while the replay goes on. What was begun before
+    /// is waited for: at most two parts are in memory.
+    fn lighten(self, node: &mut Node) -> Result<Self, SnapshotError> {
+        let mut thread = match self {
+            Self::Not(keeper) => Background::start(*keeper)?,
+            Self::Thread(thread) => thread,
+        };
+        while thread.is_flushing() {
+            let (rows, frozen) = thread.wait()?;
+            node.install(rows, frozen);
+            thread.installed()?;
+        }
+        while let Some((rows, frozen)) = thread.news()? {
+            node.install(rows, frozen);
+            thread.installed()?;
+        }
+        thread.begin(node.freeze()?, None)?;
+        Ok(Self::Thread(thread))
+    }
+
+    /// Waits until what was begun is written.
+    fn end(self, node: &mut Node) -> Result<Keeper, SnapshotError> {
+        let (mut keeper, news) = match self {
+            Self::Not(keeper) => return Ok(*keeper),
+            Self::Thread(thread) => thread.stop()?,
+        };
+        for (rows, frozen) in news {
+            node.install(rows, frozen);
+            keeper.installed();
+        }
+        Ok(keeper)
+    }
 }
 
 /// Works until nothing is to be done.

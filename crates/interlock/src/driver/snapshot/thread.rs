@@ -12,7 +12,7 @@ use super::{Keeper, Mark, SnapshotError, Step};
 use crate::node::state::Frozen;
 
 enum Order {
-    Begin(Box<Frozen>, Mark),
+    Begin(Box<Frozen>, Option<Mark>),
     Installed,
     Distrust,
     /// Ends once what was begun is written.
@@ -23,7 +23,7 @@ enum Order {
 pub struct Background {
     orders: Sender<Order>,
     news: Receiver<Result<(Rows, bool), SnapshotError>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Keeper>>,
     flushing: bool,
 }
 
@@ -55,11 +55,11 @@ impl Background {
         self.flushing
     }
 
-    /// Has what was frozen written.
+    /// Has what was frozen written; without a mark rows are written and no root.
     ///
     /// # Errors
     /// The thread has ended.
-    pub fn begin(&mut self, frozen: Frozen, mark: Mark) -> io::Result<()> {
+    pub fn begin(&mut self, frozen: Frozen, mark: Option<Mark>) -> io::Result<()> {
         self.flushing = true;
         self.order(Order::Begin(Box::new(frozen), mark))
     }
@@ -74,6 +74,31 @@ impl Background {
             Err(TryRecvError::Empty) => Ok(None),
             Err(TryRecvError::Disconnected) => Err(failed("the thread of the snapshots has ended")),
         }
+    }
+
+    /// The next news, once there are some.
+    ///
+    /// # Errors
+    /// A snapshot could not be written.
+    pub fn wait(&mut self) -> io::Result<(Rows, bool)> {
+        let news = self.news.recv();
+        self.told(news.map_err(|_| failed("the thread of the snapshots has ended"))?)
+    }
+
+    /// Ends the thread once what was begun is written. The keeper goes on where the thread was; with it
+    /// the news that were not taken yet.
+    ///
+    /// # Errors
+    /// A snapshot could not be written.
+    pub fn stop(mut self) -> io::Result<(Keeper, Vec<(Rows, bool)>)> {
+        let ordered = self.order(Order::End);
+        let keeper = self.thread.take().and_then(|thread| thread.join().ok());
+        let left: Vec<_> = self.news.try_iter().collect();
+        let left = left.into_iter().map(|news| self.told(news));
+        let left = left.collect::<io::Result<_>>()?;
+        ordered?;
+        let keeper = keeper.ok_or_else(|| failed("the thread of the snapshots has failed"))?;
+        Ok((keeper, left))
     }
 
     fn told(&mut self, news: Result<(Rows, bool), SnapshotError>) -> io::Result<(Rows, bool)> {
@@ -120,7 +145,7 @@ fn work(
     mut keeper: Keeper,
     orders: &Receiver<Order>,
     told: &Sender<Result<(Rows, bool), SnapshotError>>,
-) {
+) -> Keeper {
     let mut ending = false;
     let mut idle = true;
     loop {
@@ -129,7 +154,7 @@ fn work(
             false => orders.try_recv().ok(),
         };
         let done = match order {
-            Some(Order::Begin(frozen, mark)) => keeper.begin(*frozen, Some(mark)),
+            Some(Order::Begin(frozen, mark)) => keeper.begin(*frozen, mark),
             Some(Order::Installed) => {
                 keeper.installed();
                 Ok(())
@@ -139,7 +164,7 @@ fn work(
                 ending = true;
                 Ok(())
             }
-            None if idle => return,
+            None if idle => return keeper,
             None => Ok(()),
         };
         let step = done.and_then(|()| match ending && !keeper.is_flushing() {
@@ -158,7 +183,7 @@ fn work(
             let _ = told.send(news);
         }
         if failed || (ending && idle) {
-            return;
+            return keeper;
         }
     }
 }
