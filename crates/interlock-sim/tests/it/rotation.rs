@@ -285,7 +285,7 @@ fn forged_replayed_and_returning_keys_are_refused() {
     assert_eq!(pinned(&net, CAINIAO, SF).0, now.verifying_key().to_bytes());
     // The newest one again changes nothing; one that follows it does.
     let newest = KeyRotation::sign(&sf, &middle, &now);
-    notice(&mut net, CAINIAO, &sf, &[newest.clone()]).unwrap();
+    notice(&mut net, CAINIAO, &sf, std::slice::from_ref(&newest)).unwrap();
     assert_eq!(net.world.journal(CAINIAO).len(), records);
     notice(&mut net, CAINIAO, &sf, &[newest, genuine]).unwrap();
     assert_eq!(
@@ -394,7 +394,7 @@ fn a_thief_who_rotates_first_is_told_at_both_and_is_out_once_people_list_the_key
     let stolen = net.world.key(SF).unwrap().clone();
     let [thief, next] = [77, 78].map(|n| ed25519_dalek::SigningKey::from_bytes(&[n; 32]));
     let theft = KeyRotation::sign(&sf, &stolen, &thief);
-    notice(&mut net, CAINIAO, &sf, &[theft.clone()]).unwrap();
+    notice(&mut net, CAINIAO, &sf, std::slice::from_ref(&theft)).unwrap();
     assert_eq!(alerts_of(&net, CAINIAO, AlertKind::KeyRotated).len(), 1);
     // The owner replaces its key. The others follow; who was deceived does not, and both are told.
     rotate(&mut net, SF);

@@ -25,6 +25,12 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 #[derive(Clone)]
 pub struct Http(Client<HttpConnector, Full<Bytes>>);
 
+impl Default for Http {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Http {
     /// No connections yet.
     pub fn new() -> Self {

@@ -83,8 +83,8 @@ fn person_of(posted: &Posted) -> Value {
     });
     for bound in ["courier", "merchant"] {
         let id = form.get(bound);
-        if !id.is_empty() {
-            person[bound] = id.into();
+        if let (false, Some(members)) = (id.is_empty(), person.as_object_mut()) {
+            members.insert(bound.into(), id.into());
         }
     }
     person

@@ -81,7 +81,7 @@ pub fn open(
     };
     match Keeper::load(disks.tables.share()) {
         Ok(None) => {}
-        Ok(Some(keeper)) => match opening.from_snapshot(keeper) {
+        Ok(Some(keeper)) => match opening.open_snapshot(keeper) {
             Ok(opened) => return Ok(opened),
             Err(error) if does_not_fit(&error) => forget(&error),
             Err(error) => return Err(error),
@@ -156,7 +156,7 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    fn from_snapshot(&self, keeper: Keeper) -> Result<Opened, OpenError> {
+    fn open_snapshot(&self, keeper: Keeper) -> Result<Opened, OpenError> {
         let foreign = |what: &str| SnapshotError::Foreign(what.into());
         let Some((mark, kept)) = keeper.saved() else {
             return Err(foreign("it has no state").into());

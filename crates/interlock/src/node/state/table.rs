@@ -677,7 +677,7 @@ mod tests {
 
     #[test]
     fn keys_are_ordered_as_their_bytes_are() {
-        fn ordered<K: Key>(keys: &mut Vec<K>) {
+        fn ordered<K: Key>(keys: &mut [K]) {
             keys.sort();
             let bytes = keys.iter().map(|key| {
                 let mut bytes = Vec::new();
@@ -687,9 +687,9 @@ mod tests {
             });
             assert!(bytes.is_sorted());
         }
-        ordered(&mut vec![0_u64, 255, 256, u64::MAX]);
+        ordered(&mut [0_u64, 255, 256, u64::MAX]);
         let waybill = |carrier, number| Waybill::parse(carrier, number).unwrap();
-        ordered(&mut vec![
+        ordered(&mut [
             waybill("sf", "SF1000000000000"),
             waybill("sf", "SF0000000000009"),
             waybill("sfx", "00000000"),
@@ -697,15 +697,7 @@ mod tests {
             waybill("s1", "ABCDEFGH"),
         ]);
         let key = |digest, text| ([digest; 32], IdempotencyKey::parse(text).unwrap());
-        ordered(&mut vec![
-            key(2, "a"),
-            key(1, "b"),
-            key(1, "ab"),
-            key(1, "a"),
-        ]);
-        ordered(&mut vec![
-            ParcelId::from_bytes([1; 16]),
-            ParcelId::from_bytes([0; 16]),
-        ]);
+        ordered(&mut [key(2, "a"), key(1, "b"), key(1, "ab"), key(1, "a")]);
+        ordered(&mut [ParcelId::from_bytes([1; 16]), ParcelId::from_bytes([0; 16])]);
     }
 }
