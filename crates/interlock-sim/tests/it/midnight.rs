@@ -4,5 +4,6 @@ mod backlog;
 mod ladder;
 mod rehearsal;
 mod run_off;
+mod second_operator;
 mod sweep;
 mod warnings;
