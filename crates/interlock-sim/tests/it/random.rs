@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use interlock::node::Rng;
-use interlock::node::io::DepositAction;
+use interlock::node::io::{DepositAction, LocalRequest};
 use interlock::node::record::AlertKind;
 use interlock::node::state::{LedgerOutcome, State};
 use interlock_core::dataset::Dataset;
@@ -368,7 +368,30 @@ impl Schedule {
         }
         self.net
             .agree_named("last", 30, MIDNIGHT.plus_ms(-3 * DAY_MS), true);
+        self.find_damage();
         self.wait(2 * HOUR_MS);
+    }
+
+    /// Rows that nobody has read since a bit of them changed are read: the node must notice, end, and be
+    /// made anew from its journal.
+    fn find_damage(&mut self) {
+        for ix in ALL {
+            let node = self.net.world.node(ix).unwrap();
+            let state = node.state();
+            let parcels = state.parcels.iter().count();
+            let entries = state.inbox.iter().count() + state.ledger.iter().count();
+            let keyed = state.keyed.iter().count();
+            if node.failure().is_none() {
+                continue;
+            }
+            let asked = self.net.world.local(ix, LocalRequest::GetStatus);
+            assert!(
+                asked.is_none() && !self.net.world.is_up(ix),
+                "seed {}: {ix} went on with {parcels}, {entries}, {keyed} rows and others unread",
+                self.seed
+            );
+            self.restart(ix);
+        }
     }
 
     fn check(&mut self) {
