@@ -103,7 +103,10 @@ impl Old {
 #[test]
 fn everything_comes_back_however_old_the_backup_is() {
     let mut old = long_exchange(410, PARCELS, EVENTS);
-    let events = PARCELS * EVENTS;
+    // Not one event was lost on the way, or came twice: those, and the early ones.
+    let state = old.net.world.node(CAINIAO).unwrap().state();
+    let arrived: usize = state.parcels.iter().map(|it| it.events.len()).sum();
+    assert_eq!(arrived as u64, PARCELS * EVENTS + 20);
     let [written, mirrored] = old.heads(SF, CAINIAO);
     assert_eq!(written.1, mirrored.1);
     let [receipts, _] = old.heads(CAINIAO, SF);
@@ -136,15 +139,11 @@ fn everything_comes_back_however_old_the_backup_is() {
     let again = old.leaves(CAINIAO, CAINIAO, SF);
     assert_eq!(again[..epochs.len()], epochs);
     for finding in findings_of(&old.net.world) {
-        let known = [FindingKind::Rollback, FindingKind::NoAgreement];
-        assert!(
-            known.contains(&finding.kind) && finding.convicts.is_none(),
-            "{finding:?}"
-        );
+        let declared = finding.kind == FindingKind::Rollback && finding.convicts.is_none();
+        assert!(declared, "{finding:?}");
     }
     assert_no_fork(&old.net.world);
     old.net.assert_replay_gives_the_same();
-    assert!(events > 5_000);
 }
 
 #[test]

@@ -83,8 +83,8 @@ fn the_set_is_frozen_at_the_end_and_receipted_by_the_consumer() {
         assert!(set.signed || !reader, "{set:?}");
         assert_eq!(set.root, sets[0].root);
     }
-    // Contacts may still be asked for of both parcels of Cainiao: it does not know what is delivered
-    // but by the carrier's word.
+    // Contacts may still be asked for of one, too: Cainiao has the carrier's word that the other one was
+    // delivered.
     let contacts = agreement(&net, CAINIAO, FENGCHAO, Dataset::RecipientContact);
     assert_eq!(frozen(&net, &contacts)[0].parcels, 1);
     net.track(SF, BEFORE, "arrived");

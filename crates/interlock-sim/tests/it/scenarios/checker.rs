@@ -78,6 +78,7 @@ pub fn check(run: &mut Run) {
     let sent = &run.net.world.sent;
     let inside = run.scans.iter().filter(|scan| scan.opened).count();
     assert!(sent.len() <= inside, "one message for a deposit at most");
+    assert_eq!(sent.is_empty(), inside == 0, "recipients are told");
 }
 
 // tidy: long, one walk over the events of every parcel
