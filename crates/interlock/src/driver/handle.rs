@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::activity::{Activity, UnderWay};
 use super::clock::Clock;
-use super::seams::Partners;
+use super::seams::{ApiKeys, Partners};
 use crate::exchange::problem::problem;
 use crate::node::io::{
     ConnectorAnswer, ConnectorRequest, ConnectorWant, Digest, Guard, Input, LocalAnswer,
-    LocalRequest, PageRequest, PeerAnswer, PeerRequest, PersonCaller, Problem, ReplyId,
+    LocalRequest, PageRequest, PeerAnswer, PeerRequest, PersonCaller, Problem, ReplyId, Role,
 };
 use crate::telemetry::Metrics;
 
@@ -99,6 +99,7 @@ pub struct Handle {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) partners: watch::Receiver<Arc<Partners>>,
+    pub(super) api_keys: watch::Receiver<Arc<ApiKeys>>,
 }
 
 impl Handle {
@@ -110,7 +111,9 @@ impl Handle {
         idempotency: Option<(IdempotencyKey, Digest)>,
         request: LocalRequest,
     ) -> LocalAnswer {
-        let wait_ms = if let LocalRequest::GetEvents { wait_ms, .. } = &request {
+        let wait_ms = if let LocalRequest::GetEvents { wait_ms, .. }
+        | LocalRequest::GetNegotiation { wait_ms, .. } = &request
+        {
             *wait_ms
         } else {
             0
@@ -280,6 +283,12 @@ impl Handle {
     /// The partners as of the last durable group.
     pub fn partners(&self) -> Arc<Partners> {
         self.partners.borrow().clone()
+    }
+
+    /// The role of an API key as of the last durable group.
+    pub fn role(&self, credential: &Digest) -> Option<Role> {
+        let keys = self.api_keys.borrow();
+        keys.get(credential).map(|(_, role)| *role)
     }
 
     /// What this node has counted.

@@ -13,7 +13,7 @@ use interlock_journal::keyslots::Key;
 use interlock_journal::rows::Rows;
 
 use super::file_store::{FileStore, OpenError};
-use super::seams::{Machine, Partners};
+use super::seams::{ApiKeys, Machine, Partners};
 use super::snapshot::{self, Disks, Start};
 use crate::identity::derived::Derived;
 use crate::identity::keys::NodeKey;
@@ -48,6 +48,10 @@ impl Machine for Node {
 
     fn partners(&self) -> &Partners {
         &self.state().partners
+    }
+
+    fn api_keys(&self) -> &ApiKeys {
+        &self.state().api_keys
     }
 
     fn freeze(&mut self) -> io::Result<Option<Frozen>> {

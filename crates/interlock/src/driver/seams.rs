@@ -15,13 +15,16 @@ use crate::identity::keys::NodeKey;
 use crate::identity::partner::Partner;
 use crate::node::Rng;
 use crate::node::io::{
-    CallId, Effect, Input, LeavesWanted, Message, PeerRequest, Push, SystemNotice,
+    CallId, Digest, Effect, Input, LeavesWanted, Message, PeerRequest, Push, Role, SystemNotice,
 };
 use crate::node::record::Record;
 use crate::node::state::Frozen;
 
 /// The partners of a node, by id.
 pub type Partners = BTreeMap<ParticipantId, Partner>;
+
+/// The API keys of a node by their digest, each with its name and role.
+pub type ApiKeys = BTreeMap<Digest, (String, Role)>;
 
 /// The node as the driver sees it, with everything replayed.
 pub trait Machine: Send + 'static {
@@ -68,6 +71,9 @@ pub trait Machine: Send + 'static {
 
     /// Its partners: who may talk to us, at which address, with which key. Read after each group.
     fn partners(&self) -> &Partners;
+
+    /// Its API keys: whose body the door of the local API reads. Read after each group.
+    fn api_keys(&self) -> &ApiKeys;
 }
 
 /// A record and the time that its header carries.

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::activity::{Activity, UnderWay};
 use super::clock::Clock;
 use super::handle::{ConnectorReply, Handle, Job, PeerReply, QUEUE_LENGTH_MAX, Queued};
-use super::seams::{Machine, Outside, Partners, Store, TimedRecord};
+use super::seams::{ApiKeys, Machine, Outside, Partners, Store, TimedRecord};
 use crate::identity::keys::NodeKey;
 use crate::node::Rng;
 use crate::node::io::{
@@ -75,6 +75,7 @@ pub(super) struct Writer<M, S> {
     jobs: mpsc::Receiver<Queued>,
     wake: watch::Sender<Option<Timestamp>>,
     partners: watch::Sender<Arc<Partners>>,
+    api_keys: watch::Sender<Arc<ApiKeys>>,
     floor: Option<ClockInterval>,
     replies: Replies,
     parked: Parked,
@@ -194,6 +195,17 @@ impl Group {
     }
 }
 
+/// Lets others see `now`, if it is not what they see.
+fn publish_to<T: Clone + PartialEq>(seen: &watch::Sender<Arc<T>>, now: &T) {
+    seen.send_if_modified(|published| {
+        let changed = **published != *now;
+        if changed {
+            *published = Arc::new(now.clone());
+        }
+        changed
+    });
+}
+
 impl<M: Machine, S: Store> Writer<M, S> {
     /// A writer and the handle to it.
     pub(super) fn new(parts: Parts<M, S>) -> (Self, Handle, watch::Receiver<Option<Timestamp>>) {
@@ -201,12 +213,14 @@ impl<M: Machine, S: Store> Writer<M, S> {
         let wake = watch::Sender::new(parts.machine.next_wake());
         parts.activity.watch(wake.subscribe());
         let partners = watch::Sender::new(Arc::new(parts.machine.partners().clone()));
+        let api_keys = watch::Sender::new(Arc::new(parts.machine.api_keys().clone()));
         let handle = Handle {
             jobs: sender,
             activity: parts.activity.clone(),
             clock: parts.clock.clone(),
             metrics: parts.metrics.clone(),
             partners: partners.subscribe(),
+            api_keys: api_keys.subscribe(),
         };
         let wakes = wake.subscribe();
         let writer = Self {
@@ -218,6 +232,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
             jobs,
             wake,
             partners,
+            api_keys,
             floor: parts.journal_time.map(|at| ClockInterval {
                 earliest: Timestamp::from_millis(i64::MIN),
                 latest: at,
@@ -437,16 +452,11 @@ impl<M: Machine, S: Store> Writer<M, S> {
         Ok(())
     }
 
-    /// Partners as of this group: before its calls, which may go to one that it added.
+    /// Partners and API keys as of this group: before its calls, which may go to a partner that it
+    /// added, and its answers, which may hold a key that is used at once.
     fn publish(&self) {
-        let partners = self.machine.partners();
-        self.partners.send_if_modified(|published| {
-            let changed = **published != *partners;
-            if changed {
-                *published = Arc::new(partners.clone());
-            }
-            changed
-        });
+        publish_to(&self.partners, self.machine.partners());
+        publish_to(&self.api_keys, self.machine.api_keys());
     }
 
     fn show(&mut self, seen: Seen, outside: &dyn Outside) {

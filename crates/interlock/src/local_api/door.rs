@@ -1,8 +1,8 @@
 //! From a request on the socket to the node and back.
 //!
-//! INVARIANT: path, method, credential form, idempotency key, content type and size are settled in
-//! this order before a body is read; a body is read whole before anything is done with it. This
-//! module does not know single routes.
+//! INVARIANT: path, method, credential, idempotency key, content type and size are settled in this order
+//! before a body is read; a body is read whole before anything is done with it. This module does not
+//! know single routes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,6 +74,8 @@ async fn answer(
         return Ok(respond(200, JSON, openapi::document().to_string()));
     }
     let credential = credential(&head.headers)?;
+    let role = seam.role(&credential);
+    route.admit(role.ok_or_else(problem::unauthorised)?)?;
     let key = idempotency_key(&head.headers, route.idempotency)?;
     let body = take_body(route, &head.headers, body).await?;
     let query = Query::<Vec<(String, String)>>::try_from_uri(&head.uri)

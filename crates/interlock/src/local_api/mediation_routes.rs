@@ -10,7 +10,7 @@ use super::call::Call;
 use super::routes::{Route, Target, get, write};
 use super::table::VERSION;
 use super::{BODY_SIZE_BYTES_MAX, SMALL_BODY_SIZE_BYTES_MAX};
-use crate::node::io::{LocalRequest, MediationAct, Problem};
+use crate::node::io::{LocalRequest, MediationAct, Problem, Role};
 
 pub(super) const MEDIATIONS: &[Route] = &[
     get(
@@ -38,7 +38,7 @@ pub(super) const MEDIATIONS: &[Route] = &[
         (201, "The mediation."),
         Target::Node(|call| Ok(LocalRequest::ProposeMediation(mediations::proposal(call)?))),
     )
-    .takes("Mediation", BODY_SIZE_BYTES_MAX),
+    .takes_from(&[Role::Approver], "Mediation", BODY_SIZE_BYTES_MAX),
     write(
         Method::POST,
         "/mediations/{id}/accept",
@@ -60,7 +60,7 @@ pub(super) const MEDIATIONS: &[Route] = &[
         (200, "The mediation."),
         Target::Node(|call| act(call, mediations::counter(call)?)),
     )
-    .takes("MediationCounter", BODY_SIZE_BYTES_MAX),
+    .takes_from(&[Role::Approver], "MediationCounter", BODY_SIZE_BYTES_MAX),
     write(
         Method::POST,
         "/mediations/{id}/refuse",
@@ -81,7 +81,7 @@ pub(super) const MEDIATIONS: &[Route] = &[
         (200, "The mediation."),
         Target::Node(|call| act(call, MediationAct::Revise(mediations::proposal(call)?))),
     )
-    .takes("Mediation", BODY_SIZE_BYTES_MAX),
+    .takes_from(&[Role::Approver], "Mediation", BODY_SIZE_BYTES_MAX),
     write(
         Method::POST,
         "/mediations/{id}/adopt",

@@ -75,6 +75,10 @@ pub trait Seam: Send + Sync + 'static {
         request: LocalRequest,
     ) -> Answering<'_>;
 
+    /// The role of the API key with this digest; `None` if there is no such key. Nobody else has a body
+    /// read.
+    fn role(&self, credential: &Digest) -> Option<Role>;
+
     /// Fills `bytes` at random, for a new API key.
     fn fill(&self, bytes: &mut [u8]);
 

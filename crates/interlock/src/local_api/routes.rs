@@ -9,7 +9,8 @@ use http::Method;
 
 use super::SMALL_BODY_SIZE_BYTES_MAX;
 use super::call::Call;
-use crate::node::io::{LocalRequest, Problem};
+use crate::node::io::{LocalRequest, Problem, Role};
+use crate::node::problem::forbidden;
 
 /// Form of a query parameter.
 #[derive(Clone, Copy)]
@@ -95,6 +96,8 @@ pub(super) struct Route {
     pub(super) query: &'static [Parameter],
     /// Body.
     pub(super) body: Body,
+    /// Whose key has a large body read; every key, where the body is small. The node asks again.
+    pub(super) roles: Option<&'static [Role]>,
     /// Idempotency.
     pub(super) idempotency: Idempotency,
     /// Status of success, and what the answer is.
@@ -118,6 +121,7 @@ pub(super) const fn get(
         summary,
         query: &[],
         body: Body::None,
+        roles: None,
         idempotency: Idempotency::Refused,
         success: (200, answer),
         target,
@@ -140,6 +144,7 @@ pub(super) const fn write(
         summary,
         query: &[],
         body: Body::Nothing,
+        roles: None,
         idempotency: Idempotency::Optional,
         success,
         target,
@@ -162,6 +167,17 @@ impl Route {
         self
     }
 
+    /// With a large body, which is read for keys with these roles alone.
+    pub(super) const fn takes_from(
+        mut self,
+        roles: &'static [Role],
+        schema: &'static str,
+        size_bytes_max: usize,
+    ) -> Self {
+        self.roles = Some(roles);
+        self.takes(schema, size_bytes_max)
+    }
+
     /// Without any body.
     pub(super) const fn bodiless(mut self) -> Self {
         self.body = Body::None;
@@ -172,6 +188,19 @@ impl Route {
     pub(super) const fn idempotency(mut self, idempotency: Idempotency) -> Self {
         self.idempotency = idempotency;
         self
+    }
+
+    /// Refuses a key of another role before a large body is read.
+    ///
+    /// # Errors
+    /// 403 `forbidden`.
+    pub(super) fn admit(&self, role: Role) -> Result<(), Problem> {
+        let needed = self.roles.unwrap_or(&Role::ALL);
+        if role == Role::Admin || needed.contains(&role) {
+            return Ok(());
+        }
+        let needs = needed.first().map_or("admin", |role| role.as_str());
+        Err(forbidden(&format!("`{needs}`")))
     }
 
     /// Largest body, in bytes.

@@ -14,7 +14,7 @@ use crate::driver::handle::Handle;
 use crate::evidence::{ExportError, Exporter};
 use crate::exchange::problem::problem;
 use crate::node::Rng as _;
-use crate::node::io::{Digest, LocalRequest, Problem};
+use crate::node::io::{Digest, LocalRequest, Problem, Role};
 
 /// A running node with its journal.
 pub struct Running {
@@ -43,6 +43,10 @@ impl Seam for Running {
         request: LocalRequest,
     ) -> Answering<'_> {
         Box::pin(self.handle.local(credential, idempotency, request))
+    }
+
+    fn role(&self, credential: &Digest) -> Option<Role> {
+        self.handle.role(credential)
     }
 
     fn fill(&self, bytes: &mut [u8]) {

@@ -18,7 +18,7 @@ use super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, w
 use super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SMALL_BODY_SIZE_BYTES_MAX};
 use crate::epcis::DOCUMENT_BYTES_MAX;
 use crate::node::io::EVENTS_WAIT_MS_MAX;
-use crate::node::io::{DepositAction, LocalRequest, Problem};
+use crate::node::io::{DepositAction, LocalRequest, Problem, Role};
 
 /// All routes; in groups, each in the order of the design's table.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
@@ -43,7 +43,7 @@ const PARCELS: &[Route] = &[
         (200, "What was taken."),
         Target::Node(parcels::put),
     )
-    .takes("Parcels", BODY_SIZE_BYTES_MAX),
+    .takes_from(&[Role::OrderSystem], "Parcels", BODY_SIZE_BYTES_MAX),
     get(
         "/parcels/{carrier}/{number}",
         "getParcel",
@@ -68,7 +68,7 @@ const PARCELS: &[Route] = &[
         (202, "What became of each event, in their order: accepted, durable, or a duplicate."),
         Target::Node(events::post),
     )
-    .takes("EpcisDocument", DOCUMENT_BYTES_MAX),
+    .takes_from(&[Role::OrderSystem], "EpcisDocument", DOCUMENT_BYTES_MAX),
     get(
         "/events",
         "getEvents",
@@ -165,7 +165,7 @@ const LOCKERS: &[Route] = &[
         (200, "What was taken."),
         Target::Node(stations::put),
     )
-    .takes("Stations", BODY_SIZE_BYTES_MAX),
+    .takes_from(&[Role::Cabinet], "Stations", BODY_SIZE_BYTES_MAX),
     get(
         "/stations",
         "getStations",

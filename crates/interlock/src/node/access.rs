@@ -19,7 +19,7 @@ use super::turn::Turn;
 use crate::exchange::wire::Blob;
 
 /// Who may make a request.
-pub(super) const fn allowed(request: &LocalRequest) -> &'static [Role] {
+pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
     match request {
         LocalRequest::PutParcels(_)
         | LocalRequest::PostEvents(_)

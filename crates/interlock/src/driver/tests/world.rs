@@ -19,7 +19,7 @@ use crate::driver::entropy::SystemRng;
 use crate::driver::exchange_door::{Gate, WellKnown};
 use crate::driver::listen::Listener;
 use crate::driver::outlet::{Calling, Gateway, Hooks};
-use crate::driver::seams::{Machine, Partners, Store, TimedRecord};
+use crate::driver::seams::{ApiKeys, Machine, Partners, Store, TimedRecord};
 use crate::driver::server::{Door, Parts, Server};
 use crate::exchange::wire::{Evidence, LogSide};
 use crate::identity::keys::NodeKey;
@@ -69,6 +69,11 @@ impl Machine for Fake {
 
     fn partners(&self) -> &Partners {
         &self.partners
+    }
+
+    fn api_keys(&self) -> &ApiKeys {
+        static NONE: ApiKeys = ApiKeys::new();
+        &NONE
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::problem::bad_request;
 use super::super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, write};
 use super::super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, SMALL_BODY_SIZE_BYTES_MAX};
 use super::{AFTER, LIMIT, VERSION, WAIT, page};
-use crate::node::io::{AgreementChange, Decision, LocalRequest, Problem};
+use crate::node::io::{AgreementChange, Decision, LocalRequest, Problem, Role};
 
 pub(super) const ROUTES: &[Route] = &[
     get(
@@ -35,7 +35,7 @@ pub(super) const ROUTES: &[Route] = &[
         (200, "How many were taken, and how many of them changed something."),
         Target::Node(agreements::offers),
     )
-    .takes("Offers", BODY_SIZE_BYTES_MAX),
+    .takes_from(&[Role::Approver], "Offers", BODY_SIZE_BYTES_MAX),
     write(
         Method::POST,
         "/offers",
@@ -77,7 +77,7 @@ pub(super) const ROUTES: &[Route] = &[
         (201, "The negotiations."),
         Target::Node(agreements::propose),
     )
-    .takes("Proposal", BODY_SIZE_BYTES_MAX),
+    .takes_from(&[Role::Approver], "Proposal", BODY_SIZE_BYTES_MAX),
     get(
         "/negotiations",
         "getNegotiations",

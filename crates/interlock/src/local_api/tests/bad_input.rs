@@ -1,10 +1,17 @@
 //! Bad input: refused whole, every error named, nothing personal repeated, the node not asked.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
 use axum::body::Body;
 use http::Request;
+use hyper::body::{Bytes, Frame};
 use serde_json::{Value, json};
 
-use super::{Door, KEY, example};
+use super::{Door, HANDHELD_KEY, KEY, example};
 use crate::local_api::{BODY_SIZE_BYTES_MAX, SMALL_BODY_SIZE_BYTES_MAX};
 
 #[test]
@@ -431,5 +438,58 @@ fn queries_and_paths_are_strict() {
         "none here",
     ] {
         assert!(detail.contains(part), "{detail}");
+    }
+}
+
+/// A body that says whether somebody began to read it.
+struct Watched(Arc<AtomicBool>);
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.store(true, Ordering::SeqCst);
+        Poll::Ready(None)
+    }
+}
+
+#[test]
+fn nobody_has_a_large_body_read_who_may_not_send_one() {
+    let door = Door::new();
+    let unknown = KEY.replace("17", "18");
+    let large = [
+        ("PUT", "/parcels"),
+        ("POST", "/events"),
+        ("PUT", "/stations"),
+        ("PUT", "/offers"),
+        ("POST", "/negotiations"),
+        ("POST", "/mediations"),
+        ("POST", "/mediations/urn:x/counter"),
+        ("POST", "/mediations/urn:x/revise"),
+    ];
+    for (method, path) in large {
+        for (key, status, kind) in [
+            (unknown.as_str(), 401, "unauthorised"),
+            (HANDHELD_KEY, 403, "forbidden"),
+            // Whoever may has it read, and is told that it is none.
+            (KEY, 400, "malformed"),
+        ] {
+            let read = Arc::new(AtomicBool::new(false));
+            let request = Request::builder()
+                .method(method)
+                .uri(format!("/api/v1{path}"))
+                .header("authorization", format!("Bearer {key}"))
+                .header("content-type", "application/json")
+                .body(Body::new(Watched(read.clone())))
+                .unwrap();
+            let answer = door.send(request);
+            assert_eq!((answer.status, answer.kind()), (status, kind), "{path}");
+            assert_eq!(read.load(Ordering::SeqCst), key == KEY, "{method} {path}");
+            assert!(door.scribe.take().is_none(), "the node must not be asked");
+        }
     }
 }

@@ -4,7 +4,9 @@ use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use super::{Door, example};
-use crate::local_api::{document, routes, schema, table};
+use crate::local_api::call::Call;
+use crate::local_api::{SMALL_BODY_SIZE_BYTES_MAX, document, routes, schema, table};
+use crate::node::access::allowed;
 
 /// A path with its parameters filled in.
 fn filled(path: &str) -> String {
@@ -283,4 +285,34 @@ fn reference() -> String {
 #[test]
 fn the_reference_is_the_document() {
     expect_file!["../../../../../docs/reference/api.md"].assert_eq(&reference());
+}
+
+#[test]
+fn a_large_body_is_read_for_those_whom_the_node_would_answer() {
+    let mut large = 0;
+    for route in table::routes() {
+        let routes::Body::Json {
+            schema,
+            size_bytes_max,
+        } = route.body
+        else {
+            continue;
+        };
+        if size_bytes_max <= SMALL_BODY_SIZE_BYTES_MAX {
+            continue;
+        }
+        let routes::Target::Node(read) = route.target else {
+            panic!("{}: the door cannot know who may", route.path);
+        };
+        let body = example(schema).to_string();
+        let call = Call {
+            path: vec![("id".into(), "urn:x".into())],
+            query: Vec::new(),
+            body: body.as_bytes(),
+        };
+        let request = read(&call).unwrap();
+        assert_eq!(route.roles, Some(allowed(&request)), "{}", route.path);
+        large += 1;
+    }
+    assert_eq!(large, 8);
 }

@@ -15,11 +15,15 @@ use hyper_util::service::TowerToHyperService;
 use interlock_core::ids::{IdempotencyKey, ParticipantId};
 use serde_json::{Value, json};
 
+use super::door::digest_of_key;
 use super::{Answering, Exporting, Seam, router};
-use crate::node::io::{Digest, LocalAnswer, LocalRequest};
+use crate::node::io::{Digest, LocalAnswer, LocalRequest, Role};
 
 /// A key that has the form of one.
 const KEY: &str = "il_000102030405060708090a0b0c0d0e0f1011121314151617";
+
+/// The key of a handheld.
+const HANDHELD_KEY: &str = "il_100102030405060708090a0b0c0d0e0f1011121314151617";
 
 /// What the node was asked.
 #[derive(Debug)]
@@ -53,6 +57,14 @@ impl Seam for Scribe {
         });
         let body = json!({});
         Box::pin(async { LocalAnswer::Json { status: 200, body } })
+    }
+
+    fn role(&self, credential: &Digest) -> Option<Role> {
+        let keys = [(KEY, Role::Admin), (HANDHELD_KEY, Role::Handheld)];
+        let found = keys
+            .iter()
+            .find(|(key, _)| digest_of_key(key) == *credential);
+        found.map(|(_, role)| *role)
     }
 
     fn fill(&self, bytes: &mut [u8]) {
