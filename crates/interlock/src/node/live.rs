@@ -83,6 +83,8 @@ pub enum Purpose {
     KeyNotice(ParticipantId),
     /// A look at a partner's anchor log, or our cosignature of it; the second look at once, if true.
     Witness(ParticipantId, bool),
+    /// Leaves of a partner that nothing else carries.
+    Leaves(ParticipantId),
 }
 
 /// One lane of one feed that we consume.
@@ -251,6 +253,8 @@ pub struct Live {
     pub erasing: BTreeSet<(ParticipantId, ParcelId)>,
     /// Partners that are being told of our key.
     pub telling: BTreeSet<ParticipantId>,
+    /// When the leaves of each partner were fetched last.
+    pub fetched: BTreeMap<ParticipantId, super::evidence::Fetched>,
     /// Denials already on record, so that a poll that repeats does not repeat the entry.
     pub denied: BTreeSet<(WireId, String)>,
 }

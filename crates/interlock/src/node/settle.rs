@@ -29,7 +29,7 @@ impl Node {
 
     /// The same, whenever an agreement changed: looks at those that did.
     pub(super) fn settle_now(&mut self, turn: &mut Turn<'_>) {
-        let changed = !self.live.agreements.touched.is_empty();
+        let mut changed = Vec::new();
         while let Some(id) = self.live.agreements.touched.pop_first() {
             let Some(agreement) = self.state.book.agreements.get(&id) else {
                 continue;
@@ -40,13 +40,10 @@ impl Node {
             if agreement.state != state && compared {
                 self.entered(turn, &id, state);
             }
-            self.watch(turn, id);
+            self.watch(turn, id.clone());
+            changed.push(id);
         }
-        let due = self.live.agreements.warn_at;
-        if changed || due.is_some_and(|at| at <= turn.at()) {
-            self.warn(turn);
-            self.live.agreements.warn_at = self.next_warning(turn);
-        }
+        self.warn(turn, changed);
     }
 
     /// Puts the new state of an agreement on record and does what follows from it.
@@ -105,9 +102,9 @@ impl Node {
     pub(super) fn next_settle(&self) -> Option<Timestamp> {
         let change = self.live.agreements.changes.first();
         let deadline = self.state.book.next_deadline();
-        let first = [change, deadline].into_iter().flatten();
-        let first = first.map(|(at, _)| *at);
-        first.chain(self.live.agreements.warn_at).min()
+        let warning = self.live.agreements.warnings.first();
+        let first = [change, deadline, warning].into_iter().flatten();
+        first.map(|(at, _)| *at).min()
     }
 
     /// Does what is due.
@@ -202,6 +199,7 @@ impl Node {
             Purpose::Erasure(to, parcel) => self.erasure_answered(turn, to, parcel, outcome),
             Purpose::KeyNotice(partner) => self.key_told(turn, &partner, outcome),
             Purpose::Witness(partner, again) => self.anchor_seen(turn, &partner, again, outcome),
+            Purpose::Leaves(of) => self.leaves_fetched(turn, &of, outcome),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! so that a restart repeats nothing; all agreements with a partner that end together are one warning;
 //! an end that a signed successor takes over without a gap is not warned of. It does not know HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_core::agreement::AgreementState;
 use interlock_core::ids::{MessageId, ParticipantId, WireId};
@@ -39,10 +39,13 @@ const MERCHANTS_MAX: usize = 1_000;
 const SHOWN_MAX: usize = 20;
 
 impl Node {
-    /// Warns of the ends that are near enough now.
-    pub(super) fn warn(&mut self, turn: &mut Turn<'_>) {
+    /// Warns of the ends that are near enough now: of agreements that changed, of those that they may
+    /// follow or be followed by, and of those whose time to be warned of has come.
+    pub(super) fn warn(&mut self, turn: &mut Turn<'_>, changed: Vec<WireId>) {
+        let concerned = self.concerned(turn, changed);
         let mut due: BTreeMap<(ParticipantId, Timestamp, i64), Vec<WireId>> = BTreeMap::new();
-        for agreement in self.running() {
+        let book = &self.state.book.agreements;
+        for agreement in concerned.iter().filter_map(|id| book.get(id)) {
             let Some(lead_ms) = self.lead_due(turn, agreement) else {
                 continue;
             };
@@ -73,12 +76,42 @@ impl Node {
             self.record(turn, Record::EndWarned(Box::new(warning)));
             self.send_warning(turn, id);
         }
+        for id in concerned {
+            let next = self.next_warning(turn, &id);
+            self.warn_at(id, next);
+        }
     }
 
-    /// Agreements whose state will still change.
-    fn running(&self) -> impl Iterator<Item = &Agreement> {
-        let running = self.live.agreements.change_at.keys();
-        running.filter_map(|id| self.state.book.agreements.get(id))
+    fn concerned(&mut self, turn: &Turn<'_>, changed: Vec<WireId>) -> BTreeSet<WireId> {
+        let mut concerned = BTreeSet::new();
+        let book = &self.state.book;
+        for id in changed {
+            // What follows an agreement, or is followed by it, is about the same.
+            if let Some(agreement) = book.agreements.get(&id) {
+                let (provider, consumer) = (&agreement.provider, &agreement.consumer);
+                let others = book.between(provider, consumer, agreement.terms.dataset);
+                concerned.extend(others.map(|other| other.id.clone()));
+            }
+            concerned.insert(id);
+        }
+        let due = |(at, _): &&(Timestamp, WireId)| *at <= turn.at();
+        let due = self.live.agreements.warnings.iter().take_while(due);
+        concerned.extend(due.map(|(_, id)| id.clone()));
+        concerned
+    }
+
+    fn warn_at(&mut self, id: WireId, next: Option<Timestamp>) {
+        let watched = &mut self.live.agreements;
+        let before = match next {
+            Some(at) => watched.warn_at.insert(id.clone(), at),
+            None => watched.warn_at.remove(&id),
+        };
+        if let Some(before) = before {
+            watched.warnings.remove(&(before, id.clone()));
+        }
+        if let Some(at) = next {
+            watched.warnings.insert((at, id));
+        }
     }
 
     /// The lead that is due for an agreement and was not warned of, the shortest.
@@ -91,14 +124,12 @@ impl Node {
             .filter(|lead| warned.is_none_or(|warned| *lead < warned))
     }
 
-    /// When a warning is due next.
-    pub(super) fn next_warning(&self, turn: &Turn<'_>) -> Option<Timestamp> {
-        let ahead = self.running().filter_map(|agreement| {
-            let end = agreement.facts.end(&agreement.terms);
-            let at = self.leads(turn, agreement).map(|lead| end.plus_ms(-lead));
-            at.filter(|at| *at > turn.at()).min()
-        });
-        ahead.min()
+    /// When an agreement is to be warned of next.
+    fn next_warning(&self, turn: &Turn<'_>, id: &WireId) -> Option<Timestamp> {
+        let agreement = self.state.book.agreements.get(id)?;
+        let end = agreement.facts.end(&agreement.terms);
+        let at = self.leads(turn, agreement).map(|lead| end.plus_ms(-lead));
+        at.filter(|at| *at > turn.at()).min()
     }
 
     /// The leads at which an agreement is warned of: those within its life, if nothing follows it.

@@ -16,8 +16,8 @@ use interlock_core::time::Timestamp;
 
 use super::{TokenError, Verified};
 
-/// Most request ids that are remembered for one partner: over 30 s of tokens, 2,000 requests a second.
-pub const REPLAY_IDS_PER_PARTNER_MAX: usize = 65_536;
+/// Most request ids that are remembered for one partner: over 30 s of tokens, 8,000 requests a second.
+pub const REPLAY_IDS_PER_PARTNER_MAX: usize = 262_144;
 
 /// What the guard says of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -288,8 +288,10 @@ pub struct UnderWay {
     pub(super) change_at: BTreeMap<WireId, Timestamp>,
     /// Agreements that were changed and are to be looked at.
     pub(super) touched: BTreeSet<WireId>,
-    /// When our systems are to be warned of an end next.
-    pub(super) warn_at: Option<Timestamp>,
+    /// When our systems are to be warned of the end of each agreement next.
+    pub(super) warnings: BTreeSet<(Timestamp, WireId)>,
+    /// The same by agreement.
+    pub(super) warn_at: BTreeMap<WireId, Timestamp>,
     /// Negotiations that moved on in this step.
     pub(super) moved: BTreeSet<WireId>,
     /// Callers of ours that wait for a negotiation to come to its end.

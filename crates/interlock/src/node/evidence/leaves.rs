@@ -141,19 +141,16 @@ impl Node {
         } else {
             &agreement.provider
         };
+        let to = to.clone();
         let body = LeafBody::AgreementChange(AgreementChange {
             agreement: agreement.id.clone(),
             policy_hash: agreement.policy_hash,
             state: state.into(),
         });
         let leaf = encode(turn, body);
-        self.record(
-            turn,
-            Record::Leaf {
-                to: to.clone(),
-                leaf,
-            },
-        );
+        let of = to.clone();
+        self.record(turn, Record::Leaf { to, leaf });
+        self.fetch_leaves_if_many_wait(turn, &of);
     }
 
     /// The leaf that says that what we were granted is deleted.

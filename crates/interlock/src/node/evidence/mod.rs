@@ -5,9 +5,11 @@
 //! a partner's is used that its own log does not show. It does not know why something was released.
 
 mod committed;
+mod fetch;
 mod leaves;
 
 pub use committed::Committed;
+pub use fetch::Fetched;
 
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;

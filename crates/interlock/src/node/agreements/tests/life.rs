@@ -551,3 +551,27 @@ fn an_uncertain_clock_begins_late_and_still_begins() {
     world.run_until(JULY);
     assert_eq!(world.agreement(P).state, AgreementState::Ended);
 }
+
+#[test]
+fn leaves_that_nothing_else_carries_are_fetched_and_receipted() {
+    let mut world = agreed(&stations());
+    let agreement = world.agreement(P).id.clone();
+    for round in 0..600 {
+        let reason = "audit".to_owned();
+        for change in [AgreementChange::Suspend { reason }, AgreementChange::Resume] {
+            let agreement = agreement.clone();
+            let request = LocalRequest::ChangeAgreement { agreement, change };
+            assert_eq!(world.local(P, request).0, 200, "{round}");
+            world.run_until(world.now.plus_ms(1));
+        }
+        world.sent.clear();
+    }
+    for (at, other) in [(P, C), (C, P)] {
+        let channel = |at: usize, other| world.nodes[at].state().channel(&name(other)).unwrap();
+        let out = &channel(at, other).out;
+        assert!(out.size() > 1_200, "each change is a leaf: {}", out.size());
+        let waiting = out.size() - out.acknowledged();
+        assert!(waiting < 1_100, "{waiting} of {}", out.size());
+        assert!(channel(other, at).mirrored() > 500);
+    }
+}
