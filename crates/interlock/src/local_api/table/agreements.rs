@@ -81,7 +81,7 @@ pub(super) const ROUTES: &[Route] = &[
     get(
         "/negotiations",
         "getNegotiations",
-        "All negotiations.",
+        "All negotiations; of those that came to nothing the newest 1,000. An older one is answered by its id.",
         "The negotiations.",
         Target::Node(|_| Ok(LocalRequest::GetNegotiations)),
     ),
@@ -140,7 +140,7 @@ pub(super) const ROUTES: &[Route] = &[
     get(
         "/agreements",
         "getAgreements",
-        "All agreements.",
+        "All agreements; of those that were superseded before they began the newest 1,000. An older one is answered by its id.",
         "The agreements.",
         Target::Node(|_| Ok(LocalRequest::GetAgreements)),
     ),

@@ -3,6 +3,7 @@
 //! INVARIANT: the indexes say what the entries say; an entry is put by [`Book`]'s own methods only, so
 //! that no request has to look at more entries than concern it. It does not know why an entry changes.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,6 +15,7 @@ use interlock_core::time::Timestamp;
 use interlock_core::transfer::TransferState;
 use serde::{Deserialize, Serialize};
 
+use super::past::Past;
 use super::{Agreement, Cooperation, HistoryEntry, Mediation, Negotiation, Offer, Transfer};
 
 /// Everything that a node knows of agreements. The maps are read by anybody and changed by the methods
@@ -22,7 +24,7 @@ use super::{Agreement, Cooperation, HistoryEntry, Mediation, Negotiation, Offer,
 pub struct Book {
     /// Offers that we publish.
     pub offers: BTreeMap<WireId, Offer>,
-    /// Negotiations by our id.
+    /// Negotiations by our id; [`Book::negotiation`] finds those that have left memory, too.
     pub negotiations: BTreeMap<WireId, Negotiation>,
     /// Agreements.
     pub agreements: BTreeMap<WireId, Agreement>,
@@ -34,6 +36,7 @@ pub struct Book {
     pub transfers: BTreeMap<WireId, Transfer>,
     /// What happened to a negotiation or an agreement, oldest first.
     pub histories: BTreeMap<WireId, VecDeque<HistoryEntry>>,
+    pub(in crate::node) past: Past,
     pub(super) index: Index,
 }
 
@@ -43,7 +46,7 @@ type ByTerm = BTreeSet<(Reverse<Timestamp>, WireId)>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Index {
     /// Negotiations by the peer, our party and the peer's id.
-    negotiation_of: BTreeMap<(ParticipantId, Party, WireId), WireId>,
+    pub(super) negotiation_of: BTreeMap<(ParticipantId, Party, WireId), WireId>,
     /// Negotiations that are not over, by peer.
     open: BTreeMap<ParticipantId, BTreeSet<WireId>>,
     /// Negotiations that wait for our people.
@@ -55,11 +58,11 @@ pub(super) struct Index {
     /// Our negotiations as consumer, by cooperation.
     members: BTreeMap<WireId, BTreeSet<WireId>>,
     /// Which negotiation an agreement is of, or would be.
-    made_by: BTreeMap<WireId, WireId>,
+    pub(super) made_by: BTreeMap<WireId, WireId>,
     /// Agreements by provider, consumer and dataset.
     feeds: BTreeMap<ParticipantId, BTreeMap<ParticipantId, BTreeMap<Dataset, ByTerm>>>,
     /// Cooperations that both have signed, by the hash of the manifest.
-    manifests: BTreeMap<[u8; 32], WireId>,
+    pub(super) manifests: BTreeMap<[u8; 32], WireId>,
     /// Agreements whose notice is to be acknowledged, cooperations whose manifest is.
     untold: BTreeSet<WireId>,
     /// Mediations by the agreements that their terms name.
@@ -90,17 +93,6 @@ impl Book {
             .into_iter()
             .flatten()
             .filter_map(|(_, id)| self.agreements.get(id))
-    }
-
-    /// The negotiation that `peer` calls `peer_id`, in which we are `party`.
-    pub fn negotiation_with(
-        &self,
-        peer: &ParticipantId,
-        party: Party,
-        peer_id: &WireId,
-    ) -> Option<&Negotiation> {
-        let key = (peer.clone(), party, peer_id.clone());
-        self.negotiations.get(self.index.negotiation_of.get(&key)?)
     }
 
     /// How many negotiations with `peer` are not over.
@@ -151,14 +143,17 @@ impl Book {
     }
 
     /// The cooperation with the manifest of this hash, if both have signed it.
-    pub fn cooperation_of(&self, manifest_hash: &[u8]) -> Option<&Cooperation> {
-        let id = self.index.manifests.get(manifest_hash)?;
-        self.cooperations.get(id)
+    pub fn cooperation_of(&self, manifest_hash: &[u8]) -> Option<Cow<'_, Cooperation>> {
+        match self.index.manifests.get(manifest_hash) {
+            Some(id) => self.cooperations.get(id).map(Cow::Borrowed),
+            None => self.past.cooperation_of(manifest_hash).map(Cow::Owned),
+        }
     }
 
     /// Whether an agreement of this id is known, or about to be.
     pub fn knows_agreement(&self, id: &WireId) -> bool {
-        self.index.made_by.contains_key(id) || self.agreements.contains_key(id)
+        let index = &self.index.made_by;
+        index.contains_key(id) || self.agreements.contains_key(id) || self.past.knows_agreement(id)
     }
 
     /// The transfer that `peer` calls `peer_id`, in which we are `party`.
@@ -207,8 +202,9 @@ impl Book {
             self.index.negotiation(old, false);
         }
         self.index.negotiation(&negotiation, true);
-        self.negotiations
-            .insert(negotiation.id.clone(), negotiation);
+        let id = negotiation.id.clone();
+        self.negotiations.insert(id.clone(), negotiation);
+        self.note_over(&id);
     }
 
     /// Puts an agreement in the place of what was there.
@@ -217,7 +213,9 @@ impl Book {
             self.index.agreement(old, false);
         }
         self.index.agreement(&agreement, true);
+        let negotiation = agreement.negotiation.clone();
         self.agreements.insert(agreement.id.clone(), agreement);
+        self.note_over(&negotiation);
     }
 
     /// Enters the state of an agreement; it, if it is known.
@@ -229,7 +227,9 @@ impl Book {
         // No index goes by the state that was entered.
         let agreement = self.agreements.get_mut(id)?;
         agreement.state = state;
-        Some(agreement)
+        let negotiation = agreement.negotiation.clone();
+        self.note_over(&negotiation);
+        self.agreements.get(id)
     }
 
     /// Puts a cooperation in the place of what was there.
@@ -263,7 +263,7 @@ impl Book {
 }
 
 impl Index {
-    fn negotiation(&mut self, n: &Negotiation, put: bool) {
+    pub(super) fn negotiation(&mut self, n: &Negotiation, put: bool) {
         if let Some(peer_id) = &n.peer_id {
             let key = (n.peer.clone(), n.party, peer_id.clone());
             if put {
@@ -282,13 +282,16 @@ impl Index {
         if n.party == Party::Consumer {
             let members = self.members.entry(n.cooperation.clone()).or_default();
             mark(members, n.id.clone(), put);
+            if members.is_empty() {
+                self.members.remove(&n.cooperation);
+            }
         }
         if let (Some(agreement), true) = (&n.agreement, put) {
             self.made_by.insert(agreement.clone(), n.id.clone());
         }
     }
 
-    fn agreement(&mut self, a: &Agreement, put: bool) {
+    pub(super) fn agreement(&mut self, a: &Agreement, put: bool) {
         let of_provider = self.feeds.entry(a.provider.clone()).or_default();
         let of_both = of_provider.entry(a.consumer.clone()).or_default();
         let feed = of_both.entry(a.terms.dataset).or_default();

@@ -16,7 +16,7 @@ use super::super::live::{Purpose, Timer, backoff_ms};
 use super::super::turn::Turn;
 use super::messages::{wire_state, wire_transfer_state};
 use super::negotiate::{ANSWER_TIMEOUT_MS, shorten};
-use super::{Agreement, Cooperation, Negotiation, Transfer};
+use super::{Agreement, Negotiation, Transfer};
 use crate::dsp::Limits;
 use crate::dsp::message::{ContractNegotiation, TransferProcess};
 use crate::dsp::routes::{NegotiationStep, Route, TransferStep};
@@ -158,8 +158,8 @@ impl Node {
         if !notice.is_null() {
             return notice;
         }
-        let known = self.state.book.cooperations.get(&agreement.cooperation);
-        let unsigned = known.is_some_and(Cooperation::is_open);
+        let known = self.state.book.cooperation(&agreement.cooperation);
+        let unsigned = known.is_some_and(|known| known.is_open());
         let timer = Timer::Cooperation(agreement.cooperation.clone());
         self.waiting_view(&timer, unsigned)
     }

@@ -5,6 +5,8 @@
 //! addresses in messages are read and not used: we send to the address in the partner list only, so
 //! that nobody can point us at an address of their choice. It does not know what a message leads to.
 
+use std::borrow::Cow;
+
 use http::Method;
 use interlock_core::ids::{ParticipantId, WireId};
 use serde_json::Value;
@@ -188,10 +190,10 @@ impl Node {
 
     /// The negotiation `id` of ours, if it is with `from`.
     fn negotiation_of(&self, from: &ParticipantId, id: &WireId) -> Result<Negotiation, Refused> {
-        let known = self.state.book.negotiations.get(id);
+        let known = self.state.book.negotiation(id);
         known
             .filter(|negotiation| &negotiation.peer == from)
-            .cloned()
+            .map(Cow::into_owned)
             .ok_or_else(|| Refusal::NotFound.into())
     }
 }

@@ -3,6 +3,8 @@
 //! Purpose: publishing, changing, asking what would be released. Invariants: whoever suspended an
 //! agreement is the one to resume it; a dry run changes nothing. It does not know who may do what: the door has checked the role.
 
+use std::borrow::Cow;
+
 use interlock_core::agreement::AgreementState;
 use interlock_core::decide::{
     self, Decision as Verdict, DenialReason, EvidenceSeen, ReleaseRequest,
@@ -174,7 +176,7 @@ impl Node {
         change: AgreementChange,
         by: &str,
     ) -> Result<LocalAnswer, Problem> {
-        let known = self.state.book.agreements.get(id).cloned();
+        let known = self.state.book.agreement(id).map(Cow::into_owned);
         let agreement = known.ok_or_else(|| not_found("agreement"))?;
         let by = Actor::Person(by.into());
         let me = self.state.me.clone();

@@ -5,6 +5,7 @@
 //! complete manifest at most; of two agreements for one provider, consumer and dataset the one agreed on
 //! later takes over when it begins. It does not know how agreements were negotiated.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_core::agreement::Assurance;
@@ -138,9 +139,9 @@ impl Node {
                         && other.facts.is_attested(&other.terms)
                 })
             };
-            let known = a.supersedes.as_ref().and_then(|id| book.agreements.get(id));
-            let cooperation = &known.or_else(standing)?.cooperation;
-            book.cooperations.get(cooperation)?.manifest_hash()
+            let known = a.supersedes.as_ref().and_then(|id| book.agreement(id));
+            let known = known.or_else(|| standing().map(Cow::Borrowed))?;
+            book.cooperation(&known.cooperation)?.manifest_hash()
         };
         agreements.iter().find_map(before).map(|hash| hex(&hash))
     }
@@ -164,14 +165,14 @@ impl Node {
     ) -> Result<PeerAnswer, Problem> {
         let manifest = read_manifest(message)?;
         let canonical = manifest.canonical_bytes();
-        if let Some(known) = self.state.book.cooperations.get(&manifest.cooperation) {
+        if let Some(known) = self.state.book.cooperation(&manifest.cooperation) {
             // Ours alone is not shown to a third party: the answer is that of an unknown one.
             if &known.peer == from
                 && known.manifest.as_ref() == Some(&canonical)
                 && known.is_complete()
             {
                 return self
-                    .cooperation_message(known)
+                    .cooperation_message(&known)
                     .map(PeerAnswer::Cooperation)
                     .ok_or_else(internal);
             }
@@ -310,7 +311,7 @@ impl Node {
         let feed = |p: &PolicyRef| (p.provider.clone(), p.consumer.clone(), p.dataset);
         let known = unhex(hash).and_then(|hash| self.state.book.cooperation_of(&hash));
         let known = known.filter(|cooperation| &cooperation.peer == from);
-        let before = known.and_then(Cooperation::read_manifest);
+        let before = known.and_then(|known| known.read_manifest());
         let follows = before.is_some_and(|before| {
             let feeds: BTreeSet<_> = before.policies.values().map(feed).collect();
             manifest.policies.values().any(|p| feeds.contains(&feed(p)))
@@ -543,8 +544,8 @@ impl Node {
 
     /// When a manifest was signed by both, for people.
     pub(super) fn signatures_of(&self, agreement: &Agreement) -> Vec<(ParticipantId, String)> {
-        let known = self.state.book.cooperations.get(&agreement.cooperation);
-        let message = known.and_then(|c| self.cooperation_message(c));
+        let known = self.state.book.cooperation(&agreement.cooperation);
+        let message = known.and_then(|c| self.cooperation_message(&c));
         let signatures = message.into_iter().flat_map(|m| m.signatures);
         signatures.map(|s| (s.participant, s.signature)).collect()
     }

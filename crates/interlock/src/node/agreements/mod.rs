@@ -20,6 +20,7 @@ mod mediation;
 mod messages;
 mod negotiate;
 mod notice;
+pub(super) mod past;
 mod plain;
 mod proposals;
 mod provider;
@@ -49,6 +50,7 @@ pub(super) use self::catalog::CatalogWanted;
 use self::catalog::Found;
 pub use self::history::{Actor, HistoryEntry, Noted, Version};
 pub use self::mediation::{Answer, Mediated, Mediation};
+pub use self::past::OVER_KEPT_MAX;
 
 /// Most negotiations of one partner that may be open at once; more of them is a fault or an attack.
 const OPEN_NEGOTIATIONS_MAX: usize = 1_000;

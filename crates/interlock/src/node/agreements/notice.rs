@@ -36,9 +36,9 @@ impl Node {
             return self.cosigned(turn, from, line);
         }
         let agreement = agreement_of(envelope).ok_or_else(|| not_found("agreement"))?;
-        let known = self.state.book.agreements.get(agreement);
-        let known = known.filter(|a| a.other(&self.state.me) == from).cloned();
-        let mut agreement = known.ok_or_else(|| not_found("agreement"))?;
+        let known = self.state.book.agreement(agreement);
+        let known = known.filter(|a| a.other(&self.state.me) == from);
+        let mut agreement = known.ok_or_else(|| not_found("agreement"))?.into_owned();
         let before = agreement.facts;
         let mut said = None;
         match &envelope.body {

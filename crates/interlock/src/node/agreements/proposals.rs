@@ -6,6 +6,8 @@
 //! are told apart by the names of their API keys. It does not know who may decide: the door has checked
 //! the role.
 
+use std::borrow::Cow;
+
 use interlock_core::ids::WireId;
 use interlock_core::negotiation::{NegotiationState, Party};
 use interlock_core::terms::Terms;
@@ -54,7 +56,7 @@ impl Node {
         decision: Decision,
         by: &str,
     ) -> Result<LocalAnswer, Problem> {
-        let known = self.state.book.negotiations.get(id).cloned();
+        let known = self.state.book.negotiation(id).map(Cow::into_owned);
         let mut negotiation = known.ok_or_else(|| not_found("negotiation"))?;
         let waits = negotiation.waits_for_people && turn.at() < negotiation.shown_terms().until;
         match decision {
@@ -86,8 +88,8 @@ impl Node {
                 ));
             }
         }
-        let known = self.state.book.negotiations.get(id);
-        let body = known.map_or(Value::Null, |n| self.negotiation_view(n));
+        let known = self.state.book.negotiation(id);
+        let body = known.map_or(Value::Null, |n| self.negotiation_view(&n));
         Ok(LocalAnswer::Json { status: 200, body })
     }
 
@@ -175,8 +177,10 @@ impl Node {
         negotiation.waits_for_people = false;
         negotiation.expires_at = self.answer_by(turn);
         if negotiation.peer_id.is_none() {
-            negotiation.policy_hash = terms.policy_hash();
-            negotiation.terms = terms;
+            if negotiation.terms != terms {
+                negotiation.policy_hash = terms.policy_hash();
+                negotiation.terms = terms;
+            }
             let opening = self.dsp_base();
             negotiation.unsent = opening.and_then(|callback| negotiation.opening_message(callback));
             let what = format!("proposed {}", negotiation.terms.dataset);

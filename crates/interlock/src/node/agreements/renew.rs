@@ -5,6 +5,8 @@
 //! successor at most. Usage goes by partner and dataset, so that a renewal neither gives a second quota
 //! nor takes one. It does not know who accepts it.
 
+use std::borrow::Cow;
+
 use interlock_core::agreement::AgreementState;
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::negotiation::{NegotiationState, Party};
@@ -32,7 +34,7 @@ impl Node {
         renewal: Renewal,
         by: &str,
     ) -> Result<LocalAnswer, Problem> {
-        let known = self.state.book.agreements.get(id).cloned();
+        let known = self.state.book.agreement(id).map(Cow::into_owned);
         let agreement = known.ok_or_else(|| not_found("agreement"))?;
         self.may_renew(turn, &agreement)?;
         let terms = self.next_terms(turn, &agreement, renewal)?;

@@ -62,7 +62,7 @@ impl Node {
         })
     }
 
-    /// `GET /negotiations`: `{negotiations: [negotiation]}`.
+    /// `GET /negotiations`: `{negotiations: [negotiation]}`, those in memory.
     pub(in super::super) fn negotiations_view(&self) -> Value {
         let all = self.state.book.negotiations.values();
         json!({ "negotiations": all.map(|n| self.negotiation_view(n)).collect::<Vec<_>>() })
@@ -186,8 +186,9 @@ impl Node {
         id: &WireId,
     ) -> Result<LocalAnswer, Problem> {
         let book = &self.state.book;
-        let agreement = book.agreements.get(id);
+        let agreement = book.agreement(id);
         let a = agreement.ok_or_else(|| not_found("agreement"))?;
+        let a = a.as_ref();
         let mut body = self.agreement_head(turn, a);
         let instant = |at: Option<Timestamp>| at.map(|at| self.instant(at));
         let signatures: Vec<Value> = self
@@ -237,7 +238,7 @@ impl Node {
                 "policyHash": h.version.map(|version| hex(&version.policy_hash)),
             })
         };
-        self.state.book.history(id).map(line).collect()
+        self.state.book.history_of(id).iter().map(line).collect()
     }
 
     fn name_of<'a>(&'a self, id: &'a ParticipantId) -> &'a str {

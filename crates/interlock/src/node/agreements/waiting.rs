@@ -24,11 +24,11 @@ impl Node {
         id: WireId,
         until: Timestamp,
     ) {
-        let Some(negotiation) = self.state.book.negotiations.get(&id) else {
+        let Some(negotiation) = self.state.book.negotiation(&id) else {
             return self.reply(turn, reply, LocalAnswer::Problem(not_found("negotiation")));
         };
-        if self.is_over(negotiation) || until <= turn.at() {
-            let body = self.proposal_view(negotiation);
+        if self.is_over(&negotiation) || until <= turn.at() {
+            let body = self.proposal_view(&negotiation);
             return self.reply(turn, reply, LocalAnswer::Json { status: 200, body });
         }
         self.live.timer(until, Timer::Poll);
@@ -67,9 +67,9 @@ impl Node {
         }
         let book = &self.state.book;
         let agreement = negotiation.agreement.as_ref();
-        let agreement = agreement.and_then(|id| book.agreements.get(id));
+        let agreement = agreement.and_then(|id| book.agreement(id));
         agreement.is_none_or(|agreement| {
-            let cooperation = book.cooperations.get(&agreement.cooperation);
+            let cooperation = book.cooperation(&agreement.cooperation);
             let refused = cooperation.is_some_and(|c| c.refused.is_some());
             refused || agreement.facts.is_attested(&agreement.terms)
         })

@@ -136,7 +136,8 @@ pub struct State {
     queues: QueueIds,
 }
 
-/// The rows of each table begin with one of these, or with those of parcels and queues.
+/// The rows of each table begin with one of these, or with those of parcels, queues (from 16 on) and
+/// what is over of agreements (9).
 mod tag {
     pub(super) const INBOX: u8 = 6;
     pub(super) const LEDGER: u8 = 7;
@@ -425,6 +426,7 @@ impl State {
         self.keyed.attach(cold);
         self.inbox.attach(cold);
         self.ledger.attach(cold);
+        self.book.past.attach(cold);
         for queue in queues(&mut self.channels) {
             queue.attach(cold);
         }
@@ -488,6 +490,7 @@ impl State {
         tables.push(self.inbox.freeze());
         tables.push(self.ledger.freeze());
         tables.push(self.keyed.freeze());
+        tables.push(self.book.past.freeze());
         let mut with_rows: Vec<_> = queues(&mut self.channels)
             .filter(|queue| queue.id().is_some())
             .collect();
@@ -504,6 +507,7 @@ impl State {
             self.inbox.let_go();
             self.ledger.let_go();
             self.keyed.let_go();
+            self.book.past.let_go();
             for queue in queues(&mut self.channels) {
                 queue.let_go();
             }

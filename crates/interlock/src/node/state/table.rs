@@ -564,7 +564,7 @@ macro_rules! plain_rows {
     )+};
 }
 
-pub(super) use plain_rows;
+pub(in crate::node) use plain_rows;
 
 plain_rows!(u64, ());
 

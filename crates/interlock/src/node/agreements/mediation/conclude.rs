@@ -125,7 +125,7 @@ impl Node {
         cooperation: &WireId,
     ) {
         let book = &self.state.book;
-        if book.cooperations.contains_key(cooperation) {
+        if book.cooperation(cooperation).is_some() {
             return;
         }
         let Some(known) = book.mediation_of(cooperation) else {

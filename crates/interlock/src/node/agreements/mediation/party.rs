@@ -122,9 +122,8 @@ impl Node {
             other || book.knows_agreement(id) || book.offers.contains_key(id)
         });
         let cooperation = next.read_manifest().map(|m| m.cooperation);
-        let used = cooperation.is_some_and(|id| {
-            book.mediation_of(&id).is_some() || book.cooperations.contains_key(&id)
-        });
+        let used = cooperation
+            .is_some_and(|id| book.mediation_of(&id).is_some() || book.cooperation(&id).is_some());
         if taken || used {
             let detail = "an id of it is taken; draw new ones";
             return Err(refused("/proposal/manifest", detail));

@@ -9,6 +9,7 @@ mod life;
 mod mediation;
 mod mutations;
 mod pages;
+mod past;
 mod people;
 mod protocol;
 mod pushes;
