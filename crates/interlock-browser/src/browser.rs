@@ -83,13 +83,19 @@ impl WebDriverCompatibleCommand for Vendor {
 impl Browser {
     /// Starts one; with `scripts` off, no page may run any.
     pub(crate) async fn start(driver: &Driver, scripts: bool) -> anyhow::Result<Self> {
-        let mut options = json!({
+        // Of Chromium's settings for all sites: 1 allows scripts, 2 blocks them.
+        let scripts = if scripts { 1 } else { 2 };
+        let options = json!({
             // A container has no sandbox of its own to nest in; every page is ours.
-            "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--force-device-scale-factor=1", "--hide-scrollbars"],
+            "args": [
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-dev-shm-usage",
+                "--force-device-scale-factor=1",
+                "--hide-scrollbars",
+            ],
+            "prefs": { "profile.managed_default_content_settings.javascript": scripts },
         });
-        if !scripts {
-            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
-        }
         let mut capabilities = Map::new();
         capabilities.insert("goog:chromeOptions".into(), options);
         capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));

@@ -166,7 +166,9 @@ pub(crate) async fn let_in(
     key: &'static str,
     mut person: Value,
 ) -> anyhow::Result<Account> {
-    person["name"] = json!(key);
+    if let Some(members) = person.as_object_mut() {
+        members.insert("name".into(), key.into());
+    }
     let answer = network.api(at).post("/people", &person).await?;
     let told = |name: &str| answer.get(name).and_then(Value::as_str);
     let secret = told("oneTimeSecret").context("a person got no secret")?;
