@@ -215,7 +215,11 @@ async fn a_login_begins_a_session_of_its_own() {
     );
     let page = world.get("/console/access", &ours).await;
     assert_eq!(page.status, 200);
-    assert!(page.body.contains("3 people may log in"), "{}", page.body);
+    assert!(
+        page.body.contains("People who may log in: 3."),
+        "{}",
+        page.body
+    );
     for header in [
         "content-security-policy: default-src 'none'; style-src 'self'",
         "cache-control: no-store",
