@@ -2,6 +2,7 @@
 
 use interlock::exchange::wire::{ENVELOPE_LEAVES_MAX, Evidence, LogSide};
 use interlock::node::io::{PeerAnswer, PeerRequest, Problem};
+use interlock::node::record::Record;
 use interlock_core::time::MINUTE_MS;
 use interlock_journal::bilateral::RECENT_LEAVES_MAX;
 use interlock_journal::evidence::FindingKind;
@@ -175,4 +176,64 @@ fn any_leaf_is_given_and_what_is_not_there_is_refused() {
         let refused = old.entries(asked, FENGCHAO, log, epoch, 1_000).unwrap_err();
         assert_eq!(refused.status, 410);
     }
+}
+
+#[test]
+fn leaves_that_were_disowned_are_never_signed_again() {
+    let mut net = Network::of_june_2017(412);
+    let number = "SF1000000000001";
+    net.put_parcel(number, "taobao", CAINIAO, "13800000001");
+    for n in 0..3 {
+        net.track(SF, number, &format!("early-{n}"));
+    }
+    // The agreement ends out of Cainiao's reach: what SF writes of it is mirrored by nobody.
+    net.world.run_until(MIDNIGHT.plus_ms(-30 * MINUTE_MS));
+    net.world.cut(SF, CAINIAO, true);
+    net.world.run_until(MIDNIGHT.plus_ms(30 * MINUTE_MS));
+    let mut old = Old {
+        net,
+        copies: (0, 0),
+    };
+    let [ours, theirs] = old.heads(SF, CAINIAO);
+    assert!((ours.0, theirs.0) == (1, 1) && ours.1 > theirs.1);
+    let held = {
+        let state = old.net.world.node(CAINIAO).unwrap().state();
+        let channel = state.channel(old.net.world.id(SF).unwrap());
+        let mirror = channel.unwrap().mirror.as_ref().unwrap();
+        let leaves = mirror.leaves_from(0).unwrap();
+        leaves.map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    // SF learns that the end of its journal was lost, and writes those leaves again in a new epoch.
+    old.net.world.kill(SF);
+    let lost = Record::RolledBack {
+        shown_by: None,
+        reason: "restored from a copy".into(),
+    };
+    let now = old.net.world.now();
+    assert!(old.net.world.append_offline(SF, now, lost));
+    assert!(old.net.world.restart(SF));
+    old.net.world.cut(SF, CAINIAO, false);
+    let until = now.plus_ms(10 * MINUTE_MS);
+    old.net.world.run_until(until);
+    assert!(old.heads(SF, CAINIAO)[0].0 > 1, "a new epoch was opened");
+    let own = old.leaves(SF, SF, CAINIAO);
+    let (_, kept) = own[0];
+    let (mut shown, mut refused) = (0, 0);
+    for from in 0..kept as u64 {
+        match old.entries(SF, CAINIAO, LogSide::Written, 1, from) {
+            Ok(page) => {
+                let to = from as usize + page.leaves.len();
+                let sent: Vec<Vec<u8>> = page.leaves.into_iter().map(|it| it.0).collect();
+                assert_eq!(sent, held[from as usize..to], "what was signed before");
+                shown += 1;
+            }
+            Err(problem) => {
+                assert_eq!(problem.kind, "entries-gone");
+                refused += 1;
+            }
+        }
+    }
+    assert!(shown > 0 && refused > 0, "{shown} shown, {refused} refused");
+    assert_no_fork(&old.net.world);
+    old.net.assert_replay_gives_the_same();
 }

@@ -400,7 +400,6 @@ impl Schedule {
         self.nothing_of_another_marketplace();
         self.nothing_outside_terms();
         self.feeds_are_gapless();
-        self.net.assert_all_evidence_is_mirrored();
         self.net.assert_replay_gives_the_same();
     }
 
@@ -589,6 +588,8 @@ struct Run {
     struck: Struck,
     /// Nodes made from a snapshot, and from a whole journal.
     starts: (u64, u64),
+    /// Logs of which the other side has what was written.
+    mirrored: u64,
 }
 
 fn run(seed: u64, tables: bool) -> Run {
@@ -600,6 +601,7 @@ fn run(seed: u64, tables: bool) -> Run {
     schedule.heal();
     schedule.check();
     Run {
+        mirrored: schedule.net.mirrored_logs(),
         struck: schedule.net.world.struck,
         starts: schedule.net.world.starts(),
     }
@@ -660,6 +662,7 @@ impl Outcome {
         self.all.struck.repeated += run.struck.repeated;
         self.all.starts.0 += run.starts.0;
         self.all.starts.1 += run.starts.1;
+        self.all.mirrored += run.mirrored;
     }
 }
 
@@ -690,15 +693,22 @@ fn random_schedules_lose_nothing() {
     let seeds = asked_for("INTERLOCK_SEEDS").unwrap_or(SEEDS);
     let Outcome { failed, all } = run_all(first..first + seeds);
     assert!(failed.is_empty(), "seeds {failed:?}");
-    let Run { struck, starts } = all;
-    println!("{seeds} seeds from {first}: {struck:?}, starts {starts:?}");
+    let Run {
+        struck,
+        starts,
+        mirrored,
+    } = all;
+    println!("{seeds} seeds from {first}: {struck:?}, starts {starts:?}, {mirrored} logs mirrored");
     if seeds >= SEEDS {
         let Struck {
             disks,
             lost,
             repeated,
         } = struck;
-        let in_vain = [disks, lost, repeated, starts.0, starts.1].contains(&0);
-        assert!(!in_vain, "faults that never struck: {struck:?}, {starts:?}");
+        let in_vain = [disks, lost, repeated, starts.0, starts.1, mirrored].contains(&0);
+        assert!(
+            !in_vain,
+            "what never came to pass: {struck:?}, {starts:?}, {mirrored}"
+        );
     }
 }

@@ -17,7 +17,7 @@ use interlock::exchange::wire::{Envelope, Lane, LookupOutcome, LookupRequest};
 use interlock::node::Rng as _;
 use interlock::node::io::{PeerAnswer, PeerRequest};
 use interlock_core::time::{HOUR_MS, SECOND_MS, Timestamp};
-use interlock_sim::{ClockError, Exchanged, SeededRng, Weather};
+use interlock_sim::{ClockError, Exchanged, NodeIx, SeededRng, Weather};
 
 use crate::support::*;
 
@@ -35,12 +35,13 @@ const PARCELS: u64 = 20;
 #[derive(Debug, Default)]
 struct Tally {
     requests: u64,
-    released: u64,
+    /// Released, by whom was asked.
+    released: BTreeMap<NodeIx, u64>,
     /// Answers without anything: nothing was there, or another answer has to be receipted first. Nothing
     /// was decided.
     empty: u64,
-    /// Refused inside the term, in the guard interval.
-    closing: u64,
+    /// Refused inside the term, in the guard interval, by whom was asked.
+    closing: BTreeMap<NodeIx, u64>,
     /// Refused by reason, all others.
     refused: BTreeMap<String, u64>,
     /// Released when the term was over: must stay empty.
@@ -260,7 +261,7 @@ impl Sweep {
             }
         };
         let Some(reason) = reason else {
-            tally.released += 1;
+            *tally.released.entry(self.hostile.victim).or_default() += 1;
             if left_at >= MIDNIGHT {
                 tally.outside.push(self.place(left_at, "released"));
             }
@@ -270,7 +271,7 @@ impl Sweep {
         let wide_ms = 2 * self.clock.uncertainty_ms;
         let guard_from = MIDNIGHT.plus_ms(-GUARD_MS - wide_ms);
         if reason == "closing" && left_at >= guard_from {
-            tally.closing += 1;
+            *tally.closing.entry(self.hostile.victim).or_default() += 1;
             return;
         }
         *tally.refused.entry(reason.into()).or_default() += 1;
@@ -307,9 +308,15 @@ fn nothing_is_released_outside_a_term() {
     let mut all = Tally::default();
     for tally in tallies {
         all.requests += tally.requests;
-        all.released += tally.released;
         all.empty += tally.empty;
-        all.closing += tally.closing;
+        for (of, by) in [
+            (&mut all.released, tally.released),
+            (&mut all.closing, tally.closing),
+        ] {
+            for (victim, count) in by {
+                *of.entry(victim).or_default() += count;
+            }
+        }
         for (reason, count) in tally.refused {
             *all.refused.entry(reason).or_default() += count;
         }
@@ -317,8 +324,8 @@ fn nothing_is_released_outside_a_term() {
         all.early.extend(tally.early);
     }
     println!(
-        "{} requests around the ends of terms: {} released, {} of them outside; refused: {} closing in the \
-         guard interval, {} early, else {:?}; {} without anything",
+        "{} requests around the ends of terms: {:?} released by node, {} of them outside; refused: {:?} closing \
+         in the guard interval, {} early, else {:?}; {} without anything",
         all.requests,
         all.released,
         all.outside.len(),
@@ -331,6 +338,15 @@ fn nothing_is_released_outside_a_term() {
     assert!(all.early.is_empty(), "{:?}", all.early);
     // The sweep was not in vain: everything that it is about has happened.
     let refused = |reason: &str| all.refused.get(reason).copied().unwrap_or(0);
-    assert!(all.released > 0 && all.closing > 0);
+    for victim in [CAINIAO, SF] {
+        let some = |by: &BTreeMap<NodeIx, u64>| by.get(&victim).is_some_and(|count| *count > 0);
+        assert!(some(&all.released) && some(&all.closing), "{victim}");
+    }
+    assert!(
+        all.empty * 10 < all.requests * 6,
+        "most was decided on: {} of {} without anything",
+        all.empty,
+        all.requests
+    );
     assert!(refused("term-ended") > 0 && refused("clock-uncertain") > 0);
 }
