@@ -150,20 +150,20 @@ impl Tour<'_> {
             for place in places {
                 seen.kinds.insert(format!("{who} {}", place.pattern));
                 browser.client().goto(place.url.as_str()).await?;
-                let judged = judge(browser, look, self.axe, &self.world.secrets).await;
-                let (found, size) = judged.with_context(|| format!("at {}", place.url))?;
-                seen.shown += 1;
-                seen.largest = seen.largest.max(size);
-                seen.found += found.len();
                 let name = name_of(self.moment.name, who, &place.pattern, look);
-                for finding in found {
-                    println!("{name}: {finding}");
-                }
                 if let (Some(directory), false) = (&self.wanted.screenshots, look.dark) {
                     let picture = picture(browser).await?;
                     let file = directory.join(format!("{name}.png"));
                     std::fs::write(&file, picture)
                         .with_context(|| format!("failed to write `{}`", file.display()))?;
+                }
+                let judged = judge(browser, look, self.axe, &self.world.secrets).await;
+                let (found, size) = judged.with_context(|| format!("at {}", place.url))?;
+                seen.shown += 1;
+                seen.largest = seen.largest.max(size);
+                seen.found += found.len();
+                for finding in found {
+                    println!("{name}: {finding}");
                 }
             }
         }

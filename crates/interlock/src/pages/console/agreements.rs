@@ -141,7 +141,10 @@ pub(super) fn sorted(agreements: &[Head]) -> Vec<&Head> {
 pub fn agreements_page(reader: &Reader<'_>, view: &AgreementsView, names: &Names) -> Markup {
     let title = reader.pick("协议", "Agreements");
     let all = sorted(&view.agreements);
-    let first = all.iter().find(|a| a.is_open());
+    // What is in its run-off has ended already.
+    let ahead = |a: &&&Head| a.is_open() && a.ends_at.0 > reader.as_of;
+    let first = all.iter().find(ahead);
+    let first = first.or_else(|| all.iter().find(|a| a.is_open()));
     let (tone, lead) = match first {
         None => (
             Tone::Unknown,
@@ -187,7 +190,7 @@ pub fn agreements_page(reader: &Reader<'_>, view: &AgreementsView, names: &Names
             @let (tone, word) = words::agreement_state(reader, &a.state);
             tr {
                 th scope="row" { a href=(a.path()) { (names.of(&a.partner)) } }
-                td { (words::direction(reader, &a.role)) "：" (words::dataset(reader, &a.dataset)) }
+                td { (words::direction(reader, &a.role)) (reader.pick("：", ": ")) (words::dataset(reader, &a.dataset)) }
                 td { (state(tone, &word)) }
                 td { (when(reader, a.from)) }
                 td { (when(reader, a.ends_at)) }
@@ -337,7 +340,7 @@ fn agreement_facts<'a>(
         ),
         (
             reader.pick("数据", "Data"),
-            html! { (words::direction(reader, &head.role)) "：" (words::dataset(reader, &head.dataset)) },
+            html! { (words::direction(reader, &head.role)) (reader.pick("：", ": ")) (words::dataset(reader, &head.dataset)) },
         ),
         (
             reader.pick("伙伴", "Partner"),

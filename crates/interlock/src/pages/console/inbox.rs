@@ -225,7 +225,7 @@ fn proposal_facts<'a>(
     let mut rows = vec![
         (
             reader.pick("方向", "Direction"),
-            html! { (words::direction(reader, &view.role)) "：" (words::dataset(reader, &view.dataset)) },
+            html! { (words::direction(reader, &view.role)) (reader.pick("：", ": ")) (words::dataset(reader, &view.dataset)) },
         ),
         (
             reader.pick("伙伴", "Partner"),
