@@ -7,10 +7,11 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 
+use crate::cargo::cargo;
+
 /// Runs the benchmarks with `args`; their exit code.
 pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let status = cargo()
         .args(["build", "--quiet", "--release"])
         .args(["--package", "interlock", "--package", "interlock-bench"])
         .current_dir(root)

@@ -4,6 +4,7 @@
 //! and the command line of the binary, never its code: nothing here links to the other crates.
 
 mod bench;
+mod cargo;
 mod check_demo;
 mod conformance;
 mod pages;

@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use crate::cargo::cargo;
 use crate::tools::Tools;
 
 const TOOLS: Tools = Tools {
@@ -31,8 +32,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&place)
         .with_context(|| format!("failed to make `{}`", place.display()))?;
     let axe = axe(&place)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let status = cargo()
         .args(["run", "--quiet", "--package", "interlock-browser", "--"])
         .arg("--axe")
         .arg(axe)

@@ -5,11 +5,12 @@
 //! kept in [`TOTAL`]. It knows the simulator's test by name and what that prints, never its code.
 
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::cargo::cargo;
 use crate::now;
 
 /// Where the running total is kept.
@@ -91,7 +92,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
     };
     let end = first.saturating_add(wanted.seeds.unwrap_or(fallback));
     println!("building the simulator");
-    cargo(root, &["--no-run"], &[])?;
+    simulate(root, &["--no-run"], &[])?;
     let limit = wanted
         .minutes
         .map(|m| Duration::from_secs(m.saturating_mul(60)));
@@ -100,7 +101,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
     while next < end && limit.is_none_or(|limit| begin.elapsed() < limit) {
         let count = CHUNK.min(end - next);
         let run = [("INTERLOCK_SEED_FIRST", next), ("INTERLOCK_SEEDS", count)];
-        let said = cargo(root, &["--exact", TEST, "--nocapture"], &run);
+        let said = simulate(root, &["--exact", TEST, "--nocapture"], &run);
         let said = said.with_context(|| {
             format!(
                 "a seed from {next} on failed; run one again with `cargo xtask sim --first SEED --seeds 1`"
@@ -130,9 +131,9 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
 /// Requests around the ends of terms: nothing may be released outside.
 fn midnight(root: &Path, requests: u64) -> anyhow::Result<ExitCode> {
     println!("building the simulator");
-    cargo(root, &["--no-run"], &[])?;
+    simulate(root, &["--no-run"], &[])?;
     let rest = ["--exact", MIDNIGHT_TEST, "--nocapture"];
-    let said = cargo(root, &rest, &[("INTERLOCK_MIDNIGHT", requests)])?;
+    let said = simulate(root, &rest, &[("INTERLOCK_MIDNIGHT", requests)])?;
     let line = said.lines().find(|line| line.contains(MIDNIGHT_SAYS));
     println!(
         "{}",
@@ -151,9 +152,8 @@ fn told(said: &str, first: u64, count: u64) -> Option<&str> {
 }
 
 /// Runs the simulator's tests, and gives what they printed.
-fn cargo(root: &Path, rest: &[&str], numbers: &[(&str, u64)]) -> anyhow::Result<String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+fn simulate(root: &Path, rest: &[&str], numbers: &[(&str, u64)]) -> anyhow::Result<String> {
+    let mut command = cargo();
     command.current_dir(root);
     command.args(["test", "--quiet", "--release", "--package", "interlock-sim"]);
     command.args(["--test", "it"]);

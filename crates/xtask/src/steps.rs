@@ -4,11 +4,12 @@
 //! its own; its output goes to the terminal as it is.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::cargo::cargo;
 use crate::now;
 
 struct Step {
@@ -119,8 +120,7 @@ impl Outcome {
 }
 
 fn execute(root: &Path, step: &Step) -> anyhow::Result<bool> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo();
     command.args(step.args).current_dir(root);
     if let Some(flags) = step.rustdocflags {
         command.env("RUSTDOCFLAGS", flags);

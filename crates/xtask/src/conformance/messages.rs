@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use crate::cargo::cargo;
 use anyhow::{Context, bail};
 
 /// The types that our nodes emit and the kit has a schema of.
@@ -45,10 +46,9 @@ pub(super) fn check(
     validate: impl FnOnce(&Path, &Path) -> anyhow::Result<()>,
 ) -> anyhow::Result<Checked> {
     eprintln!("recording what two nodes say");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let (messages, result) = (place.join("messages.txt"), place.join("schemas.txt"));
     let output = std::fs::File::create(&messages).context("failed to create `messages.txt`")?;
-    let mut emit = Command::new(cargo);
+    let mut emit = cargo();
     emit.args([
         "run",
         "--quiet",

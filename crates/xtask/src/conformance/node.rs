@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::cargo::cargo;
 use crate::now;
 
 /// Who the node is.
@@ -165,8 +166,7 @@ static_token_env = \"{TOKEN_VARIABLE}\"
 
 fn build(root: &Path) -> anyhow::Result<PathBuf> {
     eprintln!("building the node under test");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
+    let mut build = cargo();
     build.args(["build", "--quiet", "-p", "interlock-conformance"]);
     let status = build.current_dir(root).stdin(Stdio::null()).status();
     if !status.context("failed to start cargo")?.success() {
