@@ -114,17 +114,9 @@ impl Work {
                 "size": "small",
                 "courier": "c-17",
             });
-            let mut key = format!("d-{parcel}");
-            let opened = loop {
-                let opened = self.until_answered(&self.operator, "/deposits", Some(&key), &body);
-                let Some(opened) = opened else { return };
-                if opened != Value::Null {
-                    break opened;
-                }
-                // A request that a kill has lost ends at the door to the address; scanned again it goes in.
-                key.push_str("-again");
-                std::thread::sleep(AGAIN_AFTER);
-            };
+            let key = format!("d-{parcel}");
+            let opened = self.until_answered(&self.operator, "/deposits", Some(&key), &body);
+            let Some(opened) = opened else { return };
             let Some(id) = opened.get("id").and_then(Value::as_str) else {
                 return self.fail(format!("a deposit without `id`: {opened}"));
             };
@@ -140,8 +132,7 @@ impl Work {
         }
     }
 
-    /// Posts until there is an answer; `None` if the load is to end, null if a kill has lost the request to
-    /// the owner and the courier was told so.
+    /// Posts until there is an answer; `None` if the load is to end.
     fn until_answered(
         &self,
         client: &Client,
@@ -153,12 +144,6 @@ impl Work {
             match client.try_ask("POST", path, key, Some(body)) {
                 Ok((200..=299, answer)) => return Some(answer),
                 Ok((503, _)) | Err(_) => std::thread::sleep(AGAIN_AFTER),
-                Ok((409, answer)) if answer.to_string().contains("(request-lost)") => {
-                    eprintln!(
-                        "`POST {path}`: a kill has lost the request, the courier scans again"
-                    );
-                    return Some(Value::Null);
-                }
                 Ok((status, answer)) => {
                     self.fail(format!("`POST {path}` got {status}: {answer}"));
                     return None;

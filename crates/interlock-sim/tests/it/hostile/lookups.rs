@@ -222,12 +222,11 @@ fn a_repeated_id_is_the_same_request() {
         records + 1,
         "only its own log is kept"
     );
-    // Once receipted, the id and its place on the log are used up.
+    // Receipted, it is still that one release.
     hostile.sign_receipt(now);
-    refused(
-        hostile.send_lookup(&mut net.world, &request),
-        422,
-        "evidence-mismatch",
+    assert_eq!(
+        hostile.send_lookup(&mut net.world, &request).unwrap(),
+        first
     );
     assert_eq!(released(&net), after_first);
 }
@@ -330,6 +329,32 @@ fn the_third_answer_waits_for_a_receipt() {
     assert_eq!(released(&net), (2, 2));
     hostile.sign_receipt(now);
     assert!(hostile.send_lookup(&mut net.world, &request).is_ok());
+}
+
+/// What a partner whose answer was lost does after it has learned of the release by our log.
+#[test]
+fn an_answer_that_was_receipted_by_the_log_alone_is_given_again_and_counts_once() {
+    let (mut net, mut hostile) = begin(108);
+    let now = net.world.now();
+    let item = hostile.item(OURS, now);
+    let request = hostile.request(vec![item]);
+    let answer = hostile.lookup(&mut net.world, &request).unwrap();
+    assert!(matches!(answer.items[0], LookupOutcome::Released(_)));
+    hostile.sign_receipt(now);
+    for _ in 0..2 {
+        let again = hostile.send_lookup(&mut net.world, &request).unwrap();
+        assert_eq!(again, answer);
+    }
+    assert_eq!(released(&net), (1, 1), "one release, whatever is repeated");
+    // After two newer ones it is over.
+    for _ in 0..2 {
+        assert_eq!(hostile.look(&mut net, OURS), "");
+    }
+    refused(
+        hostile.send_lookup(&mut net.world, &request),
+        422,
+        "evidence-mismatch",
+    );
 }
 
 #[test]

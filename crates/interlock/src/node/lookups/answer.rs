@@ -80,11 +80,7 @@ impl Node {
             .state
             .channels
             .get(from)
-            .and_then(|c| {
-                c.answered
-                    .iter()
-                    .find(|a| a.request_id == request.request_id)
-            })
+            .and_then(|c| c.answer_to(request.request_id))
             .cloned();
         let answered = match known {
             Some(answered) if answered.items_root != items_root => {

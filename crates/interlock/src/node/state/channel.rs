@@ -28,6 +28,8 @@ pub const EPOCH_FIRST: u32 = 1;
 const EPOCHS_PAST_MAX: usize = 32;
 /// Most leaves of theirs kept at hand.
 const RECENT_MAX: usize = 1_024;
+/// Most receipted answers that can be given again: a partner asks for one at a time.
+const SETTLED_MAX: usize = 2;
 /// Longest purpose of a request that is kept at hand, in bytes.
 const PURPOSE_LENGTH_MAX: usize = 64;
 
@@ -71,6 +73,9 @@ pub struct Channel {
     pub asked: BTreeMap<RequestId, Asked>,
     /// Lookups of theirs that we answered, until receipted.
     pub answered: VecDeque<Answered>,
+    /// Those of them that were receipted last. A receipt shows that our leaves came, not that the answer did:
+    /// whoever learned of a release by our log alone asks the same again.
+    pub settled: VecDeque<Answered>,
     /// Usage by dataset.
     pub usage: BTreeMap<Dataset, UsageState>,
     /// Of a connector: by dataset, the day of the newest release and how much left on it.
@@ -99,6 +104,7 @@ impl Channel {
             inbound: BTreeMap::new(),
             asked: BTreeMap::new(),
             answered: VecDeque::new(),
+            settled: VecDeque::new(),
             usage: BTreeMap::new(),
             unreceipted: BTreeMap::new(),
         }
@@ -256,7 +262,17 @@ impl Channel {
                 | LeafBody::Deletion(_)
                 | LeafBody::RunOffSet(_) => true,
             });
+            self.settled.push_back(settled);
         }
+        while self.settled.len() > SETTLED_MAX {
+            self.settled.pop_front();
+        }
+    }
+
+    /// The lookup of theirs that we answered or could answer again.
+    pub fn answer_to(&self, request: RequestId) -> Option<&Answered> {
+        let all = self.answered.iter().chain(&self.settled);
+        all.rev().find(|answered| answered.request_id == request)
     }
 }
 
