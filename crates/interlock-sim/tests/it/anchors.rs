@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::SigningKey;
-use interlock::evidence::{Collected, Signer};
 use interlock::exchange::wire::{Blob, Envelope, Evidence, LogSide, Notice};
 use interlock::identity::partner::Role;
 use interlock::node::io::{PeerAnswer, PeerRequest, Problem};
 use interlock::node::record::{AlertKind, Record};
 use interlock_core::ids::ParticipantId;
-use interlock_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Zone};
+use interlock_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use interlock_journal::anchor::{anchor_origin, cosign};
 use interlock_journal::checkpoint::Checkpoint;
-use interlock_journal::evidence::{EvidenceFile, TrustedKeys, verify};
+use interlock_journal::evidence::{TrustedKeys, verify};
 use interlock_journal::merkle::{self, leaf_hash};
 
 use crate::support::*;
@@ -64,20 +63,6 @@ fn alerts_of(net: &Network, ix: usize, kind: AlertKind) -> Vec<String> {
     of_kind.map(|it| it.detail.clone()).collect()
 }
 
-fn export(net: &Network, ix: usize) -> EvidenceFile {
-    let mut collected = Collected::default();
-    for (_, bytes) in net.world.journal(ix) {
-        collected.take(&postcard::from_bytes::<Record>(bytes).unwrap());
-    }
-    let by = Signer {
-        id: net.world.id(ix).unwrap(),
-        key: net.world.key(ix).unwrap(),
-        now: net.world.now(),
-        zone: Zone::CHINA,
-    };
-    collected.file(&by, None).unwrap()
-}
-
 #[test]
 fn a_witness_dates_the_logs_and_sees_neither_sizes_nor_partners() {
     let mut net = network(450);
@@ -88,7 +73,7 @@ fn a_witness_dates_the_logs_and_sees_neither_sizes_nor_partners() {
         to_next_quarter(&mut net);
     }
     let by = net.world.now();
-    let file = export(&net, SF);
+    let file = export_of(&net.world, SF);
     let mut trusted = TrustedKeys::new();
     for ix in ALL {
         let key = net.world.key(ix).unwrap().verifying_key().to_bytes();

@@ -1,13 +1,12 @@
 //! Nodes whose signing key is rotated.
 
-use interlock::evidence::{Collected, Signer};
 use interlock::exchange::wire::{Envelope, Evidence, Notice, Rotation};
 use interlock::identity::keys::PublicKey;
 use interlock::identity::partner::Partner;
 use interlock::node::io::{LocalRequest, PeerAnswer, PeerRequest, Problem};
-use interlock::node::record::{AlertKind, Record};
+use interlock::node::record::AlertKind;
 use interlock_core::ids::ParticipantId;
-use interlock_core::time::{MINUTE_MS, Zone};
+use interlock_core::time::MINUTE_MS;
 use interlock_journal::bilateral::KeyRotation;
 use interlock_journal::disk::Fault;
 use interlock_journal::evidence::{EvidenceFile, FindingKind, TrustedKeys, keys_for, verify};
@@ -45,24 +44,9 @@ fn pinned(net: &Network, ix: NodeIx, of: NodeIx) -> ([u8; 32], [u8; 32]) {
     (*state.partners[of].key.as_bytes(), *mirror.key())
 }
 
-/// What a node exports, signed with the key that it has now.
-fn export(net: &Network, ix: NodeIx) -> EvidenceFile {
-    let mut collected = Collected::default();
-    for (_, bytes) in net.world.journal(ix) {
-        collected.take(&postcard::from_bytes::<Record>(bytes).unwrap());
-    }
-    let by = Signer {
-        id: net.world.id(ix).unwrap(),
-        key: net.world.key(ix).unwrap(),
-        now: net.world.now(),
-        zone: Zone::CHINA,
-    };
-    collected.file(&by, None).unwrap()
-}
-
 /// The exports of both, under the keys that all had at first, show nothing wrong.
 fn assert_verifies(net: &Network, first: &TrustedKeys, nodes: &[NodeIx]) {
-    let files: Vec<EvidenceFile> = nodes.iter().map(|ix| export(net, *ix)).collect();
+    let files: Vec<EvidenceFile> = nodes.iter().map(|ix| export_of(&net.world, *ix)).collect();
     let (trusted, _) = keys_for(&files, first);
     let verdict = verify(&files, &trusted);
     // The agreements of this network were put on record without manifests.
@@ -135,7 +119,7 @@ fn partners_pin_the_new_key_and_all_evidence_still_verifies() {
     assert_verifies(&net, &first, &[CAINIAO]);
     // Whoever believes only the newest keys believes those that they vouch for.
     assert_verifies(&net, &keys_now(&net), &[SF, CAINIAO]);
-    let file = export(&net, CAINIAO);
+    let file = export_of(&net.world, CAINIAO);
     let keys = file.participants.iter().find(|it| it.id == sf).unwrap();
     assert_eq!(keys.keys.len(), 4, "the history of keys is in the file");
     assert_eq!(net.steps(CAINIAO, PARCEL).len(), 5);

@@ -81,6 +81,17 @@ pub struct Evidence {
     pub checkpoint: String,
 }
 
+impl Evidence {
+    /// No leaf and no checkpoint: of what shows nothing and signs nothing.
+    pub const fn none() -> Self {
+        Self {
+            from: 0,
+            leaves: Vec::new(),
+            checkpoint: String::new(),
+        }
+    }
+}
+
 /// `GET evidence/checkpoint`: what the answering node holds of the asking one's log. Only the asking
 /// node's own signatures are in it, so it is believed by nobody's word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -176,7 +176,7 @@ impl Node {
             cosignature(&format!("{note}{line}"), from.as_str(), &key).is_some()
         });
         if already {
-            return Ok(PeerAnswer::Evidence(nothing()));
+            return Ok(PeerAnswer::Evidence(Evidence::none()));
         }
         let found = cosignature(&format!("{note}{line}"), from.as_str(), &key);
         let found = found.ok_or_else(refused)?;
@@ -188,7 +188,7 @@ impl Node {
         let by = from.clone();
         let line = line.into();
         self.record(turn, Record::Cosigned { by, line });
-        Ok(PeerAnswer::Evidence(nothing()))
+        Ok(PeerAnswer::Evidence(Evidence::none()))
     }
 
     /// As a witness: looks at everybody's anchor log.
@@ -306,7 +306,7 @@ impl Node {
         };
         self.record(turn, witnessed);
         let envelope = Envelope {
-            evidence: nothing(),
+            evidence: Evidence::none(),
             body: Notice::Cosignature { line },
         };
         self.call_as_witness(turn, partner, PeerRequest::Notice(envelope), true);
@@ -326,12 +326,4 @@ fn continues(seen: Option<&WitnessedLog>, page: &Evidence, checkpoint: &Checkpoi
         met |= seen.is_some_and(|seen| seen.tree == tree);
     }
     met && (tree.size(), tree.root()) == (checkpoint.size, checkpoint.root)
-}
-
-const fn nothing() -> Evidence {
-    Evidence {
-        from: 0,
-        leaves: Vec::new(),
-        checkpoint: String::new(),
-    }
 }

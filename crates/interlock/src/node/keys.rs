@@ -136,11 +136,7 @@ impl Node {
         }
         // Nothing is signed for it but what the rotation itself holds: it may go before logs are compared.
         let envelope = Envelope {
-            evidence: Evidence {
-                from: 0,
-                leaves: Vec::new(),
-                checkpoint: String::new(),
-            },
+            evidence: Evidence::none(),
             body: Notice::KeyRotation { rotations },
         };
         let call = self.live.call(Purpose::KeyNotice(partner.clone()));
@@ -225,11 +221,7 @@ impl Node {
         for rotation in new {
             self.pin(turn, from, rotation);
         }
-        Ok(PeerAnswer::Evidence(Evidence {
-            from: 0,
-            leaves: Vec::new(),
-            checkpoint: String::new(),
-        }))
+        Ok(PeerAnswer::Evidence(Evidence::none()))
     }
 
     /// Takes what a partner shows of its keys beside something else; what does not fit is left.

@@ -2,11 +2,8 @@
 //! what the first holds, is nothing to the second.
 
 use interlock::identity::partner::Role;
-use interlock::node::io::{DepositAction, LocalRequest, ParcelPut};
-use interlock_core::contact::{Phone, Recipient};
+use interlock::node::io::DepositAction;
 use interlock_core::dataset::Dataset;
-use interlock_core::ids::Marketplace;
-use interlock_core::parcel::{Consent, Preference, SizeClass};
 use interlock_core::time::{DAY_MS, HOUR_MS, Timestamp};
 use interlock_core::waybill::Waybill;
 use interlock_sim::{NodeIx, NodeSpec, World};
@@ -59,32 +56,8 @@ fn network(seed: u64) -> Network {
 
 /// The carrier announces a parcel to one operator; its owner knows it, too.
 fn announce(net: &mut Network, number: &str, operator: NodeIx) {
-    let own = ParcelPut {
-        waybill: Waybill::parse("sf", number).unwrap(),
-        issued_at: None,
-        marketplace: Marketplace::parse("taobao").unwrap(),
-        merchant: None,
-        owner: None,
-        recipient: Some(Recipient {
-            name: "Li".into(),
-            phone: Phone::parse("13800000001").unwrap(),
-            address: "Wensan Road 90".into(),
-        }),
-        size_class: Some(SizeClass::Small),
-        consent: Consent::Given,
-        preference: Preference::default(),
-        lockers: Vec::new(),
-    };
-    let carried = ParcelPut {
-        owner: net.world.id(CAINIAO).cloned(),
-        recipient: None,
-        lockers: vec![net.world.id(operator).unwrap().clone()],
-        ..own.clone()
-    };
-    ok(net.world.local(SF, LocalRequest::PutParcels(vec![carried])));
-    ok(net
-        .world
-        .local(CAINIAO, LocalRequest::PutParcels(vec![own])));
+    net.try_announce(number, "taobao", (CAINIAO, operator), "13800000001", |_| {})
+        .expect("an answer");
     net.world.settle();
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use interlock::evidence::{Collected, LogCopy};
+use interlock::evidence::{Collected, LogCopy, Signer};
 use interlock_core::ids::ParticipantId;
+use interlock_core::time::Zone;
 use interlock_journal::checkpoint::Checkpoint;
 use interlock_journal::evidence::{
     EvidenceFile, Finding, FindingKind, LogEvidence, TrustedKeys, Verdict, verify,
@@ -50,6 +51,21 @@ pub fn assert_no_fork(world: &World) {
             }
         }
     }
+}
+
+/// What a node exports, signed with the key that it has now.
+pub fn export_of(world: &World, ix: NodeIx) -> EvidenceFile {
+    let mut collected = Collected::default();
+    for (_, bytes) in world.journal(ix) {
+        collected.take(&postcard::from_bytes(bytes).unwrap());
+    }
+    let by = Signer {
+        id: world.id(ix).unwrap(),
+        key: world.key(ix).unwrap(),
+        now: world.now(),
+        zone: Zone::CHINA,
+    };
+    collected.file(&by, None).unwrap()
 }
 
 /// The evidence that a node holds of its logs with all others.

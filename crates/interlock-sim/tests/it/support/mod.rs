@@ -5,7 +5,7 @@ mod hostile;
 
 use std::collections::BTreeSet;
 
-pub use copies::{assert_no_fork, evidence_of, findings_of, verdict_of};
+pub use copies::{assert_no_fork, evidence_of, export_of, findings_of, verdict_of};
 pub use hostile::{Hostile, nothing_mirrored, reason};
 
 use interlock::exchange::wire::{Blob, Evidence};
@@ -277,6 +277,19 @@ impl Network {
         phone: &str,
         change: impl FnOnce(&mut ParcelPut),
     ) -> Option<String> {
+        self.try_announce(number, market, (owner, FENGCHAO), phone, change)
+    }
+
+    /// The same, to another operator than Fengchao: `between` are owner and operator.
+    pub fn try_announce(
+        &mut self,
+        number: &str,
+        market: &str,
+        between: (NodeIx, NodeIx),
+        phone: &str,
+        change: impl FnOnce(&mut ParcelPut),
+    ) -> Option<String> {
+        let (owner, operator) = between;
         let mut base = ParcelPut {
             waybill: Waybill::parse("sf", number).unwrap(),
             issued_at: None,
@@ -296,7 +309,7 @@ impl Network {
         let carried = ParcelPut {
             owner: self.world.id(owner).cloned(),
             recipient: None,
-            lockers: vec![self.world.id(FENGCHAO).unwrap().clone()],
+            lockers: vec![self.world.id(operator).unwrap().clone()],
             ..base.clone()
         };
         let carrier = self

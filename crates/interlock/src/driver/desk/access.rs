@@ -24,7 +24,7 @@ use crate::identity::person::PersonName;
 use crate::local_api;
 use crate::node::Rng as _;
 use crate::node::io::{KeyId, LocalRequest, Problem, Role};
-use crate::pages::console::{self, KeysView, PeopleView, Shown};
+use crate::pages::console::{self, KeysView, PeopleView, Shown, Typed};
 
 /// The routes below `/console/access`.
 pub(super) fn routes() -> Router<Arc<Desk>> {
@@ -50,7 +50,11 @@ async fn access(visit: Visit) -> Response {
     show(&visit, None, None).await
 }
 
-async fn show(visit: &Visit, shown: Option<&Shown<'_>>, trouble: Option<&Problem>) -> Response {
+async fn show(
+    visit: &Visit,
+    shown: Option<&Shown<'_>>,
+    trouble: Option<(&Problem, &Typed)>,
+) -> Response {
     let people: PeopleView = match visit.read(LocalRequest::GetPeople).await {
         Ok(people) => people,
         Err(refused) => return refused,
@@ -60,14 +64,17 @@ async fn show(visit: &Visit, shown: Option<&Shown<'_>>, trouble: Option<&Problem
         Err(refused) => return refused,
     };
     let page = console::access_page(&visit.reader(), &people, &keys, shown, trouble);
-    let status = trouble.map_or(200, |trouble| trouble.status);
+    let status = trouble.map_or(200, |(trouble, _)| trouble.status);
     visit.outsider.page(status, page)
 }
 
 /// The page again, or another that says why not.
 async fn refused(posted: &Posted, problem: &Problem) -> Response {
     match is_about_the_form(problem) {
-        true => show(&posted.visit, None, Some(problem)).await,
+        true => {
+            let typed = Typed::new(posted.form.pairs());
+            show(&posted.visit, None, Some((problem, &typed))).await
+        }
         false => posted.visit.refused(problem),
     }
 }

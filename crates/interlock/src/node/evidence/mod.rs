@@ -58,8 +58,7 @@ impl Node {
             .map_or(0, |channel| channel.out.acknowledged());
         self.evidence_from(turn, to, from).unwrap_or(Evidence {
             from,
-            leaves: Vec::new(),
-            checkpoint: String::new(),
+            ..Evidence::none()
         })
     }
 

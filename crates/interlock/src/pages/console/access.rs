@@ -2,6 +2,8 @@
 //!
 //! INVARIANT: a password, a secret or a key is on the page that answers the form and on no other.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -80,6 +82,25 @@ pub enum Shown<'a> {
     },
 }
 
+/// What was typed into a form that comes again: no code and no mark.
+#[derive(Debug, Default)]
+pub struct Typed(BTreeMap<String, String>);
+
+impl Typed {
+    /// From names and values.
+    pub fn new<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let kept = pairs.filter(|(name, _)| !matches!(*name, "code" | "csrf"));
+        Self(
+            kept.map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+}
+
 /// Roles of people.
 const PEOPLE: [Role; 6] = [
     Role::Admin,
@@ -106,15 +127,17 @@ pub fn access_page(
     people: &PeopleView,
     keys: &KeysView,
     shown: Option<&Shown<'_>>,
-    trouble: Option<&Problem>,
+    trouble: Option<(&Problem, &Typed)>,
 ) -> Markup {
     let title = reader.pick("人员与权限", "People and roles");
+    let nothing = Typed::default();
+    let typed = trouble.map_or(&nothing, |(_, typed)| typed);
     let titled = match trouble {
         Some(_) => reader.pick("出错：人员与权限", "Error: People and roles"),
         None => title,
     };
     let main = html! {
-        @if let Some(trouble) = trouble { (summary_of(reader, trouble, "person-code")) }
+        @if let Some((trouble, _)) = trouble { (summary_of(reader, trouble, "person-code")) }
         h1 { (title) }
         @if let Some(shown) = shown { (once(reader, shown)) }
         p.lead {
@@ -127,7 +150,7 @@ pub fn access_page(
         (people_table(reader, people))
         details open[reader.print || trouble.is_some()] {
             summary { (reader.pick("添加人员", "Let somebody in")) }
-            (new_person(reader))
+            (new_person(reader, typed))
         }
         (keys_table(reader, keys))
         (more(reader, reader.pick("添加密钥", "Add a key"), &new_key(reader)))
@@ -227,12 +250,12 @@ fn withdraw(reader: &Reader<'_>, path: &str, id: &str) -> Markup {
     )
 }
 
-fn new_person(reader: &Reader<'_>) -> Markup {
+fn new_person(reader: &Reader<'_>, typed: &Typed) -> Markup {
     let text = |id: &'static str, label: &'static str, needed: bool| {
         html! {
             div.field {
                 label for=(id) { (label) }
-                input id=(id) name=(id) type="text" autocomplete="off" maxlength="64" required[needed];
+                input id=(id) name=(id) type="text" autocomplete="off" maxlength="64" required[needed] value=(typed.get(id));
             }
         }
     };
@@ -244,7 +267,8 @@ fn new_person(reader: &Reader<'_>) -> Markup {
                 legend { (reader.pick("角色", "Roles")) }
                 @for role in PEOPLE {
                     label.choice {
-                        input type="checkbox" name={ "role." (role.as_str()) } value="on";
+                        input type="checkbox" name={ "role." (role.as_str()) } value="on"
+                            checked[!typed.get(&format!("role.{}", role.as_str())).is_empty()];
                         " " (role_word(reader, role))
                     }
                 }

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::agreements::{LineView, TermView, family, left, reason_field, terms_table, timeline};
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{code_field, empty, facts, headline, more, state, summary, table, when};
+use super::parts::{
+    Waiting, code_field, empty, facts, headline, more, state, summary, table, when,
+};
 use super::problems;
 use super::values::{Instant, Names};
 use super::words;
@@ -83,18 +85,12 @@ impl ProposalView {
 /// The list.
 pub fn inbox_page(reader: &Reader<'_>, view: &ProposalsView, names: &Names) -> Markup {
     let title = reader.pick("待办提案", "Inbox");
-    let number = view.proposals.len();
-    let (tone, lead) = match (number, reader.language) {
-        (0, _) => (
-            Tone::Good,
-            reader
-                .pick("没有等待决定的提案。", "Nothing waits for a decision.")
-                .to_owned(),
-        ),
-        (n, Language::Chinese) => (Tone::Waiting, format!("{n} 份提案等待我方决定。")),
-        (1, Language::English) => (Tone::Waiting, "1 proposal waits for us.".into()),
-        (n, Language::English) => (Tone::Waiting, format!("{n} proposals wait for us.")),
+    let waiting = Waiting {
+        none: ("没有等待决定的提案。", "Nothing waits for a decision."),
+        chinese: "份提案等待我方决定。",
+        english: ("proposal waits for us.", "proposals wait for us."),
     };
+    let (tone, lead) = waiting.lead(reader, view.proposals.len());
     let rows = html! {
         @for proposal in &view.proposals {
             tr {

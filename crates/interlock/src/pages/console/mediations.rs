@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::agreements::{LineView, TermView, family, left, reason_field, terms_table, timeline};
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::inbox::{ChangeView, changes_table, pretty, summary_of};
-use super::parts::{code_field, empty, facts, headline, more, state, table, when};
+use super::parts::{Waiting, code_field, empty, facts, headline, more, state, table, when};
 use super::values::{Instant, Names};
 use super::words;
 use crate::identity::url::segment;
@@ -144,18 +144,13 @@ pub fn mediations_page(
         Some(_) => reader.pick("出错：调解", "Error: Mediation"),
         None => title,
     };
-    let waiting = view.mediations.iter().filter(|m| m.waits()).count();
-    let (tone, lead) = match (waiting, reader.language) {
-        (0, _) => (
-            Tone::Good,
-            reader
-                .pick("没有等待我方答复的调解。", "No mediation waits for us.")
-                .to_owned(),
-        ),
-        (n, Language::Chinese) => (Tone::Waiting, format!("{n} 项调解等待我方答复。")),
-        (1, Language::English) => (Tone::Waiting, "1 mediation waits for us.".into()),
-        (n, Language::English) => (Tone::Waiting, format!("{n} mediations wait for us.")),
+    let waiting = Waiting {
+        none: ("没有等待我方答复的调解。", "No mediation waits for us."),
+        chinese: "项调解等待我方答复。",
+        english: ("mediation waits for us.", "mediations wait for us."),
     };
+    let number = view.mediations.iter().filter(|m| m.waits()).count();
+    let (tone, lead) = waiting.lead(reader, number);
     let rows = html! {
         @for m in view.mediations.iter().rev() {
             @let (tone, word) = state_of(reader, &m.state, m.in_force);

@@ -28,7 +28,7 @@ mod stations;
 mod values;
 mod words;
 
-pub use access::{KeysView, PeopleView, Shown, access_page};
+pub use access::{KeysView, PeopleView, Shown, Typed, access_page};
 pub use account::{AccountTrouble, account_page};
 pub use agreements::{AgreementView, AgreementsView, agreement_page, agreements_page};
 pub use alerts::{AlertsView, alerts_page};

@@ -116,6 +116,28 @@ pub(super) fn siblings(reader: &Reader<'_>, links: &[(&str, &str)]) -> Markup {
     }
 }
 
+/// What a list says of what waits for us.
+pub(super) struct Waiting {
+    /// Of nothing, in Chinese and English.
+    pub(super) none: (&'static str, &'static str),
+    /// What follows the number in Chinese.
+    pub(super) chinese: &'static str,
+    /// What follows `1` and another number in English.
+    pub(super) english: (&'static str, &'static str),
+}
+
+impl Waiting {
+    /// The sentence for a number, and how it looks.
+    pub(super) fn lead(&self, reader: &Reader<'_>, number: usize) -> (Tone, String) {
+        match (number, reader.language) {
+            (0, _) => (Tone::Good, reader.pick(self.none.0, self.none.1).into()),
+            (n, Language::Chinese) => (Tone::Waiting, format!("{n} {}", self.chinese)),
+            (1, Language::English) => (Tone::Waiting, format!("1 {}", self.english.0)),
+            (n, Language::English) => (Tone::Waiting, format!("{n} {}", self.english.1)),
+        }
+    }
+}
+
 /// Facts as a list of names and values.
 pub(super) fn facts(rows: &[(&str, Markup)]) -> Markup {
     html! {

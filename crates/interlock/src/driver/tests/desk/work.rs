@@ -259,6 +259,18 @@ async fn an_administrator_lets_people_and_machines_in_and_out() {
         assert!(matches!(refused.status, 400 | 422), "{}", refused.body);
         assert!(refused.body.contains(says), "{says}: {}", refused.body);
     }
+    let refused = world
+        .post(
+            "/console/access/people",
+            &cookies,
+            &format!("{person}&code=000000"),
+        )
+        .await;
+    assert!(
+        refused.body.contains("value=\"wu\""),
+        "what was typed is kept"
+    );
+    assert!(!refused.body.contains("000000"), "and no code");
     let form = format!("{person}&code={}", code());
     let added = world.post("/console/access/people", &cookies, &form).await;
     assert_eq!(added.status, 200, "{}", added.body);
