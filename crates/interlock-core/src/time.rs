@@ -17,6 +17,8 @@ pub const MINUTE_MS: i64 = 60 * SECOND_MS;
 pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// Milliseconds in a day without leap seconds.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
+/// 9999-01-01T00:00:00Z, in milliseconds since the epoch.
+const DATES_END_MS: i64 = 253_370_764_800_000;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(
@@ -53,6 +55,11 @@ impl Timestamp {
     #[must_use]
     pub const fn plus_ms(self, ms: i64) -> Self {
         Self(self.0.saturating_add(ms))
+    }
+
+    /// Whether it is a date that people and RFC 3339 can write in any zone: from 1970 to the end of 9998.
+    pub const fn is_date(self) -> bool {
+        0 <= self.0 && self.0 < DATES_END_MS
     }
 
     /// Milliseconds from `earlier` to this instant; negative if `earlier` is later.

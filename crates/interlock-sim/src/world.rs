@@ -196,6 +196,13 @@ impl World {
         }
     }
 
+    /// From their next start on, nodes poll for so long.
+    pub fn poll_for(&mut self, wait_ms: u32) {
+        for node in &mut self.nodes {
+            node.config.poll_wait_ms = wait_ms;
+        }
+    }
+
     /// A world at `now`, all of whose nodes know each other.
     pub fn new(seed: u64, now: Timestamp, specs: &[NodeSpec]) -> Self {
         let mut world = Self {

@@ -15,6 +15,8 @@ mod hostile;
 #[cfg(test)]
 mod kept;
 #[cfg(test)]
+mod mediation;
+#[cfg(test)]
 mod midnight;
 #[cfg(test)]
 mod non_interference;

@@ -142,6 +142,7 @@ fn own_doors(net: &mut Network, ix: NodeIx) -> Vec<String> {
     answers
 }
 
+// tidy: long, one list of requests
 /// What the operator answers to requests that a platform's node would not make.
 // tidy: long, the same life in two worlds, one step after another
 fn probes(net: &mut Network, rivals: usize) -> Vec<String> {

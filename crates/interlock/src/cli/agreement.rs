@@ -91,6 +91,21 @@ pub(super) enum AgreementCommand {
         #[arg(long)]
         reason: String,
     },
+    /// Give notice to stop what we provide, in return for what the other side stopped
+    Reciprocate {
+        /// The agreement to be suspended
+        #[arg(value_parser = WireId::parse)]
+        id: WireId,
+        /// The agreement that the other side has suspended or ended early
+        #[arg(long, value_name = "AGREEMENT", value_parser = WireId::parse)]
+        trigger: WireId,
+        /// From when; 73 hours from now if not given: 72 hours are the least, from when the other side has it
+        #[arg(long, value_name = "INSTANT", value_parser = Timestamp::parse_zoned)]
+        at: Option<(Timestamp, Zone)>,
+        /// Why, for the other side
+        #[arg(long)]
+        reason: String,
+    },
     /// Go on after a suspension
     Resume {
         /// The agreement
@@ -111,6 +126,7 @@ pub(super) enum AgreementCommand {
     },
 }
 
+// tidy: long, one arm a command
 /// Runs a command.
 pub(super) fn run(
     command: &AgreementCommand,
@@ -175,6 +191,18 @@ pub(super) fn run(
             Some(&json!({ "reason": reason })),
             output,
         ),
+        AgreementCommand::Reciprocate {
+            id,
+            trigger,
+            at,
+            reason,
+        } => {
+            let mut body = json!({ "trigger": trigger, "reason": reason });
+            if let (Some((at, zone)), Some(body)) = (at, body.as_object_mut()) {
+                body.insert("at".into(), at.to_rfc3339(*zone).into());
+            }
+            change(&client, id, "reciprocate", Some(&body), output)
+        }
         AgreementCommand::Resume { id } => change(&client, id, "resume", None, output),
         AgreementCommand::Terminate { id, at, reason } => {
             let body = json!({ "at": at.0.to_rfc3339(at.1), "reason": reason });

@@ -25,6 +25,8 @@ pub(super) enum MediationCommand {
     },
     /// List mediations
     List,
+    /// How cooperations stand: ours, and those that parties show to a regulator
+    Status,
     /// Show a mediation: its terms in plain words, and what the parties say
     Show {
         /// The mediation
@@ -95,6 +97,7 @@ pub(super) enum MediationCommand {
     },
 }
 
+// tidy: long, one arm a command
 /// Runs a command.
 pub(super) fn run(
     command: &MediationCommand,
@@ -122,6 +125,19 @@ pub(super) fn run(
             ];
             let all = client.get("/mediations")?;
             return output.table(&all, "/mediations", &columns, "no mediations");
+        }
+        MediationCommand::Status => {
+            let columns = [
+                ("parties", "/parties"),
+                ("state", "/state"),
+                ("ends", "/end"),
+                ("suspends", "/suspendsAt"),
+                ("last heard", "/feedAge"),
+                ("by", "/reportedBy"),
+                ("manifest", "/manifest"),
+            ];
+            let all = client.get("/cooperations")?;
+            return output.table(&all, "/cooperations", &columns, "no cooperations");
         }
         MediationCommand::Show { id, zh } => return show(&client, id, *zh, output),
         MediationCommand::Accept { id, version } => {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::http::{Parameters, encode_segment, parse_segment, small};
 use super::problem;
-use super::wire::{BATCH_EVENTS_MAX, FeedItem, Lane, ParcelView, StationView};
+use super::wire::{BATCH_EVENTS_MAX, CooperationView, FeedItem, Lane, ParcelView, StationView};
 use crate::epcis::{EventDraft, IdBase, render, render_document};
 use crate::node::io::Problem;
 
@@ -265,6 +265,7 @@ fn as_json(item: &FeedItem) -> Value {
         }
         FeedItem::Parcel(view) => put_parcel(view, &mut put),
         FeedItem::Station(view) => put_station(view, &mut put),
+        FeedItem::Cooperation(view) => put_cooperation(view, &mut put),
         FeedItem::Code(view) => {
             put("carrier", Some(view.carrier.clone().into()));
             put("number", Some(view.number.clone().into()));
@@ -311,6 +312,20 @@ fn put_station(view: &StationView, put: &mut impl FnMut(&str, Option<Value>)) {
         )
     });
     put("availability", availability);
+}
+
+fn put_cooperation(view: &CooperationView, put: &mut impl FnMut(&str, Option<Value>)) {
+    put("manifest", view.manifest.clone().map(Into::into));
+    let parties = view.parties.iter().map(ParticipantId::as_str);
+    let parties: Vec<&str> = parties.collect();
+    put("parties", (!parties.is_empty()).then(|| json!(parties)));
+    put("end", view.end.map(|at| instant(at, Zone::UTC)));
+    put("state", view.state.clone().map(Into::into));
+    put(
+        "suspendsAt",
+        view.suspends_at.map(|at| instant(at, Zone::UTC)),
+    );
+    put("feedAge", view.feed_age.clone().map(Into::into));
 }
 
 fn step_name(step: &Step) -> Value {

@@ -3,11 +3,15 @@
 //! Every answer and every posted request is an [`Envelope`]: the leaves of the sender's bilateral log
 //! that the receiver has not yet receipted, with a checkpoint over them.
 
+mod notice;
+
+pub use notice::Notice;
+
 use ed25519_dalek::Signature;
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::{Place, Step};
-use interlock_core::ids::{Marketplace, ParticipantId, RequestId, StationId, WireId};
+use interlock_core::ids::{Marketplace, ParticipantId, RequestId, StationId};
 use interlock_core::time::{Timestamp, Zone};
 use interlock_journal::bilateral::KeyRotation;
 use serde::{Deserialize, Serialize};
@@ -279,6 +283,8 @@ pub enum FeedItem {
     Station(StationView),
     /// `pickup-code`.
     Code(CodeView),
+    /// `cooperation-status`.
+    Cooperation(CooperationView),
 }
 
 /// A pre-advice.
@@ -373,6 +379,31 @@ impl std::fmt::Debug for CodeView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CodeView(redacted)")
     }
+}
+
+/// Where a cooperation stands, for a regulator: nothing of any parcel, and ages in coarse steps only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CooperationView {
+    /// SHA-256 of the manifest, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// The two parties.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parties: Vec<ParticipantId>,
+    /// When it ends, by what is known now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+    /// `signed`, `in-force`, `suspended`, `run-off`, `ended`; `partly-suspended` if some of its agreements
+    /// are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// From when a party will suspend by reciprocity, if it gave notice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspends_at: Option<Timestamp>,
+    /// How long ago the reporting party last heard of the other, in coarse steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed_age: Option<String>,
 }
 
 /// The consumer holds everything up to `next` of a lane; the receipt itself is a leaf of the evidence.
@@ -528,52 +559,4 @@ pub struct ManifestSignature {
     pub participant: ParticipantId,
     /// Ed25519 over the canonical manifest, hexadecimal.
     pub signature: String,
-}
-
-/// `POST notices`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Notice {
-    /// An agreement will end before its term, not before the notice is over.
-    Termination {
-        /// The agreement.
-        agreement: WireId,
-        /// When it ends.
-        at: Timestamp,
-        /// Why, for people.
-        reason: String,
-    },
-    /// Personal data released under an agreement was deleted, by the consumer's word.
-    Deletion {
-        /// The agreement.
-        agreement: WireId,
-        /// Up to which release time.
-        up_to: Timestamp,
-        /// How many contacts.
-        contacts: u64,
-    },
-    /// The recipient of a parcel wants deleted what the provider released of them.
-    Erasure {
-        /// An agreement under which it was released.
-        agreement: WireId,
-        /// Carrier code.
-        carrier: String,
-        /// Waybill number.
-        number: String,
-    },
-    /// An agreement is in run-off, and which parcels that serves is frozen: by a leaf of the evidence.
-    RunOff {
-        /// The agreement.
-        agreement: WireId,
-    },
-    /// The sender is a witness and cosigns the receiver's newest anchor. It carries no evidence.
-    Cosignature {
-        /// A signature line of C2SP cosignature/v1, with the line break.
-        line: String,
-    },
-    /// The sender signs with another key. It carries no evidence: the leaf in its log follows.
-    KeyRotation {
-        /// From a key that the receiver knows to the one in force; at most [`ROTATIONS_SHOWN_MAX`].
-        rotations: Vec<Rotation>,
-    },
 }

@@ -1,4 +1,4 @@
-//! The rows of mediation.
+//! The rows of mediation and of what regulators are shown.
 //!
 //! INVARIANT: as in [`super::table`]. This module does not know who mediates.
 
@@ -13,6 +13,13 @@ use super::{BODY_SIZE_BYTES_MAX, SMALL_BODY_SIZE_BYTES_MAX};
 use crate::node::io::{LocalRequest, MediationAct, Problem, Role};
 
 pub(super) const MEDIATIONS: &[Route] = &[
+    get(
+        "/cooperations",
+        "getCooperations",
+        "How cooperations stand: ours, and for a regulator those that parties have shown it. No parcels, ages in coarse steps.",
+        "The cooperations.",
+        Target::Node(|_| Ok(LocalRequest::GetCooperations)),
+    ),
     get(
         "/mediations",
         "getMediations",
@@ -30,6 +37,19 @@ pub(super) const MEDIATIONS: &[Route] = &[
             Ok(LocalRequest::GetMediation(id))
         }),
     ),
+    write(
+        Method::POST,
+        "/agreements/{id}/reciprocate",
+        "reciprocate",
+        "Gives notice, at least 72 hours, that what we provide will be suspended in return for what the other party stopped by a signed act.",
+        (200, "The agreement."),
+        Target::Node(|call| {
+            let agreement = call.segment("id", WireId::parse)?;
+            let change = agreements::reciprocate(call)?;
+            Ok(LocalRequest::ChangeAgreement { agreement, change })
+        }),
+    )
+    .takes("Reciprocity", SMALL_BODY_SIZE_BYTES_MAX),
     write(
         Method::POST,
         "/mediations",

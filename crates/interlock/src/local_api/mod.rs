@@ -12,6 +12,7 @@ mod door;
 mod input;
 mod json;
 mod mediation_routes;
+mod mediation_schema;
 mod openapi;
 mod problem;
 mod routes;

@@ -7,13 +7,13 @@
 use interlock_core::dataset::Dataset;
 use interlock_core::station::{COMPARTMENTS_MAX, STATION_NAME_LENGTH_MAX, StationState};
 use interlock_core::terms::Purpose;
-use interlock_journal::manifest::POLICIES_MAX;
 use serde_json::{Map, Value, json};
 
 use super::bodies::admin::{KEY_NAME_BYTES_MAX, ROLES};
 use super::bodies::agreements::{CONTACT_FORMS, REASON_BYTES_MAX};
 use super::bodies::deposits::CODE_BYTES_MAX;
 use super::bodies::parcels::{ADDRESS_BYTES_MAX, CONSENTS, RECIPIENT_NAME_BYTES_MAX, consent_name};
+use super::mediation_schema::mediations;
 use super::{
     NEGOTIATION_OFFERS_MAX, OFFERS_MAX, PARCELS_MAX, PARTICIPANTS_MAX, ROUND_WAYBILLS_MAX,
     STATIONS_MAX,
@@ -28,7 +28,7 @@ pub(super) fn named(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn object(description: &str, required: &[&str], members: Value) -> Value {
+pub(super) fn object(description: &str, required: &[&str], members: Value) -> Value {
     json!({
         "type": "object",
         "description": description,
@@ -38,7 +38,7 @@ fn object(description: &str, required: &[&str], members: Value) -> Value {
     })
 }
 
-fn text(description: &str, length_max: usize) -> Value {
+pub(super) fn text(description: &str, length_max: usize) -> Value {
     json!({ "type": "string", "description": description, "minLength": 1, "maxLength": length_max })
 }
 
@@ -47,7 +47,7 @@ fn one_of<T: Copy>(description: &str, all: &[T], name: impl Fn(T) -> &'static st
     json!({ "type": "string", "description": description, "enum": names })
 }
 
-fn list(description: &str, items: &Value, min: usize, max: usize) -> Value {
+pub(super) fn list(description: &str, items: &Value, min: usize, max: usize) -> Value {
     json!({
         "type": "array",
         "description": description,
@@ -57,16 +57,16 @@ fn list(description: &str, items: &Value, min: usize, max: usize) -> Value {
     })
 }
 
-fn instant(description: &str) -> Value {
+pub(super) fn instant(description: &str) -> Value {
     json!({ "type": "string", "format": "date-time", "description": description })
 }
 
-fn did(description: &str) -> Value {
+pub(super) fn did(description: &str) -> Value {
     json!({ "type": "string", "description": description, "pattern": "^did:[a-z0-9]+:.+$",
         "maxLength": 256 })
 }
 
-fn with_example(mut schema: Value, example: Value) -> Value {
+pub(super) fn with_example(mut schema: Value, example: Value) -> Value {
     if let Value::Object(members) = &mut schema {
         members.insert("examples".into(), json!([example]));
     }
@@ -102,7 +102,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         .collect()
 }
 
-type Named = Vec<(&'static str, Value)>;
+pub(super) type Named = Vec<(&'static str, Value)>;
 
 fn shared() -> Named {
     let waybill = json!({
@@ -278,7 +278,7 @@ fn stations() -> Named {
 }
 
 /// A policy that is taken: tracking events of one marketplace for a month.
-fn example_policy() -> Value {
+pub(super) fn example_policy() -> Value {
     let typed = |kind: &str, value: &str| json!({ "@type": format!("http://www.w3.org/2001/XMLSchema#{kind}"), "@value": value });
     let constraint = |left: &str, operator: &str, right: Value| json!({ "leftOperand": left, "operator": operator, "rightOperand": right });
     json!({ "permission": [{ "action": "use", "constraint": [
@@ -291,7 +291,7 @@ fn example_policy() -> Value {
     ] }] })
 }
 
-fn dataset() -> Value {
+pub(super) fn dataset() -> Value {
     one_of("The dataset.", &Dataset::ALL, Dataset::as_str)
 }
 
@@ -402,73 +402,6 @@ fn decisions() -> Named {
         ("Termination", termination),
         ("Renewal", renewal),
         ("Explain", with_example(explain, explain_example)),
-    ]
-}
-
-fn mediations() -> Named {
-    let mediated = object(
-        "One agreement of the cooperation.",
-        &["provider", "consumer", "dataset", "policy"],
-        json!({
-            "provider": did("Who would provide."),
-            "consumer": did("Who would consume."),
-            "dataset": dataset(),
-            "policy": named("Policy"),
-        }),
-    );
-    let reason = || {
-        text(
-            "Why, for people at the other side, in bytes.",
-            REASON_BYTES_MAX,
-        )
-    };
-    let mediation = object(
-        "A cooperation that a regulator proposes to two partners: all policies with one term.",
-        &["agreements", "note"],
-        json!({
-            "agreements": list("Its agreements, in both directions.", &mediated, 1, POLICIES_MAX),
-            "note": reason(),
-            "answerBy": instant("Until when the parties may accept; by default as long as for other \
-                proposals."),
-        }),
-    );
-    let mediation_example = json!({
-        "agreements": [{
-            "provider": "did:web:sf.example",
-            "consumer": "did:web:cainiao.example",
-            "dataset": "tracking-events",
-            "policy": example_policy(),
-        }],
-        "note": "until the dispute is settled",
-        "answerBy": "2017-06-03T18:00:00+08:00",
-    });
-    let counter = object(
-        "Which other terms a party would accept.",
-        &["reason"],
-        json!({
-            "until": instant("Another end, for all agreements."),
-            "policies": { "type": "object", "additionalProperties": named("Policy"),
-                "description": "Other policies, by agreement of the mediation." },
-            "reason": reason(),
-        }),
-    );
-    let counter_example = json!({
-        "until": "2017-06-15T00:00:00+08:00",
-        "policies": { "urn:uuid:0b7e4f3c-0000-4000-8000-000000000001": example_policy() },
-        "reason": "two weeks are enough to negotiate",
-    });
-    let adoption = object(
-        "Whose counter-proposal becomes the proposal.",
-        &["party"],
-        json!({ "party": did("The party.") }),
-    );
-    vec![
-        ("Mediation", with_example(mediation, mediation_example)),
-        ("MediationCounter", with_example(counter, counter_example)),
-        (
-            "Adoption",
-            with_example(adoption, json!({ "party": "did:web:sf.example" })),
-        ),
     ]
 }
 

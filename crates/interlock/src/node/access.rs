@@ -47,6 +47,7 @@ pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::GetProposals
         | LocalRequest::GetTransfers
         | LocalRequest::GetAgreements
+        | LocalRequest::GetCooperations
         | LocalRequest::GetMediations
         | LocalRequest::GetMediation(_)
         | LocalRequest::GetAgreement(_)
@@ -329,6 +330,7 @@ impl Node {
             LocalRequest::ChangeAgreement { agreement, change } => {
                 self.change_agreement(turn, &agreement, change, by)
             }
+            LocalRequest::GetCooperations => json(self.cooperations_view(turn)),
             LocalRequest::GetMediations => json(self.mediations_view(turn)),
             LocalRequest::GetMediation(id) => self.mediation_answer(turn, &id, 200),
             LocalRequest::ProposeMediation(put) => self.propose_mediation(turn, put, by),

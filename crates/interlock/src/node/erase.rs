@@ -423,7 +423,9 @@ pub(super) fn agreement_of(envelope: &Envelope<Notice>) -> Option<&WireId> {
         Notice::Termination { agreement, .. }
         | Notice::Deletion { agreement, .. }
         | Notice::Erasure { agreement, .. }
-        | Notice::RunOff { agreement } => Some(agreement),
+        | Notice::RunOff { agreement }
+        | Notice::Stopped { agreement }
+        | Notice::Reciprocity { agreement, .. } => Some(agreement),
         Notice::KeyRotation { .. } | Notice::Cosignature { .. } => None,
     }
 }

@@ -74,6 +74,10 @@ impl State {
                     }),
                 }))
             }
+            ItemRef::Cooperation(id) => {
+                let shown = self.cooperations_shown.get(id)?;
+                Some(FeedItem::Cooperation(shown.view(fields)))
+            }
             ItemRef::Code(id) => {
                 let deposit = self.deposits.get(id)?;
                 let parcel = self.parcels.get(deposit.parcel)?;
@@ -114,7 +118,7 @@ impl State {
                 let parcel = self.deposits.get(deposit)?.parcel;
                 self.parcels.get(parcel)?.marketplace.clone()
             }
-            ItemRef::Station(_) => None,
+            ItemRef::Station(_) | ItemRef::Cooperation(_) => None,
         }
     }
 }

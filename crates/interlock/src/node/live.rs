@@ -71,6 +71,10 @@ pub enum Purpose {
     },
     /// The notice of a frozen run-off.
     RunOff(WireId),
+    /// A notice of a suspension in return from then on, or that there will be none.
+    Reciprocity(WireId, Option<Timestamp>),
+    /// The notice that an agreement was stopped early.
+    Stopped(WireId),
     /// A comparison of logs.
     Compare(ParticipantId),
     /// A checkpoint for the time that it is signed at.
@@ -184,6 +188,14 @@ pub enum Timer {
     DecideTransfer(WireId),
     /// Send the notice of a frozen run-off again.
     RunOff(WireId),
+    /// A notice of a suspension in return is over.
+    Reciprocate(WireId),
+    /// Send such a notice again.
+    TellReciprocity(WireId),
+    /// Send the notice of an early stop again.
+    TellStopped(WireId),
+    /// Look at how our cooperations stand.
+    Cooperations,
     /// Compare with a partner again.
     Compare(ParticipantId),
     /// Ask for the dataset of an agreement again.
@@ -255,6 +267,12 @@ pub struct Live {
     pub telling: BTreeSet<ParticipantId>,
     /// When the leaves of each partner were fetched last.
     pub fetched: BTreeMap<ParticipantId, super::evidence::Fetched>,
+    /// When each partner was last heard of, by its own request.
+    pub heard: BTreeMap<ParticipantId, Timestamp>,
+    /// When this node started.
+    pub started_at: Option<Timestamp>,
+    /// Whether our cooperations will be looked at again.
+    pub reporting: bool,
     /// Denials already on record, so that a poll that repeats does not repeat the entry.
     pub denied: BTreeSet<(WireId, String)>,
 }

@@ -75,7 +75,8 @@ impl Node {
                 | ReceivedItem::Advice(_)
                 | ReceivedItem::Station(_)
                 | ReceivedItem::Code { .. }
-                | ReceivedItem::Skipped { .. } => None,
+                | ReceivedItem::Skipped { .. }
+                | ReceivedItem::Cooperation(_) => None,
             })
             .filter(|id| {
                 self.state

@@ -12,6 +12,7 @@ mod clocks;
 mod compare;
 mod consume;
 pub mod content;
+mod cooperations;
 mod deposits;
 mod erase;
 pub(crate) mod evidence;
@@ -273,6 +274,10 @@ impl Node {
         self.resume_warnings(&mut turn);
         self.resume_deletion(&mut turn);
         self.resume_anchors(&turn);
+        self.resume_reciprocity(&mut turn);
+        self.resume_stopped(&mut turn, None);
+        self.live.started_at = Some(turn.at());
+        self.look_at_cooperations(&mut turn);
         self.finish(turn)
     }
 
@@ -307,7 +312,10 @@ impl Node {
                 reply,
                 from,
                 request,
-            } => self.peer(&mut turn, reply, &from, request),
+            } => {
+                self.live.heard.insert(from.clone(), turn.at());
+                self.peer(&mut turn, reply, &from, request);
+            }
             Input::Connector {
                 reply,
                 from,

@@ -412,6 +412,11 @@ impl Node {
                 render(&EventDraft::from(event), &parcel.waybill, base?),
             ));
         }
+        if let Some(manifest) = entry.cooperation {
+            let key = (entry.from.clone(), manifest);
+            let (_, status) = self.state.cooperations_seen.get(&key)?;
+            return Some(("cooperation", self.status_of_cooperation(status)));
+        }
         let station = entry.station.as_ref()?;
         let seen = self
             .state

@@ -57,7 +57,7 @@ fn needs_code(request: &LocalRequest) -> bool {
             Decision::Reject { .. } => false,
         },
         LocalRequest::ChangeAgreement { change, .. } => match change {
-            AgreementChange::Terminate { .. } => true,
+            AgreementChange::Terminate { .. } | AgreementChange::Reciprocate { .. } => true,
             AgreementChange::Suspend { .. } | AgreementChange::Resume => false,
         },
         // A mediator signs each manifest that it proposes, a party the one that it accepts.
@@ -106,6 +106,7 @@ fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::Explain(_)
         | LocalRequest::Rehearse { .. }
         | LocalRequest::GetPartners
+        | LocalRequest::GetCooperations
         | LocalRequest::GetMediations
         | LocalRequest::GetMediation(_)
         | LocalRequest::GetTransfers

@@ -43,6 +43,9 @@ impl Node {
             self.watch(turn, id.clone());
             changed.push(id);
         }
+        if !changed.is_empty() {
+            self.watch_cooperations(turn, &changed);
+        }
         self.warn(turn, changed);
     }
 
@@ -60,6 +63,7 @@ impl Node {
         };
         tracing::info!(agreement = %id, dataset = %agreement.terms.dataset, state = state.as_str(), "an agreement changed its state");
         self.agreement_leaf(turn, &agreement, state.as_str());
+        self.tell_stopped(turn, id);
         if matches!(state, AgreementState::Ended | AgreementState::Superseded) {
             self.end_transfers(turn, &agreement);
         }
@@ -131,6 +135,10 @@ impl Node {
                 Timer::DecideNegotiation(id) => self.decide_negotiation(turn, &id, true),
                 Timer::DecideTransfer(id) => self.decide_transfer(turn, &id, true),
                 Timer::RunOff(id) => self.tell_run_off(turn, &id),
+                Timer::Reciprocate(id) => self.reciprocity_due(turn, &id),
+                Timer::TellReciprocity(id) => self.send_reciprocity(turn, &id),
+                Timer::TellStopped(id) => self.tell_stopped(turn, &id),
+                Timer::Cooperations => self.look_at_cooperations(turn),
                 Timer::Compare(partner) => self.compare(turn, &partner),
                 Timer::AskAgain(agreement) => self.ask_again(turn, &agreement),
                 Timer::Clock => self.ask_the_time(turn),
@@ -163,6 +171,9 @@ impl Node {
         {
             self.tell_key(turn, &key.from);
         }
+        if let (Purpose::Pull(key) | Purpose::Receipt(key), Ok(_)) = (&purpose, &outcome) {
+            self.live.heard.insert(key.from.clone(), turn.at());
+        }
         match purpose {
             Purpose::Pull(key) => self.pulled(turn, key, outcome),
             Purpose::Receipt(key) => self.receipt_answered(turn, &key, outcome),
@@ -192,6 +203,8 @@ impl Node {
                 self.pushed(turn, &transfer, next, outcome.map(drop));
             }
             Purpose::Catalog(partner) => self.catalog_answered(turn, &partner, outcome),
+            Purpose::Reciprocity(id, at) => self.reciprocity_told(turn, (&id, at), outcome),
+            Purpose::Stopped(id) => self.stopped_told(turn, &id, outcome),
             Purpose::RunOff(id) => self.run_off_told(turn, &id, outcome),
             Purpose::Compare(partner) => self.compare_answered(turn, &partner, outcome),
             Purpose::Clock(partner) => self.time_answered(turn, &partner, outcome),

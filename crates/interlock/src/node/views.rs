@@ -221,5 +221,6 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::ClockDoubted => "clock-doubted",
         AlertKind::ErasureRefused => "erasure-refused",
         AlertKind::KeyRotated => "key-rotated",
+        AlertKind::SuspensionAnnounced => "suspension-announced",
     }
 }

@@ -1,7 +1,9 @@
 //! Feeds: a consumer that polls what it likes, and a provider that answers rubbish.
 
-use interlock::exchange::wire::{FeedItem, Lane, ParcelView, PreAdviceView, StationView};
-use interlock::node::io::{DepositAction, PeerRequest};
+use interlock::exchange::wire::{
+    CooperationView, FeedItem, Lane, ParcelView, PreAdviceView, StationView,
+};
+use interlock::node::io::{DepositAction, LocalRequest, PeerRequest};
 use interlock_core::dataset::Dataset;
 use interlock_core::event::{Place, Step};
 use interlock_core::ids::{Marketplace, StationId};
@@ -192,12 +194,79 @@ fn what_cannot_be_used_is_left_out_and_what_was_there_is_not_repeated() {
     let batch = hostile.batch(now, Dataset::TrackingEvents, Lane::Live, 1, items);
     hostile.give(&mut net, &asked, batch);
     let counters = net.world.node(CAINIAO).unwrap().state().counters.clone();
-    assert_eq!(counters.events_received, 3);
+    assert_eq!(counters.events_received, 2);
     assert_eq!(counters.events_duplicate, 1);
     assert_eq!(counters.events_out_of_order, 1);
     assert_eq!(net.world.node(CAINIAO).unwrap().state().alerts.len(), 1);
-    assert_eq!(net.steps(CAINIAO, PARCEL).len(), 3);
+    assert_eq!(net.steps(CAINIAO, PARCEL).len(), 2);
     net.assert_replay_of(&[CAINIAO, FENGCHAO, JD]);
+}
+
+#[test]
+fn a_party_speaks_of_its_own_cooperations_in_few_words_and_dates() {
+    let mut net = Network::of_june_2017(147);
+    let dataset = Dataset::CooperationStatus;
+    let (from, until) = (
+        MIDNIGHT.plus_ms(-60 * DAY_MS),
+        MIDNIGHT.plus_ms(365 * DAY_MS),
+    );
+    net.agree(SF, JD, terms(dataset, from, until, &[]), "old");
+    net.world.kill(JD);
+    assert!(net.world.restart(JD));
+    net.world.settle();
+    let [sf, fengchao, cainiao] =
+        [SF, FENGCHAO, CAINIAO].map(|ix| net.world.id(ix).unwrap().clone());
+    let mut hostile = Hostile::new(&mut net, SF, JD);
+    let good = CooperationView {
+        manifest: Some("0a".repeat(32)),
+        parties: vec![fengchao.clone(), sf.clone()],
+        end: Some(until),
+        state: Some("in-force".into()),
+        suspends_at: None,
+        feed_age: Some("under-1-hour".into()),
+    };
+    let with = |change: &dyn Fn(&mut CooperationView)| {
+        let mut view = good.clone();
+        change(&mut view);
+        FeedItem::Cooperation(view)
+    };
+    let items = vec![
+        with(&|view| view.parties = vec![fengchao.clone(), cainiao.clone()]),
+        with(&|view| view.parties = vec![sf.clone()]),
+        with(&|view| view.parties = vec![sf.clone(); 1_000]),
+        with(&|view| view.manifest = None),
+        with(&|view| view.manifest = Some("0a".repeat(31))),
+        with(&|view| view.manifest = Some("zz".repeat(32))),
+        with(&|view| view.state = Some("x".repeat(100_000))),
+        with(&|view| view.feed_age = Some("x".repeat(33))),
+        with(&|view| view.end = Some(Timestamp::from_millis(i64::MAX))),
+        with(&|view| view.suspends_at = Some(Timestamp::from_millis(i64::MIN))),
+    ];
+    let asked = hostile.polled(&mut net, dataset, Lane::Live);
+    let now = net.world.now();
+    let batch = hostile.batch(now, dataset, Lane::Live, 1, items);
+    hostile.give(&mut net, &asked, batch);
+    let seen = |net: &mut Network| {
+        let all = ok(net.world.local(JD, LocalRequest::GetCooperations));
+        let all = all["cooperations"].as_array().unwrap().clone();
+        let reported = all.iter().filter(|one| one["reportedBy"].is_string());
+        reported.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&mut net), Vec::<serde_json::Value>::new());
+    assert_eq!(net.world.node(JD).unwrap().state().alerts.len(), 1);
+    // The cursor went on: what is right comes through, and replaces what was said before.
+    for (first, state) in [(11, "in-force"), (12, "suspended")] {
+        let asked = hostile.polled(&mut net, dataset, Lane::Live);
+        let now = net.world.now();
+        let item = with(&|view| view.state = Some(state.into()));
+        let batch = hostile.batch(now, dataset, Lane::Live, first, vec![item]);
+        hostile.give(&mut net, &asked, batch);
+        let seen = seen(&mut net);
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert_eq!(seen[0]["state"], state);
+        assert_eq!(seen[0]["reportedBy"], sf.as_str());
+    }
+    net.assert_replay_of(&[JD]);
 }
 
 #[test]

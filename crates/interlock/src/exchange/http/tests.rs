@@ -94,7 +94,14 @@ fn requests() -> Vec<PeerRequest> {
             },
         })),
         PeerRequest::Mediation(MediationMessage::Proposal(Box::new(mediation()))),
+        PeerRequest::Notice(envelope(Notice::Reciprocity {
+            agreement: id("a"),
+            trigger: id("b"),
+            at: Some(Timestamp::from_millis(5)),
+            reason: "you stopped first".into(),
+        })),
         PeerRequest::Notice(envelope(Notice::RunOff { agreement: id("a") })),
+        PeerRequest::Notice(envelope(Notice::Stopped { agreement: id("a") })),
         PeerRequest::Notice(envelope(Notice::Termination {
             agreement: id("a"),
             at: Timestamp::from_millis(5),
@@ -270,7 +277,9 @@ fn the_wire_is_frozen() {
         POST /exchange/v1/cooperations {"manifest":{"v":1},"signatures":[]}
         POST /exchange/v1/cooperations {"answer":{"mediation":"m","version":2,"answer":{"refused":{"reason":"too long"}}}}
         POST /exchange/v1/cooperations {"proposal":{"mediation":"m","revision":3,"version":2,"manifest":{"version":"1","cooperation":"c","parties":{},"policies":{},"from":"2017-06-03T10:00:00+08:00","until":"2017-07-01T00:00:00+08:00","mediator":"did:web:postbureau.example"},"signature":"00","policies":{"a":{}},"note":"until it is settled","answer_by":5,"answers":{"did:web:a.example":{"accepted":{"signature":"00"}},"did:web:b.example":{"countered":{"policies":{"a":{}},"reason":"shorter"}}}}}
+        POST /exchange/v1/notices {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"reciprocity":{"agreement":"a","trigger":"b","at":5,"reason":"you stopped first"}}}
         POST /exchange/v1/notices {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"run-off":{"agreement":"a"}}}
+        POST /exchange/v1/notices {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"stopped":{"agreement":"a"}}}
         POST /exchange/v1/notices {"evidence":{"from":3,"leaves":["AQID"],"checkpoint":"log\n4\nAAAA\n"},"body":{"termination":{"agreement":"a","at":5,"reason":"moved"}}}"#]].assert_eq(&lines.join("\n"));
 }
 

@@ -207,6 +207,20 @@ pub(in super::super) fn terminate(call: &Call<'_>) -> Result<AgreementChange, Pr
     })
 }
 
+/// `POST /agreements/{id}/reciprocate`.
+pub(in super::super) fn reciprocate(call: &Call<'_>) -> Result<AgreementChange, Problem> {
+    call.object(&["trigger", "at", "reason"], |object| {
+        let trigger = object.need("trigger", text(WireId::parse));
+        let at = object.may("at", text(instant));
+        let reason = object.need("reason", words(REASON_BYTES_MAX));
+        Some(AgreementChange::Reciprocate {
+            trigger: trigger?,
+            at,
+            reason: reason?,
+        })
+    })
+}
+
 /// `POST /explain`.
 pub(in super::super) fn explain(call: &Call<'_>) -> Result<LocalRequest, Problem> {
     let known = ["partner", "dataset", "purpose", "waybill", "form", "at"];

@@ -192,6 +192,31 @@ fn bodies_of_another_shape_are_refused() {
 }
 
 #[test]
+fn a_stop_in_return_names_its_trigger_its_reason_and_an_instant() {
+    let door = Door::new();
+    let path = "/agreements/a1/reciprocate";
+    door.refuse("POST", path, &json!([]), &[""]);
+    door.refuse("POST", path, &json!({}), &["/trigger", "/reason"]);
+    let good = json!({ "trigger": "a2", "reason": "you stopped first" });
+    for (name, value) in [
+        ("trigger", json!(7)),
+        ("trigger", json!("")),
+        ("trigger", json!("a".repeat(3_000))),
+        ("reason", json!("")),
+        ("reason", json!("w".repeat(10_000))),
+        ("at", json!("2017-06-04T00:00:00")),
+        ("at", json!("soon")),
+        ("at", json!(1_496_505_600)),
+        ("notice", json!("P3D")),
+    ] {
+        let mut body = good.clone();
+        body[name] = value;
+        door.refuse("POST", path, &body, &[&format!("/{name}")]);
+    }
+    door.pass("POST", path, Some(&good));
+}
+
+#[test]
 fn stations_are_on_earth_and_have_compartments() {
     let door = Door::new();
     let mut body = example("Stations");

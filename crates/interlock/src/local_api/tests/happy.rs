@@ -301,6 +301,13 @@ fn agreements_and_dry_runs() {
         .0;
     assert!(matches!(change("terminate", Some("Termination")),
         AgreementChange::Terminate { at, reason } if at == end && reason == "the mediation failed"));
+    let stop = Timestamp::parse_zoned("2017-06-04T00:00:00+08:00")
+        .unwrap()
+        .0;
+    assert!(
+        matches!(change("reciprocate", Some("Reciprocity")), AgreementChange::Reciprocate { at, .. }
+        if at == Some(stop))
+    );
     let asked = door.pass("POST", "/explain", Some(&example("Explain")));
     let LocalRequest::Explain(explain) = asked.request else {
         panic!("{:?}", asked.request);

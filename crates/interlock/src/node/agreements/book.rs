@@ -16,7 +16,9 @@ use interlock_core::transfer::TransferState;
 use serde::{Deserialize, Serialize};
 
 use super::past::Past;
-use super::{Agreement, Cooperation, HistoryEntry, Mediation, Negotiation, Offer, Transfer};
+use super::{
+    Agreement, Cooperation, HistoryEntry, Mediation, Negotiation, Offer, Reciprocity, Transfer,
+};
 
 /// Everything that a node knows of agreements. The maps are read by anybody and changed by the methods
 /// of this type.
@@ -32,6 +34,8 @@ pub struct Book {
     pub cooperations: BTreeMap<WireId, Cooperation>,
     /// Mediations, ours and those in which we are a party.
     pub mediations: BTreeMap<WireId, Mediation>,
+    /// Notices of suspensions in return, by the agreement that they are about.
+    pub reciprocities: BTreeMap<WireId, Reciprocity>,
     /// Transfers by our id.
     pub transfers: BTreeMap<WireId, Transfer>,
     /// What happened to a negotiation or an agreement, oldest first.

@@ -225,6 +225,10 @@ impl Node {
             | Timer::Poll
             | Timer::Mediation(..)
             | Timer::RunOff(_)
+            | Timer::Reciprocate(_)
+            | Timer::TellReciprocity(_)
+            | Timer::TellStopped(_)
+            | Timer::Cooperations
             | Timer::Push(_)
             | Timer::DecideNegotiation(_)
             | Timer::DecideTransfer(_)

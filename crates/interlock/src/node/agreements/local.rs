@@ -23,6 +23,7 @@ use super::super::record::{ItemRef, Record};
 use super::super::turn::Turn;
 use super::approver::dataset_of;
 use super::negotiate::{check_policy, shorten};
+use super::reciprocity::TERMINATED;
 use super::{Actor, Agreement, OFFERS_MAX, Offer};
 
 impl Node {
@@ -201,6 +202,11 @@ impl Node {
                 self.resumed(turn, agreement, by);
                 self.follow_agreement(turn, id, "");
             }
+            AgreementChange::Reciprocate {
+                trigger,
+                at,
+                reason,
+            } => self.reciprocate(turn, &agreement, (&trigger, at), &shorten(&reason), by)?,
             AgreementChange::Terminate { at, reason } => {
                 if !Self::is_live(turn, &agreement) {
                     return not_now("the agreement is not signed yet or over");
@@ -236,7 +242,7 @@ impl Node {
         let told = !self.state.is_connector(agreement.other(&self.state.me));
         agreement.unsent_notice = told.then(|| (at, reason.into()));
         let at = self.instant(at);
-        let what = format!("terminated it with effect from {at}: {reason}");
+        let what = format!("{TERMINATED} {at}: {reason}");
         self.note_agreement(turn, &agreement, by, what);
         let id = agreement.id.clone();
         self.put_agreement(turn, agreement);

@@ -24,7 +24,9 @@ pub(super) mod past;
 mod plain;
 mod proposals;
 mod provider;
+mod reciprocity;
 mod renew;
+mod stopped;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -51,6 +53,7 @@ use self::catalog::Found;
 pub use self::history::{Actor, HistoryEntry, Noted, Version};
 pub use self::mediation::{Answer, Mediated, Mediation};
 pub use self::past::OVER_KEPT_MAX;
+pub use self::reciprocity::Reciprocity;
 
 /// Most negotiations of one partner that may be open at once; more of them is a fault or an attack.
 const OPEN_NEGOTIATIONS_MAX: usize = 1_000;

@@ -18,6 +18,7 @@ use super::super::state::deletion_words;
 use super::super::turn::Turn;
 use super::delivery::{is_final, why_not};
 use super::negotiate::shorten;
+use super::reciprocity::TERMINATED;
 use super::{Actor, Agreement};
 use crate::exchange::wire::{Envelope, Notice};
 
@@ -47,27 +48,21 @@ impl Node {
                 agreement.end_at((*at).max(turn.at()));
                 if agreement.facts != before {
                     let end = self.instant(agreement.facts.end(&agreement.terms));
-                    said = Some(format!("terminated it with effect from {end}: {reason}"));
+                    said = Some(format!("{TERMINATED} {end}: {reason}"));
                 }
             }
-            Notice::Deletion { .. } if from != &agreement.consumer => {
-                return Err(not_yours("only the consumer attests to deletion"));
-            }
-            Notice::Erasure { .. } if from != &agreement.provider => {
-                return Err(not_yours("only the provider asks for deletion"));
-            }
-            Notice::RunOff { .. } if from != &agreement.provider => {
-                return Err(not_yours("only the provider freezes a run-off"));
-            }
-            Notice::Deletion { .. }
-            | Notice::Erasure { .. }
-            | Notice::RunOff { .. }
-            | Notice::KeyRotation { .. }
-            | Notice::Cosignature { .. } => {}
+            body => may_say(from, &agreement, body)?,
         }
         self.take_evidence(turn, from, &envelope.evidence)?;
         match &envelope.body {
-            Notice::Termination { .. } => {}
+            // The log that came along is all.
+            Notice::Termination { .. } | Notice::Stopped { .. } => {}
+            Notice::Reciprocity {
+                trigger,
+                at,
+                reason,
+                ..
+            } => self.reciprocity_came(turn, from, &agreement, (trigger, *at, reason))?,
             // What they froze counts as received from here on.
             Notice::RunOff { .. } => {
                 self.receipt_leaf(turn, from);
@@ -179,6 +174,27 @@ impl Node {
             | AgreementState::Ended
             | AgreementState::Superseded => false,
         }
+    }
+}
+
+/// Whether a notice is for this party to give.
+fn may_say(from: &ParticipantId, agreement: &Agreement, body: &Notice) -> Result<(), Problem> {
+    let (party, refusal) = match body {
+        Notice::Deletion { .. } => (&agreement.consumer, "only the consumer attests to deletion"),
+        Notice::Erasure { .. } => (&agreement.provider, "only the provider asks for deletion"),
+        Notice::RunOff { .. } => (&agreement.provider, "only the provider freezes a run-off"),
+        Notice::Reciprocity { .. } => (
+            &agreement.provider,
+            "only the provider stops what it provides",
+        ),
+        Notice::Termination { .. }
+        | Notice::Stopped { .. }
+        | Notice::KeyRotation { .. }
+        | Notice::Cosignature { .. } => return Ok(()),
+    };
+    match party == from {
+        true => Ok(()),
+        false => Err(not_yours(refusal)),
     }
 }
 

@@ -501,29 +501,6 @@ impl Node {
         }
     }
 
-    /// Puts on record that somebody stopped an agreement; `party` is the one that may resume it.
-    pub(super) fn suspended(
-        &mut self,
-        turn: &mut Turn<'_>,
-        mut agreement: Agreement,
-        party: &ParticipantId,
-        by: Actor,
-        reason: &str,
-    ) {
-        agreement.facts.suspended_at = Some(turn.at());
-        agreement.suspended_by = Some(party.clone());
-        self.note_agreement(turn, &agreement, by, format!("suspended it: {reason}"));
-        self.put_agreement(turn, agreement);
-    }
-
-    /// Puts on record that an agreement goes on.
-    pub(super) fn resumed(&mut self, turn: &mut Turn<'_>, mut agreement: Agreement, by: Actor) {
-        agreement.facts.suspended_at = None;
-        agreement.suspended_by = None;
-        self.note_agreement(turn, &agreement, by, "resumed it");
-        self.put_agreement(turn, agreement);
-    }
-
     /// Takes up what was under way before a restart.
     pub(in super::super) fn resume_agreements(&mut self, turn: &mut Turn<'_>) {
         let book = &self.state.book;

@@ -374,6 +374,7 @@ impl Node {
         self.show_rotations(turn, partner);
         self.resume_agreements_with(turn, partner);
         self.resume_run_off(turn, Some(partner));
+        self.resume_stopped(turn, Some(partner));
         self.resume_notices(turn, partner);
         self.ask(turn, partner);
     }

@@ -68,5 +68,6 @@ const fn kind_fits(dataset: Dataset, item: &FeedItem) -> bool {
         FeedItem::Parcel(_) => matches!(dataset, Dataset::LockerEvents | Dataset::TrackingEvents),
         FeedItem::Station(_) => matches!(dataset, Dataset::LockerStations),
         FeedItem::Code(_) => matches!(dataset, Dataset::PickupCode),
+        FeedItem::Cooperation(_) => matches!(dataset, Dataset::CooperationStatus),
     }
 }

@@ -54,6 +54,7 @@ impl Node {
                 capacity: view.capacity,
                 availability: view.availability.clone(),
             })),
+            FeedItem::Cooperation(view) => self.received_status(&key.from, view),
             FeedItem::Code(view) => {
                 PickupCode::parse(&view.code).ok()?;
                 let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
@@ -135,6 +136,9 @@ impl Node {
             return None;
         }
         let at = view.at.unwrap_or_else(|| turn.at());
+        if !at.is_date() || view.pickup_until.is_some_and(|until| !until.is_date()) {
+            return None;
+        }
         let parcel = self.parcel_of(turn, &key.from, &waybill, at);
         let number = view.sequence;
         let known = self.state.parcels.get(parcel);

@@ -396,7 +396,8 @@ fn codes_over(batch: &BatchReceived) -> Vec<ContentRef> {
         ReceivedItem::Advice(_)
         | ReceivedItem::Station(_)
         | ReceivedItem::Code { .. }
-        | ReceivedItem::Skipped { .. } => None,
+        | ReceivedItem::Skipped { .. }
+        | ReceivedItem::Cooperation(_) => None,
     });
     left.map(ContentRef::CodeSeen).collect()
 }

@@ -37,7 +37,7 @@ impl Committed {
             FeedItem::PreAdvice(view) => Some((view.carrier.clone(), view.number.clone())),
             FeedItem::Parcel(view) => Some((view.carrier.clone(), view.number.clone())),
             FeedItem::Code(view) => Some((view.carrier.clone(), view.number.clone())),
-            FeedItem::Station(_) => None,
+            FeedItem::Station(_) | FeedItem::Cooperation(_) => None,
         };
         Self::new(salt, item, parcel)
     }
@@ -125,6 +125,8 @@ impl Node {
             | Record::ContactDeleted { .. }
             | Record::BatchesTakenBack { .. }
             | Record::Mediation(_)
+            | Record::CooperationShown { .. }
+            | Record::Reciprocity(_)
             | Record::RolledBack { .. }
             | Record::Regained(_)
             | Record::EpochOpened { .. }

@@ -424,7 +424,8 @@ impl Node {
             | AlertKind::RolledBack
             | AlertKind::Mediation
             | AlertKind::ErasureRefused
-            | AlertKind::KeyRotated => false,
+            | AlertKind::KeyRotated
+            | AlertKind::SuspensionAnnounced => false,
         };
         if let Some(partner) = partner.filter(|_| repeats) {
             let before = self.live.alerted.get(&(kind, partner.clone()));

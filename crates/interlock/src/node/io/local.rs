@@ -14,7 +14,7 @@ use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, KeyId, Problem};
+use super::{AgreementChange, Decision, Digest, KeyId, Problem, Renewal};
 use crate::identity::password::PasswordHash;
 use crate::identity::person::{Person, PersonName};
 
@@ -143,6 +143,8 @@ pub enum LocalRequest {
         /// What to do.
         change: AgreementChange,
     },
+    /// `GET /cooperations`.
+    GetCooperations,
     /// `GET /mediations`.
     GetMediations,
     /// `GET /mediations/{id}`.
@@ -399,53 +401,6 @@ pub struct OfferPut {
     pub audience: Vec<ParticipantId>,
     /// Accept requests within the offer without asking people.
     pub auto_accept: bool,
-}
-
-/// What people decided about a proposal.
-#[derive(Clone, Debug)]
-pub enum Decision {
-    /// Agree.
-    Approve,
-    /// Agree to the terms of this number, if they are still those that lie there.
-    ApproveVersion(u32),
-    /// Offer other terms.
-    Counter {
-        /// The policy offered instead.
-        policy: serde_json::Value,
-    },
-    /// End the negotiation.
-    Reject {
-        /// Why, for the other side.
-        reason: String,
-    },
-}
-
-/// A change to an agreement in force.
-#[derive(Clone, Debug)]
-pub enum AgreementChange {
-    /// Nothing is released until it is resumed.
-    Suspend {
-        /// Why.
-        reason: String,
-    },
-    /// Goes on after a suspension.
-    Resume,
-    /// Ends before its term.
-    Terminate {
-        /// When.
-        at: Timestamp,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// How the next term of an agreement differs from its term.
-#[derive(Clone, Debug, Default)]
-pub struct Renewal {
-    /// When it ends, if not as the policy says or after as long a term again.
-    pub until: Option<Timestamp>,
-    /// The whole policy instead of the same terms for as long again.
-    pub policy: Option<serde_json::Value>,
 }
 
 /// `POST /mediations`.

@@ -5,14 +5,16 @@
 //! [`Effect`]; effects that others can see are carried out only once the records of the same step are
 //! durable. It does not know HTTP.
 
+mod agreements;
 mod key_id;
 mod local;
 
+pub use agreements::{AgreementChange, Decision, Renewal};
 pub use key_id::KeyId;
 pub use local::{
-    AgreementChange, Decision, DepositAction, DepositRequest, EventPut, EventTaken, ExplainRequest,
-    LedgerQuery, LocalAnswer, LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut,
-    PageRequest, ParcelPut, PersonCaller, PersonPut, Renewal, Role,
+    DepositAction, DepositRequest, EventPut, EventTaken, ExplainRequest, LedgerQuery, LocalAnswer,
+    LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, PageRequest, ParcelPut,
+    PersonCaller, PersonPut, Role,
 };
 
 use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};

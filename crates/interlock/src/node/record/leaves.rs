@@ -116,7 +116,9 @@ impl Record {
             | Self::KeyRotated { .. }
             | Self::Anchored(_)
             | Self::Cosigned { .. }
-            | Self::Witnessed { .. } => None,
+            | Self::Witnessed { .. }
+            | Self::CooperationShown { .. }
+            | Self::Reciprocity(_) => None,
         }
     }
 }

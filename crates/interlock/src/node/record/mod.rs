@@ -11,9 +11,9 @@ mod parts;
 pub use leaves::LeavesIn;
 pub use parts::{
     AlertKind, Anchored, AnchoredHead, Asker, BatchReceived, BatchReleased, CompartmentChange,
-    ContactOutcome, ContentRef, DepositRecord, EndWarning, Erased, ErasureReason, EventRecord,
-    ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased, MessageKind, MessageOutcome,
-    ParcelRecord, ReceivedItem, Regained, Sealed, StationSeen, Teller,
+    ContactOutcome, ContentRef, CooperationStatus, DepositRecord, EndWarning, Erased,
+    ErasureReason, EventRecord, ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased,
+    MessageKind, MessageOutcome, ParcelRecord, ReceivedItem, Regained, Sealed, StationSeen, Teller,
 };
 
 use interlock_core::agreement::AgreementState;
@@ -30,7 +30,7 @@ use crate::exchange::wire::{Blob, Lane};
 use crate::identity::partner::Partner;
 use crate::identity::person::{Person, PersonName};
 use crate::node::agreements::{
-    Agreement, Cooperation, Mediation, Negotiation, Noted, Offer, Transfer,
+    Agreement, Cooperation, Mediation, Negotiation, Noted, Offer, Reciprocity, Transfer,
 };
 use crate::node::io::{Digest, Role};
 
@@ -348,6 +348,15 @@ pub enum Record {
         /// The note over all.
         note: String,
     },
+    /// A cooperation of ours stands otherwise than regulators were shown.
+    CooperationShown {
+        /// The cooperation.
+        cooperation: WireId,
+        /// How it stands.
+        status: Box<CooperationStatus>,
+    },
+    /// Notice of a suspension in return was given, taken back or carried out.
+    Reciprocity(Box<Reciprocity>),
 }
 
 impl Record {
@@ -375,7 +384,8 @@ impl Record {
                     ReceivedItem::Advice(_)
                     | ReceivedItem::Event { .. }
                     | ReceivedItem::Station(_)
-                    | ReceivedItem::Skipped { .. } => None,
+                    | ReceivedItem::Skipped { .. }
+                    | ReceivedItem::Cooperation(_) => None,
                 })
                 .collect(),
             Self::PushSecret { secret, .. } => vec![secret],
@@ -424,7 +434,9 @@ impl Record {
             | Self::KeyRotated { .. }
             | Self::Anchored(_)
             | Self::Cosigned { .. }
-            | Self::Witnessed { .. } => Vec::new(),
+            | Self::Witnessed { .. }
+            | Self::CooperationShown { .. }
+            | Self::Reciprocity(_) => Vec::new(),
         }
     }
 }

@@ -175,6 +175,8 @@ pub enum ItemRef {
     Station(StationId),
     /// A parcel's code.
     Code(DepositId),
+    /// Where a cooperation stands.
+    Cooperation(WireId),
 }
 
 /// A batch that left: positions, what was taken from the queue, and the leaf, together.
@@ -240,6 +242,23 @@ pub enum LookupDecision {
     },
 }
 
+/// Where a cooperation stands, as a party shows it or showed it to us. No personal data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CooperationStatus {
+    /// SHA-256 of the manifest.
+    pub manifest: [u8; 32],
+    /// The two parties.
+    pub parties: Vec<ParticipantId>,
+    /// When it ends.
+    pub end: Timestamp,
+    /// How it stands, see [`crate::exchange::wire::CooperationView::state`].
+    pub state: String,
+    /// From when a party will suspend by reciprocity.
+    pub suspends_at: Option<Timestamp>,
+    /// How long ago the other party was heard of, in coarse steps.
+    pub feed_age: String,
+}
+
 /// A batch of a partner's feed, as it was received and verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchReceived {
@@ -285,6 +304,8 @@ pub enum ReceivedItem {
         /// The source's number of it.
         number: u32,
     },
+    /// Where a cooperation of the partner's stands.
+    Cooperation(CooperationStatus),
 }
 
 /// A partner's station as it was last shown to us.
@@ -448,6 +469,8 @@ pub enum AlertKind {
     ErasureRefused,
     /// A partner signs with another key, or does not take ours.
     KeyRotated,
+    /// A partner will suspend an agreement in return (`il:reciprocate`).
+    SuspensionAnnounced,
 }
 
 /// A warning that agreements with a partner end together and nothing follows them.

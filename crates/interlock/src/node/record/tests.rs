@@ -29,7 +29,7 @@ use crate::identity::password::PasswordHash;
 use crate::identity::url::BaseUrl;
 use crate::node::agreements::{
     Actor, Agreement, Answer, Cooperation, Draft, Mediated, Mediation, Negotiation, Noted, Offer,
-    Outgoing, Transfer, Version,
+    Outgoing, Reciprocity, Transfer, Version,
 };
 
 const AT: Timestamp = Timestamp::from_millis(1_496_246_400_000);
@@ -504,6 +504,43 @@ fn of_mediation() -> Vec<Record> {
     }))]
 }
 
+fn of_cooperations() -> Vec<Record> {
+    vec![
+        Record::CooperationShown {
+            cooperation: wire("urn:cooperation"),
+            status: Box::new(status()),
+        },
+        Record::Reciprocity(Box::new(Reciprocity {
+            agreement: wire("urn:agreement"),
+            by: who("fengchao"),
+            trigger: wire("urn:trigger"),
+            at: AT,
+            reason: "you stopped first".into(),
+            over: false,
+            carried_out: Some(AT),
+            unsent: true,
+        })),
+        Record::BatchReceived(Box::new(BatchReceived {
+            from: who("cainiao"),
+            dataset: Dataset::CooperationStatus,
+            lane: Lane::Live,
+            next: 1,
+            items: vec![ReceivedItem::Cooperation(status())],
+        })),
+    ]
+}
+
+fn status() -> CooperationStatus {
+    CooperationStatus {
+        manifest: [4; 32],
+        parties: vec![who("cainiao"), who("fengchao")],
+        end: AT,
+        state: "in-force".into(),
+        suspends_at: Some(AT),
+        feed_age: "under-1-hour".into(),
+    }
+}
+
 fn of_deletion() -> Vec<Record> {
     let parcel = ParcelId::from_bytes([1; 16]);
     let deposit = DepositId::from_bytes([2; 16]);
@@ -589,6 +626,7 @@ fn all() -> Vec<Record> {
         of_mediation(),
         of_deletion(),
         of_keys_and_anchors(),
+        of_cooperations(),
     ]
     .concat()
 }
@@ -613,7 +651,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 51, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&50), "variants are added at the end");
+    assert_eq!(variants.len(), 53, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&52), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

@@ -91,6 +91,14 @@ impl State {
             Record::Cooperation(cooperation) => {
                 self.book.put_cooperation((**cooperation).clone());
             }
+            Record::CooperationShown {
+                cooperation,
+                status,
+            } => self.cooperation_shown(at, cooperation, status),
+            Record::Reciprocity(notice) => {
+                let id = notice.agreement.clone();
+                self.book.reciprocities.insert(id, (**notice).clone());
+            }
             Record::Mediation(mediation) => self.book.put_mediation((**mediation).clone()),
             Record::Noted(noted) => self.book.noted(at, noted),
             Record::Parcel(parcel) => self.parcel(at, parcel, keys),
@@ -290,6 +298,9 @@ impl State {
                 feed.cover(covers_from);
                 if dataset == Dataset::LockerStations {
                     self.show_all_stations(at, &consumer);
+                }
+                if dataset == Dataset::CooperationStatus {
+                    self.show_all_cooperations(at, &consumer);
                 }
             }
             AgreementState::Ended | AgreementState::Superseded if !flows => feed.withdraw(),

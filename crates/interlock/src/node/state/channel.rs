@@ -30,6 +30,8 @@ const EPOCHS_PAST_MAX: usize = 32;
 const RECENT_MAX: usize = 1_024;
 /// Most receipted answers that can be given again: a partner asks for one at a time.
 const SETTLED_MAX: usize = 2;
+/// Most agreements of which the partner's last word is kept.
+const SAID_MAX: usize = 20_000;
 /// Longest purpose of a request that is kept at hand, in bytes.
 const PURPOSE_LENGTH_MAX: usize = 64;
 
@@ -57,6 +59,8 @@ pub struct Channel {
     pub mirrored_at: BTreeMap<u32, Places>,
     /// Requests and releases of theirs that were mirrored of late, for checking bodies against them.
     pub recent: VecDeque<Leaf>,
+    /// The state of each agreement by the last word in the partner's log.
+    pub said: BTreeMap<WireId, String>,
     /// How much of their log our newest receipt names.
     pub receipted: u64,
     /// Whether anything but receipts came since then.
@@ -96,6 +100,7 @@ impl Channel {
             regained_to: 0,
             mirrored_at: BTreeMap::new(),
             recent: VecDeque::new(),
+            said: BTreeMap::new(),
             receipted: 0,
             owes_receipt: false,
             receipted_then: 0,
@@ -224,10 +229,13 @@ impl Channel {
                 LeafBody::Denial(_) | LeafBody::Deletion(_) | LeafBody::RunOffSet(_) => {
                     self.owes_receipt = true;
                 }
-                LeafBody::AgreementChange(_)
-                | LeafBody::KeyRotation(_)
-                | LeafBody::Rollback(_)
-                | LeafBody::Voided(_) => {}
+                LeafBody::AgreementChange(change) => {
+                    if self.said.len() < SAID_MAX || self.said.contains_key(&change.agreement) {
+                        self.said
+                            .insert(change.agreement.clone(), change.state.clone());
+                    }
+                }
+                LeafBody::KeyRotation(_) | LeafBody::Rollback(_) | LeafBody::Voided(_) => {}
             }
         }
         while self.recent.len() > RECENT_MAX {

@@ -33,7 +33,7 @@ impl Queued {
     fn key(&self) -> Option<ParcelId> {
         match &self.item {
             ItemRef::Advice(parcel) | ItemRef::Event(parcel, _) => Some(*parcel),
-            ItemRef::Station(_) => None,
+            ItemRef::Station(_) | ItemRef::Cooperation(_) => None,
             ItemRef::Code(deposit) => Some(parcel_key_of(*deposit)),
         }
     }
@@ -42,7 +42,10 @@ impl Queued {
     const fn index(&self) -> u32 {
         match &self.item {
             ItemRef::Event(_, index) => *index,
-            ItemRef::Advice(_) | ItemRef::Station(_) | ItemRef::Code(_) => 0,
+            ItemRef::Advice(_)
+            | ItemRef::Station(_)
+            | ItemRef::Code(_)
+            | ItemRef::Cooperation(_) => 0,
         }
     }
 }
@@ -78,9 +81,12 @@ mod kept_views {
     ) -> Result<S::Ok, S::Error> {
         let kept = match shown {
             None | Some(FeedItem::Code(_)) => None,
-            Some(FeedItem::PreAdvice(_) | FeedItem::Parcel(_) | FeedItem::Station(_)) => {
-                Some(serde_json::to_string(shown).map_err(S::Error::custom)?)
-            }
+            Some(
+                FeedItem::PreAdvice(_)
+                | FeedItem::Parcel(_)
+                | FeedItem::Station(_)
+                | FeedItem::Cooperation(_),
+            ) => Some(serde_json::to_string(shown).map_err(S::Error::custom)?),
         };
         kept.serialize(serializer)
     }

@@ -7,6 +7,7 @@
 pub mod anchor;
 mod apply;
 pub mod channel;
+mod cooperations;
 mod epochs;
 pub mod feed;
 mod keys;
@@ -48,7 +49,8 @@ use super::agreements::Book;
 use super::content::{Content, Links};
 use super::io::{Digest, Role};
 use super::record::{
-    AlertKind, EndWarning, KeyedEffect, MessageKind, MessageOutcome, StationSeen, Teller, as_json,
+    AlertKind, CooperationStatus, EndWarning, KeyedEffect, MessageKind, MessageOutcome,
+    StationSeen, Teller, as_json,
 };
 use crate::exchange::wire::{Contact, Lane};
 use crate::identity::partner::Partner;
@@ -82,6 +84,10 @@ pub struct State {
     pub stations: BTreeMap<StationId, OwnStation>,
     /// Partners' stations.
     pub stations_seen: BTreeMap<(ParticipantId, StationId), StationSeen>,
+    /// How regulators were last shown each cooperation of ours.
+    pub cooperations_shown: BTreeMap<WireId, CooperationStatus>,
+    /// How partners have shown us cooperations of theirs: by partner and manifest, with when.
+    pub cooperations_seen: BTreeMap<(ParticipantId, [u8; 32]), (Timestamp, CooperationStatus)>,
     /// By agreement of ours in run-off: the parcels that it serves, ascending.
     pub run_off: BTreeMap<WireId, Box<[ParcelId]>>,
     /// Deposits at our stations.
@@ -282,6 +288,8 @@ pub struct InboxEntry {
     pub event: Option<(ParcelId, u32)>,
     /// The station, if it is about one.
     pub station: Option<StationId>,
+    /// The manifest of the cooperation, if it is about one.
+    pub cooperation: Option<[u8; 32]>,
     /// When it was accepted.
     pub at: Timestamp,
 }
@@ -389,6 +397,8 @@ impl State {
             stations: BTreeMap::new(),
             stations_seen: BTreeMap::new(),
             run_off: BTreeMap::new(),
+            cooperations_shown: BTreeMap::new(),
+            cooperations_seen: BTreeMap::new(),
             deposits: BTreeMap::new(),
             deposits_of: BTreeSet::new(),
             rounds: BTreeMap::new(),

@@ -137,6 +137,7 @@ impl State {
                 lane: batch.lane,
                 event: None,
                 station: None,
+                cooperation: None,
                 at,
             };
             match item {
@@ -174,6 +175,12 @@ impl State {
                     entry.station = Some(seen.station.clone());
                     self.stations_seen
                         .insert((batch.from.clone(), seen.station.clone()), seen.clone());
+                    self.inbox.push(entry);
+                }
+                ReceivedItem::Cooperation(status) => {
+                    entry.cooperation = Some(status.manifest);
+                    let key = (batch.from.clone(), status.manifest);
+                    self.cooperations_seen.insert(key, (at, status.clone()));
                     self.inbox.push(entry);
                 }
                 ReceivedItem::Code { parcel, code } => {

@@ -55,7 +55,7 @@ impl State {
         match item {
             ItemRef::Advice(id) | ItemRef::Event(id, _) => self.parcels.get(*id),
             ItemRef::Code(deposit) => self.parcels.get(self.deposits.get(deposit)?.parcel),
-            ItemRef::Station(_) => None,
+            ItemRef::Station(_) | ItemRef::Cooperation(_) => None,
         }
     }
 

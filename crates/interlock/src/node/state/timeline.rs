@@ -254,7 +254,7 @@ impl State {
         let parcel = match item {
             ItemRef::Advice(id) | ItemRef::Event(id, _) => self.parcels.get(*id)?,
             ItemRef::Code(deposit) => self.parcels.get(self.deposits.get(deposit)?.parcel)?,
-            ItemRef::Station(_) => return None,
+            ItemRef::Station(_) | ItemRef::Cooperation(_) => return None,
         };
         match dataset {
             Dataset::LockerEvents | Dataset::PickupCode => parcel

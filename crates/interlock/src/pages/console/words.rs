@@ -127,7 +127,15 @@ pub(super) fn alert<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
             ("not-taken", "未被领取", "not taken"),
             ("rolled-back", "记录曾丢失", "rolled back"),
             ("not-compared", "尚未比对", "not compared"),
+            ("mediation", "调解待处理", "mediation"),
+            ("clock-doubted", "时钟存疑", "clock in doubt"),
+            ("erasure-refused", "删除被拒", "deletion refused"),
             ("key-rotated", "签名密钥已更换", "signing key rotated"),
+            (
+                "suspension-announced",
+                "对方预告中止",
+                "suspension announced",
+            ),
         ],
     )
 }
