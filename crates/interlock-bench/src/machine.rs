@@ -22,14 +22,20 @@ pub(crate) fn now() -> Instant {
 }
 
 /// The time of day, in whole seconds.
+pub(crate) fn wall() -> Timestamp {
+    Timestamp::from_millis(wall_ms() / SECOND_MS * SECOND_MS)
+}
+
+/// The time of day in milliseconds since the epoch.
 #[expect(
     clippy::disallowed_methods,
     reason = "agreements are about real time; a benchmark is no part of a node"
 )]
-pub(crate) fn wall() -> Timestamp {
+pub(crate) fn wall_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let seconds = since.map_or(0, |since| since.as_secs());
-    Timestamp::from_millis(i64::try_from(seconds).unwrap_or(0) * SECOND_MS)
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
 }
 
 /// Processor time that this thread has used.

@@ -9,6 +9,7 @@ mod client;
 mod couriers;
 mod decide;
 mod documents;
+mod evidence;
 mod feed;
 mod figure;
 mod floor;
@@ -19,6 +20,7 @@ mod load;
 mod lookup;
 mod machine;
 mod mediate;
+mod midnight;
 mod negotiate;
 mod nothing;
 mod outage;
@@ -90,8 +92,13 @@ fn main() -> ExitCode {
     if args == [nothing::ARGUMENT] {
         return ended(nothing::serve().map(|()| ExitCode::SUCCESS));
     }
-    if let [kill::ARGUMENT, ..] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        return ended(kill(args.get(1..).unwrap_or_default()));
+    let rest = args.get(1..).unwrap_or_default();
+    match args.first().map(String::as_str) {
+        Some(kill::ARGUMENT) => return ended(beside_the_binary(kill::main, "xtask-kill", rest)),
+        Some(midnight::ARGUMENT) => {
+            return ended(beside_the_binary(midnight::main, "xtask-midnight", rest));
+        }
+        Some(_) | None => {}
     }
     match parse(&args) {
         Ok(options) => ended(run(&options)),
@@ -109,12 +116,19 @@ fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     })
 }
 
-fn kill(args: &[String]) -> anyhow::Result<ExitCode> {
+/// A campaign with nodes of the shipped binary: where that is, where its data goes, its arguments.
+type Campaign = fn(PathBuf, PathBuf, &[String]) -> anyhow::Result<ExitCode>;
+
+fn beside_the_binary(
+    campaign: Campaign,
+    scratch: &str,
+    args: &[String],
+) -> anyhow::Result<ExitCode> {
     let own = std::env::current_exe().context("failed to find this program's own path")?;
     let release = own.parent().context("this program is in no directory")?;
-    kill::main(
+    campaign(
         release.join("interlock"),
-        release.with_file_name("xtask-kill"),
+        release.with_file_name(scratch),
         args,
     )
 }

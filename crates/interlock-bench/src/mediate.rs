@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 const WAYBILL: &str = "sf/SF1234567890123";
 
 /// Who mediates.
-const REGULATOR: Role = Role {
+pub(crate) const REGULATOR: Role = Role {
     name: "regulator",
     id: "did:web:postbureau.example",
     role: "regulator",

@@ -28,9 +28,11 @@ tasks:
   bench [NAME...] [--quick] [--json] [--events N]
                                     figures beside their goals
   kill [--times N] [--seed S]       three nodes under load, one killed again and again
+  midnight [--times N] [--seed S]   the end of a term on three nodes, one killed or stopped
   conformance [--kit-alone]         the official kit of Dataspace Protocol 2025-1 against a node
   sim [--seeds N] [--minutes M] [--first SEED] [--record]
                                     random schedules of whole nodes under simulated misfortune
+  sim --midnight N                  N requests around the ends of terms
   pages [--screenshots DIR] [--quick]
                                     every page in a real browser, judged by axe
   check-demo FILE                   whether the JSON of `interlock demo` shows what it must";
@@ -54,7 +56,7 @@ fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     match (task, rest) {
         ("test", []) => steps::run(&root),
         ("tidy", []) => tidy::run(&root),
-        ("kill", rest) => bench::run(&root, &[&["kill".to_owned()], rest].concat()),
+        ("kill" | "midnight", rest) => bench::run(&root, &[&[task.to_owned()], rest].concat()),
         ("bench", rest) => bench::run(&root, rest),
         ("conformance", rest) => conformance::run(&root, rest),
         ("pages", rest) => pages::run(&root, rest),

@@ -5,15 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::super::Setting;
+use super::super::evidence::verify;
 use super::super::machine::now;
-use super::super::place::succeed;
 use super::gateway::Gateway;
 use super::work::{Acknowledged, Work};
 use super::{Chance, Three};
@@ -134,33 +133,7 @@ impl Checks {
 
     /// All three export beside their running nodes; the files are checked together, offline.
     fn verify_evidence(&mut self, three: &Three) -> anyhow::Result<()> {
-        let mut verify = Command::new(&self.binary);
-        verify.args(["--json", "evidence", "verify"]);
-        for (side, number) in three.all().into_iter().zip(0..) {
-            let file = self.scratch.join(format!("evidence-{number}.json"));
-            if file.exists() {
-                std::fs::remove_file(&file)?;
-            }
-            let mut export = Command::new(&self.binary);
-            export.arg("--config").arg(side.place.config());
-            export
-                .args(["--json", "evidence", "export", "--out"])
-                .arg(&file);
-            succeed(&mut export)?;
-            verify.arg(file);
-        }
-        let output = verify.output().context("failed to start the verifier")?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let verdict: Value = serde_json::from_str(&said).with_context(|| {
-            format!(
-                "the verifier said {}",
-                String::from_utf8_lossy(&output.stderr)
-            )
-        })?;
-        if !output.status.success() {
-            let findings = verdict.get("findings").unwrap_or(&Value::Null);
-            bail!("the evidence does not verify: {findings}");
-        }
+        verify(&self.binary, &self.scratch, &three.all())?;
         self.verified += 1;
         Ok(())
     }

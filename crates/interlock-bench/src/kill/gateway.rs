@@ -1,14 +1,15 @@
 //! The gateway to which the operator gives messages for recipients.
 //!
 //! INVARIANT: a message is one idempotency key (`webhook-id`), however often it comes; some come and
-//! are taken without the sender hearing of it. It does not look into messages.
+//! are taken without the sender hearing of it. It keeps what messages say and knows nothing of deposits.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
+use serde_json::Value;
 
 use super::super::place::Place;
 
@@ -16,14 +17,14 @@ use super::super::place::Place;
 const SILENT_EVERY: usize = 16;
 
 /// A gateway on loopback; its thread ends with the process.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     address: SocketAddr,
-    taken: Arc<Mutex<BTreeSet<String>>>,
+    taken: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Gateway {
     /// Opens it.
-    pub(super) fn open() -> anyhow::Result<Self> {
+    pub(crate) fn open() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
         let gateway = Self {
             address: listener.local_addr().context("a listener has no address")?,
@@ -40,7 +41,7 @@ impl Gateway {
     }
 
     /// Has an operator's node that is not started yet send its messages here.
-    pub(super) fn configure(&self, place: &Place) -> anyhow::Result<()> {
+    pub(crate) fn configure(&self, place: &Place) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(place.config())
             .context("failed to read a node's configuration")?;
         let named = format!("\ngateway_url = \"http://{}/messages\"\n", self.address);
@@ -54,23 +55,29 @@ impl Gateway {
     }
 
     /// How many messages were taken.
-    pub(super) fn taken(&self) -> usize {
-        self.taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+    pub(crate) fn taken(&self) -> usize {
+        self.locked().len()
+    }
+
+    /// The English texts of all messages.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.locked().values().cloned().collect()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes messages from one connection until it ends.
-fn serve(stream: TcpStream, taken: &Mutex<BTreeSet<String>>) {
+fn serve(stream: TcpStream, taken: &Mutex<BTreeMap<String, String>>) {
     let Ok(mut writer) = stream.try_clone() else {
         return;
     };
     let mut reader = BufReader::new(stream);
-    while let Some(id) = message(&mut reader) {
+    while let Some((id, text)) = message(&mut reader) {
         let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = taken.insert(id);
+        let first = taken.insert(id, text).is_none();
         let silent = first && taken.len().is_multiple_of(SILENT_EVERY);
         drop(taken);
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -80,8 +87,8 @@ fn serve(stream: TcpStream, taken: &Mutex<BTreeSet<String>>) {
     }
 }
 
-/// Reads one message; its idempotency key.
-fn message(reader: &mut BufReader<TcpStream>) -> Option<String> {
+/// Reads one message; its idempotency key and its English text.
+fn message(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
     let mut id = None;
     let mut length = 0;
     loop {
@@ -103,5 +110,7 @@ fn message(reader: &mut BufReader<TcpStream>) -> Option<String> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    id
+    let body: Value = serde_json::from_slice(&body).ok()?;
+    let text = body.pointer("/text/en")?.as_str()?;
+    Some((id?, text.to_owned()))
 }

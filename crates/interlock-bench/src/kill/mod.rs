@@ -27,7 +27,7 @@ use super::machine::wall;
 use super::pair::{CARRIER, OPERATOR, OWNER, Side, agree, terms};
 use super::{Setting, empty};
 use check::Checks;
-use gateway::Gateway;
+pub(super) use gateway::Gateway;
 use work::Work;
 
 /// The argument that asks for this instead of benchmarks.
@@ -47,7 +47,8 @@ const PARCELS_A_KILL: u64 = 60;
 pub(super) struct Chance(u64);
 
 impl Chance {
-    fn new(seed: u64) -> Self {
+    /// Of a seed.
+    pub(super) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
