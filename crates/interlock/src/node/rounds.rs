@@ -41,8 +41,8 @@ impl Node {
         json!({ "items": items.collect::<Vec<_>>() })
     }
 
-    /// `{items: [parcel], more}`: a merchant's parcels of ours, those known last first; `more` says that
-    /// there are others.
+    /// `{items: [parcel], more, ends}`: a merchant's parcels of ours, those known last first; `more` says
+    /// that there are others, `ends` which agreements that they need are about to end.
     pub(super) fn shop_view(
         &self,
         turn: &Turn<'_>,
@@ -65,7 +65,11 @@ impl Node {
         let found: Vec<Arc<Parcel>> = parcels.take(limit + 1).collect();
         let items = found.iter().take(limit);
         let items: Vec<Value> = items.map(|parcel| self.shop_item(turn, parcel)).collect();
-        json!({ "items": items, "more": found.len() > limit })
+        json!({
+            "items": items,
+            "more": found.len() > limit,
+            "ends": self.ends_for(turn, merchant),
+        })
     }
 
     fn shop_item(&self, turn: &Turn<'_>, parcel: &Parcel) -> Value {

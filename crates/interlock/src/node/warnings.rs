@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_core::agreement::AgreementState;
-use interlock_core::ids::{MessageId, ParticipantId, WireId};
+use interlock_core::ids::{MerchantId, MessageId, ParticipantId, WireId};
 use interlock_core::time::{DAY_MS, HOUR_MS, Timestamp};
 use serde_json::{Value, json};
 
@@ -251,6 +251,43 @@ impl Node {
         newest.sort_by_key(|known| std::cmp::Reverse((known.at, known.warning.id)));
         let shown = newest.into_iter().take(SHOWN_MAX);
         shown.map(|known| self.warning_view(known)).collect()
+    }
+
+    /// The ends ahead that touch a merchant's parcels, the soonest first, by the newest warning of each:
+    /// `partnerName`, `endsAt`, and how many `parcels`, which is `null` where the warning names so many
+    /// merchants that this one may have been left out.
+    pub(super) fn ends_for(&self, turn: &Turn<'_>, merchant: &MerchantId) -> Vec<Value> {
+        let book = &self.state.book.agreements;
+        let stands = |warning: &EndWarning| {
+            let mut agreements = warning.agreements.iter().filter_map(|id| book.get(id));
+            warning.ends_at > turn.at()
+                && agreements.any(|a| {
+                    a.facts.end(&a.terms) == warning.ends_at && self.leads(turn, a).next().is_some()
+                })
+        };
+        let mut newest: BTreeMap<(Timestamp, &ParticipantId), &WarningState> = BTreeMap::new();
+        let all = self.state.warnings.values();
+        for known in all.filter(|known| stands(&known.warning)) {
+            let warning = &known.warning;
+            let kept = newest.entry((warning.ends_at, &warning.partner));
+            let kept = kept.or_insert(known);
+            if kept.at < known.at {
+                *kept = known;
+            }
+        }
+        let one = |known: &WarningState| {
+            let warning = &known.warning;
+            let own = warning.merchants.iter().find(|(who, _)| who == merchant);
+            let may_be_left_out = warning.merchants.len() >= MERCHANTS_MAX;
+            (own.is_some() || may_be_left_out).then(|| {
+                json!({
+                    "partnerName": self.partner_name(&warning.partner),
+                    "endsAt": warning.ends_at.to_rfc3339(self.config.zone),
+                    "parcels": own.map(|(_, parcels)| parcels),
+                })
+            })
+        };
+        newest.into_values().filter_map(one).collect()
     }
 
     fn warning_view(&self, known: &WarningState) -> Value {

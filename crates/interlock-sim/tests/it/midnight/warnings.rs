@@ -2,10 +2,14 @@
 
 use interlock::node::LEADS_MS;
 use interlock::node::io::LocalRequest;
+use interlock_core::ids::MerchantId;
 use interlock_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use serde_json::Value;
 
 use crate::support::*;
+
+/// Whose parcels [`Network::put_parcel`] announces.
+const MERCHANT: &str = "m1";
 
 /// Hours left, partner, and the merchants of each warning that a node's own systems got.
 fn told(net: &Network, ix: usize) -> Vec<(u64, String, u64)> {
@@ -69,6 +73,48 @@ fn each_end_is_warned_of_once_a_lead_and_restarts_repeat_nothing() {
         .count();
     assert_eq!(ends, 8);
     net.assert_replay_gives_the_same();
+}
+
+/// What a merchant is told of ends ahead.
+fn told_to(net: &mut Network, merchant: &str) -> Vec<(String, Value)> {
+    let merchant = MerchantId::parse(merchant).unwrap();
+    let shop = ok(net.world.local(
+        CAINIAO,
+        LocalRequest::GetShop {
+            merchant,
+            state: None,
+            limit: 10,
+        },
+    ));
+    let ends = shop["ends"].as_array().unwrap().clone();
+    let one = |end: Value| {
+        let name = end["partnerName"].as_str().unwrap().to_owned();
+        assert_eq!(end["endsAt"], "2017-06-01T00:00:00+08:00");
+        (name, end["parcels"].clone())
+    };
+    ends.into_iter().map(one).collect()
+}
+
+#[test]
+fn merchants_are_told_of_ends_that_touch_their_parcels_until_they_are_averted_or_over() {
+    let mut net = begin(314);
+    assert_eq!(told_to(&mut net, MERCHANT), [], "it is early");
+    net.world.run_until(MIDNIGHT.plus_ms(-DAY_MS + MINUTE_MS));
+    let both = told_to(&mut net, MERCHANT);
+    assert_eq!(both.len(), 2, "carrier and lockers: {both:?}");
+    assert!(both.iter().all(|(_, parcels)| *parcels == 1), "{both:?}");
+    assert_eq!(told_to(&mut net, "m-other"), [], "not theirs");
+    net.world.run_until(MIDNIGHT.plus_ms(-HOUR_MS + MINUTE_MS));
+    assert_eq!(told_to(&mut net, MERCHANT).len(), 2, "each end once");
+    net.world.kill(CAINIAO);
+    assert!(net.world.restart(CAINIAO));
+    assert_eq!(told_to(&mut net, MERCHANT), both);
+    net.agree_named("next", 60, MIDNIGHT, true);
+    assert_eq!(told_to(&mut net, MERCHANT), [], "a successor is signed");
+
+    let mut net = begin(315);
+    net.world.run_until(MIDNIGHT.plus_ms(HOUR_MS));
+    assert_eq!(told_to(&mut net, MERCHANT), [], "it is over");
 }
 
 #[test]

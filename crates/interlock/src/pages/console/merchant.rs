@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::agreements::left;
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::parcels::step;
 use super::parts::{empty, headline, state, table, when};
@@ -15,6 +16,17 @@ use crate::pages::layout::Tone;
 pub struct ShopView {
     items: Vec<SoldView>,
     more: bool,
+    ends: Vec<EndView>,
+}
+
+/// An end of agreements that touches the merchant's parcels.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EndView {
+    partner_name: String,
+    ends_at: Instant,
+    /// How many; `None` if that is not known.
+    parcels: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +95,32 @@ fn why(reader: &Reader<'_>, sold: &SoldView) -> Option<String> {
     })
 }
 
+/// What is about to end, and what that means for the merchant's buyers.
+fn ahead(reader: &Reader<'_>, end: &EndView) -> String {
+    let at = reader.language.instant(end.ends_at.0, end.ends_at.1);
+    let (left, name) = (left(reader, end.ends_at), &end.partner_name);
+    match (end.parcels, reader.language) {
+        (Some(n), Language::Chinese) => format!(
+            "与{name}的协议将于 {at}到期（{left}），尚无后续协议，涉及您的 {} 件包裹：此后状态可能停止更新，\
+             快递柜可能不再投放。",
+            grouped(n)
+        ),
+        (Some(n), Language::English) => format!(
+            "The agreement with {name} ends {left}, {at}, and nothing follows it yet. It touches {} of \
+             your parcels: after it their states may stand still, and lockers may not take them.",
+            grouped(n)
+        ),
+        (None, Language::Chinese) => format!(
+            "与{name}的协议将于 {at}到期（{left}），尚无后续协议，可能涉及您的包裹：此后状态可能停止更新，\
+             快递柜可能不再投放。"
+        ),
+        (None, Language::English) => format!(
+            "The agreement with {name} ends {left}, {at}, and nothing follows it yet. It may touch your \
+             parcels: after it their states may stand still, and lockers may not take them."
+        ),
+    }
+}
+
 /// The list.
 // tidy: long, one page from top to bottom
 pub fn merchant_page(reader: &Reader<'_>, view: &ShopView, chosen: &str) -> Markup {
@@ -135,6 +173,9 @@ pub fn merchant_page(reader: &Reader<'_>, view: &ShopView, chosen: &str) -> Mark
     };
     let main = html! {
         (headline(tone, title, &html! { (lead) }))
+        @for end in &view.ends {
+            p.notice.soon { (Tone::Soon.shape()) (ahead(reader, end)) }
+        }
         form.filters method="get" action="/merchant" aria-label=(reader.pick("筛选", "Filter")) {
             div.field {
                 label for="state" { (reader.pick("状态", "State")) }

@@ -9,7 +9,7 @@ use crate::node::io::MediationAct;
 use crate::pages::console::{
     self, AgreementView, AgreementsView, AlertsView, FeedsView, LedgerFilter, LedgerView, LogsView,
     MediationView, MediationsView, OverviewView, PartnersView, ProposalView, ProposalsView, Reader,
-    RehearsalView, StatusView, Theme,
+    RehearsalView, ShopView, StatusView, Theme,
 };
 use crate::pages::{Language, PAGE_BYTES_MAX};
 
@@ -246,5 +246,48 @@ fn every_page_of_a_node_with_an_agreement_reads() {
         &world,
         |reader| console::rehearsal_page(reader, "", Some(&rehearsal), None),
         ["演练：没有发出任何内容", "Rehearsal: nothing is sent"],
+    );
+}
+
+#[test]
+fn a_merchant_reads_of_an_end_ahead_how_many_parcels_it_touches() {
+    let mut world = World::new();
+    let request = LocalRequest::GetShop {
+        merchant: interlock_core::ids::MerchantId::parse("m1").unwrap(),
+        state: None,
+        limit: 10,
+    };
+    let none: ShopView = read(&mut world, P, request);
+    let says = ["没有符合条件的包裹", "No parcel fits"];
+    page(
+        &world,
+        |reader| console::merchant_page(reader, &none, ""),
+        says,
+    );
+    let end = |parcels: Value| {
+        let ends_at = world.now.plus_ms(DAY_MS).to_rfc3339(Zone::CHINA);
+        let end = serde_json::json!({
+            "partnerName": "Fengchao <lockers>",
+            "endsAt": ends_at,
+            "parcels": parcels,
+        });
+        let view = serde_json::json!({ "items": [], "more": false, "ends": [end] });
+        serde_json::from_value::<ShopView>(view).unwrap()
+    };
+    let (known, unknown) = (end(1_412.into()), end(Value::Null));
+    page(
+        &world,
+        |reader| console::merchant_page(reader, &known, ""),
+        [
+            "与Fengchao &lt;lockers&gt;的协议将于 2017-06-01 00:00（UTC+8）到期（还有 24 小时），尚无后续协议，\
+             涉及您的 1,412 件包裹",
+            "The agreement with Fengchao &lt;lockers&gt; ends in 24 hours, 2017-06-01 00:00 (UTC+8), and \
+             nothing follows it yet. It touches 1,412 of your parcels",
+        ],
+    );
+    page(
+        &world,
+        |reader| console::merchant_page(reader, &unknown, ""),
+        ["可能涉及您的包裹", "It may touch your parcels"],
     );
 }
