@@ -1,10 +1,15 @@
 //! Requests around the ends of terms, by the thousand: nothing is released outside a term, and inside
-//! it nothing is refused but in the guard interval.
+//! it nothing is refused but as `closing` in the guard interval.
 //!
 //! Each world has another clock, right within what it says of itself when the node starts; in some it is
 //! set while requests are under way, by seconds or by an hour. Requests and answers take their time, and
 //! so does the disk between a decision and the socket. What is outside a term is judged by the world's
 //! own time when the answer leaves.
+//!
+//! The guard interval is one of the node's own clock. One that was set ahead, by less than a jump, has
+//! the term end early by as much (decision 48): what it refuses as `closing` before the guard interval of
+//! the world's time is counted apart, and held against how far the clock was set. So are refusals as
+//! `term-ended` while the world's time is still inside the term, but the clock may be at its end.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "what a scenario does not ask for is left alone"
@@ -42,12 +47,16 @@ struct Tally {
     empty: u64,
     /// Refused inside the term, in the guard interval, by whom was asked.
     closing: BTreeMap<NodeIx, u64>,
+    /// Refused as `closing` before it, by a clock that was set ahead by as much.
+    ahead: u64,
+    /// Refused inside the term by a clock that may be at its end.
+    doubtful: u64,
     /// Refused by reason, all others.
     refused: BTreeMap<String, u64>,
     /// Released when the term was over: must stay empty.
     outside: Vec<String>,
-    /// Refused inside the term and before the guard interval by a clock that nothing speaks against:
-    /// must stay empty.
+    /// Refused inside the term and before the guard interval, by the node's clock as it was set, other
+    /// than for doubt of that clock: must stay empty.
     early: Vec<String>,
 }
 
@@ -57,8 +66,8 @@ struct Sweep {
     rng: SeededRng,
     hostile: Hostile,
     clock: ClockError,
-    /// Whether the clock was set while the node ran.
-    stepped: bool,
+    /// How far the latest time that the clock holds possible was ahead of the world's so far, at most.
+    ahead_ms: i64,
     /// The lookups that were asked.
     asked: Vec<LookupRequest>,
     /// How much of what passed was looked at.
@@ -118,7 +127,7 @@ impl Sweep {
             rng,
             hostile,
             clock,
-            stepped: false,
+            ahead_ms: skew_ms.max(0) + uncertainty_ms,
             asked: Vec::new(),
             read,
         }
@@ -157,7 +166,11 @@ impl Sweep {
             skew_ms: self.clock.skew_ms + by_ms,
             ..self.clock
         };
-        self.stepped = true;
+        // An hour is a jump, which is not followed.
+        if by_ms < HOUR_MS {
+            let ahead_ms = clock.skew_ms + clock.uncertainty_ms;
+            self.ahead_ms = self.ahead_ms.max(ahead_ms);
+        }
         self.net.world.set_clock(self.hostile.victim, clock);
     }
 
@@ -267,17 +280,29 @@ impl Sweep {
             }
             return;
         };
-        // A clock that may be at the end is: it says by how much it may be ahead.
-        let wide_ms = 2 * self.clock.uncertainty_ms;
-        let guard_from = MIDNIGHT.plus_ms(-GUARD_MS - wide_ms);
-        if reason == "closing" && left_at >= guard_from {
-            *tally.closing.entry(self.hostile.victim).or_default() += 1;
-            return;
+        // Which interval it is in by the world's time, and by the clock.
+        let right_ms = self.clock.skew_ms.max(0) + self.clock.uncertainty_ms;
+        let guard_from = MIDNIGHT.plus_ms(-GUARD_MS - right_ms);
+        let inside = left_at < MIDNIGHT;
+        let by_its_clock = left_at.plus_ms(self.ahead_ms);
+        match reason {
+            "closing" if inside && left_at >= guard_from => {
+                *tally.closing.entry(self.hostile.victim).or_default() += 1;
+                return;
+            }
+            "closing" if inside && by_its_clock >= MIDNIGHT.plus_ms(-GUARD_MS) => {
+                tally.ahead += 1;
+                return;
+            }
+            "term-ended" if inside && by_its_clock >= MIDNIGHT => {
+                tally.doubtful += 1;
+                return;
+            }
+            "clock-uncertain" => {}
+            _ if inside => tally.early.push(self.place(left_at, reason)),
+            _ => {}
         }
         *tally.refused.entry(reason.into()).or_default() += 1;
-        if left_at < guard_from && !self.stepped {
-            tally.early.push(self.place(left_at, reason));
-        }
     }
 
     fn place(&self, at: Timestamp, what: &str) -> String {
@@ -309,6 +334,8 @@ fn nothing_is_released_outside_a_term() {
     for tally in tallies {
         all.requests += tally.requests;
         all.empty += tally.empty;
+        all.ahead += tally.ahead;
+        all.doubtful += tally.doubtful;
         for (of, by) in [
             (&mut all.released, tally.released),
             (&mut all.closing, tally.closing),
@@ -324,12 +351,15 @@ fn nothing_is_released_outside_a_term() {
         all.early.extend(tally.early);
     }
     println!(
-        "{} requests around the ends of terms: {:?} released by node, {} of them outside; refused: {:?} closing \
-         in the guard interval, {} early, else {:?}; {} without anything",
+        "{} requests around the ends of terms: {:?} released by node, {} of them outside; refused inside: {:?} \
+         closing in the guard interval, {} closing before it by a clock set ahead, {} by a clock that may be \
+         at the end, {} early; else {:?}; {} without anything",
         all.requests,
         all.released,
         all.outside.len(),
         all.closing,
+        all.ahead,
+        all.doubtful,
         all.early.len(),
         all.refused,
         all.empty
@@ -349,4 +379,5 @@ fn nothing_is_released_outside_a_term() {
         all.requests
     );
     assert!(refused("term-ended") > 0 && refused("clock-uncertain") > 0);
+    assert!(all.doubtful > 0, "clocks doubt");
 }
