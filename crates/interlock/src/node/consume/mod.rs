@@ -33,6 +33,10 @@ use crate::node::turn::Turn;
 /// Added to a poll's wait before the call is given up, in milliseconds.
 const POLL_GRACE_MS: u32 = 10_000;
 
+/// Most events of the backlog that are asked for at once: what a page of it costs both writers, an event
+/// of today waits for.
+const BACKLOG_EVENTS_ASKED: u32 = 500;
+
 /// Why a batch was not taken in.
 struct Refusal(String);
 
@@ -117,7 +121,10 @@ impl Node {
             transfer,
             lane: key.lane,
             after: self.cursor(key),
-            limit: BATCH_EVENTS_MAX,
+            limit: match key.lane {
+                Lane::Live => BATCH_EVENTS_MAX,
+                Lane::Backlog => BACKLOG_EVENTS_ASKED,
+            },
             wait_ms,
         };
         let call = self.live.call(Purpose::Pull(key.clone()));
