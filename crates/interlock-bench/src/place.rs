@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -17,6 +18,10 @@ use super::machine::{self, now};
 
 /// Listeners in the table `listen`. The first is the local API.
 const LISTENERS: [&str; 4] = ["local", "exchange", "public", "metrics"];
+
+/// The first port for nodes, and how many there are: none that the tests of `interlock` use.
+const FIRST_PORT: u16 = 12_000;
+const PORTS: u16 = 6_000;
 
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(120);
 const POLL_EVERY: Duration = Duration::from_micros(500);
@@ -232,15 +237,25 @@ fn name(command: &Command) -> String {
 }
 
 /// Loopback addresses that were free a moment ago, each another.
+///
+/// They lie below those that the system gives to whoever asks for any: else a call of another process
+/// could have one while its node is down between a kill and the next start.
 fn free_addresses(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
-    // All are held until the last is known, else one could be given twice.
-    let mut held = Vec::new();
-    for _ in 0..count {
-        held.push(TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?);
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let drawn = std::process::id().wrapping_mul(101) % u32::from(PORTS);
+    let drawn = u16::try_from(drawn).context("more ports than there are")?;
+    let mut addresses = Vec::new();
+    for _ in 0..PORTS {
+        if addresses.len() == count {
+            return Ok(addresses);
+        }
+        let nth = drawn + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
+        let address = SocketAddr::from(([127, 0, 0, 1], FIRST_PORT + nth % PORTS));
+        if TcpListener::bind(address).is_ok() {
+            addresses.push(address);
+        }
     }
-    held.iter()
-        .map(|listener| listener.local_addr().context("a listener has no address"))
-        .collect()
+    bail!("no free port on 127.0.0.1 from {FIRST_PORT} on")
 }
 
 /// The configuration with the table `listen` replaced.

@@ -1,13 +1,14 @@
 //! A node that is copied while it takes writes, and nodes made from the copy.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+
+use super::ports::ports;
 
 /// Longest that a node may take to answer, in tries of [`PAUSE`].
 pub(super) const TRIES: u32 = 300;
@@ -88,21 +89,6 @@ pub(super) fn interlock(node: &Path, key: &str, arguments: &[&str]) -> (i32, Str
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap();
     (code, text(output.stdout), text(output.stderr))
-}
-
-/// `count` free ports in a row, below those that the system gives to whoever asks for any.
-pub(super) fn ports(count: u16) -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        // Tests of another process draw elsewhere, and those of this one draw one after the other.
-        let drawn = std::process::id().wrapping_mul(101) % 600;
-        let nth = u16::try_from(drawn).unwrap() + NEXT.fetch_add(1, Ordering::SeqCst);
-        let first = 20_000 + nth % 600 * 20;
-        let mut all = first..first + count;
-        if all.all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
-            return first;
-        }
-    }
 }
 
 pub fn made(dir: &Path) -> (PathBuf, String) {

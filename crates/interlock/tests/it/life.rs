@@ -8,7 +8,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::backup::{Dir, PAUSE, Running, TRIES, interlock, ports};
+use super::backup::{Dir, PAUSE, Running, TRIES, interlock};
+use super::ports::ports;
 
 /// A node with its admin's key.
 struct Node {

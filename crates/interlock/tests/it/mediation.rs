@@ -1,7 +1,7 @@
 //! A temporary agreement by mediation, on three processes, by the commands that their people type: from
 //! the second acceptance on nobody does anything, and contacts flow.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 
 use super::backup::{Dir, Running, interlock};
+use super::ports::ports;
 
 const TRIES: u32 = 300;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -34,8 +35,7 @@ struct Member {
 
 impl Member {
     fn up(root: &Path, name: &str, id: &'static str, role: &'static str, more: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = (port.local_addr().unwrap().port() / 8 * 8 + 8).max(1_024);
+        let port = ports(4);
         let number = port.to_string();
         let mut arguments = vec!["init", name, "--id", id, "--name", name, "--role", role];
         arguments.extend(["--port", &number]);

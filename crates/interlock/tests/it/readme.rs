@@ -1,13 +1,14 @@
 //! The README's first agreement by hand, run as it is written: two shells, two nodes.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::Value;
+
+use super::ports::ports;
 
 /// Longest time that one block of commands may take.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -123,19 +124,6 @@ impl Drop for Terminal {
     }
 }
 
-/// Four free ports in a row.
-fn free_ports() -> u16 {
-    for base in (20_000..60_000).step_by(16) {
-        let all: Result<Vec<_>, _> = (base..base + 4)
-            .map(|port| TcpListener::bind(("127.0.0.1", port)))
-            .collect();
-        if all.is_ok() && std::process::id() as u16 % 16 == (base / 16) % 16 {
-            return base;
-        }
-    }
-    panic!("no free ports");
-}
-
 /// The blocks of the README's section, with the terminal of each.
 fn blocks(readme: &str) -> Vec<(usize, String)> {
     let section = readme.split("## A first agreement by hand").nth(1).unwrap();
@@ -200,7 +188,7 @@ fn check_exports(dir: &Path) {
 fn the_readme_works_as_written() {
     let readme =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
-    let (ours, theirs) = (free_ports(), free_ports() + 32);
+    let (ours, theirs) = (ports(4), ports(4));
     let dir = scratch();
     let mut terminals = [Terminal::open(&dir), Terminal::open(&dir)];
     let mut outputs = Vec::new();

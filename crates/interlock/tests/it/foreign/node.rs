@@ -1,6 +1,6 @@
 //! A carrier's node as a process of its own, and what its people and systems do.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::connector::{Connector, NAME, TOKEN};
 use super::http::send;
+use crate::ports::ports;
 
 /// Who the node is.
 pub(super) const ID: &str = "did:web:sf.example";
@@ -43,9 +44,8 @@ impl Node {
             .output()
             .unwrap();
         let made: Value = serde_json::from_slice(&output.stdout).expect("`init` says what it made");
-        let held = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let doors = held.each_ref().map(|door| door.local_addr().unwrap());
-        drop(held);
+        let first = ports(4);
+        let doors = [0, 1, 2, 3].map(|nth| SocketAddr::from(([127, 0, 0, 1], first + nth)));
         let config = dir.join("interlock.toml");
         let text = std::fs::read_to_string(&config).unwrap();
         std::fs::write(&config, configured(&text, &doors, connector)).unwrap();
