@@ -408,15 +408,15 @@ impl Schedule {
         let seed = self.seed;
         let state = self.net.world.node(FENGCHAO).unwrap().state();
         let mut told: BTreeMap<_, u32> = BTreeMap::new();
-        for message in state.messages.values() {
+        for (_, message) in state.messages.after(0) {
             if message.kind == interlock::node::record::MessageKind::Deposited {
                 *told.entry(message.deposit).or_default() += 1;
             }
         }
-        for (id, deposit) in &state.deposits {
+        for (id, deposit) in state.deposits.iter() {
             let closed = deposit.deposited_at.is_some();
             let ours = deposit.teller == Some(interlock::node::record::Teller::Us);
-            let count = told.get(&Some(*id)).copied().unwrap_or(0);
+            let count = told.get(&Some(id)).copied().unwrap_or(0);
             match (closed && ours, deposit.stay.phase().is_over()) {
                 (true, false) => assert_eq!(count, 1, "seed {seed}: deposit {id}"),
                 (true, true) => assert!(count <= 1, "seed {seed}: deposit {id}"),

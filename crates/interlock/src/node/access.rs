@@ -281,7 +281,7 @@ impl Node {
         match request {
             LocalRequest::PutParcels(parcels) => self.put_parcels(turn, parcels),
             LocalRequest::CheckRound { waybills } => Ok(self.check_round(turn, &waybills)),
-            LocalRequest::GetDeposit(id) if self.state.deposits.contains_key(&id) => {
+            LocalRequest::GetDeposit(id) if self.state.deposits.get(&id).is_some() => {
                 json(self.deposit_view(id))
             }
             LocalRequest::GetRound(courier) => json(self.round_view(&courier)),

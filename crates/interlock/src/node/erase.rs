@@ -245,7 +245,7 @@ impl Node {
         by: Asker,
     ) -> (usize, Vec<ParticipantId>) {
         let mut what = vec![ContentRef::Recipient(parcel), ContentRef::CodeSeen(parcel)];
-        what.extend(self.deposits_of(parcel).map(ContentRef::Contact));
+        what.extend(self.state.deposits.of(parcel).map(ContentRef::Contact));
         let why = ErasureReason::Asked { parcel, by };
         let erased = self.erase(turn, what, why);
         let open = self.state.erasures.keys();
@@ -257,12 +257,6 @@ impl Node {
             self.send_erasure(turn, to, parcel);
         }
         (erased, told)
-    }
-
-    fn deposits_of(&self, parcel: ParcelId) -> impl Iterator<Item = DepositId> + '_ {
-        let of_it = (parcel, DepositId::from_bytes([0; 16]))
-            ..=(parcel, DepositId::from_bytes([u8::MAX; 16]));
-        self.state.deposits_of.range(of_it).map(|(_, id)| *id)
     }
 
     /// Asks a partner to delete the contact of a parcel that it was given.
@@ -335,12 +329,15 @@ impl Node {
         };
         let book = &self.state.book.agreements;
         let given_by = |id: &DepositId| {
-            let under = self.state.deposits.get(id)?.contact_under.as_ref();
-            let agreement = book.get(&under?.0)?;
+            let deposit = self.state.deposits.get(id)?;
+            let (agreement, _) = deposit.contact_under.as_ref()?;
+            let agreement = book.get(agreement)?;
             Some(&agreement.provider == from)
         };
         let given: Vec<ContentRef> = self
-            .deposits_of(parcel)
+            .state
+            .deposits
+            .of(parcel)
             .filter(|id| given_by(id) == Some(true))
             .map(ContentRef::Contact)
             .collect();

@@ -35,7 +35,7 @@ impl Node {
         kind: MessageKind,
     ) {
         let deposit = self.state.parcels.get(parcel).and_then(|p| p.deposit);
-        if self.state.told.contains(&(parcel, deposit, kind)) {
+        if self.state.messages.was_told(parcel, deposit, kind) {
             return;
         }
         let id = MessageId::from_bytes(turn.random16());
@@ -103,12 +103,12 @@ impl Node {
         {
             return;
         }
-        if self.is_moot(state) {
+        if self.is_moot(&state) {
             let reason = "the parcel lies there no more".to_owned();
             let outcome = MessageOutcome::Refused { reason };
             return self.record(turn, Record::MessageDone { id, outcome });
         }
-        let Some(to) = self.addressee(state) else {
+        let Some(to) = self.addressee(&state) else {
             let reason = "the contact is gone".to_owned();
             return self.record(
                 turn,
@@ -118,7 +118,7 @@ impl Node {
                 },
             );
         };
-        let texts = self.texts(state);
+        let texts = self.texts(&state);
         let attempt = self
             .live
             .tries
@@ -168,21 +168,25 @@ impl Node {
         let parcel = self.state.parcels.get(state.parcel);
         let deposit = state.deposit.and_then(|id| self.state.deposits.get(&id));
         let own = deposit
+            .as_ref()
             .and_then(|d| self.state.stations.get(&d.station))
             .map(|s| s.station.name.as_str().to_owned());
         let station = own
             .or_else(|| parcel.as_ref().and_then(|p| self.station_seen_of(p)))
             .unwrap_or_default();
         let compartment = deposit
+            .as_ref()
             .map(|d| d.compartment.number().to_string())
             .unwrap_or_default();
         let code = deposit
+            .as_ref()
             .and_then(|d| d.code.value.as_deref())
             .map(|code| CodeFacts {
                 code,
                 compartment: &compartment,
             });
         let until = deposit
+            .as_ref()
             .and_then(|d| d.pickup_until)
             .or_else(|| parcel.as_ref().and_then(|p| p.pickup_until));
         let link = format!(
@@ -290,13 +294,7 @@ impl Node {
 
     /// After a restart: hands over what the gateway has not acknowledged, under the same ids.
     pub(super) fn resume_messages(&mut self, turn: &mut Turn<'_>) {
-        let open: Vec<MessageId> = self
-            .state
-            .messages
-            .iter()
-            .filter(|(_, m)| m.delivered_at.is_none() && m.refused.is_none())
-            .map(|(id, _)| *id)
-            .collect();
+        let open: Vec<MessageId> = self.state.messages.open().keys().copied().collect();
         for id in open {
             self.deliver(turn, id);
         }

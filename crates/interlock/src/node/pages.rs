@@ -117,7 +117,7 @@ impl Node {
 
     fn pickup_view(&self, turn: &Turn<'_>, parcel: &Parcel, show: bool) -> PickupView {
         let deposit = parcel.deposit.and_then(|id| self.state.deposits.get(&id));
-        let station = match deposit {
+        let station = match &deposit {
             Some(deposit) => self
                 .state
                 .stations

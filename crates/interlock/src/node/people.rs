@@ -192,7 +192,9 @@ impl Node {
             |courier: Option<&CourierId>| courier.is_some() && courier == person.courier.as_ref();
         let is_own = |id: &DepositId| {
             let deposit = self.state.deposits.get(id);
-            own(deposit.and_then(|deposit| deposit.courier.value.as_ref()))
+            own(deposit
+                .as_ref()
+                .and_then(|deposit| deposit.courier.value.as_ref()))
         };
         if let LocalRequest::OpenDeposit(deposit) = request {
             own(Some(&deposit.courier))

@@ -84,11 +84,8 @@ impl Node {
     /// `GET /messages`: the outbox without the contacts and texts.
     pub(super) fn messages_view(&self, after: u64, limit: u32) -> Value {
         let limit = limit.clamp(1, PAGE_MAX) as usize;
-        let from = usize::try_from(after).unwrap_or(usize::MAX);
         let zone = self.config.zone;
-        let mut in_order: Vec<_> = self.state.messages.iter().collect();
-        in_order.sort_by_key(|(id, message)| (message.queued_at, **id));
-        let messages = in_order.iter().skip(from).take(limit);
+        let messages = self.state.messages.after(after).take(limit);
         let items: Vec<Value> = messages
             .zip(after.saturating_add(1)..)
             .map(|((id, message), position)| {
@@ -99,7 +96,7 @@ impl Node {
                     "queuedAt": message.queued_at.to_rfc3339(zone),
                     "deliveredAt": message.delivered_at.map(|at| at.to_rfc3339(zone)),
                     "refused": message.refused,
-                    "tries": self.live.delivering.get(id),
+                    "tries": self.live.delivering.get(&id),
                 })
             })
             .collect();
@@ -172,23 +169,17 @@ impl Node {
                 })
             })
             .collect();
-        let under_way = self
-            .state
-            .deposits
-            .values()
-            .filter(|d| !d.stay.phase().is_over())
-            .count();
         json!({
             "id": self.config.id.as_str(),
             "name": self.config.name,
             "now": turn.at().to_rfc3339(self.config.zone),
             "parcels": self.state.parcels.len(),
             "deposits": counters.deposits,
-            "depositsUnderWay": under_way,
+            "depositsUnderWay": self.state.deposits.under_way().len(),
             "depositsRefused": counters.refusals,
             "pickedUp": counters.picked_up,
             "messagesSent": counters.messages_sent,
-            "messagesWaiting": self.state.messages.values().filter(|m| m.delivered_at.is_none() && m.refused.is_none()).count(),
+            "messagesWaiting": self.state.messages.open().len(),
             "eventsAccepted": counters.events_accepted,
             "eventsReceived": counters.events_received,
             "eventsDuplicate": counters.events_duplicate,

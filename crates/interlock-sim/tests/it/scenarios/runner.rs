@@ -305,8 +305,14 @@ impl Run {
         let waybill = Waybill::parse("sf", &self.parcels[n].number).unwrap();
         let state = self.net.world.node(FENGCHAO).unwrap().state();
         let parcel = state.parcels.find(&waybill).unwrap();
-        let told = state.messages.values().any(|m| m.parcel == parcel.id);
-        let code = state.deposits[&parcel.deposit.unwrap()].code.value.clone();
+        let told = state.messages.after(0).any(|(_, m)| m.parcel == parcel.id);
+        let code = state
+            .deposits
+            .get(&parcel.deposit.unwrap())
+            .unwrap()
+            .code
+            .value
+            .clone();
         let action = match (told, code) {
             (true, Some(code)) => {
                 let open = DepositAction::Open { code };

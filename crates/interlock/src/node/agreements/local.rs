@@ -285,7 +285,7 @@ impl Node {
         let Some(agreement) = in_force.or_else(|| between().next()) else {
             return Ok(explained(Verdict::Denial(DenialReason::NotInForce), None));
         };
-        let parcel = parcel.as_ref();
+        let parcel = parcel.as_deref();
         let arose_at = parcel.map_or(now.latest, |p| p.registered_at);
         let request = ReleaseRequest {
             purpose,
@@ -302,12 +302,8 @@ impl Node {
             arose_at,
             qualified_at: parcel.map(|p| p.registered_at),
         };
-        let channel = self.state.channels.get(&ask.partner);
-        let used = channel.and_then(|c| c.usage.get(&ask.dataset));
         let day = agreement.terms.zone.day_of(now.latest);
-        let usage = used
-            .zip(parcel)
-            .map(|(used, parcel)| used.seen(day, parcel.id));
+        let usage = self.usage(&ask.partner, ask.dataset, day, parcel);
         let evidence = EvidenceSeen {
             arrival: true,
             deposit: true,
@@ -315,7 +311,6 @@ impl Node {
         };
         let advice = parcel.map(|p| ItemRef::Advice(p.id));
         let standing = self.standing(&now, agreement, advice.as_ref());
-        let usage = usage.unwrap_or_default();
         let verdict = decide::decide(
             &request,
             &agreement.terms,

@@ -166,7 +166,7 @@ impl Node {
         let Some(deposit) = self.state.deposits.get(&id) else {
             return Ok(Vec::new());
         };
-        let stay = with_code(deposit);
+        let stay = with_code(&deposit);
         let (stay, facts) = stay.apply(input, turn.at(), &self.locker_rules())?;
         let (parcel, station) = (deposit.parcel, deposit.station.clone());
         let compartment = facts
@@ -283,8 +283,8 @@ impl Node {
         let open: Vec<_> = self
             .state
             .deposits
+            .under_way()
             .iter()
-            .filter(|(_, d)| !d.stay.phase().is_over())
             .map(|(id, d)| (*id, d.stay.due(), d.teller.is_none()))
             .collect();
         for (id, due, untold) in open {

@@ -79,7 +79,7 @@ impl Node {
             "notifier": notifier,
             "detail": words,
             "contactForm": deposit.contact_form.map(interlock_core::contact::ContactForm::as_str),
-            "phone": self.phone_for_courier(deposit),
+            "phone": self.phone_for_courier(&deposit),
             "openedAt": deposit.opened_at.to_rfc3339(zone),
             "pickupUntil": deposit.pickup_until.map(|at| at.to_rfc3339(zone)),
         })

@@ -1,9 +1,10 @@
 //! Answering partners that ask for the contacts of our parcels.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use interlock_core::contact::ContactForm;
-use interlock_core::dataset::DatasetForm;
+use interlock_core::dataset::{Dataset, DatasetForm};
 use interlock_core::decide::{self, Decision, EvidenceSeen, Grant, ReleaseRequest};
 use interlock_core::ids::{ParcelId, ParticipantId, WireId};
 use interlock_core::parcel::{ConsentDenial, admits};
@@ -20,7 +21,7 @@ use crate::node::agreements::Agreement;
 use crate::node::io::{Effect, Guard, PeerAnswer, Problem, ReplyId};
 use crate::node::problem::{self, field};
 use crate::node::record::{ItemRef, LookupDecision, LookupReleased, Record};
-use crate::node::state::channel::{Answered, UsageState};
+use crate::node::state::channel::Answered;
 use crate::node::state::parcels::Parcel;
 use crate::node::turn::Turn;
 
@@ -38,8 +39,10 @@ struct Asking<'a> {
     standing_of: &'a Agreement,
     terms: Terms,
     day: i64,
-    /// What this lookup has used so far, beside what was used before.
-    batch: UsageState,
+    /// Parcels that this lookup has released so far, each as often as it was.
+    released: Vec<ParcelId>,
+    /// Those of them that had not counted on this day before.
+    new: BTreeSet<ParcelId>,
 }
 
 impl Node {
@@ -133,15 +136,19 @@ impl Node {
             standing_of: agreement,
             terms: self.producible(&agreement.terms),
             day,
-            batch: UsageState::default(),
+            released: Vec::new(),
+            new: BTreeSet::new(),
         };
         let mut outcomes = Vec::with_capacity(request.items.len());
         for item in &request.items {
             let outcome = self.decide_contact(turn, &asking, item);
             if let LookupDecision::Released { parcel, .. } = &outcome {
                 let channel = self.state.channels.get(from);
-                let before = channel.and_then(|c| c.usage.get(&agreement.terms.dataset));
-                asking.batch.debit_after(before, day, *parcel);
+                let used = channel.and_then(|c| c.usage.get(&asking.terms.dataset));
+                if !used.is_some_and(|used| used.counted(day, *parcel)) {
+                    asking.new.insert(*parcel);
+                }
+                asking.released.push(*parcel);
             }
             outcomes.push(outcome);
         }
@@ -321,25 +328,48 @@ impl Node {
         };
         let now = self.deciding(turn, asking.from);
         let advice = parcel.map(|p| ItemRef::Advice(p.id));
-        // No parcel of ours has this id; usage of it is that of a parcel never released.
-        let id = parcel.map_or(ParcelId::from_bytes([0; 16]), |p| p.id);
         decide::decide(
             &request,
             &asking.terms,
             &self.standing(&now, asking.standing_of, advice.as_ref()),
-            &self.usage_of(asking, id),
+            &self.usage_of(asking, parcel),
             &evidence,
             &now,
         )
     }
 
     /// Usage with what this lookup has used so far.
-    fn usage_of(&self, asking: &Asking<'_>, parcel: ParcelId) -> decide::Usage {
-        let dataset = asking.terms.dataset;
-        let channel = self.state.channels.get(asking.from);
-        match channel.and_then(|c| c.usage.get(&dataset)) {
-            Some(before) => before.seen_with(&asking.batch, asking.day, parcel),
-            None => asking.batch.seen(asking.day, parcel),
+    fn usage_of(&self, asking: &Asking<'_>, parcel: Option<&Parcel>) -> decide::Usage {
+        let before = self.usage(asking.from, asking.terms.dataset, asking.day, parcel);
+        let is_it = |id: &ParcelId| parcel.is_some_and(|p| p.id == *id);
+        let of_it = asking.released.iter().filter(|id| is_it(id));
+        let count = |n| u32::try_from(n).unwrap_or(u32::MAX);
+        decide::Usage {
+            parcels_today: before.parcels_today.saturating_add(count(asking.new.len())),
+            parcel_counted_today: before.parcel_counted_today
+                || parcel.is_some_and(|p| asking.new.contains(&p.id)),
+            releases_of_parcel: before
+                .releases_of_parcel
+                .saturating_add(count(of_it.count())),
+        }
+    }
+
+    /// What a partner has used of a dataset: of one parcel, and on `day`.
+    pub(in crate::node) fn usage(
+        &self,
+        partner: &ParticipantId,
+        dataset: Dataset,
+        day: i64,
+        parcel: Option<&Parcel>,
+    ) -> decide::Usage {
+        let channel = self.state.channels.get(partner);
+        let used = channel.and_then(|c| c.usage.get(&dataset));
+        decide::Usage {
+            parcels_today: used.map_or(0, |used| used.parcels_on(day)),
+            parcel_counted_today: used
+                .zip(parcel)
+                .is_some_and(|(used, parcel)| used.counted(day, parcel.id)),
+            releases_of_parcel: parcel.map_or(0, |parcel| parcel.releases_to(partner)),
         }
     }
 

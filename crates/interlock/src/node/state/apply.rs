@@ -516,7 +516,6 @@ impl State {
             refused: None,
         };
         self.messages.insert(id, state);
-        self.told.insert((parcel, deposit, kind));
     }
 
     fn message_done(
@@ -525,16 +524,15 @@ impl State {
         id: interlock_core::ids::MessageId,
         outcome: &MessageOutcome,
     ) -> Result<(), ReplayError> {
-        let message = self
-            .messages
-            .get_mut(&id)
-            .ok_or(ReplayError("a message is unknown"))?;
-        match outcome {
-            MessageOutcome::Delivered => {
-                message.delivered_at = Some(at);
-                self.counters.messages_sent += 1;
-            }
+        let known = self.messages.done(id, |message| match outcome {
+            MessageOutcome::Delivered => message.delivered_at = Some(at),
             MessageOutcome::Refused { reason } => message.refused = Some(reason.clone()),
+        });
+        if !known {
+            return Err(ReplayError("no message of this id is open"));
+        }
+        if matches!(outcome, MessageOutcome::Delivered) {
+            self.counters.messages_sent += 1;
         }
         Ok(())
     }

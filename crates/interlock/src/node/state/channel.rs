@@ -350,15 +350,14 @@ pub struct Answered {
     pub log_size: u64,
 }
 
-/// Usage of a dataset by the counterparty.
+/// Usage of a dataset by the counterparty. How often a parcel was released to it is kept with the
+/// parcel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageState {
     /// The day counted, in the term's zone.
     pub day: i64,
     /// Distinct parcels released on that day.
     pub parcels: BTreeSet<ParcelId>,
-    /// Releases of each parcel.
-    pub releases: BTreeMap<ParcelId, u32>,
     /// Releases of that day that were lost with the end of a log: of which parcels is not known, so
     /// each counts as another one.
     pub lost: u32,
@@ -385,47 +384,19 @@ impl UsageState {
     pub fn debit(&mut self, day: i64, parcel: ParcelId) {
         self.enter(day);
         self.parcels.insert(parcel);
-        let releases = self.releases.entry(parcel).or_default();
-        *releases = releases.saturating_add(1);
     }
 
-    /// The same with what `more` has used on top.
-    pub fn seen_with(
-        &self,
-        more: &Self,
-        day: i64,
-        parcel: ParcelId,
-    ) -> interlock_core::decide::Usage {
-        let (before, added) = (self.seen(day, parcel), more.seen(day, parcel));
-        interlock_core::decide::Usage {
-            parcels_today: before.parcels_today.saturating_add(added.parcels_today),
-            parcel_counted_today: before.parcel_counted_today || added.parcel_counted_today,
-            releases_of_parcel: before
-                .releases_of_parcel
-                .saturating_add(added.releases_of_parcel),
-        }
+    /// Whether a release of the parcel counts on `day` already.
+    pub fn counted(&self, day: i64, parcel: ParcelId) -> bool {
+        day == self.day && self.parcels.contains(&parcel)
     }
 
-    /// Debits a release on top of what was used `before`, where a parcel counts once a day.
-    pub fn debit_after(&mut self, before: Option<&Self>, day: i64, parcel: ParcelId) {
-        self.debit(day, parcel);
-        if before.is_some_and(|before| before.seen(day, parcel).parcel_counted_today) {
-            self.parcels.remove(&parcel);
+    /// How many parcels count on `day`.
+    pub fn parcels_on(&self, day: i64) -> u32 {
+        if day != self.day {
+            return 0;
         }
-    }
-
-    /// What `decide` is told of a parcel on `day`.
-    pub fn seen(&self, day: i64, parcel: ParcelId) -> interlock_core::decide::Usage {
-        let today = day == self.day;
-        interlock_core::decide::Usage {
-            parcels_today: if today {
-                let known = u32::try_from(self.parcels.len()).unwrap_or(u32::MAX);
-                known.saturating_add(self.lost)
-            } else {
-                0
-            },
-            parcel_counted_today: today && self.parcels.contains(&parcel),
-            releases_of_parcel: self.releases.get(&parcel).copied().unwrap_or(0),
-        }
+        let known = u32::try_from(self.parcels.len()).unwrap_or(u32::MAX);
+        known.saturating_add(self.lost)
     }
 }

@@ -145,7 +145,6 @@ impl State {
             round.insert(record.id);
         }
         self.deposits.insert(record.id, deposit);
-        self.deposits_of.insert((record.parcel, record.id));
         self.compartments_changed(at, &record.station);
         Ok(())
     }
@@ -162,13 +161,17 @@ impl State {
             .get_mut(&id)
             .ok_or(ReplayError("a deposit is unknown"))?;
         deposit.stay = stay.clone();
-        if stay.phase().is_over() {
-            leave_round(&mut self.rounds, deposit, id);
-        }
         if let Some(deadline) = stay.deadline() {
             deposit.pickup_until = Some(deadline);
         }
-        let station = deposit.station.clone();
+        if matches!(change, CompartmentChange::Occupied) {
+            deposit.deposited_at = Some(at);
+        }
+        let (station, compartment) = (deposit.station.clone(), deposit.compartment);
+        if stay.phase().is_over() {
+            leave_round(&mut self.rounds, deposit, id);
+            self.deposits.ended(id);
+        }
         let own = self
             .stations
             .get_mut(&station)
@@ -176,15 +179,14 @@ impl State {
         match change {
             CompartmentChange::None => return Ok(()),
             CompartmentChange::Occupied => {
-                deposit.deposited_at = Some(at);
                 self.counters.deposits += 1;
-                own.compartments.occupy(deposit.compartment)
+                own.compartments.occupy(compartment)
             }
             CompartmentChange::Released => {
                 if stay.phase() == interlock_core::locker::Phase::PickedUp {
                     self.counters.picked_up += 1;
                 }
-                own.compartments.release(deposit.compartment)
+                own.compartments.release(compartment)
             }
         }
         .map_err(|_| ReplayError("a compartment is not in the state that its deposit says"))?;

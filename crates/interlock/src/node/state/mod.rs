@@ -8,14 +8,17 @@ pub mod anchor;
 mod apply;
 pub mod channel;
 mod cooperations;
+pub mod deposits;
 mod epochs;
 pub mod feed;
 mod keys;
 mod list;
 mod lockers;
+pub mod messages;
 pub mod parcels;
 mod receive;
 mod run_off;
+mod shared;
 mod spool;
 pub mod table;
 mod timeline;
@@ -38,8 +41,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::apply::ReplayError;
 use self::channel::Channel;
+use self::deposits::Deposits;
 use self::feed::Feed;
 use self::list::List;
+use self::messages::Messages;
 use self::parcels::Parcels;
 pub use self::receive::deletion_words;
 use self::spool::Spool;
@@ -91,22 +96,18 @@ pub struct State {
     /// By agreement of ours in run-off: the parcels that it serves, ascending.
     pub run_off: BTreeMap<WireId, Box<[ParcelId]>>,
     /// Deposits at our stations.
-    pub deposits: BTreeMap<DepositId, Deposit>,
-    /// The deposits of each parcel.
-    pub deposits_of: BTreeSet<(ParcelId, DepositId)>,
+    pub deposits: Deposits,
     /// Deposits that are not over, by courier, while it is known whose they are.
     #[serde(skip)]
     pub rounds: BTreeMap<CourierId, BTreeSet<DepositId>>,
     /// By counterparty: both logs, feeds, lookups.
     pub channels: BTreeMap<ParticipantId, Channel>,
     /// Messages to recipients.
-    pub messages: BTreeMap<MessageId, MessageState>,
+    pub messages: Messages,
     /// Warnings before ends of agreements.
     pub warnings: BTreeMap<MessageId, WarningState>,
     /// The shortest lead at which an agreement's end was warned of, in milliseconds.
     pub warned: BTreeMap<WireId, i64>,
-    /// Which messages were decided on: parcel, deposit, kind.
-    pub told: BTreeSet<(ParcelId, Option<DepositId>, MessageKind)>,
     /// Requests with an idempotency key.
     #[serde(skip, default = "no_keyed")]
     pub keyed: Table<(Digest, IdempotencyKey), Keyed>,
@@ -142,8 +143,8 @@ pub struct State {
     queues: QueueIds,
 }
 
-/// The rows of each table begin with one of these, or with those of parcels, queues (from 16 on) and
-/// what is over of agreements (9).
+/// The rows of each table begin with one of these, or with those of parcels, of what is over of
+/// agreements (9), of deposits and messages (10 to 14) and of queues (from 16 on).
 mod tag {
     pub(super) const INBOX: u8 = 6;
     pub(super) const LEDGER: u8 = 7;
@@ -202,7 +203,7 @@ pub struct OwnStation {
 }
 
 /// A deposit at a station of ours.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Deposit {
     /// The parcel.
     pub parcel: ParcelId,
@@ -237,7 +238,7 @@ pub struct Deposit {
 }
 
 /// A message to a recipient.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MessageState {
     /// The parcel.
     pub parcel: ParcelId,
@@ -399,14 +400,12 @@ impl State {
             run_off: BTreeMap::new(),
             cooperations_shown: BTreeMap::new(),
             cooperations_seen: BTreeMap::new(),
-            deposits: BTreeMap::new(),
-            deposits_of: BTreeSet::new(),
+            deposits: Deposits::default(),
             rounds: BTreeMap::new(),
             channels: BTreeMap::new(),
-            messages: BTreeMap::new(),
+            messages: Messages::default(),
             warnings: BTreeMap::new(),
             warned: BTreeMap::new(),
-            told: BTreeSet::new(),
             keyed: no_keyed(),
             inbox: List::default(),
             ledger: List::default(),
@@ -437,6 +436,8 @@ impl State {
         self.inbox.attach(cold);
         self.ledger.attach(cold);
         self.book.past.attach(cold);
+        self.deposits.attach(cold);
+        self.messages.attach(cold);
         for queue in queues(&mut self.channels) {
             queue.attach(cold);
         }
@@ -462,15 +463,9 @@ impl State {
         let Some(keys) = self.cold.keys() else {
             return;
         };
-        for (id, deposit) in &mut self.deposits {
-            deposit.courier.reopen(&keys);
-            deposit.code.reopen(&keys);
-            if let Some(contact) = &mut deposit.contact {
-                contact.reopen(&keys);
-            }
-            if let Some(courier) = &deposit.courier.value
-                && !deposit.stay.phase().is_over()
-            {
+        self.deposits.reopen(&keys);
+        for (id, deposit) in self.deposits.under_way() {
+            if let Some(courier) = &deposit.courier.value {
                 self.rounds.entry(courier.clone()).or_default().insert(*id);
             }
         }
@@ -501,6 +496,8 @@ impl State {
         tables.push(self.ledger.freeze());
         tables.push(self.keyed.freeze());
         tables.push(self.book.past.freeze());
+        tables.extend(self.deposits.freeze());
+        tables.extend(self.messages.freeze());
         let mut with_rows: Vec<_> = queues(&mut self.channels)
             .filter(|queue| queue.id().is_some())
             .collect();
@@ -518,6 +515,8 @@ impl State {
             self.ledger.let_go();
             self.keyed.let_go();
             self.book.past.let_go();
+            self.deposits.let_go();
+            self.messages.let_go();
             for queue in queues(&mut self.channels) {
                 queue.let_go();
             }

@@ -169,6 +169,12 @@ impl Parcel {
         self.events.iter().max_by_key(|e| e.event.at)
     }
 
+    /// How often the recipient's contact was released to a participant.
+    pub fn releases_to(&self, to: &ParticipantId) -> u32 {
+        let theirs = self.uses.iter().filter(|it| it.to == *to).count();
+        u32::try_from(theirs).unwrap_or(u32::MAX)
+    }
+
     /// The one participant that authorises its data, if that is known and undisputed.
     pub fn owner(&self) -> Option<&ParticipantId> {
         self.ownership.owner()

@@ -142,16 +142,12 @@ impl State {
         self.vault.hour_ended(hour);
         self.cold.end_hours(hour);
         self.parcels.hour_ended(hour);
-        for (id, deposit) in &mut self.deposits {
+        let rounds = &mut self.rounds;
+        self.deposits.hour_ended(hour, |id, deposit| {
             if deposit.courier.slot.0 == hour {
-                leave_round(&mut self.rounds, deposit, *id);
+                leave_round(rounds, deposit, id);
             }
-            deposit.courier.end(hour);
-            deposit.code.end(hour);
-            if let Some(contact) = &mut deposit.contact {
-                contact.end(hour);
-            }
-        }
+        });
         for secret in self.push_secrets.values_mut() {
             secret.end(hour);
         }
@@ -242,15 +238,16 @@ impl State {
                 held(content.slot, content.value.is_some())
             }
             ContentRef::Courier(id) => {
-                let content = &self.deposits.get(id)?.courier;
-                held(content.slot, content.value.is_some())
+                let courier = &self.deposits.get(id)?.courier;
+                held(courier.slot, courier.value.is_some())
             }
             ContentRef::Code(id) => {
-                let content = &self.deposits.get(id)?.code;
-                held(content.slot, content.value.is_some())
+                let code = &self.deposits.get(id)?.code;
+                held(code.slot, code.value.is_some())
             }
             ContentRef::Contact(id) => {
-                let content = self.deposits.get(id)?.contact.as_ref()?;
+                let deposit = self.deposits.get(id)?;
+                let content = deposit.contact.as_ref()?;
                 held(content.slot, content.value.is_some())
             }
             ContentRef::PushSecret(id) => {
