@@ -142,7 +142,7 @@ fn write_canonical(value: &Value, out: &mut String) {
                 if index > 0 {
                     out.push(',');
                 }
-                out.push_str(&Value::from(key.as_str()).to_string());
+                write_text(key, out);
                 out.push(':');
                 write_canonical(value, out);
             }
@@ -158,10 +158,23 @@ fn write_canonical(value: &Value, out: &mut String) {
             }
             out.push(']');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+        Value::String(text) => write_text(text, out),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
             debug_assert!(!value.is_number(), "a policy has no numbers");
             out.push_str(&value.to_string());
         }
+    }
+}
+
+/// RFC 8785 section 3.2.2.2. Almost no text of a policy has anything to be escaped.
+fn write_text(text: &str, out: &mut String) {
+    let plain = |byte| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(plain) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&Value::from(text).to_string());
     }
 }
 

@@ -143,6 +143,11 @@ pub(super) fn echo(text: &str) -> String {
 
 /// The pointer to the member or element `segment` of what `parent` points to.
 pub(super) fn child(parent: &str, segment: &str) -> String {
+    // Asked for at every step of reading, and seldom seen.
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'~' | b'/');
+    if segment.len() <= ECHO_LENGTH_MAX && segment.bytes().all(plain) {
+        return [parent, "/", segment].concat();
+    }
     let escaped = segment.replace('~', "~0").replace('/', "~1");
     format!("{parent}/{}", echo(&escaped))
 }

@@ -3,6 +3,7 @@
 //! INVARIANT: no more is built than the limits allow, and no object holds a property twice. What the
 //! properties mean is not known here.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 
@@ -66,10 +67,52 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Value, DspError> {
     })
 }
 
+/// `value` with every property under its one spelling; as it is where it has no other.
+pub(super) fn spelled(value: &Value) -> Result<Cow<'_, Value>, DspError> {
+    match is_spelled(value) {
+        true => Ok(Cow::Borrowed(value)),
+        false => respell(value, "").map(Cow::Owned),
+    }
+}
+
+fn is_spelled(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .all(|(key, inner)| term::property(key) == key.as_str() && is_spelled(inner)),
+        Value::Array(items) => items.iter().all(is_spelled),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+fn respell(value: &Value, pointer: &str) -> Result<Value, DspError> {
+    match value {
+        Value::Object(members) => {
+            let mut out = Map::new();
+            for (key, inner) in members {
+                let name = term::property(key).into_owned();
+                let place = child(pointer, &name);
+                if out.contains_key(&name) {
+                    return Err(DspError::new(place, Fault::Repeated));
+                }
+                let inner = respell(inner, &place)?;
+                out.insert(name, inner);
+            }
+            Ok(Value::Object(out))
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(at, item)| respell(item, &child(pointer, &at.to_string())))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(value.clone()),
+    }
+}
+
 /// Where the reader is, and why it stopped.
 #[derive(Default)]
 struct Trace {
-    path: Vec<String>,
+    path: Vec<Segment>,
     values: usize,
     failed: Option<DspError>,
 }
@@ -80,10 +123,21 @@ impl Trace {
         let pointer = self
             .path
             .iter()
-            .fold(String::new(), |parent, segment| child(&parent, segment));
+            .fold(String::new(), |parent, segment| match segment {
+                Segment::Item(at) => child(&parent, &at.to_string()),
+                Segment::Member(name) => child(&parent, name),
+            });
         self.failed = Some(DspError::new(pointer, fault));
         E::custom("stopped")
     }
+}
+
+/// One step of a path.
+enum Segment {
+    /// Into an array.
+    Item(usize),
+    /// Into an object.
+    Member(String),
 }
 
 /// Builds one value and what it holds.
@@ -159,7 +213,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let inner = self.deeper()?;
         let mut out = Vec::new();
         loop {
-            self.trace.borrow_mut().path.push(out.len().to_string());
+            self.trace.borrow_mut().path.push(Segment::Item(out.len()));
             let item = items.next_element_seed(inner)?;
             self.trace.borrow_mut().path.pop();
             match item {
@@ -174,13 +228,16 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let mut out = Map::new();
         while let Some(key) = members.next_key::<String>()? {
             let name = term::property(&key).into_owned();
-            self.trace.borrow_mut().path.push(name.clone());
-            if out.contains_key(&name) {
+            let repeated = out.contains_key(&name);
+            // It stays the path's until its value is read.
+            self.trace.borrow_mut().path.push(Segment::Member(name));
+            if repeated {
                 return Err(self.trace.borrow_mut().fail(Fault::Repeated));
             }
             let value = members.next_value_seed(inner)?;
-            self.trace.borrow_mut().path.pop();
-            out.insert(name, value);
+            if let Some(Segment::Member(name)) = self.trace.borrow_mut().path.pop() {
+                out.insert(name, value);
+            }
         }
         Ok(Value::Object(out))
     }

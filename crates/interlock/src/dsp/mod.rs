@@ -21,12 +21,12 @@ pub use error::{DspError, Fault};
 pub use json::{DEPTH_MAX, Limits};
 pub use policy::{Agreement, Offer};
 
-/// Checks that `bytes` are one JSON document within the limits, with no property given twice.
+/// Reads one JSON document within the limits, every property under its one spelling.
 ///
 /// # Errors
-/// [`DspError`] if they are not.
-pub fn check(bytes: &[u8], limits: &Limits) -> Result<(), DspError> {
-    json::read(bytes, limits).map(drop)
+/// [`DspError`] if it is none, is beyond the limits, or has a property twice.
+pub fn read(bytes: &[u8], limits: &Limits) -> Result<serde_json::Value, DspError> {
+    json::read(bytes, limits)
 }
 
 /// The JSON-LD context of the release, a member of every message's `@context` (DSP 2025-1

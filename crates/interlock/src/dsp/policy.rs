@@ -9,9 +9,10 @@ use interlock_core::ids::WireId;
 use interlock_core::time::Timestamp;
 use serde_json::{Map, Value};
 
-use super::error::{DspError, Fault, child};
+use super::error::{DspError, Fault};
+use super::json::spelled;
 use super::node::{Node, text_of};
-use super::term::{self, Vocabulary};
+use super::term::Vocabulary;
 
 const RULE_LISTS: [&str; 3] = ["permission", "prohibition", "obligation"];
 const LOGICAL_LISTS: [&str; 4] = ["and", "andSequence", "or", "xone"];
@@ -66,7 +67,7 @@ impl Offer {
     /// # Errors
     /// [`DspError`] with a pointer into `policy`.
     pub fn from_policy(policy: &Value) -> Result<Self, DspError> {
-        let spelled = respell(policy, "")?;
+        let spelled = spelled(policy)?;
         Self::read(&Node::at(&spelled, "")?, Place::Message)
     }
 
@@ -163,31 +164,6 @@ fn is_instant(text: &str) -> bool {
 fn head(out: &mut Map<String, Value>, class: &str, id: &WireId) {
     out.insert("@type".into(), class.into());
     out.insert("@id".into(), id.as_str().into());
-}
-
-/// `value` with every property under its one spelling.
-fn respell(value: &Value, pointer: &str) -> Result<Value, DspError> {
-    match value {
-        Value::Object(members) => {
-            let mut out = Map::new();
-            for (key, inner) in members {
-                let name = term::property(key).into_owned();
-                let place = child(pointer, &name);
-                if out.contains_key(&name) {
-                    return Err(DspError::new(place, Fault::Repeated));
-                }
-                let inner = respell(inner, &place)?;
-                out.insert(name, inner);
-            }
-            Ok(Value::Object(out))
-        }
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(at, item)| respell(item, &child(pointer, &at.to_string())))
-            .collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(value.clone()),
-    }
 }
 
 /// The members of a policy that the frame does not name, in their one form.

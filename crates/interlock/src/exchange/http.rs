@@ -153,9 +153,7 @@ fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
 
 fn parse_dsp(post: bool, path: &str, body: &[u8]) -> Result<PeerRequest, Problem> {
     let body = if post {
-        // Checked as bytes: what is read below no longer shows a property that was given twice.
-        dsp::check(body, &Limits::MESSAGE).map_err(malformed_message)?;
-        parse_json(body)?
+        dsp::read(body, &Limits::MESSAGE).map_err(malformed_message)?
     } else {
         serde_json::Value::Null
     };
@@ -220,6 +218,10 @@ pub(super) fn small(number: u64) -> u32 {
 
 /// A manifest of two parties, or a message of mediation: told apart by its one member.
 fn parse_cooperation(body: &[u8]) -> Result<PeerRequest, Problem> {
+    // The usual one first; what is neither is told what is wrong with it as the one that it looks like.
+    if let Ok(message) = serde_json::from_slice(body) {
+        return Ok(PeerRequest::Cooperation(message));
+    }
     let value: serde_json::Value = parse_json(body)?;
     let mediates = ["proposal", "answer"]
         .into_iter()
@@ -262,6 +264,12 @@ fn parse_envelope<T: DeserializeOwned>(body: &[u8]) -> Result<Envelope<T>, Probl
 /// 400 `malformed` with the pointer of the part that does not fit. The detail names what was expected
 /// and never repeats a value: it may be personal data.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Most bodies are what they should be: which part is not is looked for only then.
+    serde_json::from_slice(body).or_else(|_| placed(body))
+}
+
+/// The same, with the place of what does not fit.
+fn placed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut source = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let pointer = if error.inner().is_data() {

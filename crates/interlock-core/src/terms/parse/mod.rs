@@ -389,6 +389,10 @@ fn one_or_many<'a>(at: &str, value: &'a Value) -> Vec<(String, &'a Value)> {
 
 /// `at` extended by one reference token (RFC 6901).
 fn pointer(at: &str, key: &str) -> String {
+    // Asked for at every step of reading, and seldom seen.
+    if !key.contains(['~', '/']) {
+        return [at, "/", key].concat();
+    }
     format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 

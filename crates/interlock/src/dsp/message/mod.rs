@@ -147,8 +147,11 @@ trait Body: Sized {
 }
 
 fn parse<T: Body>(bytes: &[u8], limits: &Limits) -> Result<T, DspError> {
-    let value = json::read(bytes, limits)?;
-    let root = Node::at(&value, "")?;
+    of_spelled(&json::read(bytes, limits)?)
+}
+
+fn of_spelled<T: Body>(value: &Value) -> Result<T, DspError> {
+    let root = Node::at(value, "")?;
     root.require_context()?;
     root.require_type(T::TYPE)?;
     T::read(&root)
@@ -219,6 +222,16 @@ macro_rules! messages {
                 /// rules of its type.
                 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, DspError> {
                     parse(bytes, limits)
+                }
+
+                /// The same from JSON whose limits were checked when it was read.
+                ///
+                /// # Errors
+                /// [`DspError`] if it is of another type, breaks the rules of its type, or has a
+                /// property in two spellings.
+                pub fn from_json(value: &Value) -> Result<Self, DspError> {
+                    let spelled = json::spelled(value)?;
+                    of_spelled(&spelled)
                 }
 
                 /// The message as it goes over the wire.

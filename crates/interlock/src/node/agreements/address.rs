@@ -132,9 +132,7 @@ impl Node {
         let Some(agreement) = agreement.filter(|_| starts) else {
             return body;
         };
-        let text = body.to_string();
-        let parsed = TransferStartMessage::parse(text.as_bytes(), &crate::dsp::Limits::MESSAGE);
-        let Ok(mut message) = parsed else {
+        let Ok(mut message) = TransferStartMessage::from_json(&body) else {
             return body;
         };
         let Some(address) = &mut message.data_address else {

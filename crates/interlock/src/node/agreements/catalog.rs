@@ -25,11 +25,11 @@ use super::approver::dataset_of;
 use super::door::{Answer, Incoming, Refused};
 use super::negotiate::{ANSWER_TIMEOUT_MS, check_policy, shorten};
 use super::{CATALOG_PAGES_MAX, CatalogCalls, Negotiation, Offer, new_id};
+use crate::dsp;
 use crate::dsp::catalog::{Filter, OfferedDataset, Offerings, PAGE_SIZE, PageToken, around_page};
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{Catalog, CatalogRequestMessage, DataService};
 use crate::dsp::routes::Route;
-use crate::dsp::{self, Limits};
 use crate::exchange::http::DSP_BASE;
 
 /// Longest address of a further page that is followed, in bytes.
@@ -91,7 +91,7 @@ impl Node {
         turn: &Turn<'_>,
         message: &Incoming<'_>,
     ) -> Result<Answer, Refused> {
-        let request = message.read(CatalogRequestMessage::parse)?;
+        let request = message.read(CatalogRequestMessage::from_json)?;
         let filter = Filter::from_request(&request).map_err(Refusal::Filter)?;
         let token = PageToken::from_query(message.query).map_err(Refusal::Filter)?;
         let me = WireId::parse(self.state.me.as_str()).map_err(|_| Refusal::Unavailable)?;
@@ -540,8 +540,7 @@ fn read_catalog(outcome: Result<PeerAnswer, CallFailure>) -> Result<Vec<Found>, 
             ));
         }
     };
-    let catalog = Catalog::parse(body.to_string().as_bytes(), &Limits::CATALOG)
-        .map_err(|error| unusable(error.to_string()))?;
+    let catalog = Catalog::from_json(&body).map_err(|error| unusable(error.to_string()))?;
     let mut found = Vec::new();
     for entry in catalog.content.datasets {
         let (target, dataset) = (entry.id.clone(), dataset_of(&entry.id));

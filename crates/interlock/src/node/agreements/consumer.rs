@@ -27,7 +27,7 @@ impl Node {
         turn: &mut Turn<'_>,
         message: &Incoming<'_>,
     ) -> Result<Value, Refused> {
-        let body = message.read(ContractOfferMessage::parse)?;
+        let body = message.read(ContractOfferMessage::from_json)?;
         let Opening::New { callback } = &body.opening else {
             let pointer = "/consumerPid".into();
             return Err(Refusal::Contradiction { pointer }.into());
@@ -97,7 +97,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Negotiation,
     ) -> Result<(), Refused> {
-        let body = message.read(ContractOfferMessage::parse)?;
+        let body = message.read(ContractOfferMessage::from_json)?;
         let Opening::Continued { pid } = &body.opening else {
             let pointer = "/callbackAddress".into();
             return Err(Refusal::Contradiction { pointer }.into());
@@ -157,7 +157,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Negotiation,
     ) -> Result<(), Refused> {
-        let body = message.read(ContractAgreementMessage::parse)?;
+        let body = message.read(ContractAgreementMessage::from_json)?;
         let kind = NegotiationMessage::Agreement;
         let Some(mut negotiation) = self.take_message(message, known, &body.pids, kind)? else {
             return Ok(());
@@ -224,7 +224,8 @@ impl Node {
         let agreed = self
             .approver
             .terms(&negotiation.target, &agreement.to_policy())?;
-        if agreed.policy_hash() != negotiation.policy_hash {
+        // Equal terms give equal bytes; other terms may.
+        if agreed != negotiation.terms && agreed.policy_hash() != negotiation.policy_hash {
             return Err("the agreement's terms are not those that were on the table".into());
         }
         // Of two agreements the later one counts, so that none may be dated into the future.

@@ -17,7 +17,6 @@ use super::super::turn::Turn;
 use super::messages::{wire_state, wire_transfer_state};
 use super::negotiate::{ANSWER_TIMEOUT_MS, shorten};
 use super::{Agreement, Negotiation, Transfer};
-use crate::dsp::Limits;
 use crate::dsp::message::{ContractNegotiation, TransferProcess};
 use crate::dsp::routes::{NegotiationStep, Route, TransferStep};
 
@@ -341,8 +340,7 @@ impl Negotiation {
         outcome: Result<PeerAnswer, CallFailure>,
     ) -> Result<Standing<NegotiationState>, String> {
         let read = |body: Value| {
-            let text = body.to_string();
-            let answer = ContractNegotiation::parse(text.as_bytes(), &Limits::MESSAGE);
+            let answer = ContractNegotiation::from_json(&body);
             let answer = answer.map_err(|error| error.to_string())?;
             let all = NegotiationState::ALL.into_iter();
             let state = all.into_iter().find(|s| wire_state(*s) == answer.state);
@@ -365,8 +363,7 @@ impl Transfer {
         outcome: Result<PeerAnswer, CallFailure>,
     ) -> Result<Standing<TransferState>, String> {
         let read = |body: Value| {
-            let text = body.to_string();
-            let answer = TransferProcess::parse(text.as_bytes(), &Limits::MESSAGE);
+            let answer = TransferProcess::from_json(&body);
             let answer = answer.map_err(|error| error.to_string())?;
             let mut all = TransferState::ALL.into_iter();
             let state = all.find(|s| wire_transfer_state(*s) == answer.state);

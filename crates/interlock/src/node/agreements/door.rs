@@ -16,10 +16,10 @@ use super::super::Node;
 use super::super::io::PeerAnswer;
 use super::super::turn::Turn;
 use super::Negotiation;
+use crate::dsp::DspError;
 use crate::dsp::failure::{Protocol, Refusal};
 use crate::dsp::message::Pids;
 use crate::dsp::routes::{NegotiationStep, Route, TransferStep};
-use crate::dsp::{DspError, Limits};
 
 /// A refusal, with the process as far as the caller may know it.
 pub(super) struct Refused {
@@ -61,8 +61,8 @@ pub(super) struct Incoming<'a> {
     pub(super) from: &'a ParticipantId,
     /// SHA-256 of the endpoint.
     pub(super) endpoint: [u8; 32],
-    /// The body.
-    pub(super) bytes: Vec<u8>,
+    /// The body, read within [`Limits::MESSAGE`](crate::dsp::Limits::MESSAGE).
+    body: &'a Value,
     /// SHA-256 of endpoint and body: the same message again has the same.
     pub(super) digest: [u8; 32],
     /// The query of its address.
@@ -71,11 +71,8 @@ pub(super) struct Incoming<'a> {
 
 impl Incoming<'_> {
     /// Reads it as one type of message.
-    pub(super) fn read<T>(
-        &self,
-        parse: fn(&[u8], &Limits) -> Result<T, DspError>,
-    ) -> Result<T, Refused> {
-        Ok(parse(&self.bytes, &Limits::MESSAGE)?)
+    pub(super) fn read<T>(&self, read: fn(&Value) -> Result<T, DspError>) -> Result<T, Refused> {
+        Ok(read(self.body)?)
     }
 }
 
@@ -99,17 +96,17 @@ impl Node {
         let Some(route) = route else {
             return refused(protocol, Refusal::NotFound.into());
         };
-        let bytes = body.to_string().into_bytes();
         let mut hash = Sha256::new();
         hash.update(path.as_bytes());
         let endpoint = hash.clone().finalize().into();
         hash.update([0]);
-        hash.update(&bytes);
+        // What was read as JSON can be written as JSON.
+        hash.update(serde_json::to_vec(body).unwrap_or_default());
         let digest = hash.finalize().into();
         let message = Incoming {
             from,
             endpoint,
-            bytes,
+            body,
             digest,
             query,
         };

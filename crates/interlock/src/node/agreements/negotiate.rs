@@ -21,9 +21,9 @@ use super::approver::{Decided, NegotiationCase, NegotiationMove};
 use super::delivery::{Standing, Verdict, verdict};
 use super::door::{Incoming, Refused};
 use super::{Actor, Negotiation, Outgoing};
+use crate::dsp;
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{ContractNegotiation, ContractNegotiationTerminationMessage, Pids};
-use crate::dsp::{self, Limits};
 use crate::identity::url::BaseUrl;
 
 /// How long an answer to a message of the protocol is waited for, in milliseconds.
@@ -257,7 +257,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Negotiation,
     ) -> Result<(), Refused> {
-        let body = message.read(ContractNegotiationTerminationMessage::parse)?;
+        let body = message.read(ContractNegotiationTerminationMessage::from_json)?;
         let taken =
             self.take_message(message, known, &body.pids, NegotiationMessage::Termination)?;
         if let Some(negotiation) = taken {
@@ -518,7 +518,7 @@ pub(super) fn check_frame(
 
 /// The peer's id of a negotiation, from its answer to the message that opened it.
 fn their_id(negotiation: &Negotiation, body: &Value) -> Option<WireId> {
-    let answer = ContractNegotiation::parse(body.to_string().as_bytes(), &Limits::MESSAGE).ok()?;
+    let answer = ContractNegotiation::from_json(body).ok()?;
     let (ours, theirs) = match negotiation.party {
         Party::Provider => (answer.pids.provider, answer.pids.consumer),
         Party::Consumer => (answer.pids.consumer, answer.pids.provider),

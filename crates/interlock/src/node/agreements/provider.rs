@@ -30,7 +30,7 @@ impl Node {
         turn: &mut Turn<'_>,
         message: &Incoming<'_>,
     ) -> Result<Value, Refused> {
-        let body = message.read(ContractRequestMessage::parse)?;
+        let body = message.read(ContractRequestMessage::from_json)?;
         let Opening::New { callback } = &body.opening else {
             let pointer = "/providerPid".into();
             return Err(Refusal::Contradiction { pointer }.into());
@@ -117,7 +117,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Negotiation,
     ) -> Result<(), Refused> {
-        let body = message.read(ContractRequestMessage::parse)?;
+        let body = message.read(ContractRequestMessage::from_json)?;
         let Opening::Continued { pid } = body.opening else {
             let pointer = "/callbackAddress".into();
             return Err(Refusal::Contradiction { pointer }.into());
@@ -186,7 +186,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Negotiation,
     ) -> Result<(), Refused> {
-        let body = message.read(ContractNegotiationEventMessage::parse)?;
+        let body = message.read(ContractNegotiationEventMessage::from_json)?;
         let kind = match body.event {
             NegotiationEvent::Accepted => NegotiationMessage::Accepted,
             NegotiationEvent::Finalized => NegotiationMessage::Finalized,
@@ -217,7 +217,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Negotiation,
     ) -> Result<(), Refused> {
-        let body = message.read(ContractAgreementVerificationMessage::parse)?;
+        let body = message.read(ContractAgreementVerificationMessage::from_json)?;
         let kind = NegotiationMessage::Verification;
         let taken = self.take_message(message, known, &body.pids, kind)?;
         if let Some(negotiation) = taken {

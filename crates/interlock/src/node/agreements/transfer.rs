@@ -26,7 +26,6 @@ use super::door::{Incoming, Refused};
 use super::messages::cause;
 use super::negotiate::shorten;
 use super::{Actor, Agreement, OPEN_TRANSFERS_MAX, Outgoing, PushTarget, Transfer, new_id};
-use crate::dsp::Limits;
 use crate::dsp::failure::Refusal;
 use crate::dsp::message::{
     Pids, TransferCompletionMessage, TransferProcess, TransferRequestMessage, TransferStartMessage,
@@ -85,7 +84,7 @@ impl Node {
         turn: &mut Turn<'_>,
         message: &Incoming<'_>,
     ) -> Result<Value, Refused> {
-        let body = message.read(TransferRequestMessage::parse)?;
+        let body = message.read(TransferRequestMessage::from_json)?;
         let book = &self.state.book;
         let asked_before = book.transfer_with(message.from, Party::Provider, &body.consumer_pid);
         if let Some(known) = asked_before {
@@ -300,7 +299,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Transfer,
     ) -> Result<(), Refused> {
-        let body = message.read(TransferStartMessage::parse)?;
+        let body = message.read(TransferStartMessage::from_json)?;
         let kind = TransferMessage::Start;
         let refused = illegal(&known, kind);
         let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? else {
@@ -329,7 +328,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Transfer,
     ) -> Result<(), Refused> {
-        let body = message.read(TransferSuspensionMessage::parse)?;
+        let body = message.read(TransferSuspensionMessage::from_json)?;
         let kind = TransferMessage::Suspension;
         let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? else {
             return Ok(());
@@ -352,7 +351,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Transfer,
     ) -> Result<(), Refused> {
-        let body = message.read(TransferCompletionMessage::parse)?;
+        let body = message.read(TransferCompletionMessage::from_json)?;
         let kind = TransferMessage::Completion;
         if let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? {
             self.put_ended(turn, transfer);
@@ -367,7 +366,7 @@ impl Node {
         message: &Incoming<'_>,
         known: Transfer,
     ) -> Result<(), Refused> {
-        let body = message.read(TransferTerminationMessage::parse)?;
+        let body = message.read(TransferTerminationMessage::from_json)?;
         let kind = TransferMessage::Termination;
         if let Some(transfer) = Self::take_transfer_message(message, known, &body.pids, kind)? {
             self.put_ended(turn, transfer);
@@ -572,6 +571,6 @@ fn illegal(known: &Transfer, kind: TransferMessage) -> Refused {
 
 /// The provider's id of a transfer, from its answer to our request.
 fn their_id(transfer: &Transfer, body: &Value) -> Option<WireId> {
-    let answer = TransferProcess::parse(body.to_string().as_bytes(), &Limits::MESSAGE).ok()?;
+    let answer = TransferProcess::from_json(body).ok()?;
     (answer.pids.consumer == transfer.id).then_some(answer.pids.provider)
 }
