@@ -78,6 +78,13 @@ pub struct SignedManifest {
     pub signatures: BTreeMap<ParticipantId, String>,
 }
 
+/// A manifest that was found to be one, with its keys and its canonical form at hand.
+#[derive(Debug)]
+pub struct Checked<'a> {
+    keys: BTreeMap<&'a ParticipantId, VerifyingKey>,
+    canonical: Vec<u8>,
+}
+
 /// Why a manifest is not one, or is not signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
@@ -124,12 +131,68 @@ pub enum ManifestError {
     Unsigned(String),
 }
 
+impl Checked<'_> {
+    /// [`Manifest::canonical_bytes`].
+    pub fn canonical_bytes(&self) -> &[u8] {
+        &self.canonical
+    }
+
+    fn key(&self, party: &ParticipantId) -> Result<&VerifyingKey, ManifestError> {
+        let key = self.keys.get(party);
+        key.ok_or_else(|| ManifestError::NotAParty(party.as_str().into()))
+    }
+
+    /// Signs for a party, with the key that the manifest names for it.
+    ///
+    /// # Errors
+    /// [`ManifestError::NotAParty`], [`ManifestError::OtherKey`].
+    pub fn sign(&self, party: &ParticipantId, key: &SigningKey) -> Result<[u8; 64], ManifestError> {
+        if *self.key(party)? != key.verifying_key() {
+            return Err(ManifestError::OtherKey(party.as_str().into()));
+        }
+        Ok(key.sign(&self.canonical).to_bytes())
+    }
+
+    /// Checks the signature of one party, hexadecimal.
+    ///
+    /// # Errors
+    /// [`ManifestError::BadSignature`], [`ManifestError::NotAParty`].
+    pub fn verify(&self, party: &ParticipantId, signature: &str) -> Result<(), ManifestError> {
+        verify_by(self.key(party)?, &self.canonical, signature)
+            .ok_or_else(|| ManifestError::BadSignature(party.as_str().into()))
+    }
+}
+
+fn verify_by(key: &VerifyingKey, canonical: &[u8], signature: &str) -> Option<()> {
+    let signature = Signature::from_bytes(&hex::decode(signature)?);
+    key.verify_strict(canonical, &signature).ok()
+}
+
 impl Manifest {
     /// Checks everything that can be checked without asking anybody.
     ///
     /// # Errors
     /// [`ManifestError`], the first that is found.
     pub fn check(&self) -> Result<(), ManifestError> {
+        self.check_with(&[]).map(drop)
+    }
+
+    /// [`Self::check`], for whoever signs or verifies then. Keys that are among `known` need not be
+    /// read from their bytes again, which takes as long as everything else.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn checked(&self, known: &[VerifyingKey]) -> Result<Checked<'_>, ManifestError> {
+        Ok(Checked {
+            keys: self.check_with(known)?,
+            canonical: self.canonical_bytes(),
+        })
+    }
+
+    fn check_with(
+        &self,
+        known: &[VerifyingKey],
+    ) -> Result<BTreeMap<&ParticipantId, VerifyingKey>, ManifestError> {
         if self.version != MANIFEST_VERSION {
             return Err(ManifestError::UnknownVersion(self.version.clone()));
         }
@@ -139,8 +202,15 @@ impl Manifest {
         if self.policies.is_empty() || self.policies.len() > POLICIES_MAX {
             return Err(ManifestError::Policies(self.policies.len()));
         }
-        for party in self.parties.keys() {
-            self.key(party)?;
+        let mut keys = BTreeMap::new();
+        for (party, named) in &self.parties {
+            let bytes = hex::decode::<32>(&named.key);
+            let known = known.iter().find(|key| Some(*key.as_bytes()) == bytes);
+            let key = match known {
+                Some(key) => *key,
+                None => self.key(party)?,
+            };
+            keys.insert(party, key);
         }
         for (agreement, policy) in &self.policies {
             let between = policy.provider != policy.consumer
@@ -158,7 +228,7 @@ impl Manifest {
         {
             return Err(ManifestError::PolicyHash("supersedes".into()));
         }
-        self.term().map(|_| ())
+        self.term().map(|_| keys)
     }
 
     /// The term as instants: `[from, until)`.
@@ -235,11 +305,8 @@ impl Manifest {
     /// # Errors
     /// As [`Self::check`], and [`ManifestError::OtherKey`].
     pub fn sign(&self, party: &ParticipantId, key: &SigningKey) -> Result<String, ManifestError> {
-        self.check()?;
-        if self.key(party)? != key.verifying_key() {
-            return Err(ManifestError::OtherKey(party.as_str().into()));
-        }
-        Ok(hex::encode(&key.sign(&self.canonical_bytes()).to_bytes()))
+        let signature = self.checked(&[key.verifying_key()])?.sign(party, key)?;
+        Ok(hex::encode(&signature))
     }
 
     /// Signs as the mediator whom the manifest names: it proposes and is bound by nothing.
@@ -268,12 +335,7 @@ impl Manifest {
         let key = VerifyingKey::from_bytes(key)
             .ok()
             .filter(|key| !key.is_weak());
-        let signature = hex::decode(signature).map(|bytes| Signature::from_bytes(&bytes));
-        key.zip(signature)
-            .and_then(|(key, signature)| {
-                let bytes = self.canonical_bytes();
-                key.verify_strict(&bytes, &signature).ok()
-            })
+        key.and_then(|key| verify_by(&key, &self.canonical_bytes(), signature))
             .ok_or_else(|| ManifestError::BadSignature(mediator.as_str().into()))
     }
 
@@ -282,13 +344,7 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError::BadSignature`], [`ManifestError::NotAParty`], [`ManifestError::Key`].
     pub fn verify(&self, party: &ParticipantId, signature: &str) -> Result<(), ManifestError> {
-        let key = self.key(party)?;
-        hex::decode(signature)
-            .map(|bytes| Signature::from_bytes(&bytes))
-            .and_then(|signature| {
-                let bytes = self.canonical_bytes();
-                key.verify_strict(&bytes, &signature).ok()
-            })
+        verify_by(&self.key(party)?, &self.canonical_bytes(), signature)
             .ok_or_else(|| ManifestError::BadSignature(party.as_str().into()))
     }
 }

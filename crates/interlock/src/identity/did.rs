@@ -9,7 +9,7 @@ use std::fmt;
 use interlock_core::ids::ParticipantId;
 use serde_json::{Value, json};
 
-use super::keys::PublicKey;
+use super::keys::{self, PublicKey};
 use super::url::BaseUrl;
 
 /// Path at which a node serves its document (`did:web` without a path).
@@ -125,7 +125,8 @@ pub fn document_url(id: &ParticipantId) -> Result<String, DidError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyId {
     controller: ParticipantId,
-    key: PublicKey,
+    /// As it is named: whether it is a key is asked of keys that are used, not of names.
+    key: [u8; 32],
 }
 
 impl KeyId {
@@ -133,19 +134,16 @@ impl KeyId {
     pub fn new(controller: &ParticipantId, key: &PublicKey) -> Self {
         Self {
             controller: controller.clone(),
-            key: *key,
+            key: *key.as_bytes(),
         }
     }
 
     /// Splits `did:web:host#z6Mk...`; nothing if it is no such name.
     pub fn parse(text: &str) -> Option<Self> {
         let (controller, fragment) = text.split_once('#')?;
-        if !fragment.starts_with('z') {
-            return None;
-        }
         Some(Self {
             controller: ParticipantId::parse(controller).ok()?,
-            key: PublicKey::parse(fragment).ok()?,
+            key: keys::parse_multibase(fragment)?,
         })
     }
 
@@ -157,7 +155,8 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.controller, self.key)
+        let key = keys::to_multibase(&self.key);
+        write!(f, "{}#{key}", self.controller)
     }
 }
 

@@ -211,9 +211,7 @@ impl PublicKey {
 
     /// Multibase base58btc of the multicodec key, `z6Mk...` (Multikey, `did:key`).
     pub fn to_multibase(&self) -> String {
-        let mut bytes = MULTICODEC_ED25519.to_vec();
-        bytes.extend_from_slice(self.as_bytes());
-        format!("z{}", base58::encode(&bytes))
+        to_multibase(self.as_bytes())
     }
 
     /// JWK (RFC 8037): `{"kty":"OKP","crv":"Ed25519","x":"..."}`.
@@ -243,7 +241,15 @@ fn beginning(text: &str) -> String {
     text.chars().take(12).collect()
 }
 
-fn parse_multibase(text: &str) -> Option<[u8; 32]> {
+/// Multibase base58btc of the multicodec of a key.
+pub(super) fn to_multibase(key: &[u8; 32]) -> String {
+    let mut bytes = MULTICODEC_ED25519.to_vec();
+    bytes.extend_from_slice(key);
+    format!("z{}", base58::encode(&bytes))
+}
+
+/// The bytes of [`to_multibase`]; whether they are a key is not looked at.
+pub(super) fn parse_multibase(text: &str) -> Option<[u8; 32]> {
     let bytes = base58::decode(text.strip_prefix('z')?)?;
     bytes.strip_prefix(&MULTICODEC_ED25519)?.try_into().ok()
 }

@@ -6,13 +6,13 @@
 //! later takes over when it begins. It does not know how agreements were negotiated.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use interlock_core::agreement::Assurance;
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::negotiation::NegotiationState;
 use interlock_core::time::Timestamp;
-use interlock_journal::manifest::{MANIFEST_VERSION, Manifest, Party as Signer, PolicyRef};
+use interlock_journal::manifest::{MANIFEST_VERSION, Manifest, PolicyRef};
 use sha2::{Digest as _, Sha256};
 
 use super::super::Node;
@@ -78,13 +78,13 @@ impl Node {
         let Some(manifest) = self.manifest(cooperation, &peer, &agreements) else {
             return;
         };
-        match manifest.sign(&self.state.me, &self.key) {
-            Ok(signature) => {
+        match self.sign_manifest(&peer, &manifest) {
+            Ok((canonical, signature)) => {
                 let cooperation = Cooperation {
                     id: cooperation.clone(),
                     peer,
-                    manifest: Some(manifest.canonical_bytes()),
-                    our_signature: unhex(&signature),
+                    manifest: Some(canonical),
+                    our_signature: Some(signature),
                     their_signature: None,
                     refused: None,
                 };
@@ -146,16 +146,6 @@ impl Node {
         agreements.iter().find_map(before).map(|hash| hex(&hash))
     }
 
-    /// Us and the partner, each with the key that is pinned.
-    pub(super) fn signers(&self, peer: &ParticipantId) -> Option<BTreeMap<ParticipantId, Signer>> {
-        let ours = hex(self.key.verifying_key().as_bytes());
-        let theirs = self.state.partners.get(peer)?.key.to_hex();
-        Some(BTreeMap::from([
-            (self.state.me.clone(), Signer { key: ours }),
-            (peer.clone(), Signer { key: theirs }),
-        ]))
-    }
-
     /// A partner's manifest with its signature: checked against our own book, signed, in force.
     pub(in super::super) fn cooperation(
         &mut self,
@@ -164,11 +154,10 @@ impl Node {
         message: &CooperationMessage,
     ) -> Result<PeerAnswer, Problem> {
         let manifest = read_manifest(message)?;
-        let canonical = manifest.canonical_bytes();
         if let Some(known) = self.state.book.cooperation(&manifest.cooperation) {
             // Ours alone is not shown to a third party: the answer is that of an unknown one.
             if &known.peer == from
-                && known.manifest.as_ref() == Some(&canonical)
+                && known.manifest == Some(manifest.canonical_bytes())
                 && known.is_complete()
             {
                 return self
@@ -188,18 +177,21 @@ impl Node {
                 "the sender's signature is missing; sign it first",
             )
         })?;
+        let checked = manifest
+            .checked(&self.manifest_keys(from))
+            .map_err(|error| wrong("/manifest", &error.to_string()))?;
         self.check_manifest(from, &manifest)?;
-        manifest
+        checked
             .verify(from, &theirs.signature)
             .map_err(|error| wrong("/signatures", &error.to_string()))?;
-        let ours = manifest
+        let ours = checked
             .sign(&self.state.me, &self.key)
             .map_err(|error| wrong("/manifest", &error.to_string()))?;
         let cooperation = Cooperation {
             id: manifest.cooperation.clone(),
             peer: from.clone(),
-            manifest: Some(canonical),
-            our_signature: unhex(&ours),
+            manifest: Some(checked.canonical_bytes().to_vec()),
+            our_signature: Some(ours.to_vec()),
             their_signature: unhex(&theirs.signature),
             refused: None,
         };
@@ -211,11 +203,8 @@ impl Node {
         Ok(PeerAnswer::Cooperation(answer))
     }
 
-    /// Holds a partner's manifest against what we have agreed on.
+    /// Holds a partner's manifest, which is one, against what we have agreed on.
     fn check_manifest(&self, from: &ParticipantId, manifest: &Manifest) -> Result<(), Problem> {
-        manifest
-            .check()
-            .map_err(|error| wrong("/manifest", &error.to_string()))?;
         if Some(&manifest.parties) != self.signers(from).as_ref() {
             if self.names_rotated_keys(from, manifest) {
                 return Err(keys_changed());
@@ -270,37 +259,6 @@ impl Node {
                 "the term must reach from the first beginning to the last end of the agreements",
             )),
         }
-    }
-
-    /// Whether a manifest names the two of us with keys of which one was rotated since.
-    fn names_rotated_keys(&self, from: &ParticipantId, manifest: &Manifest) -> bool {
-        let known = |of: &ParticipantId, key: &str| {
-            let rotations = self.state.rotations_of(of).iter();
-            let mut earlier = rotations.map(|(_, rotation)| hex(&rotation.old_key));
-            earlier.any(|earlier| earlier == key)
-        };
-        let signers = self.signers(from).unwrap_or_default();
-        manifest.parties.len() == signers.len()
-            && manifest
-                .parties
-                .iter()
-                .all(|(party, named)| signers.get(party) == Some(named) || known(party, &named.key))
-    }
-
-    /// Signs a manifest of ours anew that they have not signed and that names a key that was rotated.
-    fn signed_with_keys_in_force(&self, cooperation: &Cooperation) -> Option<Cooperation> {
-        let mut manifest = cooperation.read_manifest()?;
-        let signers = self.signers(&cooperation.peer)?;
-        if manifest.parties == signers {
-            return None;
-        }
-        manifest.parties = signers;
-        let signature = manifest.sign(&self.state.me, &self.key).ok()?;
-        Some(Cooperation {
-            manifest: Some(manifest.canonical_bytes()),
-            our_signature: unhex(&signature),
-            ..cooperation.clone()
-        })
     }
 
     /// A manifest may take the place of one that both signed, about one of the same datasets.
@@ -407,18 +365,16 @@ impl Node {
         let Some(cooperation) = open else {
             return self.send_notice(turn, id);
         };
-        let anew = self.signed_with_keys_in_force(cooperation);
-        if let Some(anew) = &anew {
-            let anew = Record::Cooperation(Box::new(anew.clone()));
-            self.record(turn, anew);
+        let open = |manifest: &Manifest| manifest.term().is_ok_and(|(_, until)| turn.at() < until);
+        let Some(manifest) = cooperation.read_manifest().filter(open) else {
+            return self.forget_tries(&Timer::Cooperation(id.clone()));
+        };
+        if let Some(anew) = self.signed_with_keys_in_force(cooperation, manifest) {
+            self.record(turn, Record::Cooperation(Box::new(anew)));
         }
         let Some(cooperation) = self.state.book.cooperations.get(id) else {
             return;
         };
-        let ends = cooperation.read_manifest().and_then(|m| m.term().ok());
-        if ends.is_none_or(|(_, until)| until <= turn.at()) {
-            return self.forget_tries(&Timer::Cooperation(id.clone()));
-        }
         let Some(message) = self.cooperation_message(cooperation) else {
             return;
         };
@@ -527,7 +483,10 @@ impl Node {
         answer: &CooperationMessage,
     ) -> Result<(Manifest, Vec<u8>), String> {
         let manifest = read_manifest(answer).map_err(|problem| problem.detail)?;
-        if Some(manifest.canonical_bytes()) != cooperation.manifest {
+        let checked = manifest
+            .checked(&self.manifest_keys(&cooperation.peer))
+            .map_err(|error| error.to_string())?;
+        if Some(checked.canonical_bytes()) != cooperation.manifest.as_deref() {
             return Err("the answer is about another manifest".into());
         }
         let theirs = answer
@@ -535,7 +494,7 @@ impl Node {
             .iter()
             .find(|s| s.participant == cooperation.peer);
         let theirs = theirs.ok_or("the answer has no signature of the partner")?;
-        manifest
+        checked
             .verify(&cooperation.peer, &theirs.signature)
             .map_err(|error| error.to_string())?;
         let bytes = unhex(&theirs.signature).ok_or("the signature is not hexadecimal")?;

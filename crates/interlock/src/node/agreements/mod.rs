@@ -26,6 +26,7 @@ mod proposals;
 mod provider;
 mod reciprocity;
 mod renew;
+mod signers;
 mod stopped;
 #[cfg(test)]
 mod tests;
