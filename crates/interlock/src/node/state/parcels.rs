@@ -4,6 +4,7 @@
 //! waybill leads to its newest generation; events of one source are numbered without gap in the order
 //! of acceptance. It does not know lockers or agreements.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -206,11 +207,23 @@ pub struct Parcels {
     open: BTreeSet<Number>,
     all: Table<Number, Arc<Parcel>>,
     by_id: Table<ParcelId, Number>,
+    found: Found,
     by_waybill: Table<Waybill, Number>,
     by_link: Table<LinkKey, Number>,
     /// How often a parcel became a merchant's.
     sold: u64,
     by_merchant: Table<Sale, ParcelId>,
+}
+
+/// The parcel that was last asked for: it is the next one, too, more often than not, and an id belongs to
+/// one number for ever. It says nothing of what is held, so it is not printed.
+#[derive(Default)]
+struct Found(Cell<Option<(ParcelId, Number)>>);
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Found")
+    }
 }
 
 /// What is kept of parcels beside their tables.
@@ -314,6 +327,7 @@ impl Parcels {
             open: BTreeSet::new(),
             all: Table::new(tag::PARCELS, cold),
             by_id: Table::new(tag::BY_ID, cold),
+            found: Found::default(),
             by_waybill: Table::new(tag::BY_WAYBILL, cold),
             by_link: Table::new(tag::BY_LINK, cold),
             sold: 0,
@@ -382,32 +396,40 @@ impl Parcels {
 
     /// The newest generation of a waybill.
     pub fn find(&self, waybill: &Waybill) -> Option<Arc<Parcel>> {
-        self.all.get(&self.by_waybill.get(waybill)?)
+        let number = self.by_waybill.get(waybill)?;
+        let parcel = self.all.get(&number)?;
+        self.found.0.set(Some((parcel.id, number)));
+        Some(parcel)
+    }
+
+    fn number_of(&self, id: ParcelId) -> Option<Number> {
+        match self.found.0.get() {
+            Some((found, number)) if found == id => Some(number),
+            Some(_) | None => {
+                let number = self.by_id.get(&id)?;
+                self.found.0.set(Some((id, number)));
+                Some(number)
+            }
+        }
     }
 
     /// The parcel with our id.
     pub fn get(&self, id: ParcelId) -> Option<Arc<Parcel>> {
-        self.all.get(&self.by_id.get(&id)?)
+        self.all.get(&self.number_of(id)?)
     }
 
     /// The same, to change it. Its end is put on it by [`Self::close`].
     pub fn get_mut(&mut self, id: ParcelId) -> Option<&mut Parcel> {
-        let number = self.by_id.get(&id)?;
-        if !self.all.is_hot(&number) {
-            self.warm_up(id, number);
+        let number = self.number_of(id)?;
+        let (parcel, changed_before) = self.all.changing(&number)?;
+        if !changed_before {
+            // A parcel that changes is asked for again: the ways to it stay in memory.
+            self.by_id.warm_up(id, number);
+            if self.by_waybill.get(&parcel.waybill) == Some(number) {
+                self.by_waybill.warm_up(parcel.waybill, number);
+            }
         }
-        self.all.get_mut(&number).map(Arc::make_mut)
-    }
-
-    /// A parcel that changes is asked for again: the ways to it stay in memory.
-    fn warm_up(&mut self, id: ParcelId, number: Number) {
-        let Some(waybill) = self.all.get(&number).map(|parcel| parcel.waybill) else {
-            return;
-        };
-        self.by_id.warm_up(id, number);
-        if self.by_waybill.get(&waybill) == Some(number) {
-            self.by_waybill.warm_up(waybill, number);
-        }
+        Some(Arc::make_mut(parcel))
     }
 
     /// Everything sealed under keys that end in `hour` is gone, of what is in memory.

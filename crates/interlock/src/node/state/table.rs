@@ -170,6 +170,31 @@ pub struct Table<K, V> {
     cold: Cold,
 }
 
+/// What of a table lies below what changed of late.
+struct Below<'a, K, V> {
+    tag: u8,
+    frozen: Option<&'a Part<K, V>>,
+    warm: &'a BTreeMap<K, V>,
+    cold: &'a Cold,
+}
+
+impl<K: Key, V: Row> Below<'_, K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        if let Some(held) = self.frozen.and_then(|frozen| frozen.get(key)) {
+            return held.clone();
+        }
+        if let Some(held) = self.warm.get(key) {
+            return Some(held.clone());
+        }
+        self.cold.get(|| {
+            let mut bytes = Vec::with_capacity(40);
+            bytes.push(self.tag);
+            key.write(&mut bytes);
+            bytes
+        })
+    }
+}
+
 /// Rows of a table that are held in memory as they are in the runs, at most.
 const WARM_ROWS_MAX: usize = 100_000;
 
@@ -195,17 +220,16 @@ impl<K: Key, V: Row> Table<K, V> {
         if let Some(held) = self.hot.get(key) {
             return held.clone();
         }
-        self.get_below(key)
+        self.below().get(key)
     }
 
-    fn get_below(&self, key: &K) -> Option<V> {
-        if let Some(held) = self.frozen.as_ref().and_then(|frozen| frozen.get(key)) {
-            return held.clone();
+    fn below(&self) -> Below<'_, K, V> {
+        Below {
+            tag: self.tag,
+            frozen: self.frozen.as_deref(),
+            warm: &self.warm,
+            cold: &self.cold,
         }
-        if let Some(held) = self.warm.get(key) {
-            return Some(held.clone());
-        }
-        self.cold.get(|| self.bytes_of(key))
     }
 
     /// Whether there is a value under `key`.
@@ -215,11 +239,26 @@ impl<K: Key, V: Row> Table<K, V> {
 
     /// The value under `key`, to change it.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        if !self.hot.contains_key(key) {
-            let value = self.get_below(key)?;
-            self.insert(key.clone(), value);
+        self.changing(key).map(|(value, _)| value)
+    }
+
+    /// The same, and whether it was changed before since the last snapshot.
+    pub fn changing(&mut self, key: &K) -> Option<(&mut V, bool)> {
+        // By the parts: what lies below is not read through what is changed.
+        let below = Below {
+            tag: self.tag,
+            frozen: self.frozen.as_deref(),
+            warm: &self.warm,
+            cold: &self.cold,
+        };
+        match self.hot.entry(key.clone()) {
+            btree_map::Entry::Occupied(held) => Some((held.into_mut().as_mut()?, true)),
+            btree_map::Entry::Vacant(slot) => {
+                let value = below.get(key)?;
+                self.warm.remove(key);
+                Some((slot.insert(Some(value)).as_mut()?, false))
+            }
         }
-        self.hot.get_mut(key)?.as_mut()
     }
 
     /// Puts a value in place of the one there is.
@@ -268,11 +307,6 @@ impl<K: Key, V: Row> Table<K, V> {
             .collect()
     }
 
-    /// Whether a change is held that no snapshot has.
-    pub fn is_hot(&self, key: &K) -> bool {
-        self.hot.contains_key(key)
-    }
-
     /// Holds a value that is in the runs, because it will be asked for again.
     pub fn warm_up(&mut self, key: K, value: V) {
         if self.warm.len() >= WARM_ROWS_MAX {
@@ -314,13 +348,6 @@ impl<K: Key, V: Row> Table<K, V> {
                 self.warm_up(key.clone(), value.clone());
             }
         }
-    }
-
-    fn bytes_of(&self, key: &K) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(40);
-        bytes.push(self.tag);
-        key.write(&mut bytes);
-        bytes
     }
 }
 

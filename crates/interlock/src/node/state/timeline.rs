@@ -5,6 +5,7 @@ use interlock_core::ids::{MerchantId, ParcelId, ParticipantId};
 use interlock_core::parcel::{Claim, ClaimToken, ClaimTokenHash, Consent, Ownership, Preference};
 use interlock_core::terms::Notifier;
 use interlock_core::time::Timestamp;
+use interlock_core::waybill::CarrierCode;
 
 use super::State;
 use super::apply::ReplayError;
@@ -144,11 +145,13 @@ impl State {
             logged_at: at,
             digest: record.digest,
         });
+        let addressed = Addressed::of(parcel);
         if record.event.step.is_final() {
             self.parcels.close(record.parcel, at);
         }
         self.counters.events_accepted += 1;
-        self.route(record.parcel, index);
+        let locker = record.event.step.is_locker();
+        self.route(&addressed, ItemRef::Event(record.parcel, index), locker, at);
         Ok(())
     }
 
@@ -157,59 +160,40 @@ impl State {
         let Some(parcel) = self.parcels.get(id) else {
             return;
         };
-        let own: Vec<u32> = (0u32..)
-            .zip(&parcel.events)
-            .filter(|(_, e)| e.from.is_none())
-            .map(|(index, _)| index)
-            .collect();
-        for index in own {
-            self.route(id, index);
+        let addressed = Addressed::of(&parcel);
+        let own = (0u32..).zip(&parcel.events);
+        for (index, entry) in own.filter(|(_, e)| e.from.is_none()) {
+            let locker = entry.event.step.is_locker();
+            let item = ItemRef::Event(id, index);
+            self.route(&addressed, item, locker, entry.logged_at);
         }
     }
 
     /// Puts an event of our own into the feeds of those who may have it: the owner, and the carrier
     /// where it is agreed that the carrier tells the recipient.
-    fn route(&mut self, id: ParcelId, index: u32) {
-        let Some(parcel) = self.parcels.get(id) else {
-            return;
-        };
-        let Some(entry) = parcel.events.get(index as usize) else {
-            return;
-        };
-        let (at, locker) = (entry.logged_at, entry.event.step.is_locker());
+    fn route(&mut self, to: &Addressed, item: ItemRef, locker: bool, at: Timestamp) {
         let dataset = if locker {
             Dataset::LockerEvents
         } else {
             Dataset::TrackingEvents
         };
-        let mut consumers: Vec<ParticipantId> = parcel
-            .owner()
-            .filter(|owner| **owner != self.me)
-            .cloned()
-            .into_iter()
-            .collect();
-        if locker {
-            consumers.extend(
-                self.carrier_notified(&parcel)
-                    .filter(|carrier| !consumers.contains(carrier)),
-            );
-        }
-        for consumer in consumers {
-            self.enqueue(
-                &consumer,
-                dataset,
-                Queued {
-                    item: ItemRef::Event(id, index),
-                    arose_at: at,
-                },
-                at,
-            );
+        let owner = to.owner.clone().filter(|owner| *owner != self.me);
+        let carrier = locker.then(|| self.notified_as(to.carrier)).flatten();
+        let carrier = carrier.filter(|carrier| owner.as_ref() != Some(carrier));
+        for consumer in owner.into_iter().chain(carrier) {
+            let item = item.clone();
+            let queued = Queued { item, arose_at: at };
+            self.enqueue(&consumer, dataset, queued, at);
         }
     }
 
     /// The parcel's carrier, if it ever had an agreement with us by which it tells the recipient.
     pub(super) fn carrier_notified(&self, parcel: &Parcel) -> Option<ParticipantId> {
-        let carrier = self.carrier_of(parcel)?;
+        self.notified_as(parcel.waybill.carrier())
+    }
+
+    fn notified_as(&self, carrier: CarrierCode) -> Option<ParticipantId> {
+        let carrier = self.partner_that_is(carrier)?;
         let agreed = self
             .book
             .between(&self.me, &carrier, Dataset::LockerEvents)
@@ -219,7 +203,10 @@ impl State {
 
     /// The partner that carries the parcel.
     pub fn carrier_of(&self, parcel: &Parcel) -> Option<ParticipantId> {
-        let carrier = parcel.waybill.carrier();
+        self.partner_that_is(parcel.waybill.carrier())
+    }
+
+    fn partner_that_is(&self, carrier: CarrierCode) -> Option<ParticipantId> {
         self.partners
             .values()
             .find(|p| p.carriers.contains(&carrier))
@@ -314,6 +301,21 @@ impl State {
             && let Some(contact) = &mut deposit.contact
         {
             contact.erase();
+        }
+    }
+}
+
+/// What of a parcel says into whose feeds its events go.
+struct Addressed {
+    owner: Option<ParticipantId>,
+    carrier: CarrierCode,
+}
+
+impl Addressed {
+    fn of(parcel: &Parcel) -> Self {
+        Self {
+            owner: parcel.owner().cloned(),
+            carrier: parcel.waybill.carrier(),
         }
     }
 }
