@@ -61,12 +61,23 @@ impl Serialize for Blob {
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         use base64::Engine as _;
+        struct Encoded;
+        impl serde::de::Visitor<'_> for Encoded {
+            type Value = Blob;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Blob, E> {
+                base64::engine::general_purpose::URL_SAFE_NO_PAD
+                    .decode(text)
+                    .map(Blob)
+                    .map_err(|_| E::custom("not base64url without padding"))
+            }
+        }
         if d.is_human_readable() {
-            let text = String::deserialize(d)?;
-            base64::engine::general_purpose::URL_SAFE_NO_PAD
-                .decode(text)
-                .map(Self)
-                .map_err(|_| serde::de::Error::custom("not base64url without padding"))
+            d.deserialize_str(Encoded)
         } else {
             Vec::deserialize(d).map(Self)
         }

@@ -470,39 +470,34 @@ fn count(items: usize) -> u32 {
     u32::try_from(items).unwrap_or(u32::MAX)
 }
 
-fn commitment<T: Serialize>(salt: &RequestId, item: &T) -> [u8; 32] {
-    commit(
-        salt.as_bytes(),
-        &serde_json::to_vec(item).unwrap_or_default(),
-    )
+/// The root over salted commitments to items, each in its JSON form.
+fn root_over<T: Serialize>(items: impl Iterator<Item = (RequestId, T)>) -> [u8; 32] {
+    let mut text = Vec::new();
+    let commitments: Vec<[u8; 32]> = items
+        .map(|(salt, item)| {
+            text.clear();
+            // Every item is JSON, and a vector takes all that is written to it.
+            let _ = serde_json::to_writer(&mut text, &item);
+            commit(salt.as_bytes(), &text)
+        })
+        .collect();
+    bilateral::items_root(&commitments)
 }
 
 /// Root over the salted commitments to the items of a batch, each in its JSON form.
 pub(in crate::node) fn items_root(items: &[&FeedItem], salts: &[RequestId]) -> [u8; 32] {
-    let commitments: Vec<[u8; 32]> = items
-        .iter()
-        .zip(salts)
-        .map(|(item, salt)| commitment(salt, item))
-        .collect();
-    bilateral::items_root(&commitments)
+    root_over(salts.iter().copied().zip(items))
 }
 
 /// Root over the commitments to the items of a lookup; each item carries its salt.
 pub(in crate::node) fn lookup_root(items: &[LookupItem]) -> [u8; 32] {
-    let commitments: Vec<[u8; 32]> = items
-        .iter()
-        .map(|item| commitment(&item.salt, item))
-        .collect();
-    bilateral::items_root(&commitments)
+    root_over(items.iter().map(|item| (item.salt, item)))
 }
 
 /// Root over the commitments to the items that were released and the form of each.
 fn contacts_root(released: &[(&LookupItem, ContactForm)]) -> [u8; 32] {
-    let commitments: Vec<[u8; 32]> = released
-        .iter()
-        .map(|(item, form)| commitment(&item.salt, &(item, form.as_str())))
-        .collect();
-    bilateral::items_root(&commitments)
+    let items = released.iter();
+    root_over(items.map(|(item, form)| (item.salt, (item, form.as_str()))))
 }
 
 impl From<Lane> for bilateral::Lane {
