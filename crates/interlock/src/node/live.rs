@@ -190,6 +190,8 @@ pub enum Timer {
     RunOff(WireId),
     /// A notice of a suspension in return is over.
     Reciprocate(WireId),
+    /// Ask for the contact of a parcel that lies in a locker, which its owner refused in its last moments.
+    Contact(DepositId),
     /// Send such a notice again.
     TellReciprocity(WireId),
     /// Send the notice of an early stop again.

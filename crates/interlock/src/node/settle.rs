@@ -125,6 +125,7 @@ impl Node {
                 Timer::Message(id) => self.message_due(turn, id),
                 Timer::Warning(id) => self.warning_due(turn, id),
                 Timer::Courier(id) => self.courier_waited(turn, id),
+                Timer::Contact(id) => self.ask_soon(turn, id),
                 Timer::Reservation(id) | Timer::Pickup(id) => self.deposit_due(turn, id),
                 Timer::Poll => {}
                 Timer::Negotiation(id) => self.send_negotiation(turn, &id),

@@ -219,6 +219,7 @@ impl Node {
             | Timer::Message(_)
             | Timer::Warning(_)
             | Timer::Courier(_)
+            | Timer::Contact(_)
             | Timer::Reservation(_)
             | Timer::Pickup(_)
             | Timer::Poll

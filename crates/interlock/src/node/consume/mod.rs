@@ -41,7 +41,7 @@ const BACKLOG_EVENTS_ASKED: u32 = 500;
 struct Refusal(String);
 
 impl Node {
-    /// Begins to pull the feed of a transfer that was started.
+    /// Begins to pull the feed of a transfer that was started, or to ask by it for what nobody released.
     pub(in crate::node) fn start_pull(&mut self, turn: &mut Turn<'_>, transfer: &WireId) {
         let Some(transfer) = self.state.book.transfers.get(transfer) else {
             return;
@@ -51,6 +51,10 @@ impl Node {
         };
         let dataset = agreement.terms.dataset;
         let started = transfer.party == Party::Consumer && transfer.state == TransferState::Started;
+        if started && dataset.form() == DatasetForm::Lookup {
+            let owner = transfer.peer.clone();
+            return self.ask_untold(turn, &owner);
+        }
         let (Some(their_id), true, DatasetForm::Feed) =
             (transfer.peer_id.clone(), started, dataset.form())
         else {

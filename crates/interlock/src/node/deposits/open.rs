@@ -1,9 +1,11 @@
 //! Opening a deposit: the parcel, the compartment, and who will tell the recipient.
 
+use interlock_core::decide::DenialReason;
 use interlock_core::ids::{DepositId, IdempotencyKey, ParcelId};
 use interlock_core::locker::{Input as StayInput, Stay};
 use interlock_core::pickup_code::PickupCode;
 use interlock_core::station::CompartmentNo;
+use interlock_core::time::SECOND_MS;
 
 use crate::exchange::wire::Contact;
 use crate::node::Node;
@@ -13,6 +15,9 @@ use crate::node::live::Timer;
 use crate::node::problem::{self, field, problem};
 use crate::node::record::{AlertKind, DepositRecord, KeyedEffect, MessageKind, Record, Teller};
 use crate::node::turn::Turn;
+
+/// How long after a refusal as `closing` the owner is asked again, in milliseconds.
+const CLOSING_AGAIN_MS: i64 = SECOND_MS;
 
 impl Node {
     /// `POST /deposits`. Answers now, or when the owner has answered.
@@ -257,11 +262,17 @@ impl Node {
         let Some(deposit) = self.state.deposits.get(&id) else {
             return;
         };
-        if deposit.stay.phase().is_over() || deposit.teller.is_some() {
+        if !deposit.may_ask() {
             return;
         }
         let lies_inside = deposit.deposited_at.is_some();
+        let nobody_told = deposit.teller.is_some();
         let parcel = deposit.parcel;
+        if lies_inside && denied == Some(DenialReason::Closing.as_str()) {
+            // It was asked before the end, and the answer came late. Soon run-off decides, or what follows.
+            let at = turn.at().plus_ms(CLOSING_AGAIN_MS);
+            return self.live.timer(at, Timer::Contact(id));
+        }
         let teller = match denied {
             None => Teller::Us,
             Some(reason) => match self
@@ -276,6 +287,10 @@ impl Node {
                 },
             },
         };
+        if nobody_told && matches!(teller, Teller::Nobody { .. }) {
+            // People know.
+            return;
+        }
         self.record(
             turn,
             Record::Notifier {

@@ -15,7 +15,8 @@ use crate::node::Node;
 use crate::node::io::{CallFailure, Effect, PeerAnswer, PeerRequest, Problem};
 use crate::node::live::{self, Timer, backoff_ms};
 use crate::node::problem::{self};
-use crate::node::record::{AlertKind, ContactOutcome, LookupAsked, Record};
+use crate::node::record::{AlertKind, ContactOutcome, LookupAsked, Record, Teller};
+use crate::node::state::Deposit;
 use crate::node::state::channel::Asked;
 use crate::node::state::vault::Vault;
 use crate::node::turn::Turn;
@@ -49,6 +50,30 @@ impl Node {
             .or_default()
             .push_back(id);
         self.ask(turn, &owner);
+    }
+
+    /// Contacts can be asked for anew: asks for those of parcels that lie in a locker and of which nobody
+    /// could tell, unless that had reasons which an agreement does not change.
+    pub(in crate::node) fn ask_untold(&mut self, turn: &mut Turn<'_>, owner: &ParticipantId) {
+        let untold = |deposit: &Deposit| {
+            matches!(&deposit.teller, Some(Teller::Nobody { reason }) if may_change(reason))
+                && deposit.may_ask()
+        };
+        let deposits = self.state.deposits.iter();
+        let untold: Vec<DepositId> = deposits
+            .filter(|(_, deposit)| untold(deposit))
+            .filter(|(_, deposit)| {
+                let parcel = self.state.parcels.get(deposit.parcel);
+                parcel.is_some_and(|parcel| parcel.owner() == Some(owner))
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in untold {
+            let queue = self.live.to_ask.get(owner);
+            if !queue.is_some_and(|queue| queue.contains(&id)) && !self.is_asked(id) {
+                self.ask_soon(turn, id);
+            }
+        }
     }
 
     /// Whether a lookup for the deposit is on record and unanswered.
@@ -88,7 +113,7 @@ impl Node {
                 .state
                 .deposits
                 .get(&id)
-                .filter(|d| d.teller.is_none() && !d.stay.phase().is_over())
+                .filter(|d| d.may_ask())
                 .and_then(|d| self.state.parcels.get(d.parcel))
                 .and_then(|p| {
                     let source = self.outlook(turn.now).contact_source(owner, &p);
@@ -405,6 +430,29 @@ impl Node {
             self.ask(turn, &owner);
         }
     }
+}
+
+/// Whether another agreement, or another time, may release a contact that was refused for this reason.
+fn may_change(reason: &str) -> bool {
+    [
+        "clock-uncertain",
+        "closing",
+        "no-agreement",
+        "no-gateway",
+        "not-in-force",
+        "not-in-run-off",
+        "not-yet",
+        "quota-per-day",
+        "request-lost",
+        "run-off-ended",
+        "superseded",
+        "suspended",
+        "term-ended",
+        "terminated",
+        "transfer-not-started",
+        "transfer-unknown",
+    ]
+    .contains(&reason)
 }
 
 /// Why a lookup was refused for good, if it was. An owner that does not know the transfer, as after a

@@ -237,6 +237,19 @@ pub struct Deposit {
     pub message: Option<MessageId>,
 }
 
+impl Deposit {
+    /// Whether its owner may still be asked for the contact: nobody was asked to the end, or what was
+    /// refused is known only since the door was closed on the parcel, which lies there.
+    pub fn may_ask(&self) -> bool {
+        !self.stay.phase().is_over()
+            && match &self.teller {
+                None => true,
+                Some(Teller::Nobody { .. }) => self.deposited_at.is_some(),
+                Some(Teller::Us | Teller::Owner(_) | Teller::Carrier(_)) => false,
+            }
+    }
+}
+
 /// A message to a recipient.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MessageState {
