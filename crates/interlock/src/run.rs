@@ -319,6 +319,7 @@ fn node_config(config: &Config) -> NodeConfig {
             .as_ref()
             .map(|p| p.reveal().into()),
         pickup_period_ms: i64::from(config.locker.pickup_hours) * HOUR_MS,
+        extension_ms: i64::from(config.locker.extension_hours) * HOUR_MS,
         reservation_ms: i64::from(config.locker.reservation_minutes) * MINUTE_MS,
         slow_partner_ms: i64::from(config.limits.partner_answer_ms_max),
         closing_guard_ms: i64::from(config.limits.closing_ms),

@@ -25,6 +25,8 @@ mod old_leaves;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod recipient;
+#[cfg(test)]
 mod renewals;
 #[cfg(test)]
 mod rollback;

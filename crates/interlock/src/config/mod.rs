@@ -165,6 +165,8 @@ pub enum Language {
 pub struct LockerConfig {
     /// Hours until a parcel is overdue.
     pub pickup_hours: u32,
+    /// Hours that a recipient may add.
+    pub extension_hours: u32,
     /// Minutes for which a compartment is held for a courier.
     pub reservation_minutes: u32,
 }

@@ -219,6 +219,11 @@ pub(super) const LOCKER: Table = Table {
             "How long a parcel waits before it is overdue.",
         ),
         key(
+            "extension_hours",
+            "24",
+            "How many hours a recipient may add to that, once; 0: none.",
+        ),
+        key(
             "reservation_minutes",
             "5",
             "How long a compartment is held for a courier who has not closed its door.",

@@ -463,6 +463,7 @@ fn hook(
 fn locker(reader: &Reader<'_>) -> LockerConfig {
     LockerConfig {
         pickup_hours: reader.number("pickup_hours", 1..=168, 24),
+        extension_hours: reader.number("extension_hours", 0..=168, 24),
         reservation_minutes: reader.number("reservation_minutes", 1..=15, 5),
     }
 }

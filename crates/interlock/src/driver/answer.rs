@@ -20,8 +20,12 @@ use crate::node::io::Problem;
 
 /// How long a body may take to arrive, in milliseconds.
 pub const BODY_TIMEOUT_MS: u64 = 15_000;
+/// How long a file may take that somebody sends from a browser, in milliseconds.
+const FILE_TIMEOUT_MS: u64 = 60_000;
 /// Most bytes beyond the limit that are read and thrown away before the refusal.
 const THROWN_AWAY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The same of a file: a browser that is cut off shows its person no reason.
+const FILE_THROWN_AWAY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// When to try again after a refusal that passes by itself, in seconds.
 const RETRY_AFTER_S: &str = "1";
 
@@ -83,12 +87,35 @@ pub async fn read_body(
     body: Body,
     size_bytes_max: usize,
 ) -> Result<Bytes, Problem> {
+    let limits = (size_bytes_max, THROWN_AWAY_BYTES_MAX, BODY_TIMEOUT_MS);
+    read_within(headers, body, limits).await
+}
+
+/// Reads the same of somebody who is known and may send a large file.
+///
+/// # Errors
+/// As [`read_body`].
+pub async fn read_file(
+    headers: &HeaderMap,
+    body: Body,
+    size_bytes_max: usize,
+) -> Result<Bytes, Problem> {
+    let limits = (size_bytes_max, FILE_THROWN_AWAY_BYTES_MAX, FILE_TIMEOUT_MS);
+    read_within(headers, body, limits).await
+}
+
+async fn read_within(
+    headers: &HeaderMap,
+    body: Body,
+    (size_bytes_max, thrown_away_bytes_max, timeout_ms): (usize, usize, u64),
+) -> Result<Bytes, Problem> {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    let read = collect(body, size_bytes_max, announced.unwrap_or(0));
-    match tokio::time::timeout(Duration::from_millis(BODY_TIMEOUT_MS), read).await {
+    let limits = (size_bytes_max, thrown_away_bytes_max);
+    let read = collect(body, limits, announced.unwrap_or(0));
+    match tokio::time::timeout(Duration::from_millis(timeout_ms), read).await {
         Ok(Ok(Some(body))) => Ok(body),
         Ok(Ok(None)) => Err(problem(
             "too-large",
@@ -106,7 +133,10 @@ pub async fn read_body(
             "too-slow",
             408,
             "the body did not arrive in time",
-            "nothing was changed; send it within 15 seconds, in smaller parts if need be",
+            format!(
+                "nothing was changed; send it within {} seconds, in smaller parts if need be",
+                timeout_ms / 1_000
+            ),
         )),
     }
 }
@@ -115,7 +145,7 @@ pub async fn read_body(
 /// thrown away: a sender that is still sending when the connection closes may never see the refusal.
 async fn collect(
     mut body: Body,
-    size_bytes_max: usize,
+    (size_bytes_max, thrown_away_bytes_max): (usize, usize),
     announced: usize,
 ) -> Result<Option<Bytes>, axum::Error> {
     let mut bytes = Vec::with_capacity(if announced > size_bytes_max {
@@ -131,7 +161,7 @@ async fn collect(
         read = read.saturating_add(data.len());
         if read.max(announced) <= size_bytes_max {
             bytes.extend_from_slice(&data);
-        } else if read > size_bytes_max.saturating_add(THROWN_AWAY_BYTES_MAX) {
+        } else if read > size_bytes_max.saturating_add(thrown_away_bytes_max) {
             break;
         }
     }

@@ -30,9 +30,11 @@ use crate::pages::{
 
 /// How often a link shows its code within [`SHOWN_FOR_MS`].
 const SHOWN_MAX: usize = 5;
-/// For how long a showing counts, in milliseconds.
+/// How often a link changes something within [`SHOWN_FOR_MS`].
+const CHANGED_MAX: usize = 10;
+/// For how long a showing or a change counts, in milliseconds.
 const SHOWN_FOR_MS: i64 = 10 * MINUTE_MS;
-/// Most links whose showings are counted at once; beyond it no code is shown.
+/// Most links that are counted at once; beyond it nothing is shown or changed.
 const SHOWN_LINKS_MAX: usize = 100_000;
 /// Largest form, in bytes: it holds one hidden field.
 const FORM_SIZE_BYTES_MAX: usize = 1_024;
@@ -44,8 +46,52 @@ struct Door {
     publisher: String,
     /// Ties forms to pages; new at every start.
     form_key: Zeroizing<[u8; 32]>,
-    /// When codes were shown of late, by link.
-    shown: Mutex<BTreeMap<Digest, Vec<Timestamp>>>,
+    /// When codes were shown of late.
+    shown: Often,
+    /// When something was changed of late.
+    changed: Often,
+}
+
+/// Pages with forms.
+#[derive(Clone, Copy)]
+enum Page {
+    /// The recipient's.
+    Pickup,
+    /// That of somebody whom the recipient sends.
+    Delegated,
+}
+
+/// When something was done of late, by link.
+struct Often {
+    /// How often it may be done within [`SHOWN_FOR_MS`].
+    max: usize,
+    times: Mutex<BTreeMap<Digest, Vec<Timestamp>>>,
+}
+
+impl Often {
+    const fn new(max: usize) -> Self {
+        Self {
+            max,
+            times: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Notes that it is done; if it was done too often, until when it is not.
+    fn too_often(&self, digest: Digest, now: Timestamp) -> Option<Timestamp> {
+        let mut all = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = |at: &Timestamp| now.since_ms(*at) < SHOWN_FOR_MS;
+        all.retain(|_, times| times.last().is_some_and(recent));
+        if all.len() >= SHOWN_LINKS_MAX {
+            return Some(now.plus_ms(SHOWN_FOR_MS));
+        }
+        let times = all.entry(digest).or_default();
+        times.retain(recent);
+        if times.len() >= self.max {
+            return times.first().map(|at| at.plus_ms(SHOWN_FOR_MS));
+        }
+        times.push(now);
+        None
+    }
 }
 
 /// The routes of the door; `publisher` is the participant's name on pages that show no parcel.
@@ -56,13 +102,18 @@ pub fn router(handle: &Handle, publisher: &str) -> Router {
         handle: handle.clone(),
         publisher: publisher.into(),
         form_key,
-        shown: Mutex::default(),
+        shown: Often::new(SHOWN_MAX),
+        changed: Often::new(CHANGED_MAX),
     });
     Router::new()
         .route("/t/{token}", get(tracking))
         .route("/p/{token}", get(pickup))
-        .route("/p/{token}/code", post(code).get(back_to_page))
-        .route("/p/{token}/erase", post(erase).get(back_to_page))
+        .route("/p/{token}/{act}", post(act).get(back_to_page))
+        .route("/d/{token}", get(delegated))
+        .route(
+            "/d/{token}/code",
+            post(delegated_code).get(back_to_delegated),
+        )
         .merge(assets())
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
@@ -95,47 +146,86 @@ async fn pickup(
     door.render(answer, &token, language)
 }
 
-async fn code(
+/// What the recipient wants: a form of their page.
+async fn act(
     State(door): State<Arc<Door>>,
-    Path(token): Path<String>,
+    Path((token, act)): Path<(String, String)>,
     request: Request,
 ) -> Response {
     let language = language_of(&request);
-    let digest = match door.posted(&token, request, language).await {
+    let of: fn(Digest) -> PageRequest = match act.as_str() {
+        "code" => PageRequest::ShowCode,
+        "erase" => PageRequest::Erase,
+        "later" => PageRequest::Later,
+        "delegate" => PageRequest::Delegate,
+        "withdraw" => PageRequest::Withdraw,
+        _ => return nothing(State(door), request).await,
+    };
+    let digest = match door.posted(Page::Pickup, &token, request, language).await {
         Ok(digest) => digest,
         Err(answer) => return *answer,
     };
-    if let Some(until) = door.shown_too_often(digest) {
-        let mut answer = door.handle.page(PageRequest::Pickup(digest)).await;
-        if let LocalAnswer::Pickup(view) = &mut answer {
-            view.trouble = Some(TroubleView::ShownTooOften { until });
-        }
-        return door.render(answer, &token, language);
+    let often = match act.as_str() {
+        "code" => &door.shown,
+        _ => &door.changed,
+    };
+    if let Some(until) = often.too_often(digest, door.handle.now().latest) {
+        let trouble = TroubleView::ShownTooOften { until };
+        return door
+            .again(Page::Pickup, &token, digest, trouble, language)
+            .await;
     }
-    let answer = door.handle.page(PageRequest::ShowCode(digest)).await;
+    let answer = door.handle.page(of(digest)).await;
     door.render(answer, &token, language)
 }
 
-/// A reloaded or bookmarked address of the form: the page itself, which shows nothing until asked.
-async fn back_to_page(Path(token): Path<String>, request: Request) -> Response {
-    let language = language_of(&request);
-    match digest_of(&token) {
-        Some(_) => see_other(&format!("/p/{token}?lang={}", language.tag())),
-        None => see_other("/p/ended"),
+/// A reloaded or bookmarked address of a form: the page itself, which shows nothing until asked.
+async fn back_to_page(Path((token, _)): Path<(String, String)>, request: Request) -> Response {
+    back("p", &token, language_of(&request))
+}
+
+async fn back_to_delegated(Path(token): Path<String>, request: Request) -> Response {
+    back("d", &token, language_of(&request))
+}
+
+fn back(door: &str, token: &str, language: Language) -> Response {
+    match digest_of(token) {
+        Some(_) => see_other(&format!("/{door}/{token}?lang={}", language.tag())),
+        None => see_other(&format!("/{door}/ended")),
     }
 }
 
-async fn erase(
+/// The page of somebody whom the recipient sends.
+async fn delegated(
     State(door): State<Arc<Door>>,
     Path(token): Path<String>,
     request: Request,
 ) -> Response {
     let language = language_of(&request);
-    let digest = match door.posted(&token, request, language).await {
+    let Some(digest) = digest_of(&token) else {
+        return door.ended(language);
+    };
+    let answer = door.handle.page(PageRequest::Delegated(digest)).await;
+    door.render(answer, &token, language)
+}
+
+async fn delegated_code(
+    State(door): State<Arc<Door>>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
+    let language = language_of(&request);
+    let posted = door.posted(Page::Delegated, &token, request, language);
+    let digest = match posted.await {
         Ok(digest) => digest,
         Err(answer) => return *answer,
     };
-    let answer = door.handle.page(PageRequest::Erase(digest)).await;
+    if let Some(until) = door.shown.too_often(digest, door.handle.now().latest) {
+        let trouble = TroubleView::ShownTooOften { until };
+        let again = door.again(Page::Delegated, &token, digest, trouble, language);
+        return again.await;
+    }
+    let answer = door.handle.page(PageRequest::DelegatedCode(digest)).await;
     door.render(answer, &token, language)
 }
 
@@ -152,6 +242,7 @@ impl Door {
     /// The answer to anything else: nothing was shown, spent or changed.
     async fn posted(
         &self,
+        page: Page,
         token: &str,
         request: Request,
         language: Language,
@@ -166,31 +257,31 @@ impl Door {
         };
         if from_elsewhere(&head.headers) || !self.is_our_form(token, &form) {
             // The page again, with a new form.
-            let mut answer = self.handle.page(PageRequest::Pickup(digest)).await;
-            if let LocalAnswer::Pickup(view) = &mut answer {
-                view.trouble = Some(TroubleView::FormExpired);
-            }
-            return Err(Box::new(self.render(answer, token, language)));
+            let trouble = TroubleView::FormExpired;
+            let again = self.again(page, token, digest, trouble, language);
+            return Err(Box::new(again.await));
         }
         Ok(digest)
     }
 
-    /// Notes that a code is shown by a link; if it was shown too often, until when it is not.
-    fn shown_too_often(&self, digest: Digest) -> Option<Timestamp> {
-        let now = self.handle.now().latest;
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = |at: &Timestamp| now.since_ms(*at) < SHOWN_FOR_MS;
-        shown.retain(|_, times| times.last().is_some_and(recent));
-        if shown.len() >= SHOWN_LINKS_MAX {
-            return Some(now.plus_ms(SHOWN_FOR_MS));
+    /// The page as it is, with what went wrong.
+    async fn again(
+        &self,
+        page: Page,
+        token: &str,
+        digest: Digest,
+        trouble: TroubleView,
+        language: Language,
+    ) -> Response {
+        let request = match page {
+            Page::Pickup => PageRequest::Pickup(digest),
+            Page::Delegated => PageRequest::Delegated(digest),
+        };
+        let mut answer = self.handle.page(request).await;
+        if let LocalAnswer::Pickup(view) = &mut answer {
+            view.trouble = Some(trouble);
         }
-        let times = shown.entry(digest).or_default();
-        times.retain(recent);
-        if times.len() >= SHOWN_MAX {
-            return times.first().map(|at| at.plus_ms(SHOWN_FOR_MS));
-        }
-        times.push(now);
-        None
+        self.render(answer, token, language)
     }
 
     fn render(&self, answer: LocalAnswer, token: &str, language: Language) -> Response {

@@ -19,6 +19,7 @@ use super::turn::Turn;
 use crate::exchange::wire::Blob;
 
 /// Who may make a request.
+// tidy: long, one arm a role
 pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
     match request {
         LocalRequest::PutParcels(_)
@@ -33,7 +34,10 @@ pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         LocalRequest::GetEvents { .. } => &[Role::OrderSystem, Role::Auditor],
         LocalRequest::GetParcel(_) => &[Role::OrderSystem, Role::Auditor, Role::Operations],
         LocalRequest::PutStations(_) => &[Role::Cabinet],
-        LocalRequest::GetStations | LocalRequest::GetStation(_) => &[
+        LocalRequest::GetStations
+        | LocalRequest::FindStations { .. }
+        | LocalRequest::FindNear { .. }
+        | LocalRequest::GetStation(_) => &[
             Role::Cabinet,
             Role::Handheld,
             Role::OrderSystem,
@@ -54,7 +58,8 @@ pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::GetCatalog(_)
         | LocalRequest::Explain(_)
         | LocalRequest::Rehearse { .. }
-        | LocalRequest::GetPartners => &[Role::Approver, Role::Auditor, Role::Operations],
+        | LocalRequest::GetPartners
+        | LocalRequest::GetNames => &[Role::Approver, Role::Auditor, Role::Operations],
         LocalRequest::Propose { .. }
         | LocalRequest::ProposeKnown { .. }
         | LocalRequest::RequestTransfer(_)
@@ -69,6 +74,7 @@ pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         LocalRequest::GetLedger { .. }
         | LocalRequest::FindLedger(_)
         | LocalRequest::GetAlerts
+        | LocalRequest::FindAlerts { .. }
         | LocalRequest::GetEvidence
         | LocalRequest::GetSigningKeys
         | LocalRequest::GetMessages { .. } => &[Role::Auditor, Role::Operations],
@@ -299,6 +305,8 @@ impl Node {
             LocalRequest::EraseRecipient(waybill) => self.erase_recipient(turn, &waybill, by),
             LocalRequest::PutStations(stations) => self.put_stations(turn, stations),
             LocalRequest::GetStations => json(self.stations_view()),
+            LocalRequest::FindNear { station, size } => json(self.stations_near(&station, size)),
+            LocalRequest::FindStations { from, limit } => json(self.stations_found(from, limit)),
             LocalRequest::GetStation(id) => self.station_answer(&id),
             LocalRequest::GetOffers { after, limit } => {
                 json(self.offers_view(after.as_ref(), limit))
@@ -342,11 +350,13 @@ impl Node {
             } => json(self.ledger_view(denials, after, limit)),
             LocalRequest::FindLedger(query) => json(self.ledger_found(turn, &query)),
             LocalRequest::GetAlerts => json(self.alerts_view()),
+            LocalRequest::FindAlerts { from, limit } => json(self.alerts_found(from, limit)),
             LocalRequest::GetMessages { after, limit } => json(self.messages_view(after, limit)),
             LocalRequest::GetEvidence => json(self.evidence_view()),
             LocalRequest::Explain(explain) => self.explain(turn, &explain),
             LocalRequest::Rehearse { at, after, limit } => self.rehearsal(turn, at, after, limit),
             LocalRequest::GetPartners => json(self.partners_view()),
+            LocalRequest::GetNames => json(self.names_view()),
             LocalRequest::AddPartner(partner) => self.add_partner(turn, partner),
             LocalRequest::RemovePartner(id) => self.remove_partner(turn, id),
             LocalRequest::AddKey { name, role, digest } => {

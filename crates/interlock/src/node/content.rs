@@ -179,6 +179,17 @@ impl Links {
         Sha256::digest(self.token(kind, parcel).as_bytes()).into()
     }
 
+    /// The token of a link for somebody else than the recipient, 32 hexadecimal digits.
+    pub fn delegate(&self, link: &[u8; 16]) -> String {
+        let full = mac(&self.secret, &[b"delegate", link]);
+        interlock_journal::hex::encode(full.get(..16).unwrap_or(&full))
+    }
+
+    /// Digest under which such a link is found.
+    pub fn delegate_digest(&self, link: &[u8; 16]) -> Digest {
+        Sha256::digest(self.delegate(link).as_bytes()).into()
+    }
+
     /// The claim token that the owner prints on the label.
     pub fn claim(&self, parcel: ParcelId) -> ClaimToken {
         let full = mac(&self.secret, &[b"claim", parcel.as_bytes()]);

@@ -13,6 +13,7 @@ mod compare;
 mod consume;
 pub mod content;
 mod cooperations;
+mod delegates;
 mod deposits;
 mod erase;
 pub(crate) mod evidence;
@@ -97,6 +98,8 @@ pub struct NodeConfig {
     pub virtual_number: Option<String>,
     /// How long a parcel may lie in a compartment.
     pub pickup_period_ms: i64,
+    /// How much longer a recipient may have it lie there; 0 for not at all.
+    pub extension_ms: i64,
     /// How long a compartment is kept for a door to be closed.
     pub reservation_ms: i64,
     /// How long a deposit waits for the owner before the notice is queued.
@@ -146,6 +149,7 @@ impl NodeConfig {
             exchange_url: String::new(),
             virtual_number: None,
             pickup_period_ms: 24 * HOUR_MS,
+            extension_ms: 24 * HOUR_MS,
             reservation_ms: 5 * MINUTE_MS,
             slow_partner_ms: 2 * SECOND_MS,
             closing_guard_ms: SECOND_MS,

@@ -5,7 +5,7 @@
 //! shown only while it is ours to tell. It does not know HTML.
 
 use interlock_core::event::{Place, Step};
-use interlock_core::ids::ParticipantId;
+use interlock_core::ids::{ParcelId, ParticipantId};
 use interlock_core::terms::Purpose;
 use interlock_core::time::{DAY_MS, Timestamp};
 
@@ -18,8 +18,8 @@ use super::record::Asker;
 use super::state::parcels::Parcel;
 use super::turn::Turn;
 use crate::pages::{
-    Access, CodeView, PickupState, PickupView, Stale, StaleReason, StationView, TrackedEvent,
-    TrackingView,
+    Access, CodeView, DelegateView, DoneView, PickupState, PickupView, Stale, StaleReason,
+    StationView, TrackedEvent, TrackingView,
 };
 
 /// How long after the end of a parcel's life its links work, in milliseconds.
@@ -29,42 +29,75 @@ const LINK_LIFE_MS: i64 = 90 * DAY_MS;
 
 impl Node {
     pub(super) fn page(&mut self, turn: &mut Turn<'_>, request: &PageRequest) -> LocalAnswer {
-        if let PageRequest::Erase(digest) = request {
-            let found = self.state.parcels.by_link(digest, LinkKind::Pickup);
-            let works = found.filter(|parcel| link_works(parcel, turn.at()));
-            if let Some(id) = works.map(|parcel| parcel.id) {
-                self.recipient_asks(turn, id, Asker::Recipient);
-            }
-        }
-        let (digest, kind) = match request {
+        let found = match request {
             PageRequest::Person(name) => {
                 let person = self.state.people.get(name).cloned().map(Box::new);
                 return LocalAnswer::Person(person);
             }
-            PageRequest::Tracking(digest) => (digest, LinkKind::Tracking),
+            PageRequest::Tracking(digest) => self.state.parcels.by_link(digest, LinkKind::Tracking),
+            PageRequest::Delegated(digest) | PageRequest::DelegatedCode(digest) => {
+                self.delegated_parcel(digest)
+            }
             PageRequest::Pickup(digest)
             | PageRequest::ShowCode(digest)
-            | PageRequest::Erase(digest) => (digest, LinkKind::Pickup),
+            | PageRequest::Erase(digest)
+            | PageRequest::Later(digest)
+            | PageRequest::Delegate(digest)
+            | PageRequest::Withdraw(digest) => self.state.parcels.by_link(digest, LinkKind::Pickup),
         };
-        let found = self
-            .state
-            .parcels
-            .by_link(digest, kind)
-            .filter(|parcel| link_works(parcel, turn.at()));
-        let Some(parcel) = found else {
+        let found = found.filter(|parcel| link_works(parcel, turn.at()));
+        let Some(id) = found.map(|parcel| parcel.id) else {
             return LocalAnswer::Problem(problem::not_found("page"));
         };
+        let done = self.wanted(turn, id, request);
+        let Some(parcel) = self.state.parcels.get(id) else {
+            return LocalAnswer::Problem(problem::not_found("page"));
+        };
+        if matches!(request, PageRequest::Tracking(_)) {
+            return LocalAnswer::Tracking(Box::new(self.tracking_view(turn, &parcel)));
+        }
+        let show = matches!(
+            request,
+            PageRequest::ShowCode(_) | PageRequest::DelegatedCode(_)
+        );
+        let view = self.pickup_view(turn, &parcel, show);
+        let view = match request {
+            PageRequest::Delegated(_) | PageRequest::DelegatedCode(_) => for_delegate(view),
+            PageRequest::Tracking(_)
+            | PageRequest::Pickup(_)
+            | PageRequest::ShowCode(_)
+            | PageRequest::Person(_)
+            | PageRequest::Erase(_)
+            | PageRequest::Later(_)
+            | PageRequest::Delegate(_)
+            | PageRequest::Withdraw(_) => view,
+        };
+        LocalAnswer::Pickup(Box::new(PickupView { done, ..view }))
+    }
+
+    /// Does what a form asks for; `None` if it asks for nothing, or for what cannot be.
+    fn wanted(
+        &mut self,
+        turn: &mut Turn<'_>,
+        parcel: ParcelId,
+        request: &PageRequest,
+    ) -> Option<DoneView> {
         match request {
-            PageRequest::Tracking(_) => {
-                LocalAnswer::Tracking(Box::new(self.tracking_view(turn, &parcel)))
+            PageRequest::Erase(_) => {
+                self.recipient_asks(turn, parcel, Asker::Recipient);
+                Some(DoneView::Deleted)
             }
-            PageRequest::Pickup(_) | PageRequest::Erase(_) => {
-                LocalAnswer::Pickup(Box::new(self.pickup_view(turn, &parcel, false)))
-            }
-            PageRequest::ShowCode(_) => {
-                LocalAnswer::Pickup(Box::new(self.pickup_view(turn, &parcel, true)))
-            }
-            PageRequest::Person(_) => LocalAnswer::Problem(problem::not_found("page")),
+            PageRequest::Later(_) => self.more_time(turn, parcel).then_some(DoneView::Later),
+            PageRequest::Delegate(_) => self.delegate(turn, parcel).then_some(DoneView::Delegated),
+            PageRequest::Withdraw(_) => self
+                .withdraw_delegate(turn, parcel)
+                .then_some(DoneView::Withdrawn),
+            PageRequest::Tracking(_)
+            | PageRequest::Pickup(_)
+            | PageRequest::ShowCode(_)
+            | PageRequest::Person(_)
+            | PageRequest::Delegated(_)
+            | PageRequest::DelegatedCode(_) => None,
         }
     }
 
@@ -154,16 +187,21 @@ impl Node {
             carrier: self.carrier_name(parcel),
             merchant: parcel.merchant.as_ref().map(|m| m.as_str().to_owned()),
             station,
-            state: self.pickup_state(parcel),
+            state: self.pickup_state(turn, parcel),
             code: self.code_view(parcel, show),
             trouble: None,
             accesses,
+            is_delegates: false,
+            later: self.later_until(turn, parcel),
+            delegate: self.delegate_view(parcel),
+            number_held: self.holds_contact_of(parcel),
+            done: None,
             now: turn.at(),
             zone: self.config.zone,
         }
     }
 
-    fn pickup_state(&self, parcel: &Parcel) -> PickupState {
+    fn pickup_state(&self, turn: &Turn<'_>, parcel: &Parcel) -> PickupState {
         let until = parcel
             .deposit
             .and_then(|id| self.state.deposits.get(&id))
@@ -182,6 +220,12 @@ impl Node {
             Step::Deposited | Step::Notified => PickupState::Deposited {
                 until: until.unwrap_or(at.plus_ms(self.config.pickup_period_ms)),
             },
+            // More time was given since.
+            Step::Overdue if until.is_some_and(|until| until > turn.at()) => {
+                PickupState::Deposited {
+                    until: until.unwrap_or(at),
+                }
+            }
             Step::Overdue => PickupState::Overdue {
                 since: until.unwrap_or(at),
             },
@@ -264,6 +308,19 @@ impl Node {
             || station.as_str().to_owned(),
             |own| own.station.name.as_str().to_owned(),
         )
+    }
+}
+
+/// What somebody sees whom the recipient sends: where, by when, the code; nothing of the recipient.
+fn for_delegate(view: PickupView) -> PickupView {
+    PickupView {
+        is_delegates: true,
+        merchant: None,
+        accesses: Vec::new(),
+        later: None,
+        delegate: DelegateView::No,
+        number_held: false,
+        ..view
     }
 }
 

@@ -88,6 +88,9 @@ fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::GetParcel(_)
         | LocalRequest::PutStations(_)
         | LocalRequest::GetStations
+        | LocalRequest::FindStations { .. }
+        | LocalRequest::FindNear { .. }
+        | LocalRequest::GetNames
         | LocalRequest::GetStation(_)
         | LocalRequest::GetOffers { .. }
         | LocalRequest::WithdrawOffer(_)
@@ -101,6 +104,7 @@ fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::GetLedger { .. }
         | LocalRequest::FindLedger(_)
         | LocalRequest::GetAlerts
+        | LocalRequest::FindAlerts { .. }
         | LocalRequest::GetMessages { .. }
         | LocalRequest::GetEvidence
         | LocalRequest::Explain(_)

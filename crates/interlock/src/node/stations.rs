@@ -4,7 +4,7 @@ use interlock_core::dataset::Dataset;
 use interlock_core::event::Place;
 use interlock_core::ids::{ParticipantId, StationId};
 use interlock_core::parcel::SizeClass;
-use interlock_core::station::Station;
+use interlock_core::station::{Station, StationState};
 use serde_json::{Value, json};
 
 use super::Node;
@@ -15,6 +15,13 @@ use super::state::OwnStation;
 use super::state::parcels::Parcel;
 use super::turn::Turn;
 use crate::identity::partner::Role;
+
+/// Metres of a degree of latitude.
+const METRES_PER_DEGREE: f64 = 111_195.0;
+/// How far another station may be that a courier is told of, in metres.
+const NEAR_METRES_MAX: u64 = 3_000;
+/// Of how many a courier is told.
+const NEAR_MAX: usize = 3;
 
 impl Node {
     /// `PUT /stations`.
@@ -94,17 +101,61 @@ impl Node {
 
     /// `GET /stations`: ours, then partners'.
     pub(super) fn stations_view(&self) -> Value {
-        let own: Vec<Value> = self.state.stations.values().map(station_view).collect();
-        let seen: Vec<Value> = self
-            .state
-            .stations_seen
-            .iter()
-            .map(|((operator, _), seen)| {
-                json!({ "id": seen.station.as_str(), "operator": operator.as_str(), "name": seen.name,
-                    "state": seen.state, "capacity": seen.capacity, "availability": seen.availability })
-            })
+        self.stations_in(0, usize::MAX)
+    }
+
+    /// `{stations, partners, all, usable, partnersAll}`: a stretch of either list, how many there are of
+    /// ours and how many of these take parcels, and how many there are of partners'.
+    pub(super) fn stations_found(&self, from: u32, limit: u32) -> Value {
+        let mut view = self.stations_in(from as usize, limit as usize);
+        let own = self.state.stations.values();
+        let usable = own.filter(|own| {
+            let free = SizeClass::ALL
+                .iter()
+                .map(|size| own.compartments.free(*size));
+            own.station.state == StationState::Operating && free.max().unwrap_or(0) > 0
+        });
+        if let Some(members) = view.as_object_mut() {
+            members.insert("all".into(), self.state.stations.len().into());
+            members.insert("usable".into(), usable.count().into());
+            members.insert("partnersAll".into(), self.state.stations_seen.len().into());
+        }
+        view
+    }
+
+    /// `{stations: [{id, name, metres, free}]}`: the nearest of ours that take a parcel of this size, by
+    /// the straight line, without the one itself.
+    pub(super) fn stations_near(&self, id: &StationId, size: SizeClass) -> Value {
+        let from = self.state.stations.get(id);
+        let others = self.state.stations.values().filter(|own| {
+            let operating = own.station.state == StationState::Operating;
+            operating && own.station.id != *id && own.compartments.free(size) > 0
+        });
+        let mut near: Vec<(u64, &OwnStation)> = others
+            .filter_map(|own| Some((metres(&from?.station, &own.station), own)))
+            .filter(|(metres, _)| *metres <= NEAR_METRES_MAX)
             .collect();
-        json!({ "stations": own, "partners": seen })
+        near.sort_by(|a, b| (a.0, &a.1.station.id).cmp(&(b.0, &b.1.station.id)));
+        let near = near.into_iter().take(NEAR_MAX).map(|(metres, own)| {
+            json!({
+                "id": own.station.id.as_str(),
+                "name": own.station.name.as_str(),
+                "metres": metres,
+                "free": own.compartments.free(size),
+            })
+        });
+        json!({ "stations": near.collect::<Vec<_>>() })
+    }
+
+    fn stations_in(&self, from: usize, limit: usize) -> Value {
+        let own = self.state.stations.values().skip(from).take(limit);
+        let own: Vec<Value> = own.map(station_view).collect();
+        let seen = self.state.stations_seen.iter().skip(from).take(limit);
+        let seen = seen.map(|((operator, _), seen)| {
+            json!({ "id": seen.station.as_str(), "operator": operator.as_str(), "name": seen.name,
+                "state": seen.state, "capacity": seen.capacity, "availability": seen.availability })
+        });
+        json!({ "stations": own, "partners": seen.collect::<Vec<_>>() })
     }
 
     /// `GET /stations/{id}`.
@@ -149,6 +200,20 @@ impl OwnStation {
         SizeClass::ALL
             .iter()
             .any(|size| self.compartments.free(*size) < self.station.capacity.of(*size))
+    }
+}
+
+/// Metres between two stations, on a plane: near enough for those that a courier can walk to.
+fn metres(from: &Station, to: &Station) -> u64 {
+    let degrees = |udeg: i32| f64::from(udeg) / 1e6;
+    let north = degrees(to.position.lat_udeg()) - degrees(from.position.lat_udeg());
+    let narrowing = degrees(from.position.lat_udeg()).to_radians().cos();
+    let east = (degrees(to.position.lng_udeg()) - degrees(from.position.lng_udeg())) * narrowing;
+    let metres = north.hypot(east) * METRES_PER_DEGREE;
+    if metres.is_finite() {
+        metres as u64
+    } else {
+        u64::MAX
     }
 }
 

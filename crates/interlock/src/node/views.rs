@@ -62,23 +62,27 @@ impl Node {
 
     /// `GET /alerts`.
     pub(super) fn alerts_view(&self) -> Value {
-        let items: Vec<Value> = self
-            .state
-            .alerts
-            .iter()
-            .rev()
-            .take(PAGE_MAX as usize)
-            .map(|alert| {
-                json!({
-                    "at": alert.at.to_rfc3339(self.config.zone),
-                    "kind": alert_word(alert.kind),
-                    "partner": alert.partner.as_ref().map(ParticipantId::as_str),
-                    "parcel": alert.parcel.and_then(|id| self.state.parcels.get(id)).map(|p| p.waybill.to_text()),
-                    "detail": alert.detail,
-                })
+        json!({ "items": self.alerts_in(0, PAGE_MAX) })
+    }
+
+    /// `{items: [alert], all}`: a stretch, newest first, and how many there are.
+    pub(super) fn alerts_found(&self, from: u32, limit: u32) -> Value {
+        json!({ "items": self.alerts_in(from, limit.min(PAGE_MAX)), "all": self.state.alerts.len() })
+    }
+
+    fn alerts_in(&self, from: u32, limit: u32) -> Vec<Value> {
+        let newest = self.state.alerts.iter().rev();
+        let stretch = newest.skip(from as usize).take(limit as usize);
+        let view = stretch.map(|alert| {
+            json!({
+                "at": alert.at.to_rfc3339(self.config.zone),
+                "kind": alert_word(alert.kind),
+                "partner": alert.partner.as_ref().map(ParticipantId::as_str),
+                "parcel": alert.parcel.and_then(|id| self.state.parcels.get(id)).map(|p| p.waybill.to_text()),
+                "detail": alert.detail,
             })
-            .collect();
-        json!({ "items": items })
+        });
+        view.collect()
     }
 
     /// `GET /messages`: the outbox without the contacts and texts.
@@ -124,6 +128,13 @@ impl Node {
             })
             .collect();
         json!({ "items": items })
+    }
+
+    /// `{names: {id: name}}`, of all partners.
+    pub(super) fn names_view(&self) -> Value {
+        let partners = self.state.partners.values();
+        let names = partners.map(|p| (p.id.as_str().to_owned(), json!(p.name)));
+        json!({ "names": names.collect::<serde_json::Map<_, _>>() })
     }
 
     /// `GET /partners`.

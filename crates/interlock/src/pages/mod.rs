@@ -10,6 +10,8 @@ mod language;
 mod layout;
 mod message;
 mod pickup;
+mod qr;
+mod recipient;
 mod tracking;
 mod words;
 
@@ -20,7 +22,8 @@ pub use language::Language;
 pub use layout::{Asset, icon, security_headers, stylesheet};
 pub use message::{error_page, link_ended_page, not_found_page};
 pub use pickup::{
-    Access, CodeView, PickupState, PickupView, StationView, TroubleView, pickup_page,
+    Access, CodeView, DelegateView, DoneView, PickupState, PickupView, StationView, TroubleView,
+    pickup_page,
 };
 pub use tracking::{Stale, StaleReason, TrackedEvent, TrackingView, tracking_page};
 

@@ -9,6 +9,8 @@ use maud::{Markup, html};
 
 use super::Language;
 use super::layout::{Frame, Tone, cut, page, sentence};
+use super::qr::qr;
+use super::recipient;
 use super::words::{self, NAME_CHARS_MAX};
 
 /// Most entries of "who got my number" on a page, the newest.
@@ -125,6 +127,33 @@ pub struct Access {
     pub at: Timestamp,
 }
 
+/// The link by which somebody else fetches the parcel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DelegateView {
+    /// There can be none.
+    No,
+    /// The recipient can make one.
+    Possible,
+    /// It was made and not withdrawn.
+    Given {
+        /// Its address.
+        url: String,
+    },
+}
+
+/// What a form of the page has just done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoneView {
+    /// The deadline is later now.
+    Later,
+    /// There is a link for somebody else.
+    Delegated,
+    /// It was taken back.
+    Withdrawn,
+    /// The recipient's contact was deleted.
+    Deleted,
+}
+
 /// What the pick-up page of one parcel shows.
 #[derive(Clone, Debug)]
 pub struct PickupView {
@@ -148,6 +177,17 @@ pub struct PickupView {
     pub trouble: Option<TroubleView>,
     /// Who got the recipient's number, newest first.
     pub accesses: Vec<Access>,
+    /// Whether it is the page of somebody whom the recipient sends: it shows where, by when and the code,
+    /// and nothing of the recipient.
+    pub is_delegates: bool,
+    /// The deadline that the recipient can have instead.
+    pub later: Option<Timestamp>,
+    /// Whether somebody else may fetch it.
+    pub delegate: DelegateView,
+    /// Whether a contact of the recipient is held here.
+    pub number_held: bool,
+    /// What a form has just done.
+    pub done: Option<DoneView>,
     /// When the view was made.
     pub now: Timestamp,
     /// The zone that times are written in.
@@ -156,7 +196,8 @@ pub struct PickupView {
 
 /// The page.
 pub fn pickup_page(view: &PickupView, language: Language) -> Markup {
-    let other = format!("/p/{}?lang={}", view.token, language.other().tag());
+    let door = if view.is_delegates { "d" } else { "p" };
+    let other = format!("/{door}/{}?lang={}", view.token, language.other().tag());
     let as_of = language.instant(view.now, view.zone);
     let frame = Frame {
         title: language.pick("取件", "Pick up your parcel"),
@@ -168,11 +209,23 @@ pub fn pickup_page(view: &PickupView, language: Language) -> Markup {
         }),
     };
     let main = html! {
+        (recipient::done(view, language))
         (state(view, language))
         (trouble(view, language))
-        @if is_in_locker(&view.state) { (code(view, language)) }
+        @if is_in_locker(&view.state) { (code(view, language, door)) }
         (facts(view, language))
-        (accesses(view, language))
+        @if view.is_delegates {
+            p.muted {
+                (language.pick(
+                    "收件人请您代取此包裹。此链接可被收件人撤回，取件后失效。",
+                    "The recipient asks you to fetch this parcel. They can withdraw this link; it ends when the parcel is out.",
+                ))
+            }
+        } @else {
+            @if is_in_locker(&view.state) { (recipient::choices(view, language)) }
+            (accesses(view, language))
+            (recipient::deletion(view, language))
+        }
     };
     page(&frame, language, &main)
 }
@@ -381,12 +434,12 @@ fn is_blocked(view: &PickupView) -> bool {
     }
 }
 
-fn code(view: &PickupView, language: Language) -> Markup {
+fn code(view: &PickupView, language: Language, door: &str) -> Markup {
     match &view.code {
         CodeView::None => html! {},
         CodeView::Hidden if is_blocked(view) => html! {},
         CodeView::Hidden => html! {
-            form.code method="post" action=(format!("/p/{}/code?lang={}", view.token, language.tag())) {
+            form.code method="post" action=(format!("/{door}/{}/code?lang={}", view.token, language.tag())) {
                 input type="hidden" name="csrf" value=(view.csrf);
                 button type="submit" { (language.pick("显示取件码", "Show code")) }
                 p.muted {
@@ -401,6 +454,7 @@ fn code(view: &PickupView, language: Language) -> Markup {
             section.code aria-labelledby="code" {
                 h2 #code { (language.pick("取件码", "Your code")) }
                 p.digits { (code) }
+                (qr(code, language.pick("取件码的二维码，供快递柜扫描", "QR code of your code, for the locker's scanner")))
                 p {
                     (language.pick("格口 ", "Compartment "))
                     strong { (compartment) }

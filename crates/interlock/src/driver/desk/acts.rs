@@ -14,6 +14,7 @@ use crate::driver::html::see_other;
 use crate::exchange::problem::problem;
 use crate::identity::url::segment;
 use crate::node::io::{AgreementChange, Decision, LocalRequest, Problem, Renewal};
+use crate::pages::console::{Again, Typed};
 
 /// `POST /console/inbox/{id}/{approve, counter, reject}`.
 pub(super) async fn proposal(Path((id, act)): Path<(String, String)>, posted: Posted) -> Response {
@@ -23,7 +24,7 @@ pub(super) async fn proposal(Path((id, act)): Path<(String, String)>, posted: Po
     let decision = match decision(&posted, &act) {
         Ok(Some(decision)) => decision,
         Ok(None) => return posted.visit.outsider.not_found(),
-        Err(trouble) => return again(&posted, negotiation, &trouble).await,
+        Err(trouble) => return again(&posted, negotiation, &act, &trouble).await,
     };
     let request = LocalRequest::Decide {
         negotiation: negotiation.clone(),
@@ -31,13 +32,21 @@ pub(super) async fn proposal(Path((id, act)): Path<(String, String)>, posted: Po
     };
     match posted.act(request).await {
         Ok(_) => see_other(&format!("/console/inbox/{}", segment(&id))),
-        Err(trouble) if is_about_the_form(&trouble) => again(&posted, negotiation, &trouble).await,
+        Err(trouble) if is_about_the_form(&trouble) => {
+            again(&posted, negotiation, &act, &trouble).await
+        }
         Err(refused) => posted.visit.refused(&refused),
     }
 }
 
-async fn again(posted: &Posted, negotiation: WireId, trouble: &Problem) -> Response {
-    let page = proposal_of(&posted.visit, negotiation, Some(trouble)).await;
+async fn again(posted: &Posted, negotiation: WireId, act: &str, trouble: &Problem) -> Response {
+    let typed = Typed::new(posted.form.pairs());
+    let again = Again {
+        trouble,
+        act,
+        typed: &typed,
+    };
+    let page = proposal_of(&posted.visit, negotiation, Some(&again)).await;
     page.unwrap_or_else(|refused| refused)
 }
 
@@ -95,19 +104,30 @@ pub(super) async fn agreement(Path((id, act)): Path<(String, String)>, posted: P
     let request = match change(&posted, &agreement, &act) {
         Ok(Some(request)) => request,
         Ok(None) => return posted.visit.outsider.not_found(),
-        Err(trouble) => return agreement_again(&posted, agreement, &trouble).await,
+        Err(trouble) => return agreement_again(&posted, agreement, &act, &trouble).await,
     };
     match posted.act(request).await {
         Ok(_) => see_other(&format!("/console/agreements/{}?done", segment(&id))),
         Err(trouble) if is_about_the_form(&trouble) => {
-            agreement_again(&posted, agreement, &trouble).await
+            agreement_again(&posted, agreement, &act, &trouble).await
         }
         Err(refused) => posted.visit.refused(&refused),
     }
 }
 
-async fn agreement_again(posted: &Posted, agreement: WireId, trouble: &Problem) -> Response {
-    let page = agreement_of(&posted.visit, agreement, Some(trouble)).await;
+async fn agreement_again(
+    posted: &Posted,
+    agreement: WireId,
+    act: &str,
+    trouble: &Problem,
+) -> Response {
+    let typed = Typed::new(posted.form.pairs());
+    let again = Again {
+        trouble,
+        act,
+        typed: &typed,
+    };
+    let page = agreement_of(&posted.visit, agreement, Some(&again)).await;
     page.unwrap_or_else(|refused| refused)
 }
 

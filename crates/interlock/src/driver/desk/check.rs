@@ -1,4 +1,4 @@
-//! Verifying the evidence with a partner, on a button.
+//! Verifying the evidence with a partner, on a button, and what others hand in.
 //!
 //! INVARIANT: it is the same export and the same verifier as on the command line, beside the node and
 //! one at a time. It does not know what a finding means.
@@ -6,9 +6,7 @@
 use axum::extract::Path;
 use axum::response::Response;
 use interlock_core::ids::ParticipantId;
-use interlock_journal::evidence::{
-    EvidenceFile, Finding, TrustedKeys, keys_for, verify as verify_files,
-};
+use interlock_journal::evidence::{EvidenceFile, TrustedKeys, keys_for, verify as verify_files};
 
 use super::visit::Posted;
 use crate::exchange::problem::problem;
@@ -51,7 +49,7 @@ async fn checked(posted: &Posted, partner: ParticipantId) -> Result<Checked, Pro
     let bytes = node.evidence(Some(partner)).await?;
     let found = tokio::task::spawn_blocking(move || {
         let file: EvidenceFile = serde_json::from_slice(&bytes).ok()?;
-        Some(judge(&[file]))
+        Some(judge(&[file], &TrustedKeys::default()))
     });
     let found = found.await.ok().flatten();
     found.ok_or_else(|| {
@@ -64,17 +62,17 @@ async fn checked(posted: &Posted, partner: ParticipantId) -> Result<Checked, Pro
     })
 }
 
-/// The verdict about files, with the keys that their manifests name.
-pub(super) fn judge(files: &[EvidenceFile]) -> Checked {
-    let (trusted, _) = keys_for(files, &TrustedKeys::default());
-    let verdict = verify_files(files, &trusted);
-    let leaves = verdict.logs.iter().map(|log| log.leaves).sum();
-    let manifests = files.iter().map(|file| file.manifests.len()).sum();
-    let finding = |finding: &Finding| format!("{}: {}", finding.kind.as_str(), finding.detail);
+/// The verdict about files, with the keys that we know of others, and those that their manifests name.
+pub(super) fn judge(files: &[EvidenceFile], known: &TrustedKeys) -> Checked {
+    let (trusted, keys) = keys_for(files, known);
+    let of = |file: &EvidenceFile| {
+        let holder = file.holder.as_str().to_owned();
+        (holder, file.exported_at.clone())
+    };
     Checked {
-        holds: verdict.findings.is_empty(),
-        looked_at: (verdict.logs.len(), leaves, manifests),
-        findings: verdict.findings.iter().map(finding).collect(),
-        unproven: verdict.unproven.into_iter().map(|u| u.detail).collect(),
+        files: files.iter().map(of).collect(),
+        manifests: files.iter().map(|file| file.manifests.len()).sum(),
+        keys,
+        verdict: verify_files(files, &trusted),
     }
 }

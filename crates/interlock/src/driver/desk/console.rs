@@ -15,8 +15,8 @@ use super::visit::{Posted, Visit};
 use super::{Desk, above, acts, check, nothing};
 use crate::node::io::{LedgerQuery, LocalRequest, Problem};
 use crate::pages::console::{
-    self, AgreementsView, Asked, FeedsView, LedgerFilter, LedgerView, LogsView, Names,
-    OverviewView, ParcelView, PartnersView, ProposalView, RehearsalView, StationsView, StatusView,
+    self, Again, AgreementsView, Asked, FeedsView, LedgerFilter, LedgerView, LogsView, Names,
+    NamesView, OverviewView, ParcelView, ProposalView, RehearsalView, StationsView, StatusView,
 };
 
 /// Entries of the ledger on a page.
@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/console", get(overview))
         .route("/console/health", get(health))
+        .route("/regulator", get(regulator))
         .route("/console/partners", get(partners))
         .route("/console/partners/{id}", get(partner))
         .route("/console/agreements", get(agreements))
@@ -67,8 +68,9 @@ fn either(paged: Paged) -> Response {
 /// # Errors
 /// The page that says why it is not shown.
 pub(super) async fn names(visit: &Visit) -> Result<Names, Response> {
-    let partners: PartnersView = visit.read(LocalRequest::GetPartners).await?;
-    Ok(partners.names())
+    let names: NamesView = visit.read(LocalRequest::GetNames).await?;
+    let us = &visit.outsider.desk.publisher;
+    Ok(names.names().with_own(us.id.as_str(), &us.name))
 }
 
 /// Whether the console is this person's at all, for a page that asks the node nothing yet.
@@ -112,6 +114,18 @@ async fn health(visit: Visit) -> Response {
             visit.page(console::health_page(&visit.reader(), &status, &names))
         }),
     )
+}
+
+async fn regulator(visit: Visit) -> Response {
+    either(regulator_of(&visit).await)
+}
+
+async fn regulator_of(visit: &Visit) -> Paged {
+    let cooperations = visit.read(LocalRequest::GetCooperations).await?;
+    let mediations = visit.read(LocalRequest::GetMediations).await?;
+    let names = names(visit).await?;
+    let page = console::regulator_page(&visit.reader(), &cooperations, &mediations, &names);
+    Ok(visit.page(page))
 }
 
 async fn partners(visit: Visit) -> Response {
@@ -158,11 +172,11 @@ async fn agreement(visit: Visit, Path(id): Path<String>) -> Response {
 ///
 /// # Errors
 /// The page that says why it is not shown.
-pub(super) async fn agreement_of(visit: &Visit, id: WireId, trouble: Option<&Problem>) -> Paged {
+pub(super) async fn agreement_of(visit: &Visit, id: WireId, again: Option<&Again<'_>>) -> Paged {
     let (view, names) = listed(visit, LocalRequest::GetAgreement(id)).await?;
     let done = visit.query.may("done").is_some();
-    let page = console::agreement_page(&visit.reader(), &view, &names, done, trouble);
-    let status = trouble.map_or(200, |trouble| trouble.status);
+    let page = console::agreement_page(&visit.reader(), &view, &names, done, again);
+    let status = again.map_or(200, |again| again.trouble.status);
     Ok(visit.outsider.page(status, page))
 }
 
@@ -184,14 +198,14 @@ async fn proposal(visit: Visit, Path(id): Path<String>) -> Response {
 ///
 /// # Errors
 /// The page that says why it is not shown.
-pub(super) async fn proposal_of(visit: &Visit, id: WireId, trouble: Option<&Problem>) -> Paged {
+pub(super) async fn proposal_of(visit: &Visit, id: WireId, again: Option<&Again<'_>>) -> Paged {
     let request = LocalRequest::GetNegotiation {
         negotiation: id,
         wait_ms: 0,
     };
     let (view, names) = listed::<ProposalView>(visit, request).await?;
-    let page = console::proposal_page(&visit.reader(), &view, &names, trouble);
-    let status = trouble.map_or(200, |trouble| trouble.status);
+    let page = console::proposal_page(&visit.reader(), &view, &names, again);
+    let status = again.map_or(200, |again| again.trouble.status);
     Ok(visit.outsider.page(status, page))
 }
 
@@ -290,8 +304,17 @@ async fn release(visit: Visit, Path(cursor): Path<String>) -> Response {
     }))
 }
 
+/// How many of a list are passed over.
+fn from_of(visit: &Visit) -> u32 {
+    visit.query.get("from").parse().unwrap_or(0)
+}
+
 async fn alerts(visit: Visit) -> Response {
-    let read = listed(&visit, LocalRequest::GetAlerts).await;
+    let request = LocalRequest::FindAlerts {
+        from: from_of(&visit),
+        limit: u32::try_from(console::ALERTS_SHOWN_MAX).unwrap_or(u32::MAX),
+    };
+    let read = listed(&visit, request).await;
     either(
         read.map(|(view, names)| visit.page(console::alerts_page(&visit.reader(), &view, &names))),
     )
@@ -376,7 +399,11 @@ async fn parcel(posted: Posted) -> Response {
 }
 
 async fn stations(visit: Visit) -> Response {
-    let read = listed::<StationsView>(&visit, LocalRequest::GetStations).await;
+    let request = LocalRequest::FindStations {
+        from: from_of(&visit),
+        limit: u32::try_from(console::STATIONS_SHOWN_MAX).unwrap_or(u32::MAX),
+    };
+    let read = listed::<StationsView>(&visit, request).await;
     either(
         read.map(|(view, names)| {
             visit.page(console::stations_page(&visit.reader(), &view, &names))

@@ -22,7 +22,9 @@ use crate::exchange::problem::problem;
 use crate::identity::url::segment;
 use crate::local_api::parse_waybill;
 use crate::node::io::{DepositAction, DepositRequest, LocalRequest, Problem};
-use crate::pages::console::{self, DepositView, RoundView, ScanView, StationView, refusal_code};
+use crate::pages::console::{
+    self, DepositView, NearView, RoundView, ScanView, StationView, refusal_code,
+};
 
 /// The routes of couriers.
 pub(super) fn routes() -> Router<Arc<Desk>> {
@@ -71,26 +73,39 @@ async fn show(visit: &Visit, mut view: ScanView, trouble: Option<&Problem>) -> R
     };
     view.key = random_hex(&mut SystemRng);
     let instead = match trouble {
-        Some(_) => other_sizes(visit, &view).await,
-        None => Vec::new(),
+        Some(trouble) if trouble.kind == "no-compartment" => other_sizes(visit, &view).await,
+        Some(_) | None => Vec::new(),
     };
     let page = console::courier_page(&visit.reader(), &view, &round, trouble, &instead);
     let status = trouble.map_or(200, |trouble| trouble.status);
     visit.outsider.page(status, page)
 }
 
-/// What is free at the station in other sizes.
+/// What is free at the station in other sizes, and near it in this one.
 async fn other_sizes(visit: &Visit, view: &ScanView) -> Vec<String> {
     let Ok(id) = StationId::parse(&view.station) else {
         return Vec::new();
     };
+    let at = id.clone();
     let answer = visit.ask(LocalRequest::GetStation(id), None, None).await;
     let station = answer
         .ok()
         .and_then(|body| serde_json::from_value::<StationView>(body).ok());
-    station.map_or_else(Vec::new, |station| {
+    let mut instead = station.map_or_else(Vec::new, |station| {
         station.free_beside(&visit.reader(), &view.size)
-    })
+    });
+    if let Ok(size) = SizeClass::parse(&view.size) {
+        let request = LocalRequest::FindNear { station: at, size };
+        let near = visit.ask(request, None, None).await;
+        let near = near
+            .ok()
+            .and_then(|body| serde_json::from_value::<NearView>(body).ok());
+        instead.extend(
+            near.into_iter()
+                .flat_map(|near| near.lines(&visit.reader(), &view.size)),
+        );
+    }
+    instead
 }
 
 fn read_scan(posted: &Posted) -> ScanView {

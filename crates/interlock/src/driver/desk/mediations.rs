@@ -19,7 +19,7 @@ use crate::exchange::problem::problem;
 use crate::identity::url::segment;
 use crate::local_api;
 use crate::node::io::{LocalRequest, MediationAct, Problem};
-use crate::pages::console::{self, MediationView, MediationsView};
+use crate::pages::console::{self, Again, MediationView, MediationsView, Typed};
 
 /// The routes below `/console/mediations`.
 pub(super) fn routes() -> Router<Arc<Desk>> {
@@ -51,14 +51,14 @@ async fn mediation(visit: Visit, Path(id): Path<String>) -> Response {
     }
 }
 
-async fn mediation_of(visit: &Visit, id: WireId, trouble: Option<&Problem>) -> Response {
+async fn mediation_of(visit: &Visit, id: WireId, again: Option<&Again<'_>>) -> Response {
     let read = listed::<MediationView>(visit, LocalRequest::GetMediation(id)).await;
     let (view, names) = match read {
         Ok(read) => read,
         Err(refused) => return refused,
     };
-    let page = console::mediation_page(&visit.reader(), &view, &names, trouble);
-    let status = trouble.map_or(200, |trouble| trouble.status);
+    let page = console::mediation_page(&visit.reader(), &view, &names, again);
+    let status = again.map_or(200, |again| again.trouble.status);
     visit.outsider.page(status, page)
 }
 
@@ -86,22 +86,37 @@ async fn act(Path((id, act)): Path<(String, String)>, posted: Posted) -> Respons
     let Ok(mediation) = WireId::parse(&id) else {
         return posted.visit.outsider.not_found();
     };
-    let act = match act_of(&posted, &act) {
-        Ok(Some(act)) => act,
+    let done = match act_of(&posted, &act) {
+        Ok(Some(done)) => done,
         Ok(None) => return posted.visit.outsider.not_found(),
-        Err(trouble) => return mediation_of(&posted.visit, mediation, Some(&trouble)).await,
+        Err(trouble) => return mediation_again(&posted, mediation, &act, &trouble).await,
     };
     let request = LocalRequest::Mediate {
         mediation: mediation.clone(),
-        act,
+        act: done,
     };
     match posted.act(request).await {
         Ok(_) => see_other(&format!("/console/mediations/{}", segment(&id))),
         Err(trouble) if is_about_the_form(&trouble) => {
-            mediation_of(&posted.visit, mediation, Some(&trouble)).await
+            mediation_again(&posted, mediation, &act, &trouble).await
         }
         Err(refused) => posted.visit.refused(&refused),
     }
+}
+
+async fn mediation_again(
+    posted: &Posted,
+    mediation: WireId,
+    act: &str,
+    trouble: &Problem,
+) -> Response {
+    let typed = Typed::new(posted.form.pairs());
+    let again = Again {
+        trouble,
+        act,
+        typed: &typed,
+    };
+    mediation_of(&posted.visit, mediation, Some(&again)).await
 }
 
 fn act_of(posted: &Posted, act: &str) -> Result<Option<MediationAct>, Problem> {

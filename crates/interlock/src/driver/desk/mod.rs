@@ -12,6 +12,7 @@ mod acts;
 mod check;
 mod console;
 mod courier;
+mod files;
 mod login;
 mod mediations;
 mod merchant;
@@ -68,6 +69,8 @@ pub(super) struct Desk {
     sessions: Sessions,
     logins: Throttle,
     hashing: Arc<Semaphore>,
+    /// Evidence that others handed in is checked one at a time: it is large.
+    checking: Semaphore,
     /// Ties login forms to the browser that got them; new at every start.
     form_key: Zeroizing<[u8; 32]>,
     /// What tells our cookies from those of another node of the same host: cookies know no ports.
@@ -95,6 +98,7 @@ pub fn router(handle: &Handle, node: Option<Arc<dyn Seam>>, publisher: Publisher
         sessions: Sessions::default(),
         logins: Throttle::default(),
         hashing: Arc::new(Semaphore::new(HASHING_MAX)),
+        checking: Semaphore::new(1),
         form_key,
         suffix,
     });
@@ -109,6 +113,7 @@ pub fn router(handle: &Handle, node: Option<Arc<dyn Seam>>, publisher: Publisher
             get(above).post(account::change_password),
         )
         .merge(console::routes())
+        .merge(files::routes())
         .merge(mediations::routes())
         .merge(access::routes())
         .merge(courier::routes())

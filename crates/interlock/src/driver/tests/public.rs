@@ -11,7 +11,9 @@ use super::world::*;
 use crate::driver::public_door;
 use crate::driver::server::{Door, Server};
 use crate::node::io::{Effect, Input, LocalAnswer, PageRequest, Problem};
-use crate::pages::{CodeView, PickupState, PickupView, StationView, stylesheet};
+use crate::pages::{
+    CodeView, DelegateView, DoneView, PickupState, PickupView, StationView, stylesheet,
+};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -32,6 +34,11 @@ fn view(code: CodeView) -> PickupView {
         code,
         trouble: None,
         accesses: vec![],
+        is_delegates: false,
+        later: Some(NOW.plus_ms(172_800_000)),
+        delegate: DelegateView::Possible,
+        number_held: true,
+        done: None,
         now: NOW,
         zone: Zone::CHINA,
     }
@@ -60,6 +67,33 @@ async fn node() -> (Server, Log) {
                             code: "735182".into(),
                             compartment: "17".into(),
                         })))
+                    }
+                    PageRequest::Later(shown) if shown == digest => {
+                        seen.add("later");
+                        LocalAnswer::Pickup(Box::new(view(CodeView::Hidden)))
+                    }
+                    PageRequest::Delegate(shown) if shown == digest => {
+                        seen.add("delegate");
+                        let url = format!("https://fengchao.example/d/{TOKEN}");
+                        LocalAnswer::Pickup(Box::new(PickupView {
+                            delegate: DelegateView::Given { url },
+                            done: Some(DoneView::Delegated),
+                            ..view(CodeView::Hidden)
+                        }))
+                    }
+                    PageRequest::Withdraw(shown) if shown == digest => {
+                        seen.add("withdraw");
+                        LocalAnswer::Pickup(Box::new(view(CodeView::Hidden)))
+                    }
+                    PageRequest::Delegated(shown) if shown == digest => {
+                        LocalAnswer::Pickup(Box::new(PickupView {
+                            is_delegates: true,
+                            ..view(CodeView::Hidden)
+                        }))
+                    }
+                    PageRequest::DelegatedCode(shown) if shown == digest => {
+                        seen.add("shown to a delegate");
+                        LocalAnswer::Pickup(Box::new(view(CodeView::None)))
                     }
                     PageRequest::Erase(shown) if shown == digest => {
                         seen.add("erased");
@@ -179,5 +213,90 @@ async fn what_is_no_link_gets_one_answer_with_all_headers() {
     assert_eq!(style.status, 200);
     assert!(style.head.contains("content-type: text/css"));
     assert!(style.head.contains("immutable"));
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+// tidy: long, one step after another
+async fn each_form_of_a_recipient_is_the_pages_own_and_not_sent_too_often() {
+    let (server, log) = node().await;
+    let to = server.addresses.public.unwrap();
+    let path = format!("/p/{TOKEN}");
+    let page = send(to, "GET", &format!("{path}?lang=en"), &[], b"").await;
+    let form = format!("csrf={}", mark_in(&page.body));
+    for act in ["code", "later", "delegate", "withdraw", "erase"] {
+        let post = format!("{path}/{act}");
+        let reloaded = send(to, "GET", &post, &[("Accept-Language", "en")], b"").await;
+        assert_eq!(reloaded.status, 303, "{act}");
+        assert!(
+            reloaded
+                .head
+                .contains(&format!("location: {path}?lang=en\r"))
+        );
+        let there = [("Sec-Fetch-Site", "cross-site")];
+        send(to, "POST", &post, &there, form.as_bytes()).await;
+        send(to, "POST", &post, &[], b"csrf=00").await;
+        let unknown = format!("/p/{}/{act}", "f".repeat(32));
+        let unknown = send(to, "POST", &unknown, &[], form.as_bytes()).await;
+        assert_eq!(unknown.status, 404, "{act}");
+    }
+    assert!(
+        log.lines().is_empty(),
+        "nothing was done: {:?}",
+        log.lines()
+    );
+    let more = send(to, "POST", &format!("{path}/x"), &[], form.as_bytes()).await;
+    assert_eq!(more.status, 404);
+
+    let made = send(
+        to,
+        "POST",
+        &format!("{path}/delegate?lang=en"),
+        &[],
+        form.as_bytes(),
+    )
+    .await;
+    assert!(
+        made.body
+            .contains(&format!("https://fengchao.example/d/{TOKEN}"))
+    );
+    assert!(made.body.contains("<svg class=\"qr\""), "{}", made.body);
+    for _ in 1..10 {
+        let later = format!("{path}/later");
+        send(to, "POST", &later, &[], form.as_bytes()).await;
+    }
+    let late = send(
+        to,
+        "POST",
+        &format!("{path}/withdraw"),
+        &[],
+        form.as_bytes(),
+    )
+    .await;
+    assert_eq!(late.status, 200);
+    assert!(!log.lines().contains(&"withdraw".to_owned()), "too often");
+    assert_eq!(log.lines().len(), 10);
+
+    // Whoever was sent has a page of their own, whose form shows the code and does nothing else.
+    let theirs = format!("/d/{TOKEN}");
+    let page = send(to, "GET", &format!("{theirs}?lang=en"), &[], b"").await;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.body
+            .contains(&format!("action=\"{theirs}/code?lang=en\""))
+    );
+    assert!(!page.body.contains("/p/") && !page.body.contains("Who got my number"));
+    let form = format!("csrf={}", mark_in(&page.body));
+    for act in ["later", "delegate", "withdraw", "erase"] {
+        let post = format!("{theirs}/{act}");
+        assert_eq!(
+            send(to, "POST", &post, &[], form.as_bytes()).await.status,
+            404
+        );
+    }
+    send(to, "POST", &format!("{theirs}/code"), &[], b"csrf=00").await;
+    assert_eq!(log.lines().len(), 10);
+    send(to, "POST", &format!("{theirs}/code"), &[], form.as_bytes()).await;
+    assert_eq!(log.lines().last().unwrap(), "shown to a delegate");
     server.stop().await.unwrap();
 }

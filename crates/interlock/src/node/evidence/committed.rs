@@ -140,7 +140,8 @@ impl Node {
             | Record::KeyRotated { .. }
             | Record::Anchored(_)
             | Record::Cosigned { .. }
-            | Record::Witnessed { .. } => Vec::new(),
+            | Record::Witnessed { .. }
+            | Record::Delegated { .. } => Vec::new(),
         };
         let known = lists
             .into_iter()

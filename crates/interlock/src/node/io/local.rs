@@ -14,7 +14,7 @@ use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
 use serde::{Deserialize, Serialize};
 
-use super::{AgreementChange, Decision, Digest, KeyId, Problem, Renewal};
+use super::{AgreementChange, Decision, Digest, EventTaken, KeyId, Problem, Renewal};
 use crate::identity::password::PasswordHash;
 use crate::identity::person::{Person, PersonName};
 
@@ -66,6 +66,13 @@ pub enum LocalRequest {
     GetStations,
     /// `GET /stations/{id}`.
     GetStation(StationId),
+    /// A stretch of our stations and of partners'. No route of the local API leads here.
+    FindStations {
+        /// How many to pass over.
+        from: u32,
+        /// Most wanted of either.
+        limit: u32,
+    },
     /// `GET /offers`.
     GetOffers {
         /// Cursor: offers after this one.
@@ -169,6 +176,13 @@ pub enum LocalRequest {
     },
     /// `GET /alerts`.
     GetAlerts,
+    /// A stretch of the alerts, newest first. No route of the local API leads here.
+    FindAlerts {
+        /// How many to pass over.
+        from: u32,
+        /// Most wanted.
+        limit: u32,
+    },
     /// `GET /messages`: the outbox, masked.
     GetMessages {
         /// Cursor.
@@ -189,8 +203,18 @@ pub enum LocalRequest {
         /// Most parcels wanted.
         limit: u32,
     },
+    /// Our stations next to one that have a compartment of a size free. No route of the local API leads
+    /// here.
+    FindNear {
+        /// Next to which.
+        station: StationId,
+        /// Of which size.
+        size: SizeClass,
+    },
     /// `GET /partners`.
     GetPartners,
+    /// What partners are called, by id. No route of the local API leads here.
+    GetNames,
     /// `POST /partners`.
     AddPartner(crate::identity::partner::Partner),
     /// `DELETE /partners/{id}`.
@@ -475,53 +499,6 @@ pub struct ExplainRequest {
     pub form: Option<interlock_core::contact::ContactForm>,
     /// At which time; now if absent.
     pub at: Option<Timestamp>,
-}
-
-/// Pages behind unguessable links.
-#[derive(Debug)]
-pub enum PageRequest {
-    /// `/t/{token}`.
-    Tracking(Digest),
-    /// `/p/{token}`.
-    Pickup(Digest),
-    /// `POST /p/{token}/code`.
-    ShowCode(Digest),
-    /// Who somebody is who wants to log in, for the door that checks the password.
-    Person(PersonName),
-    /// `POST /p/{token}/erase`: the recipient wants their data deleted.
-    Erase(Digest),
-}
-
-/// What became of one event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventTaken {
-    /// Accepted, with its number within the parcel.
-    Accepted(u32),
-    /// It was accepted before.
-    Duplicate,
-}
-
-impl EventTaken {
-    /// The body of the answer, JSON.
-    pub fn body(all: &[Self]) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::with_capacity(16 + 40 * all.len());
-        text.push_str("{\"items\":[");
-        for (taken, at) in all.iter().zip(0..) {
-            if at > 0 {
-                text.push(',');
-            }
-            // Writing to a string does not fail.
-            let _ = match taken {
-                Self::Accepted(number) => {
-                    write!(text, "{{\"number\":{number},\"outcome\":\"accepted\"}}")
-                }
-                Self::Duplicate => write!(text, "{{\"outcome\":\"duplicate\"}}"),
-            };
-        }
-        text.push_str("]}");
-        text
-    }
 }
 
 /// Answers of the local API and the pages.

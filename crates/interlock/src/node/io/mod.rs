@@ -8,14 +8,18 @@
 mod agreements;
 mod key_id;
 mod local;
+mod page;
+mod taken;
 
 pub use agreements::{AgreementChange, Decision, Renewal};
 pub use key_id::KeyId;
 pub use local::{
-    DepositAction, DepositRequest, EventPut, EventTaken, ExplainRequest, LedgerQuery, LocalAnswer,
-    LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, PageRequest, ParcelPut,
-    PersonCaller, PersonPut, Role,
+    DepositAction, DepositRequest, EventPut, ExplainRequest, LedgerQuery, LocalAnswer,
+    LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, ParcelPut, PersonCaller,
+    PersonPut, Role,
 };
+pub use page::PageRequest;
+pub use taken::EventTaken;
 
 use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};
 use interlock_core::time::Timestamp;

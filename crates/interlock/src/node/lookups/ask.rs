@@ -59,7 +59,7 @@ impl Node {
             matches!(&deposit.teller, Some(Teller::Nobody { reason }) if may_change(reason))
                 && deposit.may_ask()
         };
-        let deposits = self.state.deposits.iter();
+        let deposits = self.state.deposits.under_way().iter();
         let untold: Vec<DepositId> = deposits
             .filter(|(_, deposit)| untold(deposit))
             .filter(|(_, deposit)| {

@@ -118,7 +118,8 @@ impl Record {
             | Self::Cosigned { .. }
             | Self::Witnessed { .. }
             | Self::CooperationShown { .. }
-            | Self::Reciprocity(_) => None,
+            | Self::Reciprocity(_)
+            | Self::Delegated { .. } => None,
         }
     }
 }

@@ -357,6 +357,13 @@ pub enum Record {
     },
     /// Notice of a suspension in return was given, taken back or carried out.
     Reciprocity(Box<Reciprocity>),
+    /// The recipient of a parcel has another link for somebody else, or none any more.
+    Delegated {
+        /// The deposit of the parcel.
+        deposit: DepositId,
+        /// What the link's token follows from, with the node's secret.
+        link: Option<[u8; 16]>,
+    },
 }
 
 impl Record {
@@ -436,7 +443,8 @@ impl Record {
             | Self::Cosigned { .. }
             | Self::Witnessed { .. }
             | Self::CooperationShown { .. }
-            | Self::Reciprocity(_) => Vec::new(),
+            | Self::Reciprocity(_)
+            | Self::Delegated { .. } => Vec::new(),
         }
     }
 }

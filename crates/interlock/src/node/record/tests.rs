@@ -504,6 +504,13 @@ fn of_mediation() -> Vec<Record> {
     }))]
 }
 
+fn of_delegates() -> Vec<Record> {
+    let deposit = DepositId::from_bytes([7; 16]);
+    [Some([9; 16]), None]
+        .map(|link| Record::Delegated { deposit, link })
+        .into()
+}
+
 fn of_cooperations() -> Vec<Record> {
     vec![
         Record::CooperationShown {
@@ -627,6 +634,7 @@ fn all() -> Vec<Record> {
         of_deletion(),
         of_keys_and_anchors(),
         of_cooperations(),
+        of_delegates(),
     ]
     .concat()
 }
@@ -651,7 +659,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 53, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&52), "variants are added at the end");
+    assert_eq!(variants.len(), 54, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&53), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

@@ -116,6 +116,7 @@ impl State {
                 compartment,
             } => self.stay(at, *deposit, stay, *compartment)?,
             Record::Notifier { deposit, teller } => self.teller(*deposit, teller)?,
+            Record::Delegated { deposit, link } => self.delegates.set(&self.links, *deposit, *link),
             Record::LookupAsked(asked) => self.lookup_asked(at, asked)?,
             Record::LookupAnswered {
                 from,
@@ -134,7 +135,7 @@ impl State {
             } => {
                 self.append_leaf(to, leaf)?;
                 self.count_denial(reason);
-                self.ledger.push(LedgerEntry {
+                self.enter(LedgerEntry {
                     at,
                     to: to.clone(),
                     dataset: *dataset,
@@ -359,7 +360,7 @@ impl State {
         let events =
             u32::try_from(batch.salts.len()).map_err(|_| ReplayError("a batch is too large"))?;
         self.counters.releases += u64::from(events);
-        self.ledger.push(LedgerEntry {
+        self.enter(LedgerEntry {
             at,
             to: batch.to.clone(),
             dataset: batch.dataset,
@@ -443,14 +444,14 @@ impl State {
                         .entry(dataset)
                         .or_default()
                         .debit(lookup.day, *parcel);
-                    self.ledger.push(entry(LedgerOutcome::Contact {
+                    self.enter(entry(LedgerOutcome::Contact {
                         parcel: *parcel,
                         form: *form,
                     }));
                     self.contact_used(at, *parcel, lookup, *form, lease.as_ref());
                 }
                 LookupDecision::Denied { reason } => {
-                    self.ledger.push(entry(LedgerOutcome::Denied {
+                    self.enter(entry(LedgerOutcome::Denied {
                         reason: reason.clone(),
                     }));
                     self.count_denial(reason);

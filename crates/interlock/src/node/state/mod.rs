@@ -9,9 +9,11 @@ mod apply;
 pub mod channel;
 mod cooperations;
 pub mod deposits;
+mod delegates;
 mod epochs;
 pub mod feed;
 mod keys;
+mod ledger;
 mod list;
 mod lockers;
 pub mod messages;
@@ -42,7 +44,9 @@ use serde::{Deserialize, Serialize};
 pub use self::apply::ReplayError;
 use self::channel::Channel;
 use self::deposits::Deposits;
+use self::delegates::Delegates;
 use self::feed::Feed;
+use self::ledger::LedgerCounts;
 use self::list::List;
 use self::messages::Messages;
 use self::parcels::Parcels;
@@ -115,6 +119,8 @@ pub struct State {
     pub inbox: List<{ tag::INBOX }, InboxEntry>,
     /// Releases and denials.
     pub ledger: List<{ tag::LEDGER }, LedgerEntry>,
+    /// How many of those there were of late.
+    pub ledger_counts: LedgerCounts,
     /// Alerts.
     pub alerts: Vec<Alert>,
     /// Counts since the beginning.
@@ -126,6 +132,8 @@ pub struct State {
     /// Partners that are to delete the contact of a parcel and do not know it yet, with the agreement
     /// under which they were given it, and since when.
     pub erasures: BTreeMap<(ParticipantId, ParcelId), (WireId, Timestamp)>,
+    /// Links by which somebody else than the recipient fetches a parcel.
+    pub delegates: Delegates,
     /// Highest time in the journal.
     pub high: Timestamp,
     /// When we last found that the end of our journal had been lost.
@@ -422,11 +430,13 @@ impl State {
             keyed: no_keyed(),
             inbox: List::default(),
             ledger: List::default(),
+            ledger_counts: LedgerCounts::default(),
             alerts: Vec::new(),
             counters: Counters::default(),
             vault: Vault::default(),
             push_secrets: BTreeMap::new(),
             erasures: BTreeMap::new(),
+            delegates: Delegates::default(),
             high: Timestamp::from_millis(0),
             rolled_back_at: None,
             suspect: BTreeSet::new(),

@@ -2,18 +2,22 @@
 //!
 //! INVARIANT: a password, a secret or a key is on the page that answers the form and on no other.
 
-use std::collections::BTreeMap;
-
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::again::Typed;
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::inbox::summary_of;
 use super::parts::{code_field, done, empty, facts, more, table, when};
+use super::stretch::{others, stretch};
 use super::values::{Instant, grouped};
 use crate::identity::url::segment;
 use crate::node::io::{Problem, Role};
 use crate::pages::Language;
+use crate::pages::qr::qr;
+
+/// Most people, and most keys, on a page: each has a form.
+const SHOWN_MAX: usize = 30;
 
 /// `GET /people`.
 #[derive(Debug, Deserialize)]
@@ -82,25 +86,6 @@ pub enum Shown<'a> {
     },
 }
 
-/// What was typed into a form that comes again: no code and no mark.
-#[derive(Debug, Default)]
-pub struct Typed(BTreeMap<String, String>);
-
-impl Typed {
-    /// From names and values.
-    pub fn new<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let kept = pairs.filter(|(name, _)| !matches!(*name, "code" | "csrf"));
-        Self(
-            kept.map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
-    }
-
-    fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
-    }
-}
-
 /// Roles of people.
 const PEOPLE: [Role; 6] = [
     Role::Admin,
@@ -153,6 +138,7 @@ pub fn access_page(
             (new_person(reader, typed))
         }
         (keys_table(reader, keys))
+        (others(reader, people.items.len().max(keys.keys.len()), SHOWN_MAX))
         (more(reader, reader.pick("添加密钥", "Add a key"), &new_key(reader)))
     };
     let page = Sheet {
@@ -165,7 +151,7 @@ pub fn access_page(
 
 fn people_table(reader: &Reader<'_>, people: &PeopleView) -> Markup {
     let rows = html! {
-        @for (person, at) in people.items.iter().zip(0..) {
+        @for (person, at) in stretch(reader, &people.items, SHOWN_MAX).iter().zip(0..) {
             tr {
                 th scope="row" { (person.name) }
                 td {
@@ -206,7 +192,7 @@ fn people_table(reader: &Reader<'_>, people: &PeopleView) -> Markup {
 
 fn keys_table(reader: &Reader<'_>, keys: &KeysView) -> Markup {
     let rows = html! {
-        @for (key, at) in keys.keys.iter().zip(0..) {
+        @for (key, at) in stretch(reader, &keys.keys, SHOWN_MAX).iter().zip(0..) {
             tr {
                 th scope="row" { (key.name) }
                 td { (role_word(reader, key.role)) }
@@ -324,7 +310,10 @@ fn once(reader: &Reader<'_>, shown: &Shown<'_>) -> Markup {
                 ),
                 (
                     reader.pick("身份验证器地址", "Address for the authenticator app"),
-                    word(enrolment),
+                    html! {
+                        (qr(enrolment, reader.pick("身份验证器地址的二维码", "QR code of that address")))
+                        (word(enrolment))
+                    },
                 ),
             ],
         ),

@@ -5,21 +5,23 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::again::{Again, folded};
 use super::charts::{self, Bar};
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{
-    both, done, empty, facts, headline, more, siblings, state, summary, table, when,
-};
-use super::problems;
+use super::history::timeline;
+use super::parts::{both, done, empty, facts, headline, more, siblings, state, table, when};
+use super::stretch::{others, stretch};
 use super::values::{Both, Instant, Names};
 use super::words;
 use crate::identity::url::segment;
-use crate::node::io::{Problem, Role};
+use crate::node::io::Role;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 
 /// Below this, hours are said instead of days, in milliseconds.
 const HOURS_BELOW_MS: i64 = 72 * HOUR_MS;
+/// Most agreements on a page.
+const SHOWN_MAX: usize = 100;
 /// From how long before its end an agreement ends soon, in milliseconds.
 pub(super) const SOON_MS: i64 = 14 * DAY_MS;
 
@@ -97,9 +99,9 @@ struct SignatureView {
 /// One line of a history.
 #[derive(Debug, Deserialize)]
 pub(super) struct LineView {
-    at: Instant,
-    by: String,
-    what: String,
+    pub(super) at: Instant,
+    pub(super) by: String,
+    pub(super) what: String,
 }
 
 /// Pages about agreements.
@@ -110,6 +112,7 @@ pub(super) fn family(reader: &Reader<'_>) -> Markup {
             ("/console/agreements", reader.pick("协议", "Agreements")),
             ("/console/inbox", reader.pick("待办提案", "Inbox")),
             ("/console/mediations", reader.pick("调解", "Mediation")),
+            ("/regulator", reader.pick("合作状况", "Cooperations")),
             ("/console/partners", reader.pick("伙伴", "Partners")),
             ("/console/rehearsals", reader.pick("演练", "Rehearsal")),
         ],
@@ -186,7 +189,7 @@ pub fn agreements_page(reader: &Reader<'_>, view: &AgreementsView, names: &Names
         })
         .collect();
     let rows = html! {
-        @for a in &all {
+        @for a in stretch(reader, &all, SHOWN_MAX) {
             @let (tone, word) = words::agreement_state(reader, &a.state);
             tr {
                 th scope="row" { a href=(a.path()) { (names.of(&a.partner)) } }
@@ -219,6 +222,7 @@ pub fn agreements_page(reader: &Reader<'_>, view: &AgreementsView, names: &Names
                 reader.pick("开始", "From"),
                 reader.pick("到期", "Until"),
             ], &rows))
+            (others(reader, all.len(), SHOWN_MAX))
         }
     };
     sheet(
@@ -257,30 +261,13 @@ pub(super) fn terms_table(reader: &Reader<'_>, id: &str, terms: &[TermView]) -> 
     )
 }
 
-/// Lines of a history, newest first.
-pub(super) fn timeline(reader: &Reader<'_>, lines: &[&LineView]) -> Markup {
-    html! {
-        ol.timeline {
-            @for line in lines.iter().rev() {
-                li {
-                    time datetime=(line.at.0.to_rfc3339(line.at.1)) {
-                        (reader.language.instant(line.at.0, line.at.1))
-                    }
-                    span.fact lang="en" { (line.what) }
-                    span.source { (line.by) }
-                }
-            }
-        }
-    }
-}
-
 /// One agreement.
 pub fn agreement_page(
     reader: &Reader<'_>,
     view: &AgreementView,
     names: &Names,
     is_done: bool,
-    trouble: Option<&Problem>,
+    again: Option<&Again<'_>>,
 ) -> Markup {
     let head = &view.head;
     let title = match reader.language {
@@ -291,13 +278,13 @@ pub fn agreement_page(
     let mut lines: Vec<&LineView> = view.history.iter().chain(&view.negotiated).collect();
     lines.sort_by_key(|line| line.at);
     let main = html! {
-        @if let Some(trouble) = trouble { (summary(reader, &problems::words(reader, trouble), None)) }
+        (Again::summary(again, reader))
         @if is_done { (done(reader.pick("已执行。", "Done."))) }
         (family(reader))
         (headline(tone, &title, &html! { (both(reader, &view.summary)) }))
         (charts::term(reader, head.from, head.ends_at))
         (facts(&agreement_facts(reader, view, &word, names)))
-        (acts(reader, view))
+        (acts(reader, view, again))
         (terms_table(reader, "terms", &view.terms))
         h2 { (reader.pick("签署", "Signatures")) }
         @if view.signatures.is_empty() {
@@ -308,7 +295,7 @@ pub fn agreement_page(
             }).collect::<Vec<_>>()))
         }
         h2 { (reader.pick("经过", "What happened")) }
-        (timeline(reader, &lines))
+        (timeline(reader, names, &lines))
         (more(reader, reader.pick("完整条款（ODRL）", "The whole policy (ODRL)"), &html! {
             pre tabindex="0" { code { (serde_json::to_string_pretty(&view.policy).unwrap_or_default()) } }
         }))
@@ -399,21 +386,22 @@ fn agreement_facts<'a>(
 }
 
 /// What an approver can do with it.
-fn acts(reader: &Reader<'_>, view: &AgreementView) -> Markup {
+fn acts(reader: &Reader<'_>, view: &AgreementView, again: Option<&Again<'_>>) -> Markup {
     let path = view.head.path();
     let is_open = view.head.is_open();
     let suspended = view.head.state == "SUSPENDED";
+    let end = view.head.ends_at.0.to_rfc3339(view.head.ends_at.1);
     html! {
         @if is_open && reader.is_any(&[Role::Approver]) {
             h2 { (reader.pick("操作", "What you can do")) }
             div.acts {
                 @if view.head.ends_at.0 > reader.as_of {
-                    a.button href={ "/console/rehearsals?at=" (segment(&view.head.ends_at.0.to_rfc3339(view.head.ends_at.1))) } {
+                    a.button href={ "/console/rehearsals?at=" (segment(&end)) } {
                         (reader.pick("演练到期", "Rehearse the end"))
                     }
                 }
                 @if view.head.role == "consumer" || view.head.role == "provider" {
-                    (more(reader, reader.pick("续约", "Renew"), &html! {
+                    (folded(reader, again, "renew", reader.pick("续约", "Renew"), &html! {
                         form.sheet method="post" action={ (path) "/renew" } {
                             (reader.mark())
                             (super::parts::code_field(reader, "renew-code"))
@@ -427,21 +415,21 @@ fn acts(reader: &Reader<'_>, view: &AgreementView) -> Markup {
                         button type="submit" { (reader.pick("恢复", "Resume")) }
                     }
                 } @else {
-                    (more(reader, reader.pick("暂停", "Suspend"), &html! {
+                    (folded(reader, again, "suspend", reader.pick("暂停", "Suspend"), &html! {
                         form.sheet method="post" action={ (path) "/suspend" } {
                             (reader.mark())
-                            (reason_field(reader, "suspend-reason"))
+                            (reason_field(reader, again, "suspend"))
                             button.danger type="submit" { (reader.pick("暂停，停止提供", "Suspend: nothing is released")) }
                         }
                     }))
                 }
-                (more(reader, reader.pick("提前终止", "Terminate"), &html! {
+                (folded(reader, again, "terminate", reader.pick("提前终止", "Terminate"), &html! {
                     form.sheet method="post" action={ (path) "/terminate" } {
                         (reader.mark())
-                        (reason_field(reader, "terminate-reason"))
+                        (reason_field(reader, again, "terminate"))
                         div.field {
                             label for="at" { (reader.pick("何时终止（至少提前，如 2017-07-01T00:00:00+08:00）", "When, such as 2017-07-01T00:00:00+08:00")) }
-                            input #at name="at" type="text" required value=(view.head.ends_at.0.to_rfc3339(view.head.ends_at.1));
+                            input #at name="at" type="text" required value=(Again::value(again, "terminate", "at", &end));
                         }
                         (super::parts::code_field(reader, "terminate-code"))
                         button.danger type="submit" { (reader.pick("终止协议", "Terminate the agreement")) }
@@ -453,11 +441,13 @@ fn acts(reader: &Reader<'_>, view: &AgreementView) -> Markup {
 }
 
 /// Why, for the other side.
-pub(super) fn reason_field(reader: &Reader<'_>, id: &str) -> Markup {
+pub(super) fn reason_field(reader: &Reader<'_>, again: Option<&Again<'_>>, act: &str) -> Markup {
+    let id = format!("{act}-reason");
     html! {
         div.field {
             label for=(id) { (reader.pick("原因（对方可见）", "Why (the other side sees it)")) }
-            input id=(id) name="reason" type="text" maxlength="500" required;
+            input id=(id) name="reason" type="text" maxlength="500" required
+                value=(Again::value(again, act, "reason", ""));
         }
     }
 }

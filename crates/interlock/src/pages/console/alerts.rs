@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::feeds::family;
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::parts::{empty, headline, state, table, when};
+use super::stretch::others;
 use super::values::{Instant, Names, grouped};
 use super::words;
 use crate::identity::url::segment;
@@ -13,12 +14,13 @@ use crate::pages::Language;
 use crate::pages::layout::Tone;
 
 /// Most alerts on a page.
-const SHOWN_MAX: usize = 100;
+pub const ALERTS_SHOWN_MAX: usize = 100;
 
 /// `GET /alerts`.
 #[derive(Debug, Deserialize)]
 pub struct AlertsView {
     items: Vec<AlertView>,
+    all: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,7 +36,7 @@ struct AlertView {
 // tidy: long, one page from top to bottom
 pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Markup {
     let title = reader.pick("提醒", "Alerts");
-    let number = view.items.len();
+    let number = view.all;
     let (tone, lead) = match (number, reader.language) {
         (0, _) => (
             Tone::Good,
@@ -42,18 +44,12 @@ pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Mar
                 .pick("没有提醒。", "There is nothing to look at.")
                 .to_owned(),
         ),
-        (n, Language::Chinese) => (
-            Tone::Soon,
-            format!("{} 条提醒，最新的在前。", grouped(n as u64)),
-        ),
+        (n, Language::Chinese) => (Tone::Soon, format!("{} 条提醒，最新的在前。", grouped(n))),
         (1, Language::English) => (Tone::Soon, "1 alert.".into()),
-        (n, Language::English) => (
-            Tone::Soon,
-            format!("{} alerts, newest first.", grouped(n as u64)),
-        ),
+        (n, Language::English) => (Tone::Soon, format!("{} alerts, newest first.", grouped(n))),
     };
     let rows = html! {
-        @for alert in view.items.iter().take(SHOWN_MAX) {
+        @for alert in &view.items {
             tr {
                 th scope="row" { (state(Tone::Soon, words::alert(reader, &alert.kind))) }
                 td { (when(reader, alert.at)) }
@@ -70,7 +66,7 @@ pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Mar
     let main = html! {
         (family(reader))
         (headline(tone, title, &html! { (lead) }))
-        @if view.items.is_empty() {
+        @if number == 0 {
             (empty(reader.pick(
                 "有争议的所有权、不一致的证据、被拒的消息等会显示在这里。",
                 "Contested ownership, evidence that differs, refused messages and the like are listed here.",
@@ -83,15 +79,8 @@ pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Mar
                 reader.pick("包裹", "Parcel"),
                 reader.pick("说明", "What happened"),
             ], &rows))
-            @if view.items.len() > SHOWN_MAX {
-                p.muted {
-                    @match reader.language {
-                        Language::Chinese => { "只显示最新 " (SHOWN_MAX) " 条；其余见 interlock 的 GET /alerts。" }
-                        Language::English => { "The newest " (SHOWN_MAX) " are shown; the API has the others." }
-                    }
-                }
-            }
         }
+        (others(reader, usize::try_from(number).unwrap_or(usize::MAX), ALERTS_SHOWN_MAX))
     };
     sheet(
         reader,

@@ -47,6 +47,34 @@ pub struct ScanView {
     pub done: Option<&'static str>,
 }
 
+/// Other stations with a compartment free.
+#[derive(Debug, Deserialize)]
+pub struct NearView {
+    stations: Vec<NearStation>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NearStation {
+    id: String,
+    metres: u64,
+    free: u64,
+}
+
+impl NearView {
+    /// Where else a parcel of this size goes, in words.
+    pub fn lines(&self, reader: &Reader<'_>, size: &str) -> Vec<String> {
+        let size = words::size(reader, size);
+        let lines = self.stations.iter().map(|near| {
+            let NearStation { id, metres, free } = near;
+            match reader.language {
+                Language::Chinese => format!("{metres} 米外 {id} 号柜余 {free} 个{size}。"),
+                Language::English => format!("Station {id}, {metres} m: {free} {size}."),
+            }
+        });
+        lines.collect()
+    }
+}
+
 /// The code of the reason why nobody can tell the recipient, which stands in brackets.
 pub fn refusal_code(detail: &str) -> &str {
     let code = detail
@@ -55,43 +83,121 @@ pub fn refusal_code(detail: &str) -> &str {
     code.map_or("", |(code, _)| code)
 }
 
+/// Codes, and what is said of them in Chinese and English.
+type Said = (&'static [&'static str], &'static str, &'static str);
+
+/// Why nobody can tell the recipient, by the code of the reason, in the courier's words.
+const UNTOLD: &[Said] = &[
+    (
+        &["consent-refused", "consent-unknown", "consent-no-locker"],
+        "请勿投柜：收件人未同意使用快递柜。请按地址投递。",
+        "Don't use the locker: the recipient has not agreed to it. Deliver to the address.",
+    ),
+    (
+        &["suspended"],
+        "请勿投柜：与平台的协议已中止，无人通知收件人。请按地址投递。",
+        "Don't use the locker: the agreement with the parcel's owner is suspended, and nobody can tell the recipient. Deliver to the address.",
+    ),
+    (
+        &[
+            "term-ended",
+            "not-in-run-off",
+            "run-off-ended",
+            "no-agreement",
+        ],
+        "请勿投柜：与平台的协议已终止，无人通知收件人。请按地址投递。",
+        "Don't use the locker: the agreement with the parcel's owner is over, and nobody can tell the recipient. Deliver to the address.",
+    ),
+    (
+        &["owner-unknown"],
+        "不知道包裹属于谁。可输入收件人号码由我方通知，否则请按地址投递。",
+        "Nobody knows whose parcel this is. Type the recipient's number and we tell them, or deliver to the address.",
+    ),
+    (
+        &["consent-other-station"],
+        "请勿投此柜：收件人指定了其他网点。请投到该网点或按地址投递。",
+        "Not this locker: the recipient wants another station. Use that one, or deliver to the address.",
+    ),
+    (
+        &["consent-not-before"],
+        "现在请勿投柜：收件人希望晚些送达。请稍后再投或按地址投递。",
+        "Not now: the recipient wants it later in the day. Come again later, or deliver to the address.",
+    ),
+    (
+        &["ownership-contested"],
+        "请勿投柜：两方主张此包裹，无人可通知收件人。请按地址投递。",
+        "Don't use the locker: two companies claim this parcel. Deliver to the address.",
+    ),
+    (
+        &["no-gateway"],
+        "请勿投柜：目前无法发送短信。请按地址投递，并告知站点。",
+        "Don't use the locker: no messages can be sent at the moment. Deliver to the address, and tell your depot.",
+    ),
+    (
+        &["quota-per-day"],
+        "请勿投柜：平台今日的查询额度已用完。请按地址投递。",
+        "Don't use the locker: the owner's limit for today is used up. Deliver to the address.",
+    ),
+];
+
+/// Why else no door opened, by the kind of the problem.
+const OTHERS: &[Said] = &[
+    (
+        &["station-full", "no-compartment"],
+        "此尺寸的格口已满。请换一个尺寸或网点。",
+        "No compartment of this size is free. Choose another size or station.",
+    ),
+    (
+        &["unknown-station", "no-station"],
+        "没有此网点。请扫描柜上的网点编号。",
+        "There is no such station. Scan the number on the locker.",
+    ),
+    (
+        &["no-waybill"],
+        "不是我们认识的运单号。请重新扫描，或写成“快递公司/单号”。",
+        "That is no waybill that we know. Scan it again, or write carrier/number.",
+    ),
+    (
+        &["no-size"],
+        "请选择格口尺寸。",
+        "Choose small, medium or large.",
+    ),
+    (
+        &["no-claim"],
+        "认领码应为 32 位。请重新扫描。",
+        "The claim token has 32 digits. Scan it again.",
+    ),
+    (
+        &["no-phone"],
+        "不是手机号码。请按面单输入。",
+        "That is no phone number. Type it as on the label.",
+    ),
+    (
+        &["already-deposited"],
+        "此包裹已在柜中，没有再开柜。请核对运单号。",
+        "This parcel is in a locker already; no door was opened. Check the waybill.",
+    ),
+];
+
+fn said(table: &[Said], code: &str) -> Option<(&'static str, &'static str)> {
+    let found = table.iter().find(|(codes, _, _)| codes.contains(&code));
+    found.map(|&(_, zh, en)| (zh, en))
+}
+
 /// Why a parcel was not deposited, in the courier's words.
 fn refusal(reader: &Reader<'_>, problem: &Problem) -> String {
-    let (zh, en) = match (problem.kind.as_str(), refusal_code(&problem.detail)) {
-        ("nobody-can-tell", "consent-refused" | "consent-unknown" | "consent-no-locker") => (
-            "请勿投柜：收件人未同意使用快递柜。请按地址投递。",
-            "Don't use the locker: the recipient has not agreed to it. Deliver to the address.",
-        ),
-        ("nobody-can-tell", "suspended") => (
-            "请勿投柜：与平台的协议已中止，无人通知收件人。请按地址投递。",
-            "Don't use the locker: the agreement with the parcel's owner is suspended, and nobody can tell the recipient. Deliver to the address.",
-        ),
-        ("nobody-can-tell", "term-ended" | "not-in-run-off" | "run-off-ended" | "no-agreement") => {
-            (
-                "请勿投柜：与平台的协议已终止，无人通知收件人。请按地址投递。",
-                "Don't use the locker: the agreement with the parcel's owner is over, and nobody can tell the recipient. Deliver to the address.",
-            )
-        }
-        ("nobody-can-tell", "owner-unknown") => (
-            "不知道包裹属于谁。可输入收件人号码由我方通知，否则请按地址投递。",
-            "Nobody knows whose parcel this is. Type the recipient's number and we tell them, or deliver to the address.",
-        ),
-        ("nobody-can-tell", _) => (
+    let found = match problem.kind.as_str() {
+        "nobody-can-tell" => Some(said(UNTOLD, refusal_code(&problem.detail)).unwrap_or((
             "请勿投柜：没有人能通知收件人。请按地址投递。",
             "Don't use the locker: nobody can tell the recipient. Deliver to the address.",
-        ),
-        ("station-full" | "no-compartment", _) => (
-            "此尺寸的格口已满。请换一个尺寸或网点。",
-            "No compartment of this size is free. Choose another size or station.",
-        ),
-        _ => {
-            return match reader.language {
-                Language::Chinese => format!("没有开柜。{}", problem.detail),
-                Language::English => problem.detail.clone(),
-            };
-        }
+        ))),
+        kind => said(OTHERS, kind),
     };
-    reader.pick(zh, en).to_owned()
+    match (found, reader.language) {
+        (Some((zh, en)), language) => language.pick(zh, en).to_owned(),
+        (None, Language::Chinese) => format!("没有开柜。{}", problem.detail),
+        (None, Language::English) => problem.detail.clone(),
+    }
 }
 
 /// The first screen: scan, station, size; below it what lies in lockers.
@@ -195,7 +301,13 @@ fn round_list(reader: &Reader<'_>, round: &RoundView) -> Markup {
             p {
                 @match reader.language {
                     Language::Chinese => { (grouped(number)) " 件，其中 " (overdue) " 件逾期需取回。" }
-                    Language::English => { (grouped(number)) " parcels, " (overdue) " of them overdue and to be taken back." }
+                    Language::English => {
+                        (grouped(number)) (if number == 1 { " parcel" } else { " parcels" })
+                        @match overdue {
+                            0 => ", none of them overdue.",
+                            n => { ", " (n) " overdue: take " (if n == 1 { "it" } else { "them" }) " back." }
+                        }
+                    }
                 }
             }
             (table("round", reader.pick("先到期的在前", "What ends first is first"), &[

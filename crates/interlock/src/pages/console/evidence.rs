@@ -4,11 +4,16 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::frame::{Reader, Section, Sheet, sheet};
-use super::parts::{empty, facts, headline, state, table};
+use super::parts::{empty, facts, headline, siblings, state, table};
+use super::stretch::{others, stretch};
 use super::values::{Names, grouped};
+use super::verdict::Checked;
 use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
+
+/// Most partners on a page.
+const SHOWN_MAX: usize = 100;
 
 /// `GET /evidence`.
 #[derive(Debug, Deserialize)]
@@ -39,17 +44,18 @@ struct Theirs {
     checkpoint: Option<String>,
 }
 
-/// What a check of the evidence found, made by `interlock_journal::evidence::verify`.
-#[derive(Debug)]
-pub struct Checked {
-    /// Whether everything holds.
-    pub holds: bool,
-    /// Logs, leaves and manifests that were looked at.
-    pub looked_at: (usize, u64, usize),
-    /// What is wrong, in words.
-    pub findings: Vec<String>,
-    /// What cannot be proven, in words; it is no failure.
-    pub unproven: Vec<String>,
+/// Pages about evidence.
+pub(super) fn family(reader: &Reader<'_>) -> Markup {
+    siblings(
+        reader,
+        &[
+            ("/console/evidence", reader.pick("双方记录", "Both logs")),
+            (
+                "/console/evidence/files",
+                reader.pick("核验文件", "Verify files"),
+            ),
+        ],
+    )
 }
 
 /// The list.
@@ -82,7 +88,7 @@ pub fn evidence_page(reader: &Reader<'_>, view: &LogsView, names: &Names) -> Mar
         ),
     };
     let rows = html! {
-        @for logs in &view.items {
+        @for logs in stretch(reader, &view.items, SHOWN_MAX) {
             tr {
                 th scope="row" { a href={ "/console/evidence/" (segment(&logs.partner)) } { (names.of(&logs.partner)) } }
                 td.number { (grouped(logs.ours.leaves)) }
@@ -99,6 +105,7 @@ pub fn evidence_page(reader: &Reader<'_>, view: &LogsView, names: &Names) -> Mar
         }
     };
     let main = html! {
+        (family(reader))
         (headline(tone, title, &html! { (lead) }))
         p {
             (reader.pick(
@@ -119,6 +126,7 @@ pub fn evidence_page(reader: &Reader<'_>, view: &LogsView, names: &Names) -> Mar
                 reader.pick("对方记录", "Their entries, mirrored"),
                 reader.pick("状态", "State"),
             ], &rows))
+            (others(reader, view.items.len(), SHOWN_MAX))
         }
     };
     sheet(
@@ -152,8 +160,9 @@ pub fn evidence_of_page(
     let (tone, lead) = verdict(reader, checked);
     let entries = |n: u64| html! { (grouped(n)) };
     let main = html! {
+        (family(reader))
         (headline(tone, &title, &html! { (lead) }))
-        @if let Some(checked) = checked { (findings(reader, checked)) }
+        @if let Some(checked) = checked { (checked.body(reader, names)) }
         form method="post" action={ "/console/evidence/" (segment(partner)) "/verify" } {
             (reader.mark())
             button type="submit" { (reader.pick("立即核验", "Verify now")) }
@@ -212,50 +221,14 @@ fn no_logs(reader: &Reader<'_>, name: &str) -> Markup {
 }
 
 fn verdict(reader: &Reader<'_>, checked: Option<&Checked>) -> (Tone, &'static str) {
-    match checked {
-        None => (
-            Tone::Unknown,
-            reader.pick("本页打开后尚未核验。", "Not checked since this page was opened."),
-        ),
-        Some(checked) if !checked.holds => (
-            Tone::Stopped,
-            reader.pick(
-                "核验未通过。见下列问题；以双方签名的检查点判定何方改动。",
-                "It does not hold: see what differs below. The checkpoints that both signed show who changed what.",
-            ),
-        ),
-        Some(checked) if !checked.unproven.is_empty() => (
-            Tone::Soon,
-            reader.pick(
-                "已核验的部分成立；下列部分无法证明。",
-                "What could be checked holds; the following cannot be proven.",
-            ),
-        ),
-        Some(_) => (
-            Tone::Good,
-            reader.pick("刚刚核验：全部成立。", "Checked just now: everything holds."),
-        ),
-    }
-}
-
-fn findings(reader: &Reader<'_>, checked: &Checked) -> Markup {
-    let (logs, leaves, manifests) = checked.looked_at;
-    html! {
-        p {
-            @match reader.language {
-                Language::Chinese => {
-                    "核验了 " (logs) " 份记录、" (grouped(leaves)) " 条、" (manifests) " 份签署的清单。"
-                }
-                Language::English => {
-                    "Looked at " (logs) " logs with " (grouped(leaves)) " entries, and " (manifests) " signed manifests."
-                }
-            }
-        }
-        @if !checked.findings.is_empty() {
-            ul.findings { @for finding in &checked.findings { li lang="en" { (finding) } } }
-        }
-        @if !checked.unproven.is_empty() {
-            ul { @for what in &checked.unproven { li.muted lang="en" { (what) } } }
-        }
-    }
+    checked.map_or_else(
+        || {
+            let text = reader.pick(
+                "本页打开后尚未核验。",
+                "Not checked since this page was opened.",
+            );
+            (Tone::Unknown, text)
+        },
+        |checked| checked.lead(reader),
+    )
 }

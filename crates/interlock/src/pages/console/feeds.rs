@@ -6,11 +6,15 @@ use serde::Deserialize;
 use super::charts::{self, Bar};
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::parts::{empty, headline, siblings, state, table, when};
+use super::stretch::{others, stretch};
 use super::values::{Instant, Names, grouped};
 use super::words;
 use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
+
+/// Most feeds on a page.
+const SHOWN_MAX: usize = 80;
 
 /// Of `GET /status`.
 #[derive(Debug, Deserialize)]
@@ -135,7 +139,7 @@ pub fn feeds_page(reader: &Reader<'_>, view: &FeedsView, names: &Names) -> Marku
         })
         .collect();
     let rows = html! {
-        @for feed in &feeds {
+        @for feed in stretch(reader, &feeds, SHOWN_MAX) {
             tr {
                 th scope="row" { a href={ "/console/partners/" (segment(&feed.to)) } { (names.of(&feed.to)) } }
                 td { (reader.pick("我方提供：", "we give: ")) (words::dataset(reader, &feed.dataset)) }
@@ -175,6 +179,7 @@ pub fn feeds_page(reader: &Reader<'_>, view: &FeedsView, names: &Names) -> Marku
                 reader.pick("已送出", "Released"),
                 reader.pick("已丢弃", "Dropped"),
             ], &rows))
+            (others(reader, feeds.len(), SHOWN_MAX))
         }
     };
     sheet(

@@ -4,18 +4,24 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::agreements::{LineView, TermView, family, left, reason_field, terms_table, timeline};
+use super::again::{Again, folded};
+use super::agreements::{LineView, TermView, family, left, reason_field, terms_table};
 use super::frame::{Reader, Section, Sheet, sheet};
+use super::history::timeline;
 use super::parts::{
     Waiting, code_field, empty, facts, headline, more, state, summary, table, when,
 };
 use super::problems;
+use super::stretch::{others, stretch};
 use super::values::{Instant, Names};
 use super::words;
 use crate::identity::url::segment;
 use crate::node::io::{Problem, Role};
 use crate::pages::Language;
 use crate::pages::layout::Tone;
+
+/// Most proposals on a page.
+const SHOWN_MAX: usize = 100;
 
 /// `GET /proposals`.
 #[derive(Debug, Deserialize)]
@@ -92,7 +98,7 @@ pub fn inbox_page(reader: &Reader<'_>, view: &ProposalsView, names: &Names) -> M
     };
     let (tone, lead) = waiting.lead(reader, view.proposals.len());
     let rows = html! {
-        @for proposal in &view.proposals {
+        @for proposal in stretch(reader, &view.proposals, SHOWN_MAX) {
             tr {
                 th scope="row" { a href=(proposal.path()) { (proposal.line(reader, names)) } }
                 td { @if let Some(by) = proposal.answer_by { (when(reader, by)) } }
@@ -116,6 +122,7 @@ pub fn inbox_page(reader: &Reader<'_>, view: &ProposalsView, names: &Names) -> M
                 reader.pick("已批准", "Approved"),
                 reader.pick("变化", "Changes"),
             ], &rows))
+            (others(reader, view.proposals.len(), SHOWN_MAX))
         }
     };
     sheet(
@@ -134,27 +141,25 @@ pub fn proposal_page(
     reader: &Reader<'_>,
     view: &ProposalView,
     names: &Names,
-    trouble: Option<&Problem>,
+    again: Option<&Again<'_>>,
 ) -> Markup {
     let title = view.line(reader, names);
-    let titled = match trouble {
+    let titled = match again {
         Some(_) => format!("{}{title}", reader.pick("出错：", "Error: ")),
         None => title.clone(),
     };
     let lines: Vec<&LineView> = view.history.iter().collect();
     let (tone, lead) = lead(reader, view);
     let main = html! {
-        @if let Some(trouble) = trouble {
-            (summary_of(reader, trouble, "approve-code"))
-        }
+        (Again::summary(again, reader))
         (family(reader))
         (headline(tone, &title, &lead))
         (facts(&proposal_facts(reader, view, names)))
         (changes_table(reader, "changes", &view.changes))
         (terms_table(reader, "terms", &view.terms))
-        @if view.waits_for_people && reader.is_any(&[Role::Approver]) { (decide(reader, view)) }
+        @if view.waits_for_people && reader.is_any(&[Role::Approver]) { (decide(reader, view, again)) }
         h2 { (reader.pick("经过", "What happened")) }
-        (timeline(reader, &lines))
+        (timeline(reader, names, &lines))
         (more(reader, reader.pick("完整条款（ODRL）", "The whole policy (ODRL)"), &html! {
             pre tabindex="0" { code { (pretty(&view.policy)) } }
         }))
@@ -168,7 +173,7 @@ pub fn proposal_page(
 }
 
 /// What went wrong, with the way to the code's field if it is about that.
-pub(super) fn summary_of(reader: &Reader<'_>, trouble: &Problem, code_id: &'static str) -> Markup {
+pub(super) fn summary_of(reader: &Reader<'_>, trouble: &Problem, code_id: &str) -> Markup {
     let of_code = trouble.errors.iter().any(|error| error.pointer == "/code");
     let fields = trouble
         .errors
@@ -277,8 +282,9 @@ pub(super) fn changes_table(reader: &Reader<'_>, id: &str, changes: &[ChangeView
     }
 }
 
-fn decide(reader: &Reader<'_>, view: &ProposalView) -> Markup {
+fn decide(reader: &Reader<'_>, view: &ProposalView, again: Option<&Again<'_>>) -> Markup {
     let path = view.path();
+    let policy = pretty(&view.policy);
     let second = view.approvals_needed > 1 && view.approved_by.len() + 1 < view.approvals_needed;
     html! {
         h2 { (reader.pick("决定", "Decide")) }
@@ -291,21 +297,23 @@ fn decide(reader: &Reader<'_>, view: &ProposalView) -> Markup {
             (code_field(reader, "approve-code"))
             button type="submit" { (reader.pick("批准", "Approve")) }
         }
-        (more(reader, reader.pick("还价", "Counter"), &html! {
+        (folded(reader, again, "counter", reader.pick("还价", "Counter"), &html! {
             form.sheet method="post" action={ (path) "/counter" } {
                 (reader.mark())
                 div.field {
                     label for="policy" { (reader.pick("条款（ODRL，已填入现有条款）", "Terms (ODRL, filled with those that lie there)")) }
-                    textarea #policy name="policy" rows="16" spellcheck="false" required { (pretty(&view.policy)) }
+                    textarea #policy name="policy" rows="16" spellcheck="false" required {
+                        (Again::value(again, "counter", "policy", &policy))
+                    }
                 }
                 (code_field(reader, "counter-code"))
                 button type="submit" { (reader.pick("提出还价", "Send the counter-offer")) }
             }
         }))
-        (more(reader, reader.pick("拒绝", "Reject"), &html! {
+        (folded(reader, again, "reject", reader.pick("拒绝", "Reject"), &html! {
             form.sheet method="post" action={ (path) "/reject" } {
                 (reader.mark())
-                (reason_field(reader, "reject-reason"))
+                (reason_field(reader, again, "reject"))
                 button.danger type="submit" { (reader.pick("拒绝提案", "Reject the proposal")) }
             }
         }))

@@ -6,16 +6,22 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::agreements::{LineView, TermView, family, left, reason_field, terms_table, timeline};
+use super::again::{Again, folded};
+use super::agreements::{LineView, TermView, family, left, reason_field, terms_table};
 use super::frame::{Reader, Section, Sheet, sheet};
+use super::history::timeline;
 use super::inbox::{ChangeView, changes_table, pretty, summary_of};
 use super::parts::{Waiting, code_field, empty, facts, headline, more, state, table, when};
+use super::stretch::{others, stretch};
 use super::values::{Instant, Names};
 use super::words;
 use crate::identity::url::segment;
 use crate::node::io::{Problem, Role};
 use crate::pages::Language;
 use crate::pages::layout::Tone;
+
+/// Most mediations on a page.
+const SHOWN_MAX: usize = 100;
 
 /// `GET /mediations`.
 #[derive(Debug, Deserialize)]
@@ -77,6 +83,11 @@ impl Head {
     /// Whether people here are asked for something.
     pub(super) const fn waits(&self) -> bool {
         self.waits_for_people
+    }
+
+    /// Whether it is under way.
+    pub(super) fn is_open(&self) -> bool {
+        is_open(&self.state)
     }
 
     /// Until when.
@@ -151,8 +162,9 @@ pub fn mediations_page(
     };
     let number = view.mediations.iter().filter(|m| m.waits()).count();
     let (tone, lead) = waiting.lead(reader, number);
+    let newest: Vec<&Head> = view.mediations.iter().rev().collect();
     let rows = html! {
-        @for m in view.mediations.iter().rev() {
+        @for m in stretch(reader, &newest, SHOWN_MAX) {
             @let (tone, word) = state_of(reader, &m.state, m.in_force);
             tr {
                 th scope="row" { a href=(m.path()) { (m.line(reader, names)) } }
@@ -179,6 +191,7 @@ pub fn mediations_page(
                 reader.pick("合作到期", "Would end"),
                 reader.pick("答复期限", "Answer by"),
             ], &rows))
+            (others(reader, newest.len(), SHOWN_MAX))
         }
         @if reader.is_any(&[Role::Approver]) { (propose(reader, typed, trouble.is_some())) }
     };
@@ -220,29 +233,29 @@ pub fn mediation_page(
     reader: &Reader<'_>,
     view: &MediationView,
     names: &Names,
-    trouble: Option<&Problem>,
+    again: Option<&Again<'_>>,
 ) -> Markup {
     let head = &view.head;
     let title = head.line(reader, names);
-    let titled = match trouble {
+    let titled = match again {
         Some(_) => format!("{}{title}", reader.pick("出错：", "Error: ")),
         None => title.clone(),
     };
     let lines: Vec<&LineView> = view.history.iter().collect();
     let (tone, lead) = lead(reader, view);
     let main = html! {
-        @if let Some(trouble) = trouble { (summary_of(reader, trouble, "accept-code")) }
+        (Again::summary(again, reader))
         (family(reader))
         (headline(tone, &title, &lead))
         (facts(&facts_of(reader, view)))
         (answers(reader, view, names))
         @for agreement in &view.agreements { (mediated(reader, agreement, names)) }
-        @if head.waits() && reader.is_any(&[Role::Approver]) { (decide(reader, view)) }
+        @if head.waits() && reader.is_any(&[Role::Approver]) { (decide(reader, view, again)) }
         @if head.mediates() && is_open(&head.state) && reader.is_any(&[Role::Approver]) {
-            (conduct(reader, head, names))
+            (conduct(reader, head, names, again))
         }
         h2 { (reader.pick("经过", "What happened")) }
-        (timeline(reader, &lines))
+        (timeline(reader, names, &lines))
     };
     let page = Sheet {
         title: &titled,
@@ -365,7 +378,7 @@ fn mediated(reader: &Reader<'_>, agreement: &MediatedView, names: &Names) -> Mar
 }
 
 /// What a party can say, and at the mediator the second person.
-fn decide(reader: &Reader<'_>, view: &MediationView) -> Markup {
+fn decide(reader: &Reader<'_>, view: &MediationView, again: Option<&Again<'_>>) -> Markup {
     let head = &view.head;
     let path = head.path();
     html! {
@@ -380,11 +393,11 @@ fn decide(reader: &Reader<'_>, view: &MediationView) -> Markup {
             }
         }
         @if !head.mediates() {
-            (more(reader, reader.pick("还价", "Counter"), &counter(reader, &path)))
-            (more(reader, reader.pick("拒绝", "Refuse"), &html! {
+            (folded(reader, again, "counter", reader.pick("还价", "Counter"), &counter(reader, &path, again)))
+            (folded(reader, again, "refuse", reader.pick("拒绝", "Refuse"), &html! {
                 form.sheet method="post" action={ (path) "/refuse" } {
                     (reader.mark())
-                    (reason_field(reader, "refuse-reason"))
+                    (reason_field(reader, again, "refuse"))
                     button.danger type="submit" { (reader.pick("拒绝调解", "Refuse the mediation")) }
                 }
             }))
@@ -392,7 +405,7 @@ fn decide(reader: &Reader<'_>, view: &MediationView) -> Markup {
     }
 }
 
-fn counter(reader: &Reader<'_>, path: &str) -> Markup {
+fn counter(reader: &Reader<'_>, path: &str, again: Option<&Again<'_>>) -> Markup {
     html! {
         form.sheet method="post" action={ (path) "/counter" } {
             (reader.mark())
@@ -403,20 +416,22 @@ fn counter(reader: &Reader<'_>, path: &str) -> Markup {
                         "Another end (such as 2017-08-01T00:00:00+08:00)",
                     ))
                 }
-                input #until name="until" type="text" maxlength="40" autocomplete="off" required;
+                input #until name="until" type="text" maxlength="40" autocomplete="off" required
+                    value=(Again::value(again, "counter", "until", ""));
             }
-            (reason_field(reader, "counter-reason"))
+            (reason_field(reader, again, "counter"))
             button type="submit" { (reader.pick("提出还价", "Send the counter-proposal")) }
         }
     }
 }
 
 /// What the mediator can do while it is open.
-fn conduct(reader: &Reader<'_>, head: &Head, names: &Names) -> Markup {
+fn conduct(reader: &Reader<'_>, head: &Head, names: &Names, again: Option<&Again<'_>>) -> Markup {
     let path = head.path();
     html! {
         h2 { (reader.pick("调解方操作", "As the mediator")) }
-        @for (answer, at) in head.answers.iter().filter(|answer| answer.answer == "countered").zip(0..) {
+        @for (answer, at) in head.answers.iter().filter(|answer| answer.answer == "countered").zip(1..) {
+            @let code = if at == 1 { "adopt-code".to_owned() } else { format!("adopt-code-{at}") };
             form.sheet method="post" action={ (path) "/adopt" } {
                 (reader.mark())
                 input type="hidden" name="party" value=(answer.participant);
@@ -426,14 +441,14 @@ fn conduct(reader: &Reader<'_>, head: &Head, names: &Names) -> Markup {
                         Language::English => { "Propose to both what " (names.of(&answer.participant)) " would accept." }
                     }
                 }
-                (code_field(reader, &format!("adopt-code-{at}")))
+                (code_field(reader, &code))
                 button type="submit" { (reader.pick("采纳还价", "Adopt it")) }
             }
         }
-        (more(reader, reader.pick("撤回", "Withdraw"), &html! {
+        (folded(reader, again, "withdraw", reader.pick("撤回", "Withdraw"), &html! {
             form.sheet method="post" action={ (path) "/withdraw" } {
                 (reader.mark())
-                (reason_field(reader, "withdraw-reason"))
+                (reason_field(reader, again, "withdraw"))
                 button.danger type="submit" { (reader.pick("撤回提议", "Withdraw the proposal")) }
             }
         }))

@@ -16,6 +16,9 @@ use super::words;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 
+/// Most things on the list of what is needed, the most urgent.
+const NEEDS_SHOWN_MAX: usize = 100;
+
 /// Of `GET /status`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -171,7 +174,7 @@ pub fn overview_page(reader: &Reader<'_>, view: &OverviewView, names: &Names) ->
         ),
     };
     let rows = html! {
-        @for need in &needs {
+        @for need in needs.iter().take(NEEDS_SHOWN_MAX) {
             tr {
                 th scope="row" { (state(need.tone, &need.what)) }
                 td { @if let Some(by) = need.by { (left(reader, by)) } }
@@ -276,7 +279,7 @@ pub fn health_page(reader: &Reader<'_>, status: &StatusView, names: &Names) -> M
     ];
     let by_reason = |id: &str, caption: &str, counts: &BTreeMap<String, u64>| {
         let rows = html! {
-            @for (reason, number) in counts {
+            @for (reason, number) in counts.iter().take(NEEDS_SHOWN_MAX) {
                 tr { th scope="row" { code { (reason) } } td.number { (grouped(*number)) } }
             }
         };

@@ -1,5 +1,6 @@
 //! What runs between us and a partner.
 
+use interlock_core::ids::ParticipantId;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -7,11 +8,16 @@ use super::agreements::{AgreementsView, Head, family, sorted};
 use super::feeds::FeedView;
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::parts::{empty, facts, headline, state, table, when};
+use super::stretch::{others, stretch};
 use super::values::{Names, grouped};
 use super::words;
+use crate::identity::keys::PublicKey;
 use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
+
+/// Most partners on a page, and most agreements one way with one of them.
+const SHOWN_MAX: usize = 100;
 
 /// `GET /partners`.
 #[derive(Debug, Deserialize)]
@@ -35,6 +41,15 @@ impl PartnersView {
     pub fn names(&self) -> Names {
         let pairs = self.items.iter();
         Names::new(pairs.map(|p| (p.id.clone(), p.name.clone())))
+    }
+
+    /// The keys that they sign with.
+    pub fn keys(&self) -> impl Iterator<Item = (ParticipantId, [u8; 32])> {
+        self.items.iter().filter_map(|p| {
+            let id = ParticipantId::parse(&p.id).ok()?;
+            let key = PublicKey::parse(&p.key).ok()?;
+            Some((id, *key.as_bytes()))
+        })
     }
 
     /// Whether that is one of them.
@@ -68,7 +83,7 @@ pub fn partners_page(
             .count()
     };
     let rows = html! {
-        @for partner in &partners.items {
+        @for partner in stretch(reader, &partners.items, SHOWN_MAX) {
             tr {
                 th scope="row" { a href={ "/console/partners/" (segment(&partner.id)) } { (partner.name) } }
                 td {
@@ -103,6 +118,7 @@ pub fn partners_page(
                 reader.pick("我方提供（协议数）", "We give (agreements)"),
                 reader.pick("我方获得（协议数）", "We get (agreements)"),
             ], &rows))
+            (others(reader, partners.items.len(), SHOWN_MAX))
         }
     };
     sheet(
@@ -152,7 +168,7 @@ pub fn partner_page(
     };
     let one_way = |role: &str, id: &str, caption: &str| {
         let rows = html! {
-            @for a in of.iter().filter(|a| a.role == role) {
+            @for a in of.iter().filter(|a| a.role == role).take(SHOWN_MAX) {
                 @let (tone, word) = words::agreement_state(reader, &a.state);
                 tr {
                     th scope="row" { a href=(a.path()) { (words::dataset(reader, &a.dataset)) } }
@@ -194,6 +210,11 @@ pub fn partner_page(
                 } else {
                     "Interlock"
                 })
+            }),
+            (reader.pick("台账", "Ledger"), html! {
+                a href={ "/console/releases?partner=" (segment(&partner.id)) } {
+                    (reader.pick("提供与拒绝", "released and denied"))
+                }
             }),
             (reader.pick("证据", "Evidence"), html! {
                 a href={ "/console/evidence/" (segment(&partner.id)) } {

@@ -14,6 +14,9 @@ use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 
+/// Most partners that the filter lists; others are filtered by from their own pages.
+const CHOICES_MAX: usize = 200;
+
 /// What the ledger is searched by, as it stands in the page's address; empty for all.
 #[derive(Clone, Debug, Default)]
 pub struct LedgerFilter {
@@ -223,8 +226,11 @@ fn filter_form(reader: &Reader<'_>, filter: &LedgerFilter, names: &Names) -> Mar
                 label for="partner" { (reader.pick("伙伴", "Partner")) }
                 select #partner name="partner" {
                     option value="" { (all) }
-                    @for (id, name) in names.all() {
+                    @for (id, name) in names.all().take(CHOICES_MAX) {
                         option value=(id) selected[id == filter.partner] { (name) }
+                    }
+                    @if !filter.partner.is_empty() && !names.all().take(CHOICES_MAX).any(|(id, _)| id == filter.partner) {
+                        option value=(filter.partner) selected { (names.of(&filter.partner)) }
                     }
                 }
             }

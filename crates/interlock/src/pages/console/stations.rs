@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::charts::{self, Bar, Dot};
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::parts::{empty, facts, headline, siblings, state, table};
+use super::stretch::others;
 use super::values::{Names, grouped};
 use super::words;
 use crate::identity::url::segment;
@@ -15,14 +16,18 @@ use crate::pages::Language;
 use crate::pages::layout::Tone;
 
 /// Most stations on the map and in the list.
-const SHOWN_MAX: usize = 200;
+pub const STATIONS_SHOWN_MAX: usize = 100;
 const SIZES: [&str; 3] = ["small", "medium", "large"];
 
 /// `GET /stations`.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StationsView {
     stations: Vec<StationView>,
     partners: Vec<SeenView>,
+    all: u64,
+    usable: u64,
+    partners_all: u64,
 }
 
 /// `GET /stations/{id}`.
@@ -112,11 +117,7 @@ pub(super) fn family(reader: &Reader<'_>) -> Markup {
 // tidy: long, one page from top to bottom
 pub fn stations_page(reader: &Reader<'_>, view: &StationsView, names: &Names) -> Markup {
     let title = reader.pick("快递柜网点", "Locker stations");
-    let usable = view
-        .stations
-        .iter()
-        .filter(|s| s.look(reader).0 == Tone::Good);
-    let (usable, all) = (usable.count() as u64, view.stations.len() as u64);
+    let (usable, all) = (view.usable, view.all);
     let (tone, lead) = match (all, reader.language) {
         (0, _) => (
             Tone::Unknown,
@@ -148,7 +149,6 @@ pub fn stations_page(reader: &Reader<'_>, view: &StationsView, names: &Names) ->
     let dots: Vec<Dot> = view
         .stations
         .iter()
-        .take(SHOWN_MAX)
         .map(|s| Dot {
             longitude: s.position.longitude,
             latitude: s.position.latitude,
@@ -158,7 +158,7 @@ pub fn stations_page(reader: &Reader<'_>, view: &StationsView, names: &Names) ->
         })
         .collect();
     let rows = html! {
-        @for station in view.stations.iter().take(SHOWN_MAX) {
+        @for station in &view.stations {
             @let (tone, word) = station.look(reader);
             tr {
                 th scope="row" { a href=(station.path()) { (station.name) } }
@@ -184,11 +184,9 @@ pub fn stations_page(reader: &Reader<'_>, view: &StationsView, names: &Names) ->
                 reader.pick("中格口", "Medium"),
                 reader.pick("大格口", "Large"),
             ], &rows))
-            @if view.stations.len() > SHOWN_MAX {
-                p.muted { (reader.pick("只显示前 200 个。", "The first 200 are shown.")) }
-            }
         }
         (of_partners(reader, view, names))
+        (others(reader, usize::try_from(all.max(view.partners_all)).unwrap_or(usize::MAX), STATIONS_SHOWN_MAX))
     };
     sheet(
         reader,
@@ -203,7 +201,7 @@ pub fn stations_page(reader: &Reader<'_>, view: &StationsView, names: &Names) ->
 
 fn of_partners(reader: &Reader<'_>, view: &StationsView, names: &Names) -> Markup {
     let rows = html! {
-        @for seen in view.partners.iter().take(SHOWN_MAX) {
+        @for seen in &view.partners {
             tr {
                 th scope="row" { (seen.name.as_deref().unwrap_or(&seen.id)) }
                 td { code { (seen.id) } }
@@ -213,7 +211,7 @@ fn of_partners(reader: &Reader<'_>, view: &StationsView, names: &Names) -> Marku
         }
     };
     html! {
-        @if view.partners.is_empty() && view.stations.is_empty() {
+        @if view.partners_all == 0 && view.all == 0 {
             (empty(reader.pick(
                 "快递柜运营商登记网点后显示；伙伴的网点在其提供后显示。",
                 "Stations appear here once a locker operator puts them up, or a partner tells us of its own.",

@@ -26,27 +26,59 @@ pub(crate) struct Both {
 
 /// What participants are called.
 #[derive(Debug, Default)]
-pub struct Names(BTreeMap<String, String>);
+pub struct Names {
+    partners: BTreeMap<String, String>,
+    /// Our own id and name.
+    own: Option<(String, String)>,
+}
+
+/// Names of all partners, by id.
+#[derive(Debug, Deserialize)]
+pub struct NamesView {
+    names: BTreeMap<String, String>,
+}
+
+impl NamesView {
+    /// What they are called.
+    pub fn names(self) -> Names {
+        Names::new(self.names)
+    }
+}
 
 impl Names {
     /// From pairs of id and name.
     pub(crate) fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(pairs.into_iter().collect())
+        Self {
+            partners: pairs.into_iter().collect(),
+            own: None,
+        }
+    }
+
+    /// The same, with what we are called ourselves.
+    pub(crate) fn with_own(self, id: &str, name: &str) -> Self {
+        Self {
+            own: Some((id.into(), name.into())),
+            ..self
+        }
     }
 
     /// The name of a participant, its id where it has none here.
     pub(crate) fn of<'a>(&'a self, id: &'a str) -> &'a str {
-        self.0.get(id).map_or(id, String::as_str)
+        let own = self.own.as_ref().filter(|(own, _)| own == id);
+        let name = own.map(|(_, name)| name);
+        let name = name.or_else(|| self.partners.get(id));
+        name.map_or(id, String::as_str)
     }
 
-    /// Whether there is such a participant here.
+    /// Whether that is a partner of ours.
     pub(crate) fn knows(&self, id: &str) -> bool {
-        self.0.contains_key(id)
+        self.partners.contains_key(id)
     }
 
-    /// All ids and names, by id.
+    /// All ids and names of partners, by id.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(id, name)| (id.as_str(), name.as_str()))
+        let all = self.partners.iter();
+        all.map(|(id, name)| (id.as_str(), name.as_str()))
     }
 }
 

@@ -148,6 +148,11 @@ pub(super) fn pickup(l: Language) -> PickupView {
                 at: at("2017-06-01T09:12"),
             },
         ],
+        is_delegates: false,
+        later: None,
+        delegate: DelegateView::No,
+        number_held: false,
+        done: None,
         now: at("2017-06-01T12:00"),
         zone: Zone::CHINA,
     }

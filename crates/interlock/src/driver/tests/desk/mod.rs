@@ -4,6 +4,7 @@
     reason = "an answer of another kind is a failure of the test"
 )]
 
+mod files;
 mod work;
 
 use std::net::SocketAddr;

@@ -16,14 +16,20 @@ impl World {
     }
 
     async fn put_station(&self) {
-        let station = Station {
-            id: StationId::parse("FC0001").unwrap(),
+        let station = |id: &str, latitude| Station {
+            id: StationId::parse(id).unwrap(),
             name: StationName::parse("East <b>gate</b>").unwrap(),
-            position: Position::new(120_000_000, 30_000_000).unwrap(),
+            position: Position::new(120_000_000, latitude).unwrap(),
             state: StationState::Operating,
             capacity: Capacity::new(1, 2, 0).unwrap(),
         };
-        self.admin(LocalRequest::PutStations(vec![station])).await;
+        let all = [
+            ("FC0001", 30_000_000),
+            ("FC0002", 30_001_000),
+            ("FC0003", 31_000_000),
+        ];
+        let all = all.map(|(id, latitude)| station(id, latitude));
+        self.admin(LocalRequest::PutStations(all.into())).await;
     }
 
     async fn put_parcel(&self, number: &str, merchant: &str) {
@@ -132,6 +138,12 @@ async fn a_courier_deposits_by_forms_and_reaches_own_deposits_alone() {
     let full = world.post("/courier/deposits", &other, &form).await;
     assert_eq!(full.status, 422, "{}", full.body);
     assert!(full.body.contains("medium: 2 free"), "{}", full.body);
+    assert!(
+        full.body.contains("Station FC0002, 111 m: 1 small."),
+        "{}",
+        full.body
+    );
+    assert!(!full.body.contains("FC0003"), "too far");
     let duty = world.log_in("an", 1).await;
     for path in ["/console/stations", "/console/stations/FC0001"] {
         let page = world.get(path, &duty).await;
@@ -199,13 +211,20 @@ async fn every_page_of_an_empty_console_says_what_fills_it() {
         "/alerts",
         "/feeds",
         "/evidence",
+        "/evidence/files",
         "/parcels",
         "/stations",
+        "/stations?from=100",
+        "/agreements?from=x",
         "/access",
+        "/regulator",
     ] {
         for language in ["en", "zh-CN"] {
             let headers = [("Cookie", cookies.as_str()), ("Accept-Language", language)];
-            let path = format!("/console{path}");
+            let path = match path {
+                "/regulator" => path.to_owned(),
+                _ => format!("/console{path}"),
+            };
             let page = send(world.to, "GET", &path, &headers, b"").await;
             assert_eq!(page.status, 200, "{path}: {}", page.body);
             assert!(page.body.contains(&format!("<html lang=\"{language}\"")));
@@ -339,5 +358,67 @@ async fn an_administrator_lets_people_and_machines_in_and_out() {
         303,
         "logged out"
     );
+    world.server.stop().await.unwrap();
+}
+
+/// Pages that are not anybody's in particular, each with the roles that may read it beside the
+/// administrator's.
+const PAGES: [(&str, &[Role]); 20] = {
+    const EVERYBODY: &[Role] = &[Role::Approver, Role::Auditor, Role::Operations];
+    const DUTY: &[Role] = &[Role::Auditor, Role::Operations];
+    [
+        ("/console", EVERYBODY),
+        ("/console/health", EVERYBODY),
+        ("/console/partners", EVERYBODY),
+        ("/console/agreements", EVERYBODY),
+        ("/console/inbox", EVERYBODY),
+        ("/console/mediations", EVERYBODY),
+        ("/regulator", EVERYBODY),
+        ("/console/rehearsals", EVERYBODY),
+        (
+            "/console/rehearsals?at=2017-07-01T00:00:00%2B08:00",
+            EVERYBODY,
+        ),
+        ("/console/parcels", EVERYBODY),
+        ("/console/releases", DUTY),
+        ("/console/releases?outcome=denied", DUTY),
+        ("/console/alerts", DUTY),
+        ("/console/evidence", DUTY),
+        ("/console/evidence/files", DUTY),
+        ("/console/stations", DUTY),
+        ("/console/feeds", EVERYBODY),
+        ("/console/access", &[]),
+        ("/courier", &[Role::Courier]),
+        ("/merchant", &[Role::Merchant]),
+    ]
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_reaches_its_pages_and_no_others() {
+    let world = World::new().await;
+    let roles = [
+        ("r1", Role::Approver),
+        ("r2", Role::Auditor),
+        ("r3", Role::Operations),
+        ("r4", Role::Courier),
+        ("r5", Role::Merchant),
+    ];
+    for ((who, role), of) in roles.into_iter().zip(21..) {
+        world.admin(put(who, &[role], of)).await;
+        let cookies = world.log_in(who, of).await;
+        for (path, readers) in PAGES {
+            let page = world.get(path, &cookies).await;
+            match readers.contains(&role) {
+                true => assert_eq!(page.status, 200, "{who} {path}: {}", page.body),
+                false => assert!(
+                    matches!(page.status, 403 | 404),
+                    "{who} {path}: {}",
+                    page.status
+                ),
+            }
+        }
+        let nobody = world.get("/console", "").await;
+        assert_eq!(nobody.status, 303, "whoever is not logged in");
+    }
     world.server.stop().await.unwrap();
 }

@@ -5,11 +5,11 @@ use serde::de::DeserializeOwned;
 use super::*;
 use crate::identity::password::PasswordHash;
 use crate::identity::person::{Person, PersonName};
-use crate::node::io::MediationAct;
+use crate::node::io::{MediationAct, Problem};
 use crate::pages::console::{
     self, AgreementView, AgreementsView, AlertsView, FeedsView, LedgerFilter, LedgerView, LogsView,
     MediationView, MediationsView, OverviewView, PartnersView, ProposalView, ProposalsView, Reader,
-    RehearsalView, ShopView, StatusView, Theme,
+    RehearsalView, ShopView, StatusView, Theme, Typed,
 };
 use crate::pages::{Language, PAGE_BYTES_MAX};
 
@@ -59,6 +59,26 @@ fn page(world: &World, make: impl Fn(&Reader<'_>) -> maud::Markup, says: [&str; 
     }
 }
 
+/// What somebody typed into a form that was refused.
+fn typed_before() -> Typed {
+    let pairs = [
+        ("csrf", "mark"),
+        ("code", "654321"),
+        ("policy", "{\"as\": \"typed\"}"),
+        ("reason", "too <b> long"),
+        ("until", "2017-08-01"),
+    ];
+    Typed::new(pairs.into_iter())
+}
+
+const fn again<'a>(trouble: &'a Problem, act: &'a str, typed: &'a Typed) -> console::Again<'a> {
+    console::Again {
+        trouble,
+        act,
+        typed,
+    }
+}
+
 #[test]
 fn a_proposal_says_what_changes_and_asks_for_a_code() {
     let mut world = World::new();
@@ -85,11 +105,40 @@ fn a_proposal_says_what_changes_and_asks_for_a_code() {
     };
     let proposal: ProposalView = read(&mut world, C, request);
     let refused = crate::node::problem::field("one-time-code", 422, "no", "/code", "type it");
+    let typed = typed_before();
     page(
         &world,
-        |reader| console::proposal_page(reader, &proposal, &names, Some(&refused)),
+        |reader| {
+            console::proposal_page(
+                reader,
+                &proposal,
+                &names,
+                Some(&again(&refused, "counter", &typed)),
+            )
+        },
         ["获得方得到更少", "the consumer gets less"],
     );
+    for (act, kept) in [
+        (
+            "counter",
+            "required>{&quot;as&quot;: &quot;typed&quot;}</textarea>",
+        ),
+        ("reject", "value=\"too &lt;b&gt; long\""),
+    ] {
+        page(
+            &world,
+            |reader| {
+                let again = again(&refused, act, &typed);
+                let page = console::proposal_page(reader, &proposal, &names, Some(&again));
+                let text = page.clone().into_string();
+                assert_eq!(text.matches("<details open>").count(), 1, "{text}");
+                assert!(text.contains(&format!("href=\"#{act}-code\"")));
+                assert!(!text.contains("654321"), "no code comes again");
+                page
+            },
+            [kept, kept],
+        );
+    }
     page(
         &world,
         |reader| console::proposal_page(reader, &proposal, &names, None),
@@ -210,7 +259,14 @@ fn every_page_of_a_node_with_an_agreement_reads() {
         |reader| console::feeds_page(reader, &feeds, &names),
         ["滞留", "Nothing is held"],
     );
-    let alerts: AlertsView = read(&mut world, P, LocalRequest::GetAlerts);
+    let alerts: AlertsView = read(
+        &mut world,
+        P,
+        LocalRequest::FindAlerts {
+            from: 0,
+            limit: 100,
+        },
+    );
     page(
         &world,
         |reader| console::alerts_page(reader, &alerts, &names),

@@ -1,0 +1,203 @@
+//! What recipients do at their own page: more time once, somebody else who fetches, and no one else's.
+
+use interlock::node::content::LinkKind;
+use interlock::node::io::{DepositAction, LocalAnswer, PageRequest};
+use interlock::pages::{CodeView, DelegateView, DoneView, PickupState, PickupView};
+use interlock_core::time::{DAY_MS, HOUR_MS};
+use interlock_core::waybill::Waybill;
+use interlock_sim::NodeIx;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::support::*;
+
+const NUMBER: &str = "SF1000000000001";
+const OTHER: &str = "SF1000000000002";
+
+type Digest = [u8; 32];
+
+fn digest(token: &str) -> Digest {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// The digest of a parcel's pick-up link at a node.
+fn link(net: &Network, ix: NodeIx, number: &str) -> Digest {
+    let state = net.world.node(ix).unwrap().state();
+    let waybill = Waybill::parse("sf", number).unwrap();
+    let parcel = state.parcels.find(&waybill).unwrap();
+    digest(&state.links.token(LinkKind::Pickup, parcel.id))
+}
+
+fn view(net: &mut Network, ix: NodeIx, request: PageRequest) -> Option<PickupView> {
+    let answer = net.world.page(ix, request).unwrap();
+    if let LocalAnswer::Problem(problem) = &answer {
+        assert_eq!(problem.status, 404);
+        return None;
+    }
+    let LocalAnswer::Pickup(view) = answer else {
+        panic!("no pick-up page");
+    };
+    Some(*view)
+}
+
+fn given(view: &PickupView) -> Digest {
+    let DelegateView::Given { url } = &view.delegate else {
+        panic!("{:?}", view.delegate);
+    };
+    digest(url.rsplit('/').next().unwrap())
+}
+
+/// Two parcels in lockers of Fengchao's; gives the deposit of the one that it is about.
+fn two_in_lockers(seed: u64) -> (Network, Value) {
+    let mut net = Network::of_june_2017(seed);
+    net.put_station(FENGCHAO, "FC0001", 4);
+    let mut first = Value::Null;
+    for (number, key) in [(OTHER, "k2"), (NUMBER, "k1")] {
+        net.put_parcel(number, "taobao", CAINIAO, "13877665544");
+        net.world.settle();
+        let deposit = net.deposit(FENGCHAO, number, "FC0001", key).unwrap();
+        net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+            .unwrap();
+        net.world.settle();
+        first = deposit;
+    }
+    (net, first)
+}
+
+#[test]
+fn a_recipient_has_more_time_once_even_after_the_deadline() {
+    let (mut net, _) = two_in_lockers(940);
+    let mine = link(&net, FENGCHAO, NUMBER);
+    let before = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    let PickupState::Deposited { until } = before.state else {
+        panic!("{:?}", before.state);
+    };
+    assert_eq!(before.later, Some(until.plus_ms(24 * HOUR_MS)));
+    net.world.run_until(until.plus_ms(HOUR_MS));
+    let late = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    assert!(matches!(late.state, PickupState::Overdue { .. }));
+    let after = view(&mut net, FENGCHAO, PageRequest::Later(mine)).unwrap();
+    assert_eq!(after.done, Some(DoneView::Later));
+    let later = until.plus_ms(24 * HOUR_MS);
+    assert!(
+        matches!(after.state, PickupState::Deposited { until } if until == later),
+        "{:?}",
+        after.state
+    );
+    assert!(
+        matches!(after.code, CodeView::Hidden),
+        "and it can be opened"
+    );
+    let again = view(&mut net, FENGCHAO, PageRequest::Later(mine)).unwrap();
+    assert_eq!((again.done, again.later), (None, None), "once");
+    let other = link(&net, FENGCHAO, OTHER);
+    let other = view(&mut net, FENGCHAO, PageRequest::Pickup(other)).unwrap();
+    assert!(
+        matches!(other.state, PickupState::Overdue { .. }),
+        "its own alone"
+    );
+    // An owner's page gives no time in a locker that is not its own.
+    let owners = link(&net, CAINIAO, NUMBER);
+    let owners = view(&mut net, CAINIAO, PageRequest::Later(owners)).unwrap();
+    assert_eq!((owners.done, owners.later), (None, None));
+    net.world.run_until(later.plus_ms(HOUR_MS));
+    let end = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    assert!(
+        matches!(end.state, PickupState::Overdue { .. }),
+        "{:?}",
+        end.state
+    );
+}
+
+#[test]
+fn somebody_else_fetches_it_by_a_link_that_can_be_withdrawn_and_ends_with_the_stay() {
+    let (mut net, deposit) = two_in_lockers(941);
+    let mine = link(&net, FENGCHAO, NUMBER);
+    let made = view(&mut net, FENGCHAO, PageRequest::Delegate(mine)).unwrap();
+    assert_eq!(made.done, Some(DoneView::Delegated));
+    let theirs = given(&made);
+    let again = view(&mut net, FENGCHAO, PageRequest::Delegate(mine)).unwrap();
+    assert_eq!(
+        given(&again),
+        theirs,
+        "one link, however often it is asked for"
+    );
+
+    let shown = view(&mut net, FENGCHAO, PageRequest::Delegated(theirs)).unwrap();
+    assert!(shown.is_delegates && shown.station.is_some());
+    assert!(shown.accesses.is_empty() && shown.merchant.is_none() && !shown.number_held);
+    assert_eq!((&shown.delegate, shown.later), (&DelegateView::No, None));
+    assert!(matches!(shown.code, CodeView::Hidden));
+    let code = view(&mut net, FENGCHAO, PageRequest::DelegatedCode(theirs)).unwrap();
+    let CodeView::Shown { code, .. } = code.code else {
+        panic!("{:?}", code.code);
+    };
+    // What is theirs is no pick-up link, and the other way round.
+    for request in [
+        PageRequest::Pickup(theirs),
+        PageRequest::ShowCode(theirs),
+        PageRequest::Erase(theirs),
+        PageRequest::Later(theirs),
+        PageRequest::Delegate(theirs),
+        PageRequest::Withdraw(theirs),
+        PageRequest::Delegated(mine),
+        PageRequest::DelegatedCode(mine),
+        PageRequest::Delegated([7; 32]),
+    ] {
+        assert!(view(&mut net, FENGCHAO, request).is_none());
+    }
+    // Nor does a replay of the journal forget it.
+    net.assert_replay_of(&[FENGCHAO]);
+    assert!(view(&mut net, FENGCHAO, PageRequest::Delegated(theirs)).is_some());
+
+    let withdrawn = view(&mut net, FENGCHAO, PageRequest::Withdraw(mine)).unwrap();
+    assert_eq!(withdrawn.done, Some(DoneView::Withdrawn));
+    assert_eq!(withdrawn.delegate, DelegateView::Possible);
+    assert!(view(&mut net, FENGCHAO, PageRequest::DelegatedCode(theirs)).is_none());
+    let nothing = view(&mut net, FENGCHAO, PageRequest::Withdraw(mine)).unwrap();
+    assert_eq!(nothing.done, None);
+
+    let second = view(&mut net, FENGCHAO, PageRequest::Delegate(mine)).unwrap();
+    let second = given(&second);
+    assert_ne!(second, theirs, "what was withdrawn does not come back");
+    let open = DepositAction::Open { code };
+    net.advance(FENGCHAO, &deposit, open).unwrap();
+    net.advance(FENGCHAO, &deposit, DepositAction::PickUp)
+        .unwrap();
+    net.world.settle();
+    assert!(view(&mut net, FENGCHAO, PageRequest::Delegated(second)).is_none());
+    let over = view(&mut net, FENGCHAO, PageRequest::Delegate(mine)).unwrap();
+    assert_eq!((over.done, over.delegate), (None, DelegateView::No));
+}
+
+#[test]
+fn a_link_ends_a_week_after_the_pick_up_for_whatever_it_asks() {
+    let (mut net, deposit) = two_in_lockers(942);
+    let mine = link(&net, FENGCHAO, NUMBER);
+    let shown = view(&mut net, FENGCHAO, PageRequest::ShowCode(mine)).unwrap();
+    let CodeView::Shown { code, .. } = shown.code else {
+        panic!("{:?}", shown.code);
+    };
+    let open = DepositAction::Open { code };
+    net.advance(FENGCHAO, &deposit, open).unwrap();
+    net.advance(FENGCHAO, &deposit, DepositAction::PickUp)
+        .unwrap();
+    net.world.settle();
+    let over = net.world.now();
+    net.world.run_until(over.plus_ms(7 * DAY_MS - HOUR_MS));
+    let last = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    assert!(matches!(last.state, PickupState::PickedUp { .. }));
+    net.world.run_until(over.plus_ms(7 * DAY_MS + HOUR_MS));
+    for request in [
+        PageRequest::Pickup(mine),
+        PageRequest::ShowCode(mine),
+        PageRequest::Erase(mine),
+        PageRequest::Later(mine),
+        PageRequest::Delegate(mine),
+        PageRequest::Withdraw(mine),
+    ] {
+        assert!(view(&mut net, FENGCHAO, request).is_none());
+    }
+    let other = link(&net, FENGCHAO, OTHER);
+    assert!(view(&mut net, FENGCHAO, PageRequest::Pickup(other)).is_some());
+}

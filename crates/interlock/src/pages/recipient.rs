@@ -1,0 +1,106 @@
+//! What a recipient can do beside reading the code: have more time, send somebody else, be deleted.
+//!
+//! INVARIANT: each is a form of its own that says what follows from it; nothing is done by opening a page.
+
+use maud::{Markup, html};
+
+use super::Language;
+use super::layout::{Tone, sentence};
+use super::pickup::{DelegateView, DoneView, PickupView};
+use super::qr::qr;
+
+fn form(view: &PickupView, language: Language, act: &str, word: &str) -> Markup {
+    html! {
+        form method="post" action=(format!("/p/{}/{act}?lang={}", view.token, language.tag())) {
+            input type="hidden" name="csrf" value=(view.csrf);
+            button.second type="submit" { (word) }
+        }
+    }
+}
+
+/// What was done just now.
+pub(super) fn done(view: &PickupView, language: Language) -> Markup {
+    let text = match view.done {
+        None => return html! {},
+        Some(DoneView::Later) => language.pick("已延长取件时间。", "You have more time now."),
+        Some(DoneView::Delegated) => language.pick(
+            "代取链接已生成，请转发给代取人。",
+            "There is a link now: pass it on to whoever fetches the parcel.",
+        ),
+        Some(DoneView::Withdrawn) => language.pick(
+            "代取链接已撤回，不再有效。",
+            "The link is withdrawn and shows nothing any more.",
+        ),
+        Some(DoneView::Deleted) => language.pick(
+            "您的联系信息已在此删除，并已要求获得过它的各方删除。",
+            "Your contact is deleted here, and whoever was given it is asked to delete it.",
+        ),
+    };
+    html! { p.notice.good role="status" { (Tone::Good.shape()) (text) } }
+}
+
+/// More time, and somebody else.
+pub(super) fn choices(view: &PickupView, language: Language) -> Markup {
+    html! {
+        @if let Some(until) = view.later {
+            @let time = language.instant(until, view.zone);
+            section aria-labelledby="later" {
+                h2 #later { (language.pick("需要更多时间", "More time")) }
+                p {
+                    (sentence(&match language {
+                        Language::Chinese => format!("可延长一次，至 {time}。"),
+                        Language::English => format!("You can have until {time}, once."),
+                    }))
+                }
+                (form(view, language, "later", language.pick("延长取件时间", "Give me more time")))
+            }
+        }
+        (delegate(view, language))
+    }
+}
+
+fn delegate(view: &PickupView, language: Language) -> Markup {
+    let title = language.pick("请他人代取", "Somebody else fetches it");
+    match &view.delegate {
+        DelegateView::No => html! {},
+        DelegateView::Possible => html! {
+            section aria-labelledby="delegate" {
+                h2 #delegate { (title) }
+                p {
+                    (language.pick(
+                        "生成一个链接转发给代取人。对方可看到网点、截止时间和取件码，看不到您的号码、商家，也不能延长或删除。取件后失效，您可随时撤回。",
+                        "Make a link and pass it on. It shows the locker, the deadline and the code; not your number, not the shop, and it changes nothing. It ends when the parcel is out, and you can withdraw it.",
+                    ))
+                }
+                (form(view, language, "delegate", language.pick("生成代取链接", "Make a link")))
+            }
+        },
+        DelegateView::Given { url } => html! {
+            section aria-labelledby="delegate" {
+                h2 #delegate { (title) }
+                p { (language.pick("把此链接转发给代取人，或让对方扫描：", "Pass this link on, or have it scanned:")) }
+                p { code { (url) } }
+                (qr(url, language.pick("代取链接的二维码", "QR code of the link")))
+                (form(view, language, "withdraw", language.pick("撤回代取链接", "Withdraw the link")))
+            }
+        },
+    }
+}
+
+/// The end of what is held of the recipient.
+pub(super) fn deletion(view: &PickupView, language: Language) -> Markup {
+    html! {
+        @if view.number_held {
+            section aria-labelledby="delete" {
+                h2 #delete { (language.pick("删除我的联系信息", "Delete my contact")) }
+                p {
+                    (language.pick(
+                        "删除后我们不能再就此包裹通知您；仍在柜中的包裹可在本页继续取件。此操作不能撤销。",
+                        "After that we cannot write to you about this parcel any more; one that lies in a locker can still be picked up with this page. It cannot be undone.",
+                    ))
+                }
+                (form(view, language, "erase", language.pick("删除", "Delete")))
+            }
+        }
+    }
+}
