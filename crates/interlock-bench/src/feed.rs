@@ -70,7 +70,7 @@ pub(crate) fn feed(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
 /// Waits until the owner holds everything and the carrier has the receipts. A last leaf of the carrier
 /// may be its own receipt for the owner's: for that one none is given, so it counts as done when it is
 /// still the only one at the next look.
-fn wait_for(pair: &Pair, events: u64) -> anyhow::Result<()> {
+pub(crate) fn wait_for(pair: &Pair, events: u64) -> anyhow::Result<()> {
     let mut seen = (0, now());
     let mut one_left = false;
     loop {

@@ -24,6 +24,7 @@ mod midnight;
 mod negotiate;
 mod nothing;
 mod outage;
+mod pages;
 mod pair;
 mod place;
 
@@ -63,7 +64,7 @@ const fn benchmark(
 }
 
 /// All benchmarks, in the order in which they run.
-const ALL: [Benchmark; 12] = [
+const ALL: [Benchmark; 13] = [
     benchmark("rest", idle::rest),
     benchmark("start", idle::start),
     benchmark("ingest", ingest::ingest),
@@ -74,6 +75,7 @@ const ALL: [Benchmark; 12] = [
     benchmark("decide", decide::decide),
     benchmark("feed", feed::feed),
     benchmark("outage", outage::outage),
+    benchmark("pages", pages::pages),
     benchmark("recover", ingest::recover),
     benchmark("grow", ingest::grow),
 ];

@@ -48,6 +48,8 @@ pub(crate) struct Place {
     pub(crate) local: SocketAddr,
     /// Where other nodes reach it.
     pub(crate) exchange: SocketAddr,
+    /// Where links to pages lead.
+    pub(crate) public: SocketAddr,
     /// An administrator's key.
     pub(crate) admin: String,
     /// The node's public key.
@@ -85,6 +87,7 @@ impl Place {
             config,
             local: address(0)?,
             exchange: address(1)?,
+            public: address(2)?,
             admin: text("adminKey")?,
             key: text("key")?,
         })
