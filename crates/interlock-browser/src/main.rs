@@ -9,6 +9,7 @@ mod driver;
 mod hand;
 mod june;
 mod page;
+mod print;
 mod visit;
 mod world;
 

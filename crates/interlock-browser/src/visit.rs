@@ -13,6 +13,7 @@ use crate::crawl::{Place, crawl, pattern};
 use crate::driver::Driver;
 use crate::june;
 use crate::page::judge;
+use crate::print;
 use crate::world::{Account, MOMENTS, Moment, World};
 
 /// A phone in the hand, a screen on a desk.
@@ -23,6 +24,15 @@ const PLAIN: Look = Look {
     width: 1_280,
     dark: false,
 };
+
+/// What an auditor prints.
+const PRINTED: [&str; 5] = [
+    "/console/releases",
+    "/console/releases/one",
+    "/console/evidence/one",
+    "/console/agreements/one",
+    "/regulator",
+];
 
 /// In which looks June 2017 is done by hand.
 const JUNE: [(Look, &str); 2] = [
@@ -68,11 +78,12 @@ pub(crate) async fn all(wanted: &Wanted, axe: &str, root: &Path) -> anyhow::Resu
         world.network.stop().await;
     }
     println!(
-        "{} pages of {} kinds, each in {} looks: {} shown, largest {} bytes, {} findings",
+        "{} pages of {} kinds, each in {} looks: {} shown, {} sheets printed, largest {} bytes, {} findings",
         seen.pages,
         seen.kinds.len(),
         looks(wanted.quick).len(),
         seen.shown,
+        seen.sheets,
         seen.largest,
         seen.found
     );
@@ -84,6 +95,7 @@ struct Seen {
     pages: usize,
     kinds: std::collections::BTreeSet<String>,
     shown: usize,
+    sheets: usize,
     largest: u64,
     found: usize,
 }
@@ -131,8 +143,47 @@ impl Tour<'_> {
             let home = log_in(&browser, self.world, account).await?;
             let places = crawl(&browser, &home).await?;
             self.show(&browser, account.key, &places, seen).await?;
+            self.print(&browser, account, &places, seen).await?;
             browser.close().await?;
         }
+        Ok(())
+    }
+
+    /// Prints what an auditor files, from a browser that shows dark pages.
+    async fn print(
+        &self,
+        browser: &Browser,
+        account: &Account,
+        places: &[Place],
+        seen: &mut Seen,
+    ) -> anyhow::Result<()> {
+        let filed = places
+            .iter()
+            .filter(|place| PRINTED.contains(&place.pattern.as_str()));
+        let client = browser.client();
+        let desk = self.world.desk(account.at)?;
+        client.goto(&format!("{desk}/settings?theme=dark")).await?;
+        browser.look(PLAIN).await?;
+        for place in filed {
+            let mut url = place.url.clone();
+            url.query_pairs_mut().append_key_only("print");
+            client.goto(url.as_str()).await?;
+            let name = name_of(self.moment.name, account.key, &place.pattern, PLAIN);
+            let file = match &self.wanted.screenshots {
+                Some(directory) => directory.join(format!("{name}.pdf")),
+                None => self.world.root.join("print.pdf"),
+            };
+            let judged = print::judge(browser, &file).await;
+            let (found, sheets) = judged.with_context(|| format!("printing {url}"))?;
+            seen.sheets += sheets;
+            seen.found += found.len();
+            for finding in found {
+                println!("{name}, on paper: {finding}");
+            }
+        }
+        client
+            .goto(&format!("{desk}/settings?theme=system"))
+            .await?;
         Ok(())
     }
 

@@ -72,6 +72,8 @@ pub(crate) struct World {
     pub(crate) open: Vec<(&'static str, String)>,
     /// Who may log in.
     pub(crate) accounts: Vec<Account>,
+    /// Where its data lies.
+    pub(crate) root: std::path::PathBuf,
     /// What no address, title or console may hold.
     pub(crate) secrets: Vec<String>,
 }
@@ -140,6 +142,7 @@ impl World {
             network,
             open,
             accounts,
+            root: root.to_owned(),
             secrets,
         })
     }

@@ -13,14 +13,22 @@ use crate::cargo::cargo;
 use crate::tools::Tools;
 
 const TOOLS: Tools = Tools {
-    what: "chromium with its driver, and npm",
+    what: "chromium with its driver, poppler's tools, and npm",
     programs: &[
         ("chromium", "--version"),
         ("chromedriver", "--version"),
         ("npm", "--version"),
+        ("pdftotext", "-v"),
+        ("pdftoppm", "-v"),
     ],
     // A font with Chinese characters: without one pictures show boxes, and widths are others.
-    packages: &["chromium", "chromium-driver", "npm", "fonts-noto-cjk"],
+    packages: &[
+        "chromium",
+        "chromium-driver",
+        "npm",
+        "fonts-noto-cjk",
+        "poppler-utils",
+    ],
 };
 const AXE: &str = "axe-core@4.14.1";
 const AXE_INTEGRITY: &str = "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==";
