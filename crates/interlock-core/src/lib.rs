@@ -4,16 +4,19 @@
 extern crate alloc;
 
 pub mod agreement;
+pub mod collection;
 pub mod contact;
 pub mod dataset;
 pub mod decide;
 pub mod event;
 pub mod ids;
+pub mod label;
 pub mod locker;
 pub mod negotiation;
 pub mod parcel;
 pub mod pickup_code;
 pub mod station;
+pub mod statistics;
 pub mod terms;
 pub mod time;
 pub mod transfer;

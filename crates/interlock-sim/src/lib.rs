@@ -5,6 +5,7 @@
 //! encoded bytes of `/exchange/v1` and the Dataspace Protocol; a restarted node has nothing but its
 //! journal and keys. It does not ship, and it knows no sockets: the doors have tests of their own.
 
+pub mod collectors;
 mod faults;
 mod net;
 mod node;

@@ -7,6 +7,7 @@ use interlock::exchange::http::{encode_answer, encode_request, parse_answer, par
 use interlock::exchange::wire::Contact;
 use interlock::identity::keys::PublicKey;
 use interlock::identity::partner::{Partner, Role as ParticipantRole};
+use interlock::identity::sealing::Messenger;
 use interlock::identity::url::BaseUrl;
 use interlock::node::io::{
     CallFailure, CallId, Digest, Effect, Input, LeavesWanted, LocalAnswer, LocalRequest, Message,
@@ -186,6 +187,13 @@ impl World {
     pub fn without_gateway(&mut self, ix: NodeIx) {
         if let Some(node) = self.nodes.get_mut(ix) {
             node.config.has_gateway = false;
+        }
+    }
+
+    /// From its next start on, a node seals contacts to this messenger.
+    pub fn seals_to(&mut self, ix: NodeIx, messenger: Messenger) {
+        if let Some(node) = self.nodes.get_mut(ix) {
+            node.config.messenger = Some(messenger);
         }
     }
 

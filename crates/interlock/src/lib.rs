@@ -10,6 +10,7 @@ pub mod epcis;
 pub mod evidence;
 pub mod exchange;
 pub mod identity;
+pub mod label;
 pub mod local_api;
 pub mod master_key;
 pub mod node;

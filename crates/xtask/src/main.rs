@@ -33,6 +33,7 @@ tasks:
   sim [--seeds N] [--minutes M] [--first SEED] [--record]
                                     random schedules of whole nodes under simulated misfortune
   sim --midnight N                  N requests around the ends of terms
+  collectors [SEED [EACH]]          how well collectors of contacts are found, and false alarms
   pages [--screenshots DIR] [--quick]
                                     every page in a real browser, judged by axe
   check-demo FILE                   whether the JSON of `interlock demo` shows what it must";
@@ -61,6 +62,7 @@ fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         ("conformance", rest) => conformance::run(&root, rest),
         ("pages", rest) => pages::run(&root, rest),
         ("sim", rest) => sim::run(&root, rest),
+        ("collectors", rest) => sim::collectors(&root, rest),
         ("check-demo", [file]) => check_demo::run(Path::new(file)),
         ("help" | "--help" | "-h", []) => {
             println!("{USAGE}");

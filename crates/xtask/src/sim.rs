@@ -72,6 +72,35 @@ impl Wanted {
     }
 }
 
+/// Measures how well collectors of contacts are found.
+pub(crate) fn collectors(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
+    if args.len() > 2 || args.iter().any(|arg| arg.parse::<u64>().is_err()) {
+        eprintln!(
+            "error: give a seed and how many collectors of each kind\nusage: cargo xtask collectors [SEED [EACH]]"
+        );
+        return Ok(ExitCode::from(2));
+    }
+    let status = cargo()
+        .current_dir(root)
+        .args([
+            "run",
+            "--quiet",
+            "-p",
+            "interlock-sim",
+            "--example",
+            "collectors",
+            "--",
+        ])
+        .args(args)
+        .status()
+        .context("cargo could not be started")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
 /// Runs the seeds that are asked for.
 pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<ExitCode> {
     let wanted = match Wanted::parse(args) {

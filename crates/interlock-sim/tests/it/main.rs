@@ -5,6 +5,8 @@ mod anchors;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod collection;
+#[cfg(test)]
 mod deletion;
 #[cfg(test)]
 mod deposits;
@@ -14,6 +16,8 @@ mod exchange;
 mod hostile;
 #[cfg(test)]
 mod kept;
+#[cfg(test)]
+mod looks;
 #[cfg(test)]
 mod mediation;
 #[cfg(test)]
@@ -35,6 +39,12 @@ mod rotation;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
+mod statistics;
+#[cfg(test)]
 mod successors;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod wishes;

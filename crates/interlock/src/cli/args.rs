@@ -100,6 +100,8 @@ pub(super) enum Command {
     Reconcile(super::reconcile::ReconcileArguments),
     /// How the node is
     Status,
+    /// What happened in each week that is over, in rounded counts, for regulators
+    Statistics,
     /// Copy the node into a new directory, while it runs
     Backup(super::backup::BackupArguments),
     /// Throw away what is derived from the journal and make it anew; the node must not run
@@ -112,6 +114,9 @@ pub(super) enum Command {
     /// Who may log in to the pages
     #[command(subcommand)]
     People(super::people::PeopleCommand),
+    /// A messenger's key, and contacts that were sealed to it; needs no node
+    #[command(subcommand)]
+    Messenger(super::messenger::MessengerCommand),
     /// Print completions for a shell
     Completions {
         /// The shell

@@ -14,6 +14,7 @@ mod evidence;
 mod init;
 mod journal;
 mod mediation;
+mod messenger;
 mod offer;
 mod offline;
 mod output;
@@ -178,11 +179,13 @@ fn dispatch(
         Command::Evidence(command) => evidence::run(command, common, around, output),
         Command::Reconcile(arguments) => reconcile::run(arguments, common, around, output),
         Command::Status => show::status(common, around, output),
+        Command::Statistics => show::statistics(common, around, output),
         Command::Backup(arguments) => backup::backup(arguments, common, around, output),
         Command::Rebuild => rebuild::rebuild(common, around, output),
         Command::Restore(arguments) => backup::restore(arguments, around, output),
         Command::Key(command) => show::key(command, common, around, output),
         Command::People(command) => people::run(command, common, around, output),
+        Command::Messenger(command) => messenger::run(command, around, output),
         Command::Completions { shell } => {
             let mut bytes = Vec::new();
             let mut command = Arguments::command();

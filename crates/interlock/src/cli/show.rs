@@ -179,6 +179,41 @@ pub(super) fn status(
     output.table(&answer, "/feeds", &columns, "")
 }
 
+/// `statistics`
+pub(super) fn statistics(
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let answer = place::client(common, around)?.get("/statistics")?;
+    let columns = [
+        ("week from", "/from"),
+        ("deposited", "/facts/deposited"),
+        ("refused", "/facts/depositRefused"),
+        ("picked up", "/facts/pickedUp"),
+        ("messages", "/facts/messageSent"),
+        ("contacts", "/facts/contactReleased"),
+        ("events out", "/facts/eventReleased"),
+        ("events in", "/facts/eventReceived"),
+    ];
+    output.table(&answer, "/items", &columns, "no week is over yet")?;
+    if output.json {
+        return Ok(());
+    }
+    output.line("")?;
+    let columns = [
+        ("denied in week from", "/from"),
+        ("term", "/facts/deniedByTerm"),
+        ("quota", "/facts/deniedByQuota"),
+        ("purpose, form, evidence", "/facts/deniedByReason"),
+        ("unknown", "/facts/deniedUnknown"),
+        ("consent", "/facts/deniedByConsent"),
+        ("other", "/facts/deniedOther"),
+    ];
+    output.table(&answer, "/items", &columns, "")?;
+    output.line("rounded down to tens; -: fewer than ten")
+}
+
 /// `explain`: a denial is exit code 3.
 pub(super) fn explain(
     arguments: &ExplainArguments,

@@ -27,6 +27,7 @@ pub use secret::{SecretError, SecretSource};
 pub use template::Ports;
 
 use crate::identity::partner::{Partner, Role};
+use crate::identity::sealing::Messenger;
 use crate::identity::url::BaseUrl;
 
 /// Longest file that is read, in bytes.
@@ -138,6 +139,8 @@ pub struct NotifyConfig {
     pub systems: Option<GatewayConfig>,
     /// The number behind which recipients' own are hidden.
     pub virtual_number: Option<Phone>,
+    /// To whom contacts are sealed.
+    pub messenger: Option<Messenger>,
     /// Language where a recipient has chosen none.
     pub language: Language,
 }

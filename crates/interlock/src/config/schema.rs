@@ -201,6 +201,16 @@ pub(super) const NOTIFY: Table = Table {
             "The number behind which recipients' own are hidden, with an extension each. Default: none.",
         ),
         key(
+            "messenger",
+            "\"did:web:sms.example\"",
+            "A messenger to whom contacts are sealed, so that a partner passes on what it cannot read. Default: none.",
+        ),
+        key(
+            "messenger_key",
+            "\"0000000000000000000000000000000000000000000000000000000000000009\"",
+            "Its key, as `interlock messenger key` prints it.",
+        ),
+        key(
             "language",
             "\"zh\"",
             "Language of messages and pages where a recipient has chosen none: zh, en.",

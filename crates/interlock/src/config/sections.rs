@@ -19,6 +19,7 @@ use super::{
 };
 use crate::identity::keys::PublicKey;
 use crate::identity::partner::{NAME_LENGTH_MAX, Partner, PartnerList, Role};
+use crate::identity::sealing::{Messenger, MessengerKey};
 use crate::identity::tls::CertificatePin;
 use crate::identity::url::BaseUrl;
 
@@ -438,8 +439,25 @@ fn notify(reader: &Reader<'_>, allowed: Allowed) -> NotifyConfig {
             ["webhook_url", "webhook_secret_file", "webhook_secret_env"],
         ),
         virtual_number: reader.parsed("virtual_number", Phone::parse),
+        messenger: messenger(reader),
         language: language.unwrap_or(Language::Zh),
     }
+}
+
+/// A messenger and its key, of which neither does without the other.
+fn messenger(reader: &Reader<'_>) -> Option<Messenger> {
+    let id = reader.parsed("messenger", ParticipantId::parse);
+    let key = reader.parsed("messenger_key", MessengerKey::parse);
+    for (one, other) in [
+        ("messenger", "messenger_key"),
+        ("messenger_key", "messenger"),
+    ] {
+        if reader.has(one) && !reader.has(other) {
+            let text = format!("`{one}` says nothing without `{other}`; set both or none");
+            reader.error(one, ConfigErrorKind::Combination(text));
+        }
+    }
+    id.zip(key).map(|(id, key)| Messenger { id, key })
 }
 
 /// A webhook: its address, and the file or environment variable with its secret.

@@ -15,6 +15,7 @@ pub mod partner;
 pub mod password;
 pub mod person;
 pub mod private_file;
+pub mod sealing;
 pub mod tls;
 pub mod token;
 pub mod transfer_token;

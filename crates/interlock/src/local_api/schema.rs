@@ -4,6 +4,8 @@
 //! INVARIANT: a test takes each example apart member by member and holds the real reader to
 //! `required`, to the types and to the refusal of unknown members. This module reads nothing.
 
+mod people;
+
 use interlock_core::dataset::Dataset;
 use interlock_core::station::{COMPARTMENTS_MAX, STATION_NAME_LENGTH_MAX, StationState};
 use interlock_core::terms::Purpose;
@@ -20,7 +22,6 @@ use super::{
 };
 use crate::epcis::EVENTS_MAX;
 use crate::identity::partner::{NAME_LENGTH_MAX, Role as ParticipantRole};
-use crate::identity::person::PEOPLE_ROLES;
 use crate::node::io::Role;
 
 /// The schema of something that stands in the components.
@@ -457,28 +458,14 @@ fn administration() -> Named {
         }),
     );
     let key = with_example(key, json!({ "name": "handheld 17", "role": "handheld" }));
-    vec![("Partner", partner), ("Key", key), ("Person", person())]
-}
-
-fn person() -> Value {
-    let person = object(
-        "Who may log in, and what the person may do.",
-        &["name", "roles"],
-        json!({
-            "name": { "type": "string", "pattern": "^[a-z][a-z0-9._-]{0,63}$",
-                "description": "Logs in with this; stands in histories." },
-            "roles": list("What the person may do.", &one_of("A role.", &PEOPLE_ROLES, Role::as_str),
-                1, PEOPLE_ROLES.len()),
-            "courier": text("Who a courier is; with the role `courier` and no other.", 64),
-            "merchant": text("For whom a merchant's people work; with the role `merchant` and no \
-                other.", 64),
-        }),
-    );
-    with_example(
-        person,
-        json!({ "name": "li.lei", "roles": ["courier", "merchant"], "courier": "c7",
-            "merchant": "m1" }),
-    )
+    vec![
+        ("Partner", partner),
+        ("Key", key),
+        ("Person", people::person()),
+        ("Reveal", people::reveal()),
+        ("LabelCode", people::label_code()),
+        ("Wish", people::wish()),
+    ]
 }
 
 fn documents() -> Named {

@@ -8,7 +8,8 @@ mod agreements;
 
 use http::Method;
 use interlock_core::dataset::Dataset;
-use interlock_core::ids::{DepositId, StationId};
+use interlock_core::ids::{DepositId, RequestId, StationId};
+use interlock_core::label::LabelKind;
 use interlock_core::waybill::Waybill;
 
 use super::bodies::{deposits, events, parcels, stations};
@@ -18,7 +19,7 @@ use super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, w
 use super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SMALL_BODY_SIZE_BYTES_MAX};
 use crate::epcis::DOCUMENT_BYTES_MAX;
 use crate::node::io::EVENTS_WAIT_MS_MAX;
-use crate::node::io::{DepositAction, LocalRequest, Problem, Role};
+use crate::node::io::{DepositAction, LocalRequest, Problem, RevealAct, Role};
 
 /// All routes; in groups, each in the order of the design's table.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
@@ -51,6 +52,44 @@ const PARCELS: &[Route] = &[
         "The parcel.",
         Target::Node(parcel),
     ),
+    get(
+        "/parcels/{carrier}/{number}/label",
+        "getLabel",
+        "A label for a parcel whose recipient is held here, as text and as a picture of 76 x 130 mm.",
+        "`kind`, `carrier`, `number`, `name`, `phone`, `address`, `claim` (at the owner), and `svg`.",
+        Target::Node(|call| {
+            let named = call.parameter("kind").and_then(LabelKind::parse);
+            let kind = named.unwrap_or(LabelKind::Gbt41833);
+            Ok(LocalRequest::GetLabel(waybill(call)?, kind))
+        }),
+    )
+    .query(&[KIND]),
+    write(
+        Method::POST,
+        "/labels/resolve",
+        "resolveLabel",
+        "The address behind the code on a label of the kind `fengmi`, at the node that made it. Each time it is on record.",
+        (200, "The address, in `address`."),
+        Target::Node(parcels::resolve),
+    )
+    .takes("LabelCode", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Refused),
+    get(
+        "/parcels/{carrier}/{number}/recipient",
+        "getRecipient",
+        "For the recipient: who had the contact, in which form, for what, under which agreement and until when; consent and preference.",
+        "The releases, and what the recipient wants. No name, phone or address.",
+        Target::Node(|call| waybill(call).map(LocalRequest::GetRecipient)),
+    ),
+    write(
+        Method::PUT,
+        "/parcels/{carrier}/{number}/recipient/wish",
+        "putWish",
+        "The recipient's own word on lockers for a parcel of ours. It counts from here on, whatever is announced of the parcel later.",
+        (200, "As `getRecipient`."),
+        Target::Node(|call| parcels::wish(call, waybill(call)?)),
+    )
+    .takes("Wish", SMALL_BODY_SIZE_BYTES_MAX),
     write(
         Method::DELETE,
         "/parcels/{carrier}/{number}/recipient",
@@ -207,6 +246,52 @@ const LEDGER: &[Route] = &[
         Target::Node(|_| Ok(LocalRequest::GetAlerts)),
     ),
     get(
+        "/looks",
+        "getLooks",
+        "Who looked at whose data, newest first.",
+        "A page of looks; `next` is the cursor of earlier ones, for `before`.",
+        Target::Node(|call| {
+            let (before, limit) = (call.number("before", 0), call.number("limit", 100));
+            Ok(LocalRequest::GetLooks { before, limit })
+        }),
+    )
+    .query(&[BEFORE, LIMIT]),
+    get(
+        "/reveals",
+        "getReveals",
+        "Phones that somebody asked to see in clear, newest first.",
+        "The requests: who asked and why, who approved, when it was shown. No phone.",
+        Target::Node(|_| Ok(LocalRequest::GetReveals)),
+    ),
+    write(
+        Method::POST,
+        "/reveals",
+        "askReveal",
+        "Asks to see the phone of a parcel's recipient in clear. Somebody else has to approve.",
+        (201, "The request."),
+        Target::Node(parcels::reveal),
+    )
+    .takes("Reveal", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Refused),
+    write(
+        Method::POST,
+        "/reveals/{id}/approve",
+        "approveReveal",
+        "Approves that somebody else sees a phone in clear.",
+        (200, "The request."),
+        Target::Node(|call| reveal(call, RevealAct::Approve)),
+    )
+    .idempotency(Idempotency::Refused),
+    write(
+        Method::POST,
+        "/reveals/{id}/show",
+        "showReveal",
+        "Shows the phone to who asked for it, once, within 15 minutes of the approval.",
+        (200, "The phone, in `phone`."),
+        Target::Node(|call| reveal(call, RevealAct::Show)),
+    )
+    .idempotency(Idempotency::Refused),
+    get(
         "/messages",
         "getMessages",
         "The outbox: messages to recipients, with masked numbers.",
@@ -233,6 +318,19 @@ const LEDGER: &[Route] = &[
     ),
 ];
 
+const KIND: Parameter = Parameter {
+    name: "kind",
+    kind: ParameterKind::Name(|| LabelKind::ALL.map(LabelKind::as_str).to_vec()),
+    description: "Which rule it follows; `gb-t-41833-2022` if it is not given.",
+};
+const BEFORE: Parameter = Parameter {
+    name: "before",
+    kind: ParameterKind::Whole {
+        range: || 0..=u64::MAX,
+        default: 0,
+    },
+    description: "Cursor: entries before this one; 0 for the newest. Take it from `next` of the page before.",
+};
 const AFTER: Parameter = Parameter {
     name: "after",
     kind: ParameterKind::Whole {
@@ -277,6 +375,12 @@ const FEED: Parameter = Parameter {
 };
 const PAGE: &[Parameter] = &[AFTER, LIMIT];
 const EVENTS_PAGE: &[Parameter] = &[FEED, AFTER, LIMIT, WAIT];
+
+fn reveal(call: &Call<'_>, act: RevealAct) -> Result<LocalRequest, Problem> {
+    call.nothing()?;
+    let reveal = call.segment("id", RequestId::parse)?;
+    Ok(LocalRequest::Reveal { reveal, act })
+}
 
 fn deposit(call: &Call<'_>, action: DepositAction) -> Result<LocalRequest, Problem> {
     let deposit = call.segment("id", DepositId::parse)?;

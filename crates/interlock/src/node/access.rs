@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Node;
 use super::io::{
-    Digest, EVENTS_WAIT_MS_MAX, KeyId, LocalAnswer, LocalRequest, Problem, ReplyId, Role,
+    Digest, EVENTS_WAIT_MS_MAX, KeyId, LocalAnswer, LocalRequest, Problem, ReplyId, RevealAct, Role,
 };
 use super::live::EventWaiter;
 use super::parcels::{EVENTS_PAGE_MAX, wait_until};
@@ -25,6 +25,9 @@ pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         LocalRequest::PutParcels(_)
         | LocalRequest::PostEvents(_)
         | LocalRequest::EraseRecipient(_) => &[Role::OrderSystem],
+        LocalRequest::GetLabel(..) | LocalRequest::PutWish(..) => &[Role::OrderSystem],
+        LocalRequest::GetRecipient(_) => &[Role::OrderSystem, Role::Auditor],
+        LocalRequest::ResolveLabel(..) => &[Role::Handheld, Role::Courier],
         LocalRequest::CheckRound { .. }
         | LocalRequest::OpenDeposit(_)
         | LocalRequest::GetDeposit(_)
@@ -77,7 +80,19 @@ pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::FindAlerts { .. }
         | LocalRequest::GetEvidence
         | LocalRequest::GetSigningKeys
-        | LocalRequest::GetMessages { .. } => &[Role::Auditor, Role::Operations],
+        | LocalRequest::GetMessages { .. }
+        | LocalRequest::AskReveal(_)
+        | LocalRequest::Reveal {
+            act: RevealAct::Show,
+            ..
+        } => &[Role::Auditor, Role::Operations],
+        LocalRequest::GetLooks { .. }
+        | LocalRequest::GetStatistics
+        | LocalRequest::GetReveals
+        | LocalRequest::Reveal {
+            act: RevealAct::Approve,
+            ..
+        } => &[Role::Auditor],
         LocalRequest::GetStatus => &[Role::Auditor, Role::Operations, Role::Approver],
         LocalRequest::AddPartner(_)
         | LocalRequest::RemovePartner(_)
@@ -100,6 +115,7 @@ const fn repeatable(request: &LocalRequest) -> bool {
         request,
         LocalRequest::PutParcels(_)
             | LocalRequest::PutStations(_)
+            | LocalRequest::PutWish(..)
             | LocalRequest::PostEvents(_)
             | LocalRequest::AdvanceDeposit { .. }
     )
@@ -130,8 +146,9 @@ impl Node {
     /// Carries out what `caller` (the digest that its idempotency keys go by, and its name) may do.
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "five requests may be answered later; `answer` names all others"
+        reason = "some requests are answered later, or need to know who asks; `answer` names all others"
     )]
+    // tidy: long, one arm a request
     pub(super) fn dispatch(
         &mut self,
         turn: &mut Turn<'_>,
@@ -178,9 +195,26 @@ impl Node {
             } => {
                 self.propose(turn, reply, &partner, offers, policies, &caller.1);
             }
+            // No answer of theirs is kept under an idempotency key: one shows a phone.
+            LocalRequest::AskReveal(put) => {
+                let answer = self.ask_reveal(turn, caller, put);
+                self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
+            }
+            LocalRequest::ResolveLabel(waybill, code) => {
+                let answer = self.resolve_label(turn, caller, &waybill, &code);
+                self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
+            }
+            LocalRequest::Reveal { reveal, act } => {
+                let answer = self.act_on_reveal(turn, caller, &reveal, act);
+                self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
+            }
             request => {
                 let again = repeatable(&request);
+                let look = self.look_of(&caller.0, &request);
                 let answer = self.answer(turn, request, &caller.1);
+                if let (Some(look), Ok(_)) = (look, &answer) {
+                    self.looked(turn, caller, look);
+                }
                 self.remember(turn, caller.0, idempotency, again, answer.as_ref().ok());
                 self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
             }
@@ -351,6 +385,14 @@ impl Node {
             LocalRequest::FindLedger(query) => json(self.ledger_found(turn, &query)),
             LocalRequest::GetAlerts => json(self.alerts_view()),
             LocalRequest::FindAlerts { from, limit } => json(self.alerts_found(from, limit)),
+            LocalRequest::GetLooks { before, limit } => json(self.looks_view(before, limit)),
+            LocalRequest::GetReveals => json(self.reveals_view()),
+            LocalRequest::GetStatistics => json(self.statistics_view(turn)),
+            LocalRequest::GetLabel(waybill, kind) => self.label(&waybill, kind),
+            LocalRequest::GetRecipient(waybill) => self.recipient_view(&waybill),
+            LocalRequest::PutWish(waybill, consent, preference) => {
+                self.wish(turn, &waybill, (consent, preference), by)
+            }
             LocalRequest::GetMessages { after, limit } => json(self.messages_view(after, limit)),
             LocalRequest::GetEvidence => json(self.evidence_view()),
             LocalRequest::Explain(explain) => self.explain(turn, &explain),
@@ -383,6 +425,9 @@ impl Node {
             LocalRequest::WithdrawPerson(name) => self.withdraw_person(turn, &name),
             LocalRequest::ChangePassword(password) => self.change_password(turn, by, *password),
             LocalRequest::OpenDeposit(_)
+            | LocalRequest::AskReveal(_)
+            | LocalRequest::Reveal { .. }
+            | LocalRequest::ResolveLabel(..)
             | LocalRequest::GetEvents { .. }
             | LocalRequest::GetCatalog(_)
             | LocalRequest::GetNegotiation { .. }

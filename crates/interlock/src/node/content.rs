@@ -190,6 +190,21 @@ impl Links {
         Sha256::digest(self.delegate(link).as_bytes()).into()
     }
 
+    /// The code that a label shows in place of an address: 60 bits, in Crockford's base 32.
+    pub fn label_code(&self, parcel: ParcelId) -> String {
+        const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let full = mac(&self.secret, &[b"label", parcel.as_bytes()]);
+        let head = full.first_chunk::<8>().copied().unwrap_or_default();
+        let bits = u64::from_be_bytes(head);
+        let digit = |nth: u32| {
+            let five = (bits >> (59 - 5 * nth)) & 31;
+            let digit = usize::try_from(five).ok().and_then(|at| DIGITS.get(at));
+            char::from(digit.copied().unwrap_or(b'0'))
+        };
+        let group = |of: std::ops::Range<u32>| of.map(digit).collect::<String>();
+        format!("{}-{}-{}", group(0..4), group(4..8), group(8..12))
+    }
+
     /// The claim token that the owner prints on the label.
     pub fn claim(&self, parcel: ParcelId) -> ClaimToken {
         let full = mac(&self.secret, &[b"claim", parcel.as_bytes()]);

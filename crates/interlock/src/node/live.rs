@@ -251,6 +251,8 @@ pub struct Live {
     pub receipt_tries: BTreeMap<PullKey, u32>,
     /// When people were last told of a partner, by kind.
     pub alerted: BTreeMap<(AlertKind, ParticipantId), Timestamp>,
+    /// The hour in which it was last looked whether contacts are collected.
+    pub judged_hour: Option<i64>,
     /// Partners with whom we are not compared yet: nothing is signed toward them.
     pub comparisons: BTreeMap<ParticipantId, super::compare::Comparison>,
     /// Those of them whose first answer is still awaited.

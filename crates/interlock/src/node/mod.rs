@@ -9,6 +9,7 @@ pub mod access;
 pub mod agreements;
 mod anchor;
 mod clocks;
+mod collection;
 mod compare;
 mod consume;
 pub mod content;
@@ -20,9 +21,11 @@ pub(crate) mod evidence;
 mod feed_items;
 pub mod io;
 pub mod keys;
+mod labels;
 mod ladder;
 mod ledger;
 mod live;
+mod looks;
 mod lookups;
 mod messages;
 mod outlook;
@@ -41,6 +44,7 @@ mod stations;
 mod turn;
 mod views;
 mod warnings;
+mod wishes;
 
 use ed25519_dalek::SigningKey;
 use interlock_core::ids::{Marketplace, ParticipantId};
@@ -63,6 +67,7 @@ use interlock_journal::rows::Rows;
 use crate::identity::derived::Derived;
 use crate::identity::one_time::OneTimeCodes;
 use crate::identity::partner::Role as ParticipantRole;
+use crate::identity::sealing::Messenger;
 use crate::identity::transfer_token::TransferTokens;
 
 /// Source of random bytes; the driver's is the operating system, a test's is a seed.
@@ -96,6 +101,8 @@ pub struct NodeConfig {
     pub exchange_url: String,
     /// Number from which virtual numbers are leased, E.164.
     pub virtual_number: Option<String>,
+    /// To whom contacts are sealed.
+    pub messenger: Option<Messenger>,
     /// How long a parcel may lie in a compartment.
     pub pickup_period_ms: i64,
     /// How much longer a recipient may have it lie there; 0 for not at all.
@@ -148,6 +155,7 @@ impl NodeConfig {
             public_url: String::new(),
             exchange_url: String::new(),
             virtual_number: None,
+            messenger: None,
             pickup_period_ms: 24 * HOUR_MS,
             extension_ms: 24 * HOUR_MS,
             reservation_ms: 5 * MINUTE_MS,
@@ -342,7 +350,8 @@ impl Node {
     pub fn next_wake(&self) -> Option<Timestamp> {
         let poll = self.live.parked.iter().map(|poll| poll.until).min();
         let (settle, end) = (self.next_settle(), self.next_end());
-        let all = [self.live.next_timer(), settle, end, poll];
+        let judged = self.next_judgement();
+        let all = [self.live.next_timer(), settle, end, poll, judged];
         all.into_iter().flatten().min()
     }
 

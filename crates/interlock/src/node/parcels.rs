@@ -189,8 +189,8 @@ impl Node {
                 .as_ref()
                 .is_none_or(|m| parcel.merchant.as_ref() == Some(m))
             && put.size_class.is_none_or(|s| parcel.size_class == Some(s))
-            && (put.consent == Consent::Unknown || put.consent == parcel.consent)
-            && put.preference == parcel.preference
+            && (put.consent == Consent::Unknown || put.consent == parcel.consent || parcel.wished)
+            && (put.preference == parcel.preference || parcel.wished)
             && put
                 .lockers
                 .iter()

@@ -39,7 +39,7 @@ pub struct CodesTyped {
 
 /// Whether a request needs a one-time code beside it. One rule: it does if by it our node signs, or comes
 /// to be bound unless somebody else says no; if it ends what was agreed on; if it deletes what cannot be
-/// had back; or if it lets somebody in or shuts somebody out.
+/// had back; if it lets somebody in or shuts somebody out; or if it is about a phone in clear.
 ///
 /// What is only said (a counter-offer of a mediation, a refusal, a withdrawal before anybody agreed) and
 /// what can be undone at once (suspending and resuming) needs none.
@@ -69,6 +69,8 @@ fn needs_code(request: &LocalRequest) -> bool {
             | MediationAct::Withdraw { .. } => false,
         },
         LocalRequest::EraseRecipient(_)
+        | LocalRequest::AskReveal(_)
+        | LocalRequest::Reveal { .. }
         | LocalRequest::AddPartner(_)
         | LocalRequest::RemovePartner(_)
         | LocalRequest::AddKey { .. }
@@ -105,6 +107,13 @@ fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::FindLedger(_)
         | LocalRequest::GetAlerts
         | LocalRequest::FindAlerts { .. }
+        | LocalRequest::GetLooks { .. }
+        | LocalRequest::GetStatistics
+        | LocalRequest::GetLabel(..)
+        | LocalRequest::GetRecipient(_)
+        | LocalRequest::PutWish(..)
+        | LocalRequest::ResolveLabel(..)
+        | LocalRequest::GetReveals
         | LocalRequest::GetMessages { .. }
         | LocalRequest::GetEvidence
         | LocalRequest::Explain(_)

@@ -25,6 +25,7 @@ impl Node {
         }
         self.expire_negotiations(turn);
         self.settle_now(turn);
+        self.judge_collection(turn);
     }
 
     /// The same, whenever an agreement changed: looks at those that did.

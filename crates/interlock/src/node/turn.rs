@@ -74,6 +74,11 @@ impl<'a> Turn<'a> {
         self.rng.fill(bytes);
     }
 
+    /// The source of random bytes.
+    pub fn rng(&mut self) -> &mut dyn Rng {
+        self.rng
+    }
+
     /// 16 random bytes.
     pub fn random16(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];

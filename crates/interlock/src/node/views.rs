@@ -1,6 +1,8 @@
 //! What people and systems read: the ledger, alerts, the outbox, evidence, partners, status.
 
 use interlock_core::ids::ParticipantId;
+use interlock_core::statistics::SHOWN_MIN;
+use interlock_core::time::Zone;
 use serde_json::{Value, json};
 
 use super::Node;
@@ -80,6 +82,7 @@ impl Node {
                 "partner": alert.partner.as_ref().map(ParticipantId::as_str),
                 "parcel": alert.parcel.and_then(|id| self.state.parcels.get(id)).map(|p| p.waybill.to_text()),
                 "detail": alert.detail,
+                "evidence": alert.shown_by.as_deref().map(|over| super::collection::evidence_view(over, self.config.zone)),
             })
         });
         view.collect()
@@ -135,6 +138,26 @@ impl Node {
         let partners = self.state.partners.values();
         let names = partners.map(|p| (p.id.as_str().to_owned(), json!(p.name)));
         json!({ "names": names.collect::<serde_json::Map<_, _>>() })
+    }
+
+    /// `GET /statistics`: weeks that are over, in rounded counts; null: fewer than ten.
+    pub(super) fn statistics_view(&self, turn: &Turn<'_>) -> Value {
+        let weeks = self.state.statistics.published(turn.at());
+        let items: Vec<Value> = weeks
+            .into_iter()
+            .map(|week| {
+                let facts = week.facts.into_iter();
+                let facts: serde_json::Map<String, Value> = facts
+                    .map(|(fact, count)| (fact.as_str().to_owned(), json!(count)))
+                    .collect();
+                json!({
+                    "from": week.from.to_rfc3339(Zone::UTC),
+                    "until": week.until.to_rfc3339(Zone::UTC),
+                    "facts": facts,
+                })
+            })
+            .collect();
+        json!({ "items": items, "fewerThan": SHOWN_MIN })
     }
 
     /// `GET /partners`.
@@ -224,5 +247,6 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::ErasureRefused => "erasure-refused",
         AlertKind::KeyRotated => "key-rotated",
         AlertKind::SuspensionAnnounced => "suspension-announced",
+        AlertKind::OverCollection => "over-collection",
     }
 }

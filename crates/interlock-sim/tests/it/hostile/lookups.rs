@@ -231,6 +231,49 @@ fn a_repeated_id_is_the_same_request() {
     assert_eq!(released(&net), after_first);
 }
 
+/// Requests that are under way at the same time, over connections of their own and in any order.
+#[test]
+fn a_quota_is_not_won_by_asking_on_many_connections_at_once() {
+    let (mut net, mut hostile) = begin_with(108, |terms| {
+        if terms.dataset == Dataset::RecipientContact {
+            terms.quota_per_day = Some(3);
+        }
+    });
+    let numbers: Vec<String> = (10..18).map(|n| format!("SF10000000000{n}")).collect();
+    for number in &numbers {
+        net.put_parcel(number, "taobao", CAINIAO, "13800000002");
+    }
+    let now = net.world.now();
+    let agreement = hostile.lookup_agreement();
+    let requests: Vec<LookupRequest> = numbers
+        .chunks(2)
+        .map(|pair| {
+            let items = pair
+                .iter()
+                .map(|number| hostile.item(number, now))
+                .collect();
+            let request = hostile.request(items);
+            hostile.write_request(now, &request, &request.items.clone(), &agreement);
+            request
+        })
+        .collect();
+    for request in requests.iter().rev() {
+        let envelope = hostile.envelope(now, request.clone());
+        let transfer = wire(&format!("{agreement}:p"));
+        let asked = PeerRequest::Lookup { transfer, envelope };
+        net.world.call(FENGCHAO, CAINIAO, asked.clone());
+        net.world.call(FENGCHAO, CAINIAO, asked);
+    }
+    net.world.settle();
+    let (released, uses) = released(&net);
+    assert_eq!(
+        (released, uses),
+        (3, 3),
+        "the quota, and no repeat debits it"
+    );
+    others_go_on(&mut net);
+}
+
 #[test]
 fn quotas_count_within_a_batch_and_across() {
     let (mut net, mut hostile) = begin_with(106, |terms| {

@@ -3,13 +3,14 @@
 use interlock_core::contact::{Phone, Recipient};
 use interlock_core::ids::{Marketplace, MerchantId, ParticipantId, StationId};
 use interlock_core::parcel::{Consent, Hour, Preference, SizeClass};
+use interlock_core::waybill::Waybill;
 use serde_json::Value;
 
 use super::super::call::Call;
 use super::super::input::{Errors, Object, below, flag, one_of, text, whole, words};
 use super::super::{PARCELS_MAX, PARTICIPANTS_MAX};
 use super::{instant, needed_waybill, refuse_repeats};
-use crate::node::io::{LocalRequest, ParcelPut, Problem};
+use crate::node::io::{LocalRequest, ParcelPut, Problem, REVEAL_REASONS, RevealPut};
 
 /// Longest name of a recipient, in bytes.
 pub(in super::super) const RECIPIENT_NAME_BYTES_MAX: usize = 128;
@@ -118,4 +119,66 @@ fn preference(value: &Value, pointer: &str, errors: &Errors) -> Option<Preferenc
         only_station: object.may("onlyStation", text(StationId::parse)),
         not_before: object.may("notBefore", hour),
     })
+}
+
+/// `PUT /parcels/{carrier}/{number}/recipient/wish`.
+pub(in super::super) fn wish(call: &Call<'_>, waybill: Waybill) -> Result<LocalRequest, Problem> {
+    call.object(&["consent", "preference"], |object| {
+        let consent = object.need("consent", one_of(&CONSENTS, consent_name));
+        let wanted = object.get("preference");
+        let wanted =
+            wanted.and_then(|value| preference(value, &object.at("preference"), object.errors()));
+        Some(LocalRequest::PutWish(
+            waybill,
+            consent?,
+            wanted.unwrap_or_default(),
+        ))
+    })
+}
+
+/// `POST /labels/resolve`. The code is not repeated in errors.
+pub(in super::super) fn resolve(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    let typed = |code: &str| {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        let fits = (1..=LABEL_CODE_BYTES_MAX).contains(&code.len()) && code.bytes().all(good);
+        let remedy = "not a code; write it as it stands on the label, such as `7K3M-Q2XD-90AB`";
+        fits.then(|| code.to_owned()).ok_or(remedy)
+    };
+    call.object(&["waybill", "code"], |object| {
+        let waybill = needed_waybill(object);
+        let code = object.need("code", text(typed));
+        Some(LocalRequest::ResolveLabel(waybill?, code?))
+    })
+}
+
+/// Longest code of a label that is looked at, in bytes.
+const LABEL_CODE_BYTES_MAX: usize = 14;
+
+/// Longest reference of a request for a phone, in bytes.
+pub(in super::super) const REFERENCE_BYTES_MAX: usize = 40;
+
+/// `POST /reveals`.
+pub(in super::super) fn reveal(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    call.object(&["waybill", "reason", "reference"], |object| {
+        let waybill = needed_waybill(object);
+        let reason = object.need("reason", one_of(&REVEAL_REASONS, |reason| reason));
+        let reference = object.may("reference", text(reference));
+        Some(LocalRequest::AskReveal(RevealPut {
+            waybill: waybill?,
+            reason: reason?.to_owned(),
+            reference,
+        }))
+    })
+}
+
+/// A number of a ticket or letter: nothing that could hold a sentence, or a phone.
+fn reference(text: &str) -> Result<String, &'static str> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/');
+    let phone = text.bytes().filter(u8::is_ascii_digit).count() == text.len() && text.len() > 7;
+    if !text.is_empty() && text.len() <= REFERENCE_BYTES_MAX && text.bytes().all(good) && !phone {
+        return Ok(text.to_owned());
+    }
+    Err(
+        "not a reference; write 1 to 40 letters, digits, `-`, `_`, `.` and `/`, such as `TICKET-4711`",
+    )
 }

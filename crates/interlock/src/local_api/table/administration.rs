@@ -122,6 +122,13 @@ pub(super) const ROUTES: &[Route] = &[
         Target::Node(|_| Ok(LocalRequest::GetStatus)),
     ),
     get(
+        "/statistics",
+        "getStatistics",
+        "What happened here in each week that is over, in counts rounded down to tens; null where there were fewer than ten. For regulators.",
+        "The weeks, the oldest first.",
+        Target::Node(|_| Ok(LocalRequest::GetStatistics)),
+    ),
+    get(
         "/openapi.json",
         "getDocument",
         "This document.",

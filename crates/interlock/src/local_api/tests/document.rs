@@ -16,7 +16,9 @@ fn filled(path: &str) -> String {
         .replace(
             "{id}",
             match path {
-                path if path.starts_with("/deposits") => "00112233445566778899aabbccddeeff",
+                path if path.starts_with("/deposits") || path.starts_with("/reveals") => {
+                    "00112233445566778899aabbccddeeff"
+                }
                 path if path.starts_with("/keys") => "0011223344556677",
                 path if path.starts_with("/partners") || path.starts_with("/evidence") => {
                     "did:web:sf.example"

@@ -141,7 +141,11 @@ impl Node {
             | Record::Anchored(_)
             | Record::Cosigned { .. }
             | Record::Witnessed { .. }
-            | Record::Delegated { .. } => Vec::new(),
+            | Record::Delegated { .. }
+            | Record::OverCollected(_)
+            | Record::Looked(_)
+            | Record::Reveal(_)
+            | Record::Wished { .. } => Vec::new(),
         };
         let known = lists
             .into_iter()

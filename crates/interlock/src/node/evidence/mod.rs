@@ -425,7 +425,8 @@ impl Node {
             | AlertKind::Mediation
             | AlertKind::ErasureRefused
             | AlertKind::KeyRotated
-            | AlertKind::SuspensionAnnounced => false,
+            | AlertKind::SuspensionAnnounced
+            | AlertKind::OverCollection => false,
         };
         if let Some(partner) = partner.filter(|_| repeats) {
             let before = self.live.alerted.get(&(kind, partner.clone()));

@@ -1,20 +1,22 @@
 //! Requests and answers of the local API and the pages.
 
-use std::collections::BTreeSet;
-
 use interlock_core::contact::Recipient;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{
-    CourierId, DepositId, Marketplace, MerchantId, ParticipantId, StationId, WireId,
+    CourierId, DepositId, Marketplace, MerchantId, ParticipantId, RequestId, StationId, WireId,
 };
+use interlock_core::label::LabelKind;
 use interlock_core::parcel::{Consent, Preference, SizeClass};
 use interlock_core::station::Station;
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
 use serde::{Deserialize, Serialize};
 
-use super::{AgreementChange, Decision, Digest, EventTaken, KeyId, Problem, Renewal};
+use super::{
+    AgreementChange, Decision, Digest, EventTaken, KeyId, PersonPut, Problem, Renewal, RevealAct,
+    RevealPut,
+};
 use crate::identity::password::PasswordHash;
 use crate::identity::person::{Person, PersonName};
 
@@ -257,6 +259,34 @@ pub enum LocalRequest {
         /// Most wanted, at most 500.
         limit: u32,
     },
+    /// `GET /parcels/{carrier}/{number}/recipient`.
+    GetRecipient(Waybill),
+    /// `PUT /parcels/{carrier}/{number}/recipient/wish`.
+    PutWish(Waybill, Consent, Preference),
+    /// `GET /statistics`.
+    GetStatistics,
+    /// `GET /parcels/{carrier}/{number}/label`.
+    GetLabel(Waybill, LabelKind),
+    /// `POST /labels/resolve`: the address behind the code of a label.
+    ResolveLabel(Waybill, String),
+    /// `GET /looks`: who looked at whose data, newest first.
+    GetLooks {
+        /// Cursor: entries before this one; 0 for the newest.
+        before: u64,
+        /// Most wanted.
+        limit: u32,
+    },
+    /// `GET /reveals`: phones that somebody asked to see.
+    GetReveals,
+    /// `POST /reveals`.
+    AskReveal(RevealPut),
+    /// `POST /reveals/{id}/approve` and `/show`.
+    Reveal {
+        /// Which.
+        reveal: RequestId,
+        /// What is done.
+        act: RevealAct,
+    },
     /// The person who asks has another password from here on. No route of the local API leads here.
     ChangePassword(Box<PasswordHash>),
 }
@@ -285,17 +315,6 @@ pub enum Role {
     Merchant,
 }
 
-/// A person who asks; the door has checked the password and keeps the session.
-#[derive(Clone, Debug)]
-pub struct PersonCaller {
-    /// Who.
-    pub name: PersonName,
-    /// The version of the person at login: with another one the session has ended.
-    pub version: u32,
-    /// The one-time code typed beside the request, if any.
-    pub code: Option<String>,
-}
-
 /// What the ledger is searched by; what is absent fits everything.
 #[derive(Clone, Debug, Default)]
 pub struct LedgerQuery {
@@ -317,23 +336,6 @@ pub struct LedgerQuery {
     pub before: Option<u64>,
     /// Most wanted.
     pub limit: u32,
-}
-
-/// `POST /people`.
-#[derive(Clone, Debug)]
-pub struct PersonPut {
-    /// Logs in with this.
-    pub name: PersonName,
-    /// What the person may do, at least one.
-    pub roles: BTreeSet<Role>,
-    /// Who it is as a courier.
-    pub courier: Option<CourierId>,
-    /// For which merchant it works.
-    pub merchant: Option<MerchantId>,
-    /// Of the password that the door drew and shows once.
-    pub password: PasswordHash,
-    /// Of the one-time codes, drawn by the door.
-    pub enrolment: [u8; 16],
 }
 
 /// One parcel of `PUT /parcels`.

@@ -9,16 +9,17 @@ mod agreements;
 mod key_id;
 mod local;
 mod page;
+mod people;
 mod taken;
 
 pub use agreements::{AgreementChange, Decision, Renewal};
 pub use key_id::KeyId;
 pub use local::{
     DepositAction, DepositRequest, EventPut, ExplainRequest, LedgerQuery, LocalAnswer,
-    LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, ParcelPut, PersonCaller,
-    PersonPut, Role,
+    LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, ParcelPut, Role,
 };
 pub use page::PageRequest;
+pub use people::{PersonCaller, PersonPut, REVEAL_REASONS, RevealAct, RevealPut};
 pub use taken::EventTaken;
 
 use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};

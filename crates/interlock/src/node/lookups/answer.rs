@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use interlock_core::contact::ContactForm;
+use interlock_core::contact::{ContactForm, Phone};
 use interlock_core::dataset::{Dataset, DatasetForm};
 use interlock_core::decide::{self, Decision, EvidenceSeen, Grant, ReleaseRequest};
 use interlock_core::ids::{ParcelId, ParticipantId, WireId};
@@ -13,9 +13,10 @@ use interlock_core::time::{DAY_MS, Timestamp};
 use interlock_core::waybill::Waybill;
 
 use crate::exchange::wire::{
-    ArrivalKind, Contact, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem, LookupOutcome,
-    LookupRequest,
+    ArrivalKind, Blob, Contact, Envelope, LOOKUP_ITEMS_MAX, LookupAnswer, LookupItem,
+    LookupOutcome, LookupRequest,
 };
+use crate::identity::sealing;
 use crate::node::Node;
 use crate::node::agreements::Agreement;
 use crate::node::io::{Effect, Guard, PeerAnswer, Problem, ReplyId};
@@ -27,7 +28,7 @@ use crate::node::turn::Turn;
 
 /// Most lookups that may be without receipt.
 const UNRECEIPTED_MAX: usize = 2;
-/// How long a leased number works, in milliseconds.
+/// How long a leased number works, and a sealed one opens, in milliseconds.
 const LEASE_MS: i64 = 7 * DAY_MS;
 /// Longest skew of evidence against our clock, in milliseconds.
 const EVIDENCE_SKEW_MS: i64 = 60_000;
@@ -106,7 +107,7 @@ impl Node {
         let items = answered
             .outcomes
             .iter()
-            .map(|outcome| self.outcome(outcome))
+            .map(|outcome| self.outcome(turn, from, outcome))
             .collect();
         let body = LookupAnswer {
             request_id: request.request_id,
@@ -230,8 +231,8 @@ impl Node {
         }
         check_combination(&self.producible(terms)).map_err(|_| {
             "this node can make none of the forms of contact that would do: `virtual` needs \
-             `notify.virtual_number` in the configuration, `sealed` comes with a later version; add \
-             another form"
+             `notify.virtual_number` in the configuration, `sealed` needs `notify.messenger`; add another \
+             form"
                 .into()
         })
     }
@@ -242,7 +243,7 @@ impl Node {
         terms.contact_forms.retain(|form| match form {
             ContactForm::Masked | ContactForm::Full => true,
             ContactForm::Virtual => self.config.virtual_number.is_some(),
-            ContactForm::Sealed => false,
+            ContactForm::Sealed => self.config.messenger.is_some(),
         });
         terms
     }
@@ -424,7 +425,12 @@ impl Node {
     }
 
     /// An outcome with the contact itself, from the parcel as it is now.
-    fn outcome(&self, decision: &LookupDecision) -> LookupOutcome {
+    fn outcome(
+        &self,
+        turn: &mut Turn<'_>,
+        to: &ParticipantId,
+        decision: &LookupDecision,
+    ) -> LookupOutcome {
         let denied = |reason: &str| LookupOutcome::Denied {
             reason: reason.into(),
         };
@@ -459,8 +465,22 @@ impl Node {
                 })
             }
             (ContactForm::Virtual, _, _) => denied("no-virtual-number"),
-            (ContactForm::Sealed, _, _) => denied("no-messenger"),
+            (ContactForm::Sealed, _, _) => match self.sealed(turn, to, &recipient.phone) {
+                Some(contact) => LookupOutcome::Released(contact),
+                None => denied("no-messenger"),
+            },
         }
+    }
+
+    /// A phone that the consumer can have sent to, and cannot read.
+    fn sealed(&self, turn: &mut Turn<'_>, to: &ParticipantId, phone: &Phone) -> Option<Contact> {
+        let messenger = self.config.messenger.as_ref()?;
+        let until = turn.at().plus_ms(LEASE_MS);
+        let sealed = sealing::seal(messenger, to, phone, until, turn.rng())?;
+        Some(Contact::Sealed {
+            messenger: messenger.id.clone(),
+            ciphertext: Blob(sealed),
+        })
     }
 }
 

@@ -119,7 +119,11 @@ impl Record {
             | Self::Witnessed { .. }
             | Self::CooperationShown { .. }
             | Self::Reciprocity(_)
-            | Self::Delegated { .. } => None,
+            | Self::Delegated { .. }
+            | Self::OverCollected(_)
+            | Self::Looked(_)
+            | Self::Reveal(_)
+            | Self::Wished { .. } => None,
         }
     }
 }

@@ -6,14 +6,17 @@
 //! framing, checksums and the chain (`interlock-journal`).
 
 mod leaves;
+mod looks;
 mod parts;
 
 pub use leaves::LeavesIn;
+pub use looks::{Look, Looked, Reveal, Viewer};
 pub use parts::{
     AlertKind, Anchored, AnchoredHead, Asker, BatchReceived, BatchReleased, CompartmentChange,
     ContactOutcome, ContentRef, CooperationStatus, DepositRecord, EndWarning, Erased,
     ErasureReason, EventRecord, ItemRef, KeyedEffect, LookupAsked, LookupDecision, LookupReleased,
-    MessageKind, MessageOutcome, ParcelRecord, ReceivedItem, Regained, Sealed, StationSeen, Teller,
+    MessageKind, MessageOutcome, OverCollected, ParcelRecord, ReceivedItem, Regained, Sealed,
+    StationSeen, Teller,
 };
 
 use interlock_core::agreement::AgreementState;
@@ -22,6 +25,7 @@ use interlock_core::ids::{
     DepositId, IdempotencyKey, MessageId, ParcelId, ParticipantId, RequestId, WireId,
 };
 use interlock_core::locker::Stay;
+use interlock_core::parcel::{Consent, Preference};
 use interlock_core::station::Station;
 use interlock_journal::bilateral::KeyRotation;
 use serde::{Deserialize, Serialize};
@@ -364,6 +368,23 @@ pub enum Record {
         /// What the link's token follows from, with the node's secret.
         link: Option<[u8; 16]>,
     },
+    /// A consumer asked for contacts beyond its deposits, and people are told.
+    OverCollected(Box<OverCollected>),
+    /// A person looked at personal data.
+    Looked(Box<Look>),
+    /// Somebody asked for a phone in clear, or it was approved or shown.
+    Reveal(Box<Reveal>),
+    /// The recipient of a parcel of ours said whether and into which locker it may go.
+    Wished {
+        /// The parcel.
+        parcel: ParcelId,
+        /// Whether into a locker at all.
+        consent: Consent,
+        /// Into which, and when.
+        preference: Preference,
+        /// Who brought the wish.
+        by: Asker,
+    },
 }
 
 impl Record {
@@ -444,7 +465,11 @@ impl Record {
             | Self::Witnessed { .. }
             | Self::CooperationShown { .. }
             | Self::Reciprocity(_)
-            | Self::Delegated { .. } => Vec::new(),
+            | Self::Delegated { .. }
+            | Self::OverCollected(_)
+            | Self::Looked(_)
+            | Self::Reveal(_)
+            | Self::Wished { .. } => Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! INVARIANT: fields and variants are stored in their order; new ones go to the end.
 
+use interlock_core::collection::Finding;
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::ParcelEvent;
@@ -471,6 +472,19 @@ pub enum AlertKind {
     KeyRotated,
     /// A partner will suspend an agreement in return (`il:reciprocate`).
     SuspensionAnnounced,
+    /// A consumer asks for contacts beyond its deposits.
+    OverCollection,
+}
+
+/// A day on which a consumer asked for contacts beyond its deposits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverCollected {
+    /// Who asked.
+    pub by: ParticipantId,
+    /// What shows it.
+    pub finding: Finding,
+    /// Epoch of our log toward them in which the leaves stand.
+    pub epoch: u32,
 }
 
 /// A warning that agreements with a partner end together and nothing follows them.

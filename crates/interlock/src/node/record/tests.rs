@@ -623,6 +623,66 @@ fn of_keys_and_anchors() -> Vec<Record> {
     ]
 }
 
+fn of_collection() -> Vec<Record> {
+    use interlock_core::collection::{Finding, Sign};
+    let finding = Finding {
+        day: 17_318,
+        sign: Sign::Undeposited,
+        count: 335,
+        of: 1_240,
+        usual: 60,
+        leaves: vec![12, 400],
+    };
+    vec![Record::OverCollected(Box::new(OverCollected {
+        by: who("fengchao"),
+        finding,
+        epoch: 1,
+    }))]
+}
+
+fn of_looks() -> Vec<Record> {
+    let viewer = |name: &str, digest: u8| Viewer {
+        caller: [digest; 32],
+        name: name.into(),
+    };
+    let look = |what| {
+        let by = viewer("li.lei", 1);
+        Record::Looked(Box::new(Look { by, what }))
+    };
+    let parcel = ParcelId::from_bytes([1; 16]);
+    let at = Timestamp::from_millis(1_496_246_400_000);
+    vec![
+        look(Looked::Parcel { parcel, form: None }),
+        look(Looked::Round {
+            parcels: [parcel].into(),
+            form: Some(ContactForm::Masked),
+        }),
+        look(Looked::Shop(MerchantId::parse("m1").unwrap())),
+        look(Looked::Phone(parcel)),
+        look(Looked::Address(parcel)),
+        Record::Wished {
+            parcel,
+            consent: Consent::Given,
+            preference: Preference {
+                no_locker: false,
+                only_station: Some(StationId::parse("FC0001").unwrap()),
+                not_before: None,
+            },
+            by: Asker::Person("orders".into()),
+        },
+        Record::Reveal(Box::new(Reveal {
+            id: RequestId::from_bytes([2; 16]),
+            parcel,
+            reason: "complaint".into(),
+            reference: Some("TICKET-4711".into()),
+            asked_by: viewer("li.lei", 1),
+            asked_at: at,
+            approved: Some((viewer("han.meimei", 2), at)),
+            shown_at: None,
+        })),
+    ]
+}
+
 fn all() -> Vec<Record> {
     [
         of_agreements(),
@@ -635,6 +695,8 @@ fn all() -> Vec<Record> {
         of_keys_and_anchors(),
         of_cooperations(),
         of_delegates(),
+        of_collection(),
+        of_looks(),
     ]
     .concat()
 }
@@ -659,7 +721,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 54, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&53), "variants are added at the end");
+    assert_eq!(variants.len(), 58, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&57), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

@@ -3,18 +3,18 @@
 use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, RequestId};
-use interlock_core::time::{HOUR_MS, Timestamp};
+use interlock_core::time::Timestamp;
 use interlock_journal::bilateral::{Leaf, LeafBody};
 use interlock_journal::merkle::leaf_hash;
 
 use super::channel::{Answered, Asked};
-use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, MessageState, State, WarningState};
+use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, LookEntry, MessageState, State};
 use crate::exchange::wire::{Blob, FeedItem, Lane};
 use crate::node::ContentKeys;
 use crate::node::content::Content;
 use crate::node::record::{
-    AlertKind, BatchReleased, EndWarning, KeyedEffect, LookupAsked, LookupDecision, LookupReleased,
-    MessageKind, MessageOutcome, Record,
+    BatchReleased, KeyedEffect, LookupAsked, LookupDecision, LookupReleased, MessageKind,
+    MessageOutcome, Record,
 };
 
 /// Why a record does not fit the state: the journal is not this node's, or is damaged.
@@ -33,7 +33,9 @@ impl State {
         record: &Record,
         keys: &dyn ContentKeys,
     ) -> Result<(), ReplayError> {
+        let counted = (self.counters.deposits, self.counters.picked_up);
         self.apply_kind(at, record, keys)?;
+        self.count_statistics(self.high, record, counted);
         self.applied += 1;
         Ok(())
     }
@@ -209,7 +211,23 @@ impl State {
                 parcel: *parcel,
                 partner: partner.clone(),
                 detail: detail.clone(),
+                shown_by: None,
             }),
+            Record::OverCollected(over) => self.over_collected(at, over),
+            Record::Looked(look) => self.looks.push(LookEntry {
+                at,
+                by: look.by.clone(),
+                what: look.what.clone(),
+            }),
+            Record::Wished {
+                parcel,
+                consent,
+                preference,
+                ..
+            } => self.wished(*parcel, *consent, preference)?,
+            Record::Reveal(reveal) => {
+                self.reveals.insert(reveal.id, (**reveal).clone());
+            }
             Record::ContactDeleted { parcel } => self.contact_deleted(*parcel),
             Record::BatchesTakenBack {
                 to,
@@ -418,9 +436,11 @@ impl State {
         at: Timestamp,
         lookup: &LookupReleased,
     ) -> Result<(), ReplayError> {
+        let mut positions = Vec::with_capacity(lookup.leaves.len());
         for leaf in &lookup.leaves {
-            self.append_leaf(&lookup.to, leaf)?;
+            positions.push(self.append_leaf(&lookup.to, leaf)?);
         }
+        self.watch_lookup(at, lookup, &positions);
         let dataset = Dataset::RecipientContact;
         for outcome in &lookup.outcomes {
             let entry = |outcome| LedgerEntry {
@@ -468,33 +488,6 @@ impl State {
             log_size,
         });
         Ok(())
-    }
-
-    fn end_warned(&mut self, at: Timestamp, warning: &EndWarning) {
-        for agreement in &warning.agreements {
-            self.warned.insert(agreement.clone(), warning.lead_ms);
-        }
-        let hours = warning.lead_ms / HOUR_MS;
-        self.alerts.push(Alert {
-            at,
-            kind: AlertKind::AgreementEnds,
-            parcel: None,
-            partner: Some(warning.partner.clone()),
-            detail: format!(
-                "{} agreements end within {hours} hours and nothing follows them; {} parcels of {} \
-                 merchants are touched: renew them, and see `interlock rehearse`",
-                warning.agreements.len(),
-                warning.parcels,
-                warning.merchants.len()
-            ),
-        });
-        let warning = warning.clone();
-        let known = WarningState {
-            warning,
-            at,
-            done: None,
-        };
-        self.warnings.insert(known.warning.id, known);
     }
 
     fn message(

@@ -8,34 +8,41 @@ pub mod anchor;
 mod apply;
 pub mod channel;
 mod cooperations;
-pub mod deposits;
 mod delegates;
+pub mod deposits;
 mod epochs;
 pub mod feed;
 mod keys;
 mod ledger;
 mod list;
 mod lockers;
+mod looks;
 pub mod messages;
 pub mod parcels;
 mod receive;
 mod run_off;
 mod shared;
 mod spool;
+mod statistics;
 pub mod table;
 mod timeline;
 pub mod vault;
+mod warnings;
+mod watches;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use interlock_core::collection::Watch;
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{
-    CourierId, DepositId, IdempotencyKey, MessageId, ParcelId, ParticipantId, StationId, WireId,
+    CourierId, DepositId, IdempotencyKey, MessageId, ParcelId, ParticipantId, RequestId, StationId,
+    WireId,
 };
 use interlock_core::locker::Stay;
 use interlock_core::parcel::SizeClass;
 use interlock_core::station::{CompartmentNo, Compartments, Level, Station};
+use interlock_core::statistics::Statistics;
 use interlock_core::time::Timestamp;
 use interlock_journal::bilateral::KeyRotation;
 use interlock_journal::rows::Rows;
@@ -43,23 +50,25 @@ use serde::{Deserialize, Serialize};
 
 pub use self::apply::ReplayError;
 use self::channel::Channel;
-use self::deposits::Deposits;
 use self::delegates::Delegates;
+use self::deposits::Deposits;
 use self::feed::Feed;
 use self::ledger::LedgerCounts;
 use self::list::List;
+use self::looks::LookEntry;
 use self::messages::Messages;
 use self::parcels::Parcels;
 pub use self::receive::deletion_words;
 use self::spool::Spool;
 use self::table::{Cold, FrozenRows, SharedKeys, Table, plain_rows};
 use self::vault::Vault;
+pub use self::warnings::WarningState;
 use super::agreements::Book;
 use super::content::{Content, Links};
 use super::io::{Digest, Role};
 use super::record::{
-    AlertKind, CooperationStatus, EndWarning, KeyedEffect, MessageKind, MessageOutcome,
-    StationSeen, Teller, as_json,
+    AlertKind, CooperationStatus, KeyedEffect, MessageKind, OverCollected, Reveal, StationSeen,
+    Teller, as_json,
 };
 use crate::exchange::wire::{Contact, Lane};
 use crate::identity::partner::Partner;
@@ -146,6 +155,14 @@ pub struct State {
     pub witnessed: BTreeMap<ParticipantId, self::anchor::WitnessedLog>,
     /// Rotations of keys, ours and partners', by participant, the oldest first.
     pub rotations: BTreeMap<ParticipantId, Vec<(Timestamp, KeyRotation)>>,
+    /// What consumers of contacts ask, beside what they deposit.
+    pub watches: BTreeMap<ParticipantId, Watch>,
+    /// Looks of people at personal data.
+    pub looks: List<{ tag::LOOKS }, LookEntry>,
+    /// What happened, by week.
+    pub statistics: Statistics,
+    /// Phones that people asked to see.
+    pub reveals: BTreeMap<RequestId, Reveal>,
     /// How many records were applied: the position in the journal of the last one.
     pub applied: u64,
     queues: QueueIds,
@@ -157,13 +174,14 @@ mod tag {
     pub(super) const INBOX: u8 = 6;
     pub(super) const LEDGER: u8 = 7;
     pub(super) const KEYED: u8 = 8;
+    pub(super) const LOOKS: u8 = 15;
 }
 
 fn no_keyed() -> Table<(Digest, IdempotencyKey), Keyed> {
     Table::new(tag::KEYED, &Cold::default())
 }
 
-plain_rows!(InboxEntry, LedgerEntry, Keyed);
+plain_rows!(InboxEntry, LedgerEntry, Keyed, LookEntry);
 
 /// How many queues have had rows. It says nothing of what a state holds, so it is not printed.
 #[derive(Default, Serialize, Deserialize)]
@@ -275,17 +293,6 @@ pub struct MessageState {
     pub refused: Option<String>,
 }
 
-/// A warning before an end of agreements.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct WarningState {
-    /// What it says.
-    pub warning: EndWarning,
-    /// When it was given.
-    pub at: Timestamp,
-    /// What became of it at our own systems; open while they have not answered.
-    pub done: Option<MessageOutcome>,
-}
-
 /// A request with an idempotency key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Keyed {
@@ -372,6 +379,8 @@ pub struct Alert {
     pub partner: Option<ParticipantId>,
     /// In words.
     pub detail: String,
+    /// What shows it, if a consumer asked beyond its deposits.
+    pub shown_by: Option<Box<OverCollected>>,
 }
 
 /// Counts, each of what is on record.
@@ -443,6 +452,10 @@ impl State {
             anchor: self::anchor::AnchorLog::default(),
             witnessed: BTreeMap::new(),
             rotations: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            statistics: Statistics::default(),
+            looks: List::default(),
+            reveals: BTreeMap::new(),
             applied: 0,
             queues: QueueIds::default(),
             cold,
@@ -461,6 +474,7 @@ impl State {
         self.book.past.attach(cold);
         self.deposits.attach(cold);
         self.messages.attach(cold);
+        self.looks.attach(cold);
         for queue in queues(&mut self.channels) {
             queue.attach(cold);
         }
@@ -521,6 +535,7 @@ impl State {
         tables.push(self.book.past.freeze());
         tables.extend(self.deposits.freeze());
         tables.extend(self.messages.freeze());
+        tables.push(self.looks.freeze());
         let mut with_rows: Vec<_> = queues(&mut self.channels)
             .filter(|queue| queue.id().is_some())
             .collect();
@@ -540,6 +555,7 @@ impl State {
             self.book.past.let_go();
             self.deposits.let_go();
             self.messages.let_go();
+            self.looks.let_go();
             for queue in queues(&mut self.channels) {
                 queue.let_go();
             }

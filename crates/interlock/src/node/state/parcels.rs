@@ -49,6 +49,8 @@ pub struct Parcel {
     pub consent: Consent,
     /// What the recipient prefers.
     pub preference: Preference,
+    /// Whether the recipient said so: order systems do not change it then.
+    pub wished: bool,
     /// The recipient.
     pub recipient: Option<Content<Recipient>>,
     /// Operators that were advised.

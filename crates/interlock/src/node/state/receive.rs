@@ -195,6 +195,7 @@ impl State {
                 }
             }
         }
+        self.watch_deposits(at, batch);
         let channel = self.channel_mut(&batch.from);
         channel
             .inbound

@@ -52,10 +52,12 @@ impl State {
             }
         }
         if record.source.is_none() {
-            if record.consent != Consent::Unknown {
+            if record.consent != Consent::Unknown && !parcel.wished {
                 parcel.consent = record.consent;
             }
-            parcel.preference = record.preference.clone();
+            if !parcel.wished {
+                parcel.preference = record.preference.clone();
+            }
             if let Some(sealed) = &record.recipient {
                 parcel.recipient = Some(Content::open(sealed, keys));
             }
@@ -290,6 +292,21 @@ impl State {
         }
     }
 
+    /// What the recipient wants takes the place of what an order system said.
+    pub(super) fn wished(
+        &mut self,
+        id: ParcelId,
+        consent: Consent,
+        preference: &Preference,
+    ) -> Result<(), ReplayError> {
+        let parcel = self.parcels.get_mut(id);
+        let parcel = parcel.ok_or(ReplayError("a wish is for a parcel that is unknown"))?;
+        parcel.consent = consent;
+        parcel.preference = preference.clone();
+        parcel.wished = true;
+        Ok(())
+    }
+
     pub(super) fn contact_deleted(&mut self, id: ParcelId) {
         let Some(parcel) = self.parcels.get_mut(id) else {
             return;
@@ -333,6 +350,7 @@ fn new_parcel(at: Timestamp, record: &ParcelRecord) -> Parcel {
         size_class: None,
         consent: Consent::Unknown,
         preference: Preference::default(),
+        wished: false,
         recipient: None,
         lockers: Vec::new(),
         claims: Vec::new(),

@@ -136,6 +136,7 @@ pub(super) fn alert<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
                 "对方预告中止",
                 "suspension announced",
             ),
+            ("over-collection", "查询超出投柜", "asked beyond deposits"),
         ],
     )
 }

@@ -1,0 +1,89 @@
+//! `messenger`: keys of a messenger, and contacts that were sealed to it. Needs no node.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use interlock_core::ids::ParticipantId;
+use serde_json::json;
+
+use super::Around;
+use super::error::CliError;
+use super::output::Output;
+use crate::driver::entropy::SystemRng;
+use crate::exchange::wire::Contact;
+use crate::identity::private_file;
+use crate::identity::sealing::MessengerSecret;
+
+/// Longest contact that is read, in bytes.
+const CONTACT_BYTES_MAX: u64 = 16 * 1024;
+
+/// `messenger`
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum MessengerCommand {
+    /// Make a messenger's key, in a file that only its owner may read; prints the public half, which
+    /// owners put into `messenger_key`
+    Key {
+        /// The file, which must not exist
+        file: PathBuf,
+    },
+    /// Open a contact that an operator passed on: its JSON is read from standard input, the phone is
+    /// printed
+    Open {
+        /// The file with the key
+        file: PathBuf,
+        /// Who passed it on: it opens for nobody else
+        #[arg(long, value_name = "DID", value_parser = ParticipantId::parse)]
+        from: ParticipantId,
+    },
+}
+
+/// Runs a command.
+pub(super) fn run(
+    command: &MessengerCommand,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    match command {
+        MessengerCommand::Key { file } => {
+            let secret = MessengerSecret::draw(&mut SystemRng);
+            let path = around.directory.join(file);
+            private_file::create(&path, &secret.reveal())
+                .map_err(|error| CliError::Failed(error.to_string()))?;
+            let key = secret.public().to_hex();
+            output.card(&json!({ "key": key }), &[("key", "/key")])
+        }
+        MessengerCommand::Open { file, from } => {
+            let text = private_file::read(&around.directory.join(file))
+                .map_err(|error| CliError::Usage(error.to_string()))?;
+            let secret = MessengerSecret::parse(&text)
+                .map_err(|error| CliError::Usage(error.to_string()))?;
+            let mut contact = String::new();
+            let mut input = std::io::stdin().take(CONTACT_BYTES_MAX);
+            input
+                .read_to_string(&mut contact)
+                .map_err(|error| CliError::Usage(format!("failed to read the contact: {error}")))?;
+            let opened = match serde_json::from_str(&contact) {
+                Ok(Contact::Sealed { ciphertext, .. }) => {
+                    secret.open(from, &ciphertext.0, around.now())
+                }
+                Ok(Contact::Masked { .. } | Contact::Virtual { .. } | Contact::Full { .. })
+                | Err(_) => {
+                    return Err(CliError::Usage(
+                        "this is no sealed contact; pass on the member `to` of the message as it \
+                         came"
+                            .into(),
+                    ));
+                }
+            };
+            let Some(phone) = opened else {
+                return Err(CliError::Verification(
+                    "the contact does not open: it was sealed to another key or for another operator, \
+                     it is damaged, or its time is over"
+                        .into(),
+                ));
+            };
+            let phone = phone.reveal();
+            output.card(&json!({ "phone": phone }), &[("phone", "/phone")])
+        }
+    }
+}
