@@ -20,7 +20,7 @@ use crate::pages::DelegateView;
 
 impl Node {
     /// The deposit of a parcel that lies in a compartment of ours.
-    fn lying(&self, parcel: &Parcel) -> Option<(DepositId, &Deposit)> {
+    fn lying(&self, parcel: &Parcel) -> Option<(DepositId, Arc<Deposit>)> {
         let id = parcel.deposit?;
         let deposit = self.state.deposits.get(&id)?;
         let lies = deposit.deposited_at.is_some() && deposit.stay.deadline().is_some();
@@ -113,7 +113,9 @@ impl Node {
     /// Whether a contact of the recipient is held here.
     pub(super) fn holds_contact_of(&self, parcel: &Parcel) -> bool {
         let deposit = parcel.deposit.and_then(|id| self.state.deposits.get(&id));
-        let given = deposit.and_then(|deposit| deposit.contact.as_ref());
+        let given = deposit
+            .as_ref()
+            .and_then(|deposit| deposit.contact.as_ref());
         let given = given.is_some_and(|contact| contact.value.is_some());
         given || parcel.recipient.as_ref().is_some_and(|r| r.value.is_some())
     }

@@ -51,7 +51,13 @@ impl Node {
                     said = Some(format!("{TERMINATED} {end}: {reason}"));
                 }
             }
-            body => may_say(from, &agreement, body)?,
+            body @ (Notice::Deletion { .. }
+            | Notice::Erasure { .. }
+            | Notice::RunOff { .. }
+            | Notice::Cosignature { .. }
+            | Notice::KeyRotation { .. }
+            | Notice::Stopped { .. }
+            | Notice::Reciprocity { .. }) => may_say(from, &agreement, body)?,
         }
         self.take_evidence(turn, from, &envelope.evidence)?;
         match &envelope.body {

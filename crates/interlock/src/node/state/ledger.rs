@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(all, 3 * 17, "sixteen days and the newest");
         let late = counts.since(begin.plus_ms(39 * DAY_MS));
         assert_eq!(
-            late.map(|(at, counts)| (at, counts)).collect::<Vec<_>>(),
+            late.collect::<Vec<_>>(),
             [(begin.plus_ms(39 * DAY_MS), (0, 3))]
         );
     }
