@@ -11,7 +11,7 @@ use url::Url;
 use crate::browser::Browser;
 
 /// Segments after which a name or number follows.
-const COLLECTIONS: [&str; 9] = [
+const COLLECTIONS: [&str; 10] = [
     "partners",
     "agreements",
     "inbox",
@@ -19,9 +19,12 @@ const COLLECTIONS: [&str; 9] = [
     "evidence",
     "stations",
     "deposits",
+    "d",
     "p",
     "t",
 ];
+/// Pages beside them that have a name of their own.
+const NAMED: [&str; 1] = ["files"];
 /// Where a crawl does not go: what is no page, and what changes how pages look.
 const SKIPPED: [&str; 3] = ["/settings", "/merchant.csv", "/logout"];
 
@@ -67,6 +70,7 @@ pub(crate) fn pattern(url: &Url) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for segment in url.path_segments().into_iter().flatten() {
         let about = parts.last().is_some_and(|last| COLLECTIONS.contains(last));
+        let about = about && !NAMED.contains(&segment);
         parts.push(if about { "one" } else { segment });
     }
     let mut names: Vec<String> = url
@@ -98,6 +102,11 @@ mod tests {
                 "http://a/console/releases?outcome=denied&day=2017-06-01",
                 "/console/releases?day&outcome",
             ),
+            (
+                "http://a/console/evidence/did:web:sf.example",
+                "/console/evidence/one",
+            ),
+            ("http://a/console/evidence/files", "/console/evidence/files"),
             ("http://a/p/0123456789abcdef", "/p/one"),
         ] {
             assert_eq!(pattern(&url.parse().unwrap()), expected);

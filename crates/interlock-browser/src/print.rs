@@ -79,11 +79,17 @@ fn findings(shown: &Value, sheets: &[Sheet]) -> Vec<String> {
             findings.push(format!("not whole on paper: `{text}`"));
         }
     }
+    let tables: Vec<Table> = shown
+        .get("heads")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(Table::read)
+        .collect();
     for (sheet, number) in sheets.iter().zip(1..) {
         findings.extend(looks(&sheet.dots).map(|what| format!("sheet {number}: {what}")));
-        let tables = shown.get("heads").and_then(Value::as_array);
-        for table in tables.into_iter().flatten() {
-            if lacks_head(table, &sheet.text) {
+        for (table, at) in tables.iter().zip(0..) {
+            if lacks_head(table, &others(&tables, at), &sheet.text) {
                 findings.push(format!("sheet {number}: rows of a table without its head"));
             }
         }
@@ -108,20 +114,42 @@ fn looks(dots: &Dots) -> impl Iterator<Item = &'static str> {
     dark.into_iter().chain(cut)
 }
 
-/// Whether a sheet has several rows of a table and not its head.
-fn lacks_head(table: &Value, sheet: &str) -> bool {
-    let texts = |name: &str| {
-        let list = table.get(name).and_then(Value::as_array);
-        let texts = list.into_iter().flatten().filter_map(Value::as_str);
-        texts.map(without_blanks).collect::<Vec<_>>()
-    };
-    // A row that is like another one says nothing about where it stands; a long one stands for itself.
-    let rows = texts("rows");
-    let here = rows
-        .iter()
-        .filter(|row| row.len() > 8 && sheet.contains(*row));
-    let head = texts("head").concat();
-    here.count() > 2 && !sheet.contains(&head)
+/// A table as it is shown, without blanks.
+struct Table {
+    head: String,
+    rows: Vec<String>,
+}
+
+impl Table {
+    fn read(shown: &Value) -> Self {
+        let texts = |name: &str| {
+            let list = shown.get(name).and_then(Value::as_array);
+            let texts = list.into_iter().flatten().filter_map(Value::as_str);
+            texts.map(without_blanks).collect::<Vec<_>>()
+        };
+        Self {
+            head: texts("head").concat(),
+            rows: texts("rows"),
+        }
+    }
+}
+
+/// The rows of all tables but one.
+fn others(tables: &[Table], but: usize) -> Vec<&str> {
+    let others = tables.iter().zip(0..).filter(|(_, at)| *at != but);
+    let rows = others.flat_map(|(table, _)| &table.rows);
+    rows.map(String::as_str).collect()
+}
+
+/// Whether a sheet has several rows of a table and not its head. A row that is short, or part of another
+/// table's, says nothing about where it stands.
+fn lacks_head(table: &Table, others: &[&str], sheet: &str) -> bool {
+    let told = table.rows.iter().filter(|row| {
+        let row = row.as_str();
+        row.len() > 8 && !others.iter().any(|other| other.contains(row))
+    });
+    let here = told.filter(|row| sheet.contains(row.as_str()));
+    here.count() > 2 && !sheet.contains(&table.head)
 }
 
 fn without_blanks(text: &str) -> String {
@@ -247,6 +275,19 @@ mod tests {
         ];
         assert_eq!(findings(&shown, &second).len(), 1);
         assert_eq!(findings(&shown, &[]).len(), 3);
+        // Rows that stand in another table, too, are not looked for.
+        let mut both = shown.clone();
+        let longer = json!(["2017-06-01 00:00", "2017-06-02 00:00", "2017-06-03 00:00"]);
+        let tables = both["heads"].as_array_mut().unwrap();
+        tables.push(json!({ "head": ["When"], "rows": longer }));
+        let other = [
+            sheet("ab cd 0123456789abcdef", white()),
+            sheet(
+                "When 2017-06-01 00:00 2017-06-02 00:00 2017-06-03 00:00",
+                white(),
+            ),
+        ];
+        assert_eq!(findings(&both, &other), Vec::<String>::new());
     }
 
     #[test]

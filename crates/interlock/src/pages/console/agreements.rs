@@ -291,7 +291,7 @@ pub fn agreement_page(
             (empty(reader.pick("没有签署的清单。", "No signed manifest.")))
         } @else {
             (facts(&view.signatures.iter().map(|s| {
-                (s.participant.as_str(), html! { code { (s.signature) } })
+                (names.of(&s.participant), html! { code { (s.signature) } })
             }).collect::<Vec<_>>()))
         }
         h2 { (reader.pick("经过", "What happened")) }

@@ -72,11 +72,12 @@ fn form(reader: &Reader<'_>) -> Markup {
         h2 { (reader.pick("交来的文件", "Files handed in")) }
         p {
             (reader.pick(
-                "文件由 interlock evidence export 导出。一次可交两方的文件，以比对双方副本。文件只在内存中核验，不保存。",
-                "`interlock evidence export` writes them. Hand in those of both sides to compare their copies. \
+                "由以下命令导出。一次可交两方的文件，以比对双方副本。文件只在内存中核验，不保存：",
+                "They are written by the command below. Hand in those of both sides to compare their copies. \
                  They are checked in memory and not kept.",
             ))
         }
+        pre tabindex="0" { code { "interlock evidence export --out evidence.json" } }
         form.sheet method="post" action="/console/evidence/files" enctype="multipart/form-data" {
             (reader.mark())
             div.field {

@@ -84,6 +84,12 @@ impl Cooperation<'_> {
         !self.is_over() && (self.differs() || self.age() >= 2 || stopped)
     }
 
+    /// How bad what is out of order is: what was not heard of for some hours may be a night.
+    fn is_grave(&self) -> bool {
+        let stopped = self.reports.iter().any(|r| r.state.ends_with("suspended"));
+        self.differs() || stopped || self.age() > 2
+    }
+
     fn name(&self, names: &Names) -> String {
         let parties = self.reports.iter().map(|report| &report.parties);
         let parties = parties.max_by_key(|parties| parties.len());
@@ -154,14 +160,15 @@ pub fn regulator_page(
         .copied()
         .filter(|c| c.is_out_of_order())
         .collect();
-    let (tone, lead) = lead(reader, &open, troubled.len(), names);
+    let grave = troubled.iter().any(|cooperation| cooperation.is_grave());
+    let (tone, lead) = lead(reader, &open, (troubled.len(), grave), names);
     let main = html! {
         (family(reader))
         (headline(tone, title, &html! { (lead) }))
         @if all.is_empty() {
             (empty(reader.pick(
-                "双方同意向监管部门提供 cooperation-status 后，这里列出各项合作及其到期时间。",
-                "Cooperations are listed here once their parties agree to show a regulator `cooperation-status`.",
+                "双方同意向监管部门提供合作状况后，这里列出各项合作及其到期时间。",
+                "Cooperations are listed here once their parties agree to show a regulator how they stand.",
             )))
         } @else {
             (ends(reader, &open, names))
@@ -187,7 +194,7 @@ pub fn regulator_page(
 fn lead(
     reader: &Reader<'_>,
     open: &[&Cooperation<'_>],
-    troubled: usize,
+    (troubled, grave): (usize, bool),
     names: &Names,
 ) -> (Tone, String) {
     let first = open
@@ -207,8 +214,8 @@ fn lead(
     };
     let soon = end.0.since_ms(reader.as_of) < SOON_MS;
     let tone = match (troubled, soon) {
-        (1.., _) => Tone::Stopped,
-        (0, true) => Tone::Soon,
+        (1.., _) if grave => Tone::Stopped,
+        (1.., _) | (0, true) => Tone::Soon,
         (0, false) => Tone::Good,
     };
     let (who, left) = (first.name(names), left(reader, end));
@@ -227,11 +234,16 @@ fn lead(
 }
 
 fn ends(reader: &Reader<'_>, open: &[&Cooperation<'_>], names: &Names) -> Markup {
+    let ahead = |cooperation: &&&Cooperation<'_>| {
+        let end = cooperation.end();
+        end.is_some_and(|end| end.0 > reader.as_of)
+    };
     let bars: Vec<Bar> = open
         .iter()
+        .filter(ahead)
         .take(12)
         .filter_map(|cooperation| {
-            let left_ms = cooperation.end()?.0.since_ms(reader.as_of).max(0);
+            let left_ms = cooperation.end()?.0.since_ms(reader.as_of);
             let tone = if left_ms < SOON_MS {
                 Tone::Soon
             } else {
