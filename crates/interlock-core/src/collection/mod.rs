@@ -88,7 +88,7 @@ impl Sign {
     }
 }
 
-/// What was counted on one day in the zone of the terms.
+/// What was counted of one day in the zone of the terms. What follows a release counts on its day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Items asked.
@@ -128,6 +128,7 @@ struct Day {
 struct Open {
     due: Timestamp,
     since: Timestamp,
+    released_at: Timestamp,
     leaf: u64,
     deposited: bool,
 }
@@ -179,14 +180,17 @@ pub struct Watch {
     due: BTreeSet<(Timestamp, ParcelId)>,
     /// When the consumer's feed of deposits was last heard.
     heard_at: Option<Timestamp>,
-    /// By sign: leaves of the newest day that show it.
-    leaves: BTreeMap<Sign, VecDeque<u64>>,
+    /// When something was last asked.
+    asked_at: Option<Timestamp>,
+    /// By day and sign: leaves that show it.
+    leaves: BTreeMap<(i64, Sign), VecDeque<u64>>,
 }
 
 impl Watch {
     /// An item was asked about, and answered by the leaf at `leaf`.
     pub fn asked(&mut self, at: Timestamp, zone: Zone, item: Asked, leaf: u64) {
         self.enter(zone.day_of(at));
+        self.asked_at = self.asked_at.max(Some(at));
         let outside = !in_round(at, zone);
         let mut signs = Vec::new();
         self.count(|c| c.asked = c.asked.saturating_add(1));
@@ -222,8 +226,9 @@ impl Watch {
                 }
             }
         }
+        let day = self.days.back().map_or(0, |newest| newest.day);
         for sign in signs {
-            self.shown_by(sign, leaf);
+            self.shown_by(day, sign, leaf);
         }
     }
 
@@ -232,8 +237,9 @@ impl Watch {
         let Some(open) = self.open.get(&parcel).copied().filter(|o| !o.deposited) else {
             return;
         };
-        self.enter(zone.day_of(at));
-        self.count(|c| c.deposited = c.deposited.saturating_add(1));
+        self.count_on(zone.day_of(open.released_at), |c| {
+            c.deposited = c.deposited.saturating_add(1);
+        });
         let next = Open {
             due: at.plus_ms(CLOSE_WAIT_MS),
             since: at,
@@ -244,12 +250,11 @@ impl Watch {
     }
 
     /// The end of a stay was reported: picked up, recalled or redirected.
-    pub fn closed(&mut self, at: Timestamp, zone: Zone, parcel: ParcelId) {
+    pub fn closed(&mut self, zone: Zone, parcel: ParcelId) {
         let Some(open) = self.forget(parcel) else {
             return;
         };
-        self.enter(zone.day_of(at));
-        self.count(|c| {
+        self.count_on(zone.day_of(open.released_at), |c| {
             if !open.deposited {
                 c.deposited = c.deposited.saturating_add(1);
             }
@@ -285,15 +290,15 @@ impl Watch {
                 self.put(parcel, Open { due, ..open });
                 continue;
             }
-            self.enter(zone.day_of(at));
+            let day = zone.day_of(open.released_at);
             let sign = if open.deposited {
-                self.count(|c| c.unclosed = c.unclosed.saturating_add(1));
+                self.count_on(day, |c| c.unclosed = c.unclosed.saturating_add(1));
                 Sign::Unclosed
             } else {
-                self.count(|c| c.undeposited = c.undeposited.saturating_add(1));
+                self.count_on(day, |c| c.undeposited = c.undeposited.saturating_add(1));
                 Sign::Undeposited
             };
-            self.shown_by(sign, open.leaf);
+            self.shown_by(day, sign, open.leaf);
         }
     }
 
@@ -321,6 +326,7 @@ impl Watch {
         let open = Open {
             due: at.plus_ms(DEPOSIT_WAIT_MS),
             since: at,
+            released_at: at,
             leaf,
             deposited: false,
         };
@@ -351,7 +357,8 @@ impl Watch {
         while self.days.len() > HISTORY_DAYS + 1 {
             self.days.pop_front();
         }
-        self.leaves.clear();
+        let oldest = self.days.front().map_or(day, |oldest| oldest.day);
+        self.leaves.retain(|(of, _), _| *of >= oldest);
     }
 
     fn count(&mut self, change: impl FnOnce(&mut Counts)) {
@@ -360,8 +367,18 @@ impl Watch {
         }
     }
 
-    fn shown_by(&mut self, sign: Sign, leaf: u64) {
-        let leaves = self.leaves.entry(sign).or_default();
+    /// Counts on the day of a release, so that what is compared belongs together; on the newest, if that
+    /// day is forgotten.
+    fn count_on(&mut self, day: i64, change: impl FnOnce(&mut Counts)) {
+        let known = self.days.iter().rposition(|known| known.day == day);
+        let at = known.unwrap_or(self.days.len().saturating_sub(1));
+        if let Some(day) = self.days.get_mut(at) {
+            change(&mut day.counts);
+        }
+    }
+
+    fn shown_by(&mut self, day: i64, sign: Sign, leaf: u64) {
+        let leaves = self.leaves.entry((day, sign)).or_default();
         if leaves.back() != Some(&leaf) {
             leaves.push_back(leaf);
         }

@@ -30,7 +30,7 @@ fn day_of(watch: &mut Watch, day: i64, number: u64, lost: u64) {
         watch.asked(at, ZONE, released(id), nth);
         if nth >= lost {
             watch.deposited(at.plus_ms(60_000), ZONE, id);
-            watch.closed(at.plus_ms(HOUR_MS), ZONE, id);
+            watch.closed(ZONE, id);
         }
     }
     watch.heard(at.plus_ms(HOUR_MS));
@@ -62,7 +62,7 @@ fn contacts_without_deposits_are_found_when_the_wait_is_over() {
     let [found] = found.as_slice() else {
         panic!("{found:?}");
     };
-    assert_eq!((found.sign, found.count), (Sign::Undeposited, 220));
+    assert_eq!((found.sign, found.count), (Sign::Undeposited, 210));
     assert_eq!(found.leaves, Vec::from_iter(194..210));
     watch.found(found.day, found.sign);
     assert_eq!(watch.judge(), [], "once a day");
@@ -100,7 +100,7 @@ fn invented_deposits_stay_open_and_are_found() {
         watch.asked(at, ZONE, released(id), nth);
         watch.deposited(at, ZONE, id);
         if nth % 2 == 0 {
-            watch.closed(at, ZONE, id);
+            watch.closed(ZONE, id);
         }
     }
     watch.heard(noon(16));
@@ -150,12 +150,36 @@ fn a_busy_day_is_none_to_look_at_and_an_idle_large_one_is() {
 #[test]
 fn no_habit_makes_it_right() {
     let mut watch = Watch::default();
-    for day in 0..30 {
+    for day in 0..25 {
         day_of(&mut watch, day, 400, 300);
-        if day > 2 {
-            assert_eq!(signs(&watch), [Sign::Undeposited], "day {day}");
-        }
     }
+    let found = watch.judge();
+    assert_eq!(found.len(), 22, "each day whose wait is over");
+    assert!(
+        found
+            .iter()
+            .all(|it| it.sign == Sign::Undeposited && it.usual <= 120)
+    );
+}
+
+#[test]
+fn one_bad_day_is_a_broken_station_and_two_are_not() {
+    let mut watch = honest(10, 400);
+    let lost = |watch: &Watch| {
+        let days = watch.judge().into_iter().map(|found| found.day);
+        days.collect::<Vec<_>>()
+    };
+    day_of(&mut watch, 10, 400, 90);
+    day_of(&mut watch, 11, 400, 20);
+    for day in 12..15 {
+        day_of(&mut watch, day, 400, 20);
+    }
+    assert_eq!(lost(&watch), Vec::<i64>::new(), "22 percent, once");
+    day_of(&mut watch, 15, 400, 90);
+    for day in 16..20 {
+        day_of(&mut watch, day, 400, 20);
+    }
+    assert_eq!(lost(&watch), [15], "again within a week");
 }
 
 #[test]

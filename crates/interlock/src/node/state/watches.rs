@@ -69,9 +69,7 @@ impl State {
             };
             match &event.step {
                 Step::Deposited => watch.deposited(at, zone, *parcel),
-                Step::PickedUp | Step::Recalled | Step::Redirected => {
-                    watch.closed(at, zone, *parcel)
-                }
+                Step::PickedUp | Step::Recalled | Step::Redirected => watch.closed(zone, *parcel),
                 Step::Issued
                 | Step::Accepted
                 | Step::Arrived
