@@ -7,17 +7,72 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use interlock_core::ids::{DepositId, ParcelId};
+use interlock_core::contact::ContactForm;
+use interlock_core::ids::{CourierId, DepositId, MessageId, ParcelId, StationId, WireId};
+use interlock_core::locker::Stay;
+use interlock_core::parcel::SizeClass;
+use interlock_core::station::CompartmentNo;
+use interlock_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Deposit;
 use super::table::{Cold, FrozenRows, Key, Row, Table};
+use crate::exchange::wire::Contact;
 use crate::node::ContentKeys;
+use crate::node::content::Content;
+use crate::node::record::Teller;
 
 /// The rows of each table begin with one of these.
 mod tag {
     pub(super) const OVER: u8 = 10;
     pub(super) const OF_PARCEL: u8 = 11;
+}
+
+/// A deposit at a station of ours.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Deposit {
+    /// The parcel.
+    pub parcel: ParcelId,
+    /// The station.
+    pub station: StationId,
+    /// The compartment.
+    pub compartment: CompartmentNo,
+    /// Size class.
+    pub size_class: SizeClass,
+    /// Where it is in its life.
+    pub stay: Stay,
+    /// The courier.
+    pub courier: Content<CourierId>,
+    /// The code.
+    pub code: Content<String>,
+    /// The recipient's contact, once we have it.
+    pub contact: Option<Content<Contact>>,
+    /// Its form.
+    pub contact_form: Option<ContactForm>,
+    /// Under which agreement it was granted, and when; nobody granted one that a courier typed.
+    pub contact_under: Option<(WireId, Timestamp)>,
+    /// Who tells the recipient; unsettled while a lookup is under way.
+    pub teller: Option<Teller>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When the door was closed on the parcel.
+    pub deposited_at: Option<Timestamp>,
+    /// Until when it can be picked up.
+    pub pickup_until: Option<Timestamp>,
+    /// Its message, if one was decided on.
+    pub message: Option<MessageId>,
+}
+
+impl Deposit {
+    /// Whether its owner may still be asked for the contact: nobody was asked to the end, or what was
+    /// refused is known only since the door was closed on the parcel, which lies there.
+    pub fn may_ask(&self) -> bool {
+        !self.stay.phase().is_over()
+            && match &self.teller {
+                None => true,
+                Some(Teller::Nobody { .. }) => self.deposited_at.is_some(),
+                Some(Teller::Us | Teller::Owner(_) | Teller::Carrier(_)) => false,
+            }
+    }
 }
 
 /// All deposits of a node. What is serialized is what a snapshot keeps beside the tables.

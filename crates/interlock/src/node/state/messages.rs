@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use interlock_core::ids::{DepositId, MessageId, ParcelId};
+use interlock_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::MessageState;
 use super::list::List;
 use super::table::{Cold, FrozenRows, Key, Row, Table, plain_rows};
 use crate::node::ContentKeys;
@@ -25,6 +25,23 @@ mod tag {
 
 /// What a message was decided on for: parcel, deposit, kind.
 type Occasion = (ParcelId, Option<DepositId>, MessageKind);
+
+/// A message to a recipient.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MessageState {
+    /// The parcel.
+    pub parcel: ParcelId,
+    /// The deposit, at a locker operator.
+    pub deposit: Option<DepositId>,
+    /// What it says.
+    pub kind: MessageKind,
+    /// When it was decided on.
+    pub queued_at: Timestamp,
+    /// When the gateway took it.
+    pub delivered_at: Option<Timestamp>,
+    /// Why the gateway will never take it.
+    pub refused: Option<String>,
+}
 
 /// All messages of a node. What is serialized is what a snapshot keeps beside the tables.
 #[derive(Debug, Serialize, Deserialize)]

@@ -39,9 +39,7 @@ use interlock_core::ids::{
     CourierId, DepositId, IdempotencyKey, MessageId, ParcelId, ParticipantId, RequestId, StationId,
     WireId,
 };
-use interlock_core::locker::Stay;
-use interlock_core::parcel::SizeClass;
-use interlock_core::station::{CompartmentNo, Compartments, Level, Station};
+use interlock_core::station::{Compartments, Level, Station};
 use interlock_core::statistics::Statistics;
 use interlock_core::time::Timestamp;
 use interlock_journal::bilateral::KeyRotation;
@@ -51,11 +49,13 @@ use serde::{Deserialize, Serialize};
 pub use self::apply::ReplayError;
 use self::channel::Channel;
 use self::delegates::Delegates;
+pub use self::deposits::Deposit;
 use self::deposits::Deposits;
 use self::feed::Feed;
 use self::ledger::LedgerCounts;
 use self::list::List;
 use self::looks::LookEntry;
+pub use self::messages::MessageState;
 use self::messages::Messages;
 use self::parcels::Parcels;
 pub use self::receive::deletion_words;
@@ -67,10 +67,9 @@ use super::agreements::Book;
 use super::content::{Content, Links};
 use super::io::{Digest, Role};
 use super::record::{
-    AlertKind, CooperationStatus, KeyedEffect, MessageKind, OverCollected, Reveal, StationSeen,
-    Teller, as_json,
+    AlertKind, CooperationStatus, KeyedEffect, OverCollected, Reveal, StationSeen, as_json,
 };
-use crate::exchange::wire::{Contact, Lane};
+use crate::exchange::wire::Lane;
 use crate::identity::partner::Partner;
 use crate::identity::person::{Person, PersonName};
 
@@ -226,71 +225,6 @@ pub struct OwnStation {
     pub compartments: Compartments,
     /// What partners were last shown.
     pub shown: [Option<Level>; 3],
-}
-
-/// A deposit at a station of ours.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Deposit {
-    /// The parcel.
-    pub parcel: ParcelId,
-    /// The station.
-    pub station: StationId,
-    /// The compartment.
-    pub compartment: CompartmentNo,
-    /// Size class.
-    pub size_class: SizeClass,
-    /// Where it is in its life.
-    pub stay: Stay,
-    /// The courier.
-    pub courier: Content<CourierId>,
-    /// The code.
-    pub code: Content<String>,
-    /// The recipient's contact, once we have it.
-    pub contact: Option<Content<Contact>>,
-    /// Its form.
-    pub contact_form: Option<ContactForm>,
-    /// Under which agreement it was granted, and when; nobody granted one that a courier typed.
-    pub contact_under: Option<(WireId, Timestamp)>,
-    /// Who tells the recipient; unsettled while a lookup is under way.
-    pub teller: Option<Teller>,
-    /// When it was opened.
-    pub opened_at: Timestamp,
-    /// When the door was closed on the parcel.
-    pub deposited_at: Option<Timestamp>,
-    /// Until when it can be picked up.
-    pub pickup_until: Option<Timestamp>,
-    /// Its message, if one was decided on.
-    pub message: Option<MessageId>,
-}
-
-impl Deposit {
-    /// Whether its owner may still be asked for the contact: nobody was asked to the end, or what was
-    /// refused is known only since the door was closed on the parcel, which lies there.
-    pub fn may_ask(&self) -> bool {
-        !self.stay.phase().is_over()
-            && match &self.teller {
-                None => true,
-                Some(Teller::Nobody { .. }) => self.deposited_at.is_some(),
-                Some(Teller::Us | Teller::Owner(_) | Teller::Carrier(_)) => false,
-            }
-    }
-}
-
-/// A message to a recipient.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct MessageState {
-    /// The parcel.
-    pub parcel: ParcelId,
-    /// The deposit, at a locker operator.
-    pub deposit: Option<DepositId>,
-    /// What it says.
-    pub kind: MessageKind,
-    /// When it was decided on.
-    pub queued_at: Timestamp,
-    /// When the gateway took it.
-    pub delivered_at: Option<Timestamp>,
-    /// Why the gateway will never take it.
-    pub refused: Option<String>,
 }
 
 /// A request with an idempotency key.
