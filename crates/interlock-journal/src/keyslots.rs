@@ -309,13 +309,17 @@ impl KeySlots {
             .collect())
     }
 
-    /// Makes the files of a new hour: its slots, durable under their name, before the key that says
-    /// that the hour exists.
+    /// Makes the files of a new hour: its slots, empty and durable under their name, before the key that
+    /// says that the hour exists. An hour that was destroyed may come again after a clock went back, and
+    /// what a crash left in its slots does not open under another key.
     fn new_hour(&mut self, hour: u32, key: Key) -> Result<Key, KeyError> {
         let slots = slots_name(hour);
         self.disk
             .create(&slots, 0)
             .map_err(|error| failed("create", &slots, error))?;
+        self.disk
+            .datasync(&slots)
+            .map_err(|error| failed("sync", &slots, error))?;
         let name = hour_name(hour);
         let wrapped = wrap(&self.master, &hour_data(hour), &key)?;
         replace_file(self.disk.as_mut(), &name, &wrapped)
@@ -546,6 +550,35 @@ mod tests {
         assert_eq!(open.get(1, 0).unwrap(), None);
         assert_eq!(open.hours().unwrap(), [2]);
         assert_eq!(open.get(2, 0).unwrap(), Some(key(20)));
+    }
+
+    #[test]
+    fn an_hour_that_comes_again_has_no_key_of_before() {
+        for at in 0..12 {
+            for seed in 0..16 {
+                let disk = MemDisk::new();
+                let mut open = slots(&disk);
+                put(&mut open, &[slot_key(1, 0, 10), slot_key(1, 1, 11)]).unwrap();
+                let stale = bytes(&disk, &slots_name(1));
+                open.destroy_hour(1).unwrap();
+                // What a crash half way through that leaves: the slots without the key.
+                let mut other = disk.clone();
+                other.create(&slots_name(1), 0).unwrap();
+                other.write_at(&slots_name(1), 0, &stale).unwrap();
+                other.datasync(&slots_name(1)).unwrap();
+                other.sync_dir().unwrap();
+                let mut open = slots(&disk);
+                disk.inject(at, Fault::PowerLoss);
+                let again = put(&mut open, &[slot_key(1, 0, 20)]);
+                drop(open);
+                disk.crash(Crash::Torn(seed));
+                let mut open = slots(&disk);
+                assert_eq!(open.get(1, 1).unwrap(), None, "{at} {seed}");
+                if again.is_ok() {
+                    assert_eq!(open.get(1, 0).unwrap(), Some(key(20)), "{at} {seed}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -38,15 +38,17 @@ impl Queued {
         }
     }
 
-    /// Its place among what arose of its parcel in the same millisecond.
-    const fn index(&self) -> u32 {
-        match &self.item {
+    /// Its place among all that arose: by time, and among what arose of its parcel in the same
+    /// millisecond by its place there.
+    const fn order(&self) -> (Timestamp, u32) {
+        let index = match &self.item {
             ItemRef::Event(_, index) => *index,
             ItemRef::Advice(_)
             | ItemRef::Station(_)
             | ItemRef::Code(_)
             | ItemRef::Cooperation(_) => 0,
-        }
+        };
+        (self.arose_at, index)
     }
 }
 
@@ -263,10 +265,18 @@ impl Feed {
         self.hold_again(back);
     }
 
+    /// Puts an item among those that are held, of which some may have arisen since.
+    fn hold_one_again(&mut self, item: Queued) {
+        let own = item.order();
+        if let Err(item) = self.held.push_before(item, |held| held.order() > own) {
+            self.hold_again(vec![item]);
+        }
+    }
+
     /// Puts items among those that are held, in the order in which they arose.
     fn hold_again(&mut self, mut items: Vec<Queued>) {
         items.extend(self.held.take_all());
-        items.sort_by_key(|item| (item.arose_at, item.index()));
+        items.sort_by_key(Queued::order);
         for item in items {
             self.held.push_back(item);
         }
@@ -317,7 +327,7 @@ impl Feed {
             };
             if withheld.next_if_eq(&&index).is_some() {
                 self.settled(&queued);
-                self.held.push_back(queued);
+                self.hold_one_again(queued);
             } else if let Some((salt, shown)) = shown.next() {
                 items.push(Released {
                     queued,
@@ -446,6 +456,31 @@ mod tests {
             .back()
             .map(|b| b.items.iter().map(|item| item.queued.clone()).collect());
         out.unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_withheld_waits_before_what_arose_later() {
+        for earlier in [0, 1] {
+            let mut feed = Feed::default();
+            for at in 0..earlier {
+                feed.push_held(item(9, 0, at));
+            }
+            feed.push_live(item(1, 0, 10));
+            feed.push_live(item(2, 0, 10));
+            feed.push_held(item(1, 1, 11));
+            feed.release(Lane::Live, 2, &[0, 1], Vec::new(), &agreement(), 0);
+            feed.cover(Timestamp::from_millis(10));
+            let waited = [item(1, 0, 10), item(2, 0, 10), item(1, 1, 11)];
+            assert_eq!(drain(&mut feed, Lane::Backlog), waited);
+            // What was not covered lies before all that is held after it.
+            assert_eq!(feed.held(), earlier as u64);
+            feed.push_live(item(3, 0, 5));
+            feed.release(Lane::Live, 1, &[0], Vec::new(), &agreement(), 0);
+            feed.cover(Timestamp::from_millis(-1));
+            let last = drain(&mut feed, Lane::Backlog);
+            assert!(last.is_sorted_by_key(Queued::order), "{last:?}");
+            assert_eq!(last.len() as i64, earlier + 1);
+        }
     }
 
     #[test]

@@ -107,6 +107,22 @@ impl Spool {
         self.back.push_back(item);
     }
 
+    /// Puts an item before those at the end of which `later` holds. It comes back if that may reach
+    /// beyond what was added of late.
+    pub fn push_before(
+        &mut self,
+        item: Queued,
+        later: impl Fn(&Queued) -> bool,
+    ) -> Result<(), Queued> {
+        let at = match self.back.iter().rposition(|held| !later(held)) {
+            Some(before) => before + 1,
+            None if self.front.is_empty() && self.middle.is_empty() => 0,
+            None => return Err(item),
+        };
+        self.back.insert(at, item);
+        Ok(())
+    }
+
     /// Takes the first item.
     pub fn pop_front(&mut self) -> Option<Queued> {
         if self.front.is_empty() {
