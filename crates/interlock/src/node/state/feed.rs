@@ -6,7 +6,7 @@
 //! receipt, and each keeps what it showed, so that a repeat is the same. It does not know terms: who
 //! may have what was decided before.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use interlock_core::ids::{DepositId, ParcelId, RequestId, WireId};
 use interlock_core::time::Timestamp;
@@ -217,6 +217,38 @@ impl Feed {
         }
     }
 
+    /// Items are not under way any more and did not leave: the newest of their parcels may be others.
+    fn put_off(&mut self, items: &[Queued]) {
+        let mut stale = BTreeSet::new();
+        for item in items {
+            self.settled(item);
+            let Some(key) = item.key() else { continue };
+            let known = self.under_way.get(&key);
+            if known.is_some_and(|known| item.arose_at >= known.newest) {
+                stale.insert(key);
+            }
+        }
+        if stale.is_empty() {
+            return;
+        }
+        let mut newest: BTreeMap<ParcelId, Timestamp> = BTreeMap::new();
+        for lane in [&self.live, &self.backlog] {
+            let left = lane.outstanding.iter().flat_map(|batch| &batch.items);
+            let left = left.map(|item| item.queued.clone());
+            for item in left.chain(lane.ready.iter()) {
+                if let Some(key) = item.key().filter(|key| stale.contains(key)) {
+                    let known = newest.entry(key).or_insert(item.arose_at);
+                    *known = item.arose_at.max(*known);
+                }
+            }
+        }
+        for (key, newest) in newest {
+            if let Some(known) = self.under_way.get_mut(&key) {
+                known.newest = newest;
+            }
+        }
+    }
+
     /// An agreement came into force that covers what arose from `covers_from` on: that is ready now,
     /// in the backlog lane, or behind what is under way of its parcel.
     pub fn cover(&mut self, covers_from: Timestamp) {
@@ -236,9 +268,7 @@ impl Feed {
     pub fn withdraw(&mut self) {
         let mut all: Vec<Queued> = self.backlog.ready.take_all().collect();
         all.extend(self.live.ready.take_all());
-        for item in &all {
-            self.settled(item);
-        }
+        self.put_off(&all);
         self.hold_again(all);
     }
 
@@ -259,9 +289,7 @@ impl Feed {
             state.lost_to = first.saturating_sub(1);
             state.released = state.released.min(state.lost_to);
         }
-        for item in &back {
-            self.settled(item);
-        }
+        self.put_off(&back);
         self.hold_again(back);
     }
 
@@ -320,14 +348,13 @@ impl Feed {
     ) {
         let mut withheld = withheld.iter().peekable();
         let mut shown = shown.into_iter();
-        let mut items = Vec::new();
+        let (mut items, mut put_off) = (Vec::new(), Vec::new());
         for index in 0..taken {
             let Some(queued) = self.lane_mut(lane).ready.pop_front() else {
                 break;
             };
             if withheld.next_if_eq(&&index).is_some() {
-                self.settled(&queued);
-                self.hold_one_again(queued);
+                put_off.push(queued);
             } else if let Some((salt, shown)) = shown.next() {
                 items.push(Released {
                     queued,
@@ -336,18 +363,21 @@ impl Feed {
                 });
             }
         }
-        if items.is_empty() {
-            return;
+        if !items.is_empty() {
+            let state = self.lane_mut(lane);
+            let first = state.released + 1;
+            state.released += items.len() as u64;
+            state.outstanding.push_back(Outstanding {
+                first,
+                items,
+                agreement: agreement.clone(),
+                leaf,
+            });
         }
-        let state = self.lane_mut(lane);
-        let first = state.released + 1;
-        state.released += items.len() as u64;
-        state.outstanding.push_back(Outstanding {
-            first,
-            items,
-            agreement: agreement.clone(),
-            leaf,
-        });
+        self.put_off(&put_off);
+        for item in put_off {
+            self.hold_one_again(item);
+        }
     }
 
     /// A batch up to position `last` had left, and what it held was lost here: its positions are not
@@ -481,6 +511,31 @@ mod tests {
             assert!(last.is_sorted_by_key(Queued::order), "{last:?}");
             assert_eq!(last.len() as i64, earlier + 1);
         }
+    }
+
+    #[test]
+    fn what_did_not_leave_follows_what_did_in_its_lane() {
+        let mut feed = Feed::default();
+        feed.push_live(item(1, 0, 10));
+        assert_eq!(drain(&mut feed, Lane::Live), [item(1, 0, 10)]);
+        feed.push_live(item(1, 1, 20));
+        feed.push_live(item(1, 2, 30));
+        feed.withdraw();
+        feed.cover(Timestamp::from_millis(0));
+        // The first has no receipt yet, so both follow it in the live lane, in their order.
+        let both = [item(1, 1, 20), item(1, 2, 30)];
+        assert_eq!(drain(&mut feed, Lane::Live), both);
+        // The same when they left, and were taken back.
+        feed.take_back(Lane::Live, 2);
+        feed.cover(Timestamp::from_millis(0));
+        assert_eq!(drain(&mut feed, Lane::Live), both);
+        // And when they were withheld.
+        feed.take_back(Lane::Live, 2);
+        feed.cover(Timestamp::from_millis(0));
+        feed.release(Lane::Live, 2, &[0, 1], Vec::new(), &agreement(), 0);
+        feed.cover(Timestamp::from_millis(0));
+        assert_eq!(drain(&mut feed, Lane::Live), both);
+        assert_eq!(feed.waiting(), 0);
     }
 
     #[test]
