@@ -359,7 +359,8 @@ impl KeySlots {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed("read", name, error)),
         };
-        if bytes.iter().all(|b| *b == 0) {
+        // Never written, or overwritten: if only in part, then from the version on.
+        if bytes.first().is_none_or(|version| *version == 0) {
             return Ok(None);
         }
         unwrap_key(under, data, &bytes)
@@ -550,6 +551,21 @@ mod tests {
         assert_eq!(open.get(1, 0).unwrap(), None);
         assert_eq!(open.hours().unwrap(), [2]);
         assert_eq!(open.get(2, 0).unwrap(), Some(key(20)));
+    }
+
+    #[test]
+    fn a_key_that_is_overwritten_in_part_is_gone() {
+        for len in 1..SLOT_SIZE_BYTES {
+            let disk = MemDisk::new();
+            let mut open = slots(&disk);
+            put(&mut open, &[slot_key(1, 0, 10), slot_key(1, 1, 11)]).unwrap();
+            let zeros = vec![0; len];
+            disk.clone().write_at(&slots_name(1), 64, &zeros).unwrap();
+            assert_eq!(open.get(1, 1).unwrap(), None, "{len}");
+            assert_eq!(open.get(1, 0).unwrap(), Some(key(10)), "{len}");
+            disk.clone().write_at(&hour_name(1), 0, &zeros).unwrap();
+            assert_eq!(slots(&disk).get(1, 0).unwrap(), None, "{len}");
+        }
     }
 
     #[test]
