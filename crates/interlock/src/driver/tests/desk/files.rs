@@ -180,7 +180,7 @@ async fn what_is_no_evidence_or_not_theirs_to_check_is_refused() {
     let reply = world.post("/console/evidence/files", &cookies, &form).await;
     assert_eq!(reply.status, 422, "{}", reply.body);
     // Who may not see evidence, or is nobody, has nothing read.
-    let courier = world.log_in("c7", 3).await;
+    let courier = world.log_in("courier-7", 3).await;
     assert_eq!(
         world.get("/console/evidence/files", &courier).await.status,
         403

@@ -56,7 +56,7 @@ fn put(who: &str, roles: &[Role], of: u8) -> LocalRequest {
     }))
 }
 
-/// A node with an administrator `an`, an auditor `bo` and a courier `c7`; each has the password drawn
+/// A node with an administrator `an`, an auditor `bo` and a courier `courier-7`; each has the password drawn
 /// from its number.
 struct World {
     server: Server,
@@ -93,7 +93,7 @@ impl World {
         for request in [
             put("an", &[Role::Admin], 1),
             put("bo", &[Role::Auditor], 2),
-            put("c7", &[Role::Courier], 3),
+            put("courier-7", &[Role::Courier], 3),
         ] {
             let answer = server.handle.local(Some(ADMIN), None, request).await;
             assert!(matches!(answer, LocalAnswer::Json { status: 201, .. }));
@@ -473,15 +473,15 @@ async fn roles_reach_what_is_theirs() {
     assert_eq!(world.get("/console", &auditor).await.status, 200);
     let refused = world.get("/console/access", &auditor).await;
     assert_eq!(refused.status, 403);
-    assert!(!refused.body.contains("c7"));
-    let courier = world.log_in("c7", 3).await;
+    assert!(!refused.body.contains("courier-7"));
+    let courier = world.log_in("courier-7", 3).await;
     assert_eq!(world.get("/console", &courier).await.status, 403);
     for path in ["/console/none", "/console/agreements/none"] {
         assert_eq!(world.get(path, &auditor).await.status, 404, "{path}");
     }
     for (who, request, expected) in [
         ("bo", put("eve", &[Role::Admin], 9), ("forbidden", 403)),
-        ("c7", LocalRequest::GetStatus, ("forbidden", 403)),
+        ("courier-7", LocalRequest::GetStatus, ("forbidden", 403)),
         (
             "an",
             put("eve", &[Role::Cabinet], 9),

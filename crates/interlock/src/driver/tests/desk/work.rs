@@ -74,7 +74,7 @@ async fn a_courier_deposits_by_forms_and_reaches_own_deposits_alone() {
     let world = World::new().await;
     world.put_station().await;
     world.admin(put("c8", &[Role::Courier], 8)).await;
-    let cookies = world.log_in("c7", 3).await;
+    let cookies = world.log_in("courier-7", 3).await;
     let page = world.get("/courier", &cookies).await;
     assert_eq!(page.status, 200, "{}", page.body);
     let scan = |page: &str, more: &str| {
