@@ -4,6 +4,7 @@
 //! [`ALL`]; what it measures and how is its own business, how it is shown is decided in `figure`. Nodes
 //! are processes of the shipped binary, reached by their doors; floors are the libraries alone.
 
+mod campaign;
 mod catalog;
 mod client;
 mod couriers;

@@ -21,6 +21,7 @@ use anyhow::{Context, bail};
 use interlock_core::dataset::Dataset;
 use serde_json::json;
 
+use super::campaign::Campaign;
 use super::documents::{Parcels, TRACKED_FROM};
 use super::load::Load;
 use super::machine::wall;
@@ -88,25 +89,14 @@ pub(super) fn main(
     scratch: std::path::PathBuf,
     args: &[String],
 ) -> anyhow::Result<ExitCode> {
-    let (mut times, mut seed) = (TIMES, u64::try_from(wall().as_millis()).unwrap_or(1));
-    let mut rest = args.iter();
-    while let Some(flag) = rest.next() {
-        let number = rest.next().and_then(|text| text.parse().ok());
-        match (flag.as_str(), number) {
-            ("--times", Some(number)) => times = number,
-            ("--seed", Some(number)) => seed = number,
-            (_, _) => {
-                eprintln!("error: `{flag}` does not fit\n{USAGE}");
-                return Ok(ExitCode::from(2));
-            }
-        }
-    }
-    let setting = Setting {
-        binary,
-        scratch,
-        quick: false,
-        events: None,
+    let Some(asked) = Campaign::asked_for((binary, scratch), args, TIMES, USAGE) else {
+        return Ok(ExitCode::from(2));
     };
+    let Campaign {
+        times,
+        seed,
+        setting,
+    } = asked;
     empty(&setting.scratch)?;
     println!("{times} kills, seed {seed}");
     let told = campaign(&setting, times, seed).with_context(|| {

@@ -19,8 +19,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 
+use super::campaign::Campaign;
 use super::kill::Chance;
-use super::machine::wall;
 use super::{Setting, empty};
 use course::{Blow, How};
 
@@ -39,25 +39,14 @@ const TWICE_EVERY: u64 = 4;
 
 /// Runs the rounds that `args` ask for.
 pub(super) fn main(binary: PathBuf, scratch: PathBuf, args: &[String]) -> anyhow::Result<ExitCode> {
-    let (mut times, mut seed) = (TIMES, u64::try_from(wall().as_millis()).unwrap_or(1));
-    let mut rest = args.iter();
-    while let Some(flag) = rest.next() {
-        let number = rest.next().and_then(|text| text.parse().ok());
-        match (flag.as_str(), number) {
-            ("--times", Some(number)) => times = number,
-            ("--seed", Some(number)) => seed = number,
-            (_, _) => {
-                eprintln!("error: `{flag}` does not fit\n{USAGE}");
-                return Ok(ExitCode::from(2));
-            }
-        }
-    }
-    let setting = Setting {
-        binary,
-        scratch,
-        quick: false,
-        events: None,
+    let Some(asked) = Campaign::asked_for((binary, scratch), args, TIMES, USAGE) else {
+        return Ok(ExitCode::from(2));
     };
+    let Campaign {
+        times,
+        seed,
+        setting,
+    } = asked;
     println!("{times} midnights, seed {seed}");
     let calm = round(&setting, &[]).context("the midnight that was left alone")?;
     ensure!(

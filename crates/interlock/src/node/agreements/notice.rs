@@ -146,20 +146,10 @@ impl Node {
             return;
         };
         let timer = Timer::Cooperation(id.clone());
-        let refused = match outcome {
-            Ok(PeerAnswer::Evidence(evidence)) => {
-                let from = agreement.other(&self.state.me).clone();
-                if let Err(problem) = self.take_evidence(turn, &from, &evidence) {
-                    tracing::debug!(partner = %from, kind = %problem.kind, "the answer to a notice was refused");
-                }
-                None
-            }
-            Ok(PeerAnswer::Problem(problem))
-                if is_final(problem.status) && problem.kind != "evidence-refused" =>
-            {
-                Some(problem.detail)
-            }
-            other => return self.try_later(turn, timer, why_not(other)),
+        let from = agreement.other(&self.state.me).clone();
+        let refused = match self.taken_notice(turn, Some(&from), outcome) {
+            Ok(refused) => refused,
+            Err(why) => return self.try_later(turn, timer, why),
         };
         self.forget_tries(&timer);
         agreement.unsent_notice = None;
@@ -169,6 +159,34 @@ impl Node {
             self.note_agreement(turn, &agreement, by, what);
         }
         self.put_agreement(turn, agreement);
+    }
+
+    /// What a partner's answer to a notice comes to: why it will never take the notice, if so.
+    ///
+    /// # Errors
+    /// Why it is told again.
+    pub(super) fn taken_notice(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: Option<&ParticipantId>,
+        outcome: Result<PeerAnswer, CallFailure>,
+    ) -> Result<Option<String>, String> {
+        match outcome {
+            Ok(PeerAnswer::Evidence(evidence)) => {
+                if let Some(from) = from
+                    && let Err(problem) = self.take_evidence(turn, from, &evidence)
+                {
+                    tracing::debug!(partner = %from, kind = %problem.kind, "the answer to a notice was refused");
+                }
+                Ok(None)
+            }
+            Ok(PeerAnswer::Problem(problem))
+                if is_final(problem.status) && problem.kind != "evidence-refused" =>
+            {
+                Ok(Some(problem.detail))
+            }
+            other => Err(why_not(other)),
+        }
     }
 
     /// Whether an agreement could still be stopped or ended.

@@ -21,7 +21,6 @@ use super::super::live::{Purpose, Timer};
 use super::super::problem::{field, problem};
 use super::super::record::{AlertKind, Record};
 use super::super::turn::Turn;
-use super::delivery::{is_final, why_not};
 use super::negotiate::{ANSWER_TIMEOUT_MS, shorten};
 use super::{Actor, Agreement};
 use crate::exchange::wire::Notice;
@@ -348,27 +347,11 @@ impl Node {
             return;
         };
         let timer = Timer::TellReciprocity(id.clone());
-        let refused = match outcome {
-            Ok(PeerAnswer::Evidence(evidence)) => {
-                let to = self
-                    .state
-                    .book
-                    .agreements
-                    .get(id)
-                    .map(|a| a.consumer.clone());
-                if let Some(to) = to
-                    && let Err(problem) = self.take_evidence(turn, &to, &evidence)
-                {
-                    tracing::debug!(partner = %to, kind = %problem.kind, "the answer to a notice was refused");
-                }
-                None
-            }
-            Ok(PeerAnswer::Problem(problem))
-                if is_final(problem.status) && problem.kind != "evidence-refused" =>
-            {
-                Some(problem.detail)
-            }
-            other => return self.try_later(turn, timer, why_not(other)),
+        let known = self.state.book.agreements.get(id);
+        let to = known.map(|agreement| agreement.consumer.clone());
+        let refused = match self.taken_notice(turn, to.as_ref(), outcome) {
+            Ok(refused) => refused,
+            Err(why) => return self.try_later(turn, timer, why),
         };
         self.forget_tries(&timer);
         notice.unsent = false;
