@@ -681,7 +681,7 @@ fn asked_for(name: &str) -> Option<u64> {
 }
 
 /// Seeds that once failed, each for the reason that stands beside it.
-const FAILED_ONCE: [u64; 17] = [
+const FAILED_ONCE: [u64; 18] = [
     // A lookup that its owner refused as unknown was repeated for ever, and its deposit never settled.
     1_429, 2_002, 2_045, 5_995, 6_293, 9_059,
     // So was one that its owner does not find on evidence, for it lies in an epoch that is over.
@@ -691,6 +691,8 @@ const FAILED_ONCE: [u64; 17] = [
     760, 1_385,
     1_690, // A key of which half was overwritten when the disk failed stopped every start.
     5_804, 6_325,
+    // What was withheld while a clock was back did not come before what arose after it.
+    7_620,
 ];
 
 #[test]

@@ -2,9 +2,9 @@
 //!
 //! Purpose: the queues behind a dataset that we provide. Invariants: positions of a lane are given at
 //! release and are gapless; of one parcel, everything that is ready or without receipt is in one lane,
-//! so that no lane overtakes the other, but for what an agreement did not cover when later things left; at most [`OUTSTANDING_MAX`] batches of a lane are without
-//! receipt, and each keeps what it showed, so that a repeat is the same. It does not know terms: who
-//! may have what was decided before.
+//! so that no lane overtakes the other, but for what waited until later things had left; at most
+//! [`OUTSTANDING_MAX`] batches of a lane are without receipt, and each keeps what it showed, so that a
+//! repeat is the same. It does not know terms: who may have what was decided before.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -252,15 +252,56 @@ impl Feed {
     /// An agreement came into force that covers what arose from `covers_from` on: that is ready now,
     /// in the backlog lane, or behind what is under way of its parcel.
     pub fn cover(&mut self, covers_from: Timestamp) {
+        let mut overtaken = Vec::new();
         for _ in 0..self.held.len() {
             let Some(item) = self.held.pop_front() else {
                 break;
             };
-            if item.arose_at >= covers_from {
-                self.push(Lane::Backlog, item);
-            } else {
+            if item.arose_at < covers_from {
                 self.held.push_back(item);
+            } else if self.is_overtaken(&item) {
+                overtaken.push(item);
+            } else {
+                self.push(Lane::Backlog, item);
             }
+        }
+        if !overtaken.is_empty() {
+            self.put_before(overtaken);
+        }
+    }
+
+    /// Whether something later of its parcel is ready, or left.
+    fn is_overtaken(&self, item: &Queued) -> bool {
+        let known = item.key().and_then(|key| self.under_way.get(&key));
+        known.is_some_and(|known| item.arose_at < known.newest)
+    }
+
+    /// Makes items ready that something later of their parcels has overtaken: before what of it did not
+    /// leave yet.
+    fn put_before(&mut self, mut items: Vec<Queued>) {
+        let mut first: BTreeMap<ParcelId, (Timestamp, u32)> = BTreeMap::new();
+        for item in &items {
+            if let Some(key) = item.key() {
+                let known = first.entry(key).or_insert_with(|| item.order());
+                *known = item.order().min(*known);
+            }
+        }
+        let mut later = Vec::new();
+        for lane in Lane::ALL {
+            let ready: Vec<Queued> = self.lane_mut(lane).ready.take_all().collect();
+            for item in ready {
+                let before = item.key().and_then(|key| first.get(&key));
+                match before.is_some_and(|before| *before < item.order()) {
+                    true => later.push(item),
+                    false => self.lane_mut(lane).ready.push_back(item),
+                }
+            }
+        }
+        self.put_off(&later);
+        items.extend(later);
+        items.sort_by_key(Queued::order);
+        for item in items {
+            self.push(Lane::Backlog, item);
         }
     }
 
@@ -536,6 +577,37 @@ mod tests {
         feed.cover(Timestamp::from_millis(0));
         assert_eq!(drain(&mut feed, Lane::Live), both);
         assert_eq!(feed.waiting(), 0);
+    }
+
+    #[test]
+    fn what_waited_is_ready_before_what_arose_later_and_did_not_leave() {
+        let mut feed = Feed::default();
+        feed.push_live(item(1, 0, 10));
+        feed.push_live(item(2, 0, 15));
+        feed.release(Lane::Live, 1, &[0], Vec::new(), &agreement(), 0);
+        feed.push_live(item(1, 1, 20));
+        feed.push_live(item(1, 2, 30));
+        feed.push_held(item(1, 3, 40));
+        feed.cover(Timestamp::from_millis(0));
+        assert_eq!(drain(&mut feed, Lane::Live), [item(2, 0, 15)]);
+        let all = [
+            item(1, 0, 10),
+            item(1, 1, 20),
+            item(1, 2, 30),
+            item(1, 3, 40),
+        ];
+        assert_eq!(drain(&mut feed, Lane::Backlog), all);
+        feed.receipted(Lane::Backlog, 4);
+        assert!(!feed.is_under_way(&ParcelId::from_bytes([1; 16])));
+        // One that left stays before it; what is ready goes on where that is.
+        feed.push_live(item(1, 4, 50));
+        feed.release(Lane::Live, 1, &[0], Vec::new(), &agreement(), 0);
+        feed.push_live(item(1, 5, 60));
+        assert_eq!(drain(&mut feed, Lane::Live), [item(1, 5, 60)]);
+        feed.push_live(item(1, 6, 70));
+        feed.cover(Timestamp::from_millis(0));
+        assert_eq!(drain(&mut feed, Lane::Backlog), [item(1, 4, 50)]);
+        assert_eq!(drain(&mut feed, Lane::Live), [item(1, 6, 70)]);
     }
 
     #[test]
