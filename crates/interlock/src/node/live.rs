@@ -312,10 +312,13 @@ impl Live {
     }
 }
 
+/// Between two tries, in milliseconds, of what nothing else is said of.
+pub const AGAIN_MS: RangeInclusive<i64> = 500..=60_000;
+
 /// How long to wait before the given try, in milliseconds: doubling from half a second to a minute,
 /// with up to half of it random.
 pub fn backoff_ms(tries: u32, draw: u64) -> i64 {
-    backoff_between_ms(500..=60_000, tries, draw)
+    backoff_between_ms(AGAIN_MS, tries, draw)
 }
 
 /// The same between other bounds.

@@ -5,6 +5,8 @@
 //! the process was read from the partner, because the answer to an earlier try may have been lost. It
 //! does not know when a message stops being of use.
 
+use std::ops::RangeInclusive;
+
 use interlock_core::negotiation::{self, NegotiationMessage, NegotiationState};
 use interlock_core::time::Timestamp;
 use interlock_core::transfer::TransferState;
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::super::Node;
 use super::super::io::{CallFailure, Effect, PeerAnswer, PeerRequest};
-use super::super::live::{Purpose, Timer, backoff_ms};
+use super::super::live::{AGAIN_MS, Purpose, Timer, backoff_between_ms};
 use super::super::turn::Turn;
 use super::messages::{wire_state, wire_transfer_state};
 use super::negotiate::{ANSWER_TIMEOUT_MS, shorten};
@@ -22,6 +24,9 @@ use crate::dsp::routes::{NegotiationStep, Route, TransferStep};
 
 /// Most processes that wait for a partner that a status shows.
 const WAITING_SHOWN_MAX: usize = 100;
+
+/// Between two tries of what a partner could not take yet, in milliseconds.
+const SOON_MS: RangeInclusive<i64> = 20..=*AGAIN_MS.end();
 
 /// A message that was tried and not taken.
 #[derive(Clone, Debug)]
@@ -42,6 +47,9 @@ pub(super) enum Verdict {
     Refused(String),
     /// Worth another try: why.
     Again(String),
+    /// They are there and cannot take it yet, as what one of us has learned reaches the other in a
+    /// moment (503): why.
+    NotYet(String),
 }
 
 /// Where a partner says that a process stands.
@@ -85,14 +93,15 @@ pub(super) fn verdict(outcome: Result<PeerAnswer, CallFailure>) -> Verdict {
 pub(super) fn why_not(outcome: Result<PeerAnswer, CallFailure>) -> String {
     match verdict(outcome) {
         Verdict::Taken(_) => "an answer of another kind".into(),
-        Verdict::Refused(why) | Verdict::Again(why) => why,
+        Verdict::Refused(why) | Verdict::Again(why) | Verdict::NotYet(why) => why,
     }
 }
 
 fn told(status: u16, why: &str) -> Verdict {
-    match is_final(status) {
-        true => Verdict::Refused(shorten(why)),
-        false => Verdict::Again(shorten(why)),
+    match status {
+        503 => Verdict::NotYet(shorten(why)),
+        _ if is_final(status) => Verdict::Refused(shorten(why)),
+        _ => Verdict::Again(shorten(why)),
     }
 }
 
@@ -105,9 +114,26 @@ pub(super) const fn is_final(status: u16) -> bool {
 impl Node {
     /// Sets the timer for another try, and keeps why it is needed.
     pub(super) fn try_later(&mut self, turn: &mut Turn<'_>, timer: Timer, why: String) {
+        self.try_within(turn, timer, why, AGAIN_MS);
+    }
+
+    /// The same for what a partner could not take yet: the first tries follow at once.
+    pub(super) fn try_soon(&mut self, turn: &mut Turn<'_>, timer: Timer, why: String) {
+        self.try_within(turn, timer, why, SOON_MS);
+    }
+
+    fn try_within(
+        &mut self,
+        turn: &mut Turn<'_>,
+        timer: Timer,
+        why: String,
+        bounds: RangeInclusive<i64>,
+    ) {
         let undelivered = &mut self.live.agreements.undelivered;
         let tries = undelivered.get(&timer).map_or(0, |known| known.tries);
-        let next_at = turn.at().plus_ms(backoff_ms(tries, turn.random64()));
+        let next_at = turn
+            .at()
+            .plus_ms(backoff_between_ms(bounds, tries, turn.random64()));
         let now = Undelivered {
             tries: tries.saturating_add(1),
             error: why,
@@ -384,6 +410,6 @@ fn standing<S>(
     match verdict(outcome) {
         Verdict::Taken(body) => read(body).map(Standing::At),
         Verdict::Refused(_) => Ok(Standing::Unknown),
-        Verdict::Again(why) => Err(why),
+        Verdict::Again(why) | Verdict::NotYet(why) => Err(why),
     }
 }

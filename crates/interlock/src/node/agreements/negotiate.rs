@@ -369,9 +369,11 @@ impl Node {
                     .extend(sent.map(|sent| (id.clone(), sent)));
                 self.reread_negotiation(turn, &negotiation, reason);
             }
-            Verdict::Again(why) if current => self.try_later(turn, timer, why),
+            Verdict::Again(why) | Verdict::NotYet(why) if current => {
+                self.try_later(turn, timer, why)
+            }
             // The answer is for a message that something newer has taken the place of.
-            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again(_) => {
+            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again(_) | Verdict::NotYet(_) => {
                 self.send_negotiation(turn, id)
             }
         }

@@ -493,8 +493,9 @@ impl Node {
                 self.reread_transfer(turn, &transfer, reason);
             }
             Verdict::Again(why) if current => self.try_later(turn, timer, why),
+            Verdict::NotYet(why) if current => self.try_soon(turn, timer, why),
             // The answer is for a message that something newer has taken the place of.
-            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again(_) => {
+            Verdict::Taken(_) | Verdict::Refused(_) | Verdict::Again(_) | Verdict::NotYet(_) => {
                 self.send_transfer(turn, id)
             }
         }

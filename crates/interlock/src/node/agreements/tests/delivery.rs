@@ -181,6 +181,32 @@ fn transfers_manifests_and_notices_that_wait_are_shown() {
 }
 
 #[test]
+fn what_a_partner_cannot_take_yet_is_tried_again_at_once_then_ever_less_often() {
+    let mut world = World::new();
+    world.publish("o", &stations(), true);
+    assert_eq!(world.propose(&["o"], &[]).0, 201);
+    // The consumer's node is at the beginning of the term before the provider's.
+    world.run_until(JUNE.plus_ms(-1));
+    world.now = JUNE;
+    wait(&mut world, C);
+    let mut pauses = Vec::new();
+    for _ in 0..14 {
+        let (_, path) = answer(&mut world, 503, json!({ "reason": ["not in force yet"] }));
+        assert_eq!(path, "/transfers/request");
+        let before = world.now;
+        wait(&mut world, C);
+        pauses.push(world.now.since_ms(before));
+    }
+    let bounds = |n: u32| (10 << n).min(30_000)..=(20 << n).min(60_000);
+    for (n, pause) in (0..).zip(&pauses) {
+        assert!(bounds(n).contains(pause), "{pauses:?}");
+    }
+    world.run();
+    world.run_until(JUNE.plus_ms(1));
+    assert_eq!(transfer(&world, C).state, TransferState::Started);
+}
+
+#[test]
 fn a_partner_that_is_away_is_tried_until_the_agreement_is_over_and_no_longer() {
     let end = JUNE.plus_ms(6 * HOUR_MS);
     let mut world = World::new();
