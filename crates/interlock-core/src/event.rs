@@ -42,6 +42,8 @@ pub enum Step {
     Redirected,
     /// Something this version has no word for, by the code it came with.
     Other(String),
+    /// It may lie in its compartment for longer: the recipient asked for more time.
+    Extended,
 }
 
 impl Step {
@@ -61,6 +63,7 @@ impl Step {
             Self::Overdue => "overdue",
             Self::Recalled => "recalled",
             Self::Redirected => "redirected",
+            Self::Extended => "extended",
             Self::Other(code) => code,
         }
     }
@@ -73,7 +76,8 @@ impl Step {
             | Self::PickedUp
             | Self::Overdue
             | Self::Recalled
-            | Self::Redirected => true,
+            | Self::Redirected
+            | Self::Extended => true,
             Self::Issued
             | Self::Accepted
             | Self::Arrived
@@ -100,6 +104,7 @@ impl Step {
             | Self::Overdue
             | Self::Recalled
             | Self::Redirected
+            | Self::Extended
             | Self::Other(_) => false,
         }
     }

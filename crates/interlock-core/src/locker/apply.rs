@@ -249,7 +249,10 @@ impl Stay {
         }
         lying.deadline = until;
         lying.overdue = false;
-        outcome(State::Lying(lying), vec![Fact::DeadlineSet { at: until }])
+        outcome(
+            State::Lying(lying),
+            vec![Fact::DeadlineSet { at: until }, Fact::Step(Step::Extended)],
+        )
     }
 
     fn recall(&self, input: &Input) -> Outcome {

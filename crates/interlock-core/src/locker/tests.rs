@@ -249,7 +249,10 @@ fn an_overdue_parcel_can_be_picked_up_or_extended() {
     let extend = Input::Extend { until: latest };
     assert_eq!(
         run.apply(&extend),
-        Ok(vec![Fact::DeadlineSet { at: latest }])
+        Ok(vec![
+            Fact::DeadlineSet { at: latest },
+            Fact::Step(Step::Extended),
+        ])
     );
     assert_eq!(run.stay.phase(), Phase::Deposited);
     assert!(matches!(

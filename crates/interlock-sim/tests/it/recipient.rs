@@ -73,6 +73,13 @@ fn a_recipient_has_more_time_once_even_after_the_deadline() {
         panic!("{:?}", before.state);
     };
     assert_eq!(before.later, Some(until.plus_ms(24 * HOUR_MS)));
+    let owners = link(&net, CAINIAO, NUMBER);
+    let told = view(&mut net, CAINIAO, PageRequest::Pickup(owners)).unwrap();
+    assert!(
+        matches!(told.state, PickupState::Deposited { until: told } if told == until),
+        "{:?}",
+        told.state
+    );
     net.world.run_until(until.plus_ms(HOUR_MS));
     let late = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
     assert!(matches!(late.state, PickupState::Overdue { .. }));
@@ -97,9 +104,16 @@ fn a_recipient_has_more_time_once_even_after_the_deadline() {
         "its own alone"
     );
     // An owner's page gives no time in a locker that is not its own.
-    let owners = link(&net, CAINIAO, NUMBER);
-    let owners = view(&mut net, CAINIAO, PageRequest::Later(owners)).unwrap();
-    assert_eq!((owners.done, owners.later), (None, None));
+    let asked = view(&mut net, CAINIAO, PageRequest::Later(owners)).unwrap();
+    assert_eq!((asked.done, asked.later), (None, None));
+    // It is told of the time that the operator gave.
+    net.world.settle();
+    let told = view(&mut net, CAINIAO, PageRequest::Pickup(owners)).unwrap();
+    assert!(
+        matches!(told.state, PickupState::Deposited { until } if until == later),
+        "{:?}",
+        told.state
+    );
     net.world.run_until(later.plus_ms(HOUR_MS));
     let end = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
     assert!(

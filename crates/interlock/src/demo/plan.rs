@@ -124,6 +124,7 @@ pub fn event_time(parcel: &DemoParcel, step: &Step) -> Timestamp {
         | Step::Overdue
         | Step::Recalled
         | Step::Redirected
+        | Step::Extended
         | Step::Other(_) => 0,
     };
     parcel.accepted_at.plus_ms(way_ms * thirds / 3)

@@ -22,6 +22,7 @@
 //! | overdue | OBSERVE | storing | persistentDisposition sets `…#overdue` |
 //! | recalled | OBSERVE | accepting / returned | |
 //! | redirected | OBSERVE | `…#redirected` | |
+//! | extended | OBSERVE | `…#extended` | |
 //! | another | OBSERVE | the code it came with, or `…#code/` and the code | |
 //!
 //! `…` is [`NAMESPACE`]. CBV has one word, `accepting`, for several of these steps, so what is

@@ -37,7 +37,8 @@ pub fn render(event: &EventDraft, waybill: &Waybill, id_base: &IdBase) -> Value 
         | Step::PickedUp
         | Step::Overdue
         | Step::Recalled
-        | Step::Redirected => Some(event.step.as_str()),
+        | Step::Redirected
+        | Step::Extended => Some(event.step.as_str()),
     };
     let hashed = Hashed {
         at: event.at,

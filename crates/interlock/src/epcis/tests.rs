@@ -155,8 +155,9 @@ fn steps_with_one_word_are_told_apart_without_our_extension() {
         overdue("https://w3id.org/interlock/ns#overdue"),
         overdue("il:overdue"),
         json!({"bizStep": "il:redirected"}),
+        json!({"bizStep": "il:extended"}),
     ]);
-    expect!["[Issued, Accepted, Deposited, PickedUp, Recalled, Recalled, Departed, OutForDelivery, Overdue, Overdue, Redirected]"].assert_eq(&format!("{all:?}"));
+    expect!["[Issued, Accepted, Deposited, PickedUp, Recalled, Recalled, Departed, OutForDelivery, Overdue, Overdue, Redirected, Extended]"].assert_eq(&format!("{all:?}"));
 }
 
 #[test]
@@ -517,6 +518,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             Step::Overdue,
             Step::Recalled,
             Step::Redirected,
+            Step::Extended,
         ]),
         "[ -~]{1,40}".prop_map(Step::Other),
         "\\PC{1,30}".prop_map(Step::Other),
@@ -529,6 +531,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             "urn:epcglobal:cbv:bizstep:packing",
             "il:notified",
             "https://w3id.org/interlock/ns#notified",
+            "il:extended",
             "https://w3id.org/interlock/ns#code/x",
             "007",
         ])

@@ -218,6 +218,7 @@ pub(super) fn form(step: &Step) -> Form {
         Step::Overdue => ("storing".into(), None, true),
         Step::Recalled => ("accepting".into(), Some("returned"), false),
         Step::Redirected => (format!("{NAMESPACE}redirected").into(), None, false),
+        Step::Extended => (format!("{NAMESPACE}extended").into(), None, true),
         Step::Other(code) => (other_code(code).into(), None, false),
     };
     Form {
@@ -235,6 +236,7 @@ pub(super) fn form(step: &Step) -> Form {
             | Step::Overdue
             | Step::Recalled
             | Step::Redirected
+            | Step::Extended
             | Step::Other(_) => "OBSERVE",
         },
         biz_step,
@@ -294,6 +296,7 @@ fn own_step(own: &str) -> Step {
     match (own, code) {
         ("notified", _) => Step::Notified,
         ("redirected", _) => Step::Redirected,
+        ("extended", _) => Step::Extended,
         (_, Some(code)) => Step::Other(code),
         (another, None) => Step::Other(format!("{NAMESPACE}{another}")),
     }
@@ -315,6 +318,7 @@ pub(super) fn named_step(name: &str) -> Option<Step> {
         Step::Overdue,
         Step::Recalled,
         Step::Redirected,
+        Step::Extended,
     ]
     .into_iter()
     .find(|step| step.as_str() == name)

@@ -216,9 +216,14 @@ impl Node {
             return PickupState::Expected;
         };
         let at = last.event.at;
+        // Who is not told the deadline reckons from the deposit: too short rather than too long.
+        let deposited = parcel.events.iter().rev();
+        let deposited = deposited.map(|entry| &entry.event);
+        let since = deposited.filter(|event| event.step == Step::Deposited);
+        let since = since.map(|event| event.at).next().unwrap_or(at);
         match &last.event.step {
-            Step::Deposited | Step::Notified => PickupState::Deposited {
-                until: until.unwrap_or(at.plus_ms(self.config.pickup_period_ms)),
+            Step::Deposited | Step::Notified | Step::Extended => PickupState::Deposited {
+                until: until.unwrap_or(since.plus_ms(self.config.pickup_period_ms)),
             },
             // More time was given since.
             Step::Overdue if until.is_some_and(|until| until > turn.at()) => {

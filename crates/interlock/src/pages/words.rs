@@ -40,6 +40,7 @@ fn chinese_step(step: &Step, place: Option<&str>) -> String {
         (Step::Overdue, _) => "已过取件时间，仍在快递柜中".into(),
         (Step::Recalled, _) => "快递员已取回".into(),
         (Step::Redirected, _) => "已转往其他地点".into(),
+        (Step::Extended, _) => "取件时间已延长".into(),
     };
     match place {
         Some(place) => format!("{fact}（{place}）"),
@@ -67,6 +68,7 @@ fn english_step(step: &Step, place: Option<&str>) -> String {
         (Step::Overdue, _) => "pick-up time over, still in the locker".into(),
         (Step::Recalled, _) => "taken back by the courier".into(),
         (Step::Redirected, _) => "sent on to another place".into(),
+        (Step::Extended, _) => "more time to pick it up".into(),
     };
     match place {
         Some(place) => format!("{fact} ({place})"),
@@ -78,7 +80,7 @@ fn english_step(step: &Step, place: Option<&str>) -> String {
 pub(super) fn headline(step: &Step, language: Language) -> String {
     let (chinese, english) = match step {
         Step::Accepted | Step::Arrived | Step::Departed => ("运送中", "On its way"),
-        Step::Deposited | Step::Notified => ("在快递柜中", "In the locker"),
+        Step::Deposited | Step::Notified | Step::Extended => ("在快递柜中", "In the locker"),
         Step::Overdue => ("仍在快递柜中", "Still in the locker"),
         Step::Issued
         | Step::OutForDelivery
@@ -95,7 +97,9 @@ pub(super) fn headline(step: &Step, language: Language) -> String {
 /// How a step looks as the state of a parcel.
 pub(super) const fn tone(step: &Step) -> Tone {
     match step {
-        Step::Delivered | Step::PickedUp | Step::Deposited | Step::Notified => Tone::Good,
+        Step::Delivered | Step::PickedUp | Step::Deposited | Step::Notified | Step::Extended => {
+            Tone::Good
+        }
         Step::Overdue | Step::DeliveryFailed => Tone::Soon,
         Step::Recalled | Step::Redirected => Tone::Stopped,
         Step::Issued | Step::Accepted | Step::Arrived | Step::Departed | Step::OutForDelivery => {

@@ -400,6 +400,7 @@ fn codes_over(batch: &BatchReceived) -> Vec<ContentRef> {
             | Step::Deposited
             | Step::Notified
             | Step::Overdue
+            | Step::Extended
             | Step::Delivered
             | Step::DeliveryFailed
             | Step::Other(_) => None,

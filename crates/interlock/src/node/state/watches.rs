@@ -79,6 +79,7 @@ impl State {
                 | Step::DeliveryFailed
                 | Step::Notified
                 | Step::Overdue
+                | Step::Extended
                 | Step::Other(_) => {}
             }
         }

@@ -150,6 +150,7 @@ pub(super) fn step<'a>(reader: &Reader<'_>, code: &'a str) -> (Tone, &'a str) {
         "overdue" => (Tone::Soon, "逾期", "overdue"),
         "recalled" => (Tone::Stopped, "已取回", "taken back"),
         "redirected" => (Tone::Stopped, "已转投", "sent on"),
+        "extended" => (Tone::Good, "已延长取件时间", "more time given"),
         other => return (Tone::Unknown, other),
     };
     (tone, reader.pick(zh, en))
