@@ -51,6 +51,17 @@ const CONSOLE: [&str; 17] = [
     "/account",
 ];
 
+/// Lists of which one entry is looked at, if there is one.
+const LISTS: [&str; 5] = [
+    "/console/partners",
+    "/console/agreements",
+    "/console/releases",
+    "/console/evidence",
+    "/console/stations",
+];
+/// What lies below a list and is no entry of it.
+const NO_ENTRIES: [&str; 1] = ["/console/evidence/files"];
+
 /// One page as it was measured.
 struct Measured {
     path: String,
@@ -87,11 +98,18 @@ pub(crate) fn pages(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
         for path in CONSOLE {
             all.push(measure(side.place.local, &reader, path)?);
         }
+        for list in LISTS {
+            all.extend(entry(side.place.local, &reader, list)?);
+        }
         all.push(parcel(side, &reader)?);
     }
     let owner = &pair.consumer;
     let merchant = log_in(owner, "shop", &json!(["merchant"]), Some("shop"))?;
-    for path in ["/merchant", "/merchant?state=delivered"] {
+    for path in [
+        "/merchant",
+        "/merchant?state=announced",
+        "/merchant?state=delivered",
+    ] {
         all.push(measure(owner.place.local, &merchant, path)?);
     }
     let shown = owner.client.get(&format!("/parcels/sf/{}", waybill(7)))?;
@@ -152,6 +170,29 @@ fn parcel(side: &Side, cookie: &str) -> anyhow::Result<Measured> {
             "the parcel is not shown: {head}"
         );
         whole("/console/parcels (one)", &head, page)
+    })
+}
+
+/// The first entry of a list; `None` if it has none.
+fn entry(to: SocketAddr, cookie: &str, list: &str) -> anyhow::Result<Option<Measured>> {
+    let (_, page) = exchange(to, "GET", list, cookie, "")?;
+    let Some(path) = first_below(&page, list) else {
+        return Ok(None);
+    };
+    let mut measured = measure(to, cookie, path)?;
+    measured.path = format!("{list}/…");
+    Ok(Some(measured))
+}
+
+/// The first address on a page that lies below a list.
+fn first_below<'a>(page: &'a str, list: &str) -> Option<&'a str> {
+    let links = page.split("href=\"").skip(1);
+    let mut paths = links.filter_map(|rest| rest.split(['"', '#', '?']).next());
+    paths.find(|path| {
+        let below = path
+            .strip_prefix(list)
+            .and_then(|rest| rest.strip_prefix('/'));
+        below.is_some_and(|id| !id.is_empty()) && !NO_ENTRIES.contains(path)
     })
 }
 
@@ -280,6 +321,17 @@ mod tests {
         assert!(figures[0].about.ends_with("/b") && !figures[0].met());
         assert!(figures[1].about.ends_with("/c") && !figures[1].met());
         assert!(super::figures(&[], 7).is_err());
+    }
+
+    #[test]
+    fn an_entry_is_what_lies_below_its_list() {
+        let page = "<a href=\"/console/evidence\"><a href=\"/console/evidence/files\">\
+                    <a href=\"/console/evidence/did:web:a#x\"><a href=\"/console/evidence/b\">";
+        assert_eq!(
+            first_below(page, "/console/evidence"),
+            Some("/console/evidence/did:web:a")
+        );
+        assert_eq!(first_below(page, "/console/partners"), None);
     }
 
     #[test]

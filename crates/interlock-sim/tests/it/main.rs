@@ -41,6 +41,8 @@ mod scenarios;
 #[cfg(test)]
 mod sealed;
 #[cfg(test)]
+mod shop;
+#[cfg(test)]
 mod statistics;
 #[cfg(test)]
 mod successors;

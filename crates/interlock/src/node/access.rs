@@ -328,8 +328,9 @@ impl Node {
             LocalRequest::GetShop {
                 merchant,
                 state,
+                before,
                 limit,
-            } => json(self.shop_view(turn, &merchant, state.as_deref(), limit)),
+            } => self.shop_answer(turn, &merchant, state.as_deref(), before, limit),
             LocalRequest::GetDeposit(_) => Err(problem::not_found("deposit")),
             LocalRequest::AdvanceDeposit { deposit, action } => {
                 self.advance_deposit(turn, deposit, &action)

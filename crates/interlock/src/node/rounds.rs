@@ -3,22 +3,23 @@
 //! INVARIANT: a list holds what is of the one who is asked about and nothing else; it reads an index,
 //! never all parcels. Whether the asker is that one was checked before. Nothing changes.
 
-use std::sync::Arc;
-
-use interlock_core::ids::{CourierId, MerchantId};
+use interlock_core::ids::{CourierId, MerchantId, ParcelId};
 use serde_json::{Value, json};
 
 use super::Node;
 use super::content::LinkKind;
+use super::io::{LocalAnswer, Problem};
+use super::problem;
 use super::state::parcels::Parcel;
+use super::state::shop::Stage;
 use super::turn::Turn;
 
 /// Most deposits of a courier's list.
 const ROUND_MAX: usize = 200;
 /// Most parcels of a merchant's list.
 const SHOP_MAX: u32 = 500;
-/// Most parcels that one list of a merchant looks at.
-const SCANNED_MAX: usize = 20_000;
+/// Most parcels that one page of a merchant's list looks at.
+pub(super) const LOOKED_AT_MAX: usize = 10_000;
 
 impl Node {
     /// `{items: [deposit with waybill]}`: a courier's deposits that are not over, those that end first
@@ -41,35 +42,47 @@ impl Node {
         json!({ "items": items.collect::<Vec<_>>() })
     }
 
-    /// `{items: [parcel], more, ends}`: a merchant's parcels of ours, those known last first; `more` says
-    /// that there are others, `ends` which agreements that they need are about to end.
-    pub(super) fn shop_view(
+    /// 200 with `items`, a merchant's parcels of ours, the newest first; `next`, from which the list goes
+    /// on, `null` at its end; `ends`, which agreements that they need are about to end. A list that is
+    /// narrowed by `state` looks at [`LOOKED_AT_MAX`] parcels, so it may be short and go on.
+    ///
+    /// # Errors
+    /// 404 if `before` is not on the merchant's list.
+    pub(super) fn shop_answer(
         &self,
         turn: &Turn<'_>,
         merchant: &MerchantId,
         state: Option<&str>,
+        before: Option<ParcelId>,
         limit: u32,
-    ) -> Value {
+    ) -> Result<LocalAnswer, Problem> {
         let limit = limit.clamp(1, SHOP_MAX) as usize;
-        let newest = self.state.parcels.of_merchant(merchant).take(SCANNED_MAX);
-        let parcels = newest
-            .filter_map(|id| self.state.parcels.get(id))
-            .filter(|parcel| parcel.merchant.as_ref() == Some(merchant))
-            .filter(|parcel| parcel.owner() == Some(&self.state.me))
-            .filter(|parcel| {
-                let step = parcel
-                    .latest()
-                    .map_or("announced", |e| e.event.step.as_str());
-                state.is_none_or(|wanted| wanted == step)
-            });
-        let found: Vec<Arc<Parcel>> = parcels.take(limit + 1).collect();
-        let items = found.iter().take(limit);
-        let items: Vec<Value> = items.map(|parcel| self.shop_item(turn, parcel)).collect();
-        json!({
+        let parcels = &self.state.parcels;
+        let place = before.map(|id| parcels.place_in_shop(merchant, id));
+        let place = place.map(|place| place.ok_or_else(|| problem::not_found("page")));
+        let place = place.transpose()?;
+        let wanted = state.map(Stage::parse);
+        let mut items = Vec::new();
+        let (mut last, mut goes_on) = (None, false);
+        for (looked_at, (place, stage)) in parcels.of_merchant(merchant, place).enumerate() {
+            if items.len() == limit || looked_at == LOOKED_AT_MAX {
+                goes_on = true;
+                break;
+            }
+            last = Some(place);
+            if wanted.is_none_or(|wanted| wanted == Some(stage)) {
+                let parcel = parcels.at_place(place);
+                items.extend(parcel.map(|parcel| self.shop_item(turn, &parcel)));
+            }
+        }
+        let last = last.filter(|_| goes_on);
+        let next = last.and_then(|place| parcels.at_place(place));
+        let body = json!({
             "items": items,
-            "more": found.len() > limit,
+            "next": next.map(|parcel| parcel.id.to_string()),
             "ends": self.ends_for(turn, merchant),
-        })
+        });
+        Ok(LocalAnswer::Json { status: 200, body })
     }
 
     fn shop_item(&self, turn: &Turn<'_>, parcel: &Parcel) -> Value {

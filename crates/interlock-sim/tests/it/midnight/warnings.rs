@@ -83,6 +83,7 @@ fn told_to(net: &mut Network, merchant: &str) -> Vec<(String, Value)> {
         LocalRequest::GetShop {
             merchant,
             state: None,
+            before: None,
             limit: 10,
         },
     ));

@@ -7,6 +7,7 @@ use axum::response::Response;
 use axum::routing::get;
 use http::HeaderValue;
 use http::header::CONTENT_DISPOSITION;
+use interlock_core::ids::ParcelId;
 
 use super::Desk;
 use super::visit::Visit;
@@ -27,23 +28,38 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/merchant.csv", get(file))
 }
 
-async fn shop(visit: &Visit, limit: u32) -> Result<(ShopView, String), Response> {
+/// What a list was asked for: a state, and behind which parcel it begins.
+struct Asked {
+    state: String,
+    before: Option<ParcelId>,
+}
+
+async fn shop(visit: &Visit, limit: u32) -> Result<(ShopView, Asked), Response> {
     let Some(merchant) = visit.session.person.merchant.clone() else {
         return Err(visit.outsider.not_found());
     };
     let state = visit.query.may("state").filter(|state| is_state(state));
+    let before = visit.query.may("before").map(ParcelId::parse).transpose();
+    let before = before.map_err(|_| visit.outsider.not_found())?;
     let request = LocalRequest::GetShop {
         merchant,
         state: state.map(str::to_owned),
+        before,
         limit,
     };
     let view = visit.read(request).await?;
-    Ok((view, state.unwrap_or_default().into()))
+    let state = state.unwrap_or_default().into();
+    Ok((view, Asked { state, before }))
 }
 
 async fn page(visit: Visit) -> Response {
     match shop(&visit, SHOWN).await {
-        Ok((view, state)) => visit.page(console::merchant_page(&visit.reader(), &view, &state)),
+        Ok((view, asked)) => {
+            let from = asked.before.map(|id| id.to_string());
+            let reader = visit.reader();
+            let page = console::merchant_page(&reader, &view, &asked.state, from.as_deref());
+            visit.page(page)
+        }
         Err(refused) => refused,
     }
 }

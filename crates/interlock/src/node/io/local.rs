@@ -4,7 +4,8 @@ use interlock_core::contact::Recipient;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{
-    CourierId, DepositId, Marketplace, MerchantId, ParticipantId, RequestId, StationId, WireId,
+    CourierId, DepositId, Marketplace, MerchantId, ParcelId, ParticipantId, RequestId, StationId,
+    WireId,
 };
 use interlock_core::label::LabelKind;
 use interlock_core::parcel::{Consent, Preference, SizeClass};
@@ -254,8 +255,10 @@ pub enum LocalRequest {
     GetShop {
         /// The merchant.
         merchant: MerchantId,
-        /// Only those whose last known step is this one.
+        /// Only those that stand like this.
         state: Option<String>,
+        /// Only those that became known before this one, which is the merchant's too.
+        before: Option<ParcelId>,
         /// Most wanted, at most 500.
         limit: u32,
     },

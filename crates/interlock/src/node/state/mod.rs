@@ -22,6 +22,7 @@ pub mod parcels;
 mod receive;
 mod run_off;
 mod shared;
+pub mod shop;
 mod spool;
 mod statistics;
 pub mod table;

@@ -19,7 +19,8 @@ use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
 use serde::{Deserialize, Serialize};
 
-use super::table::{Cold, FrozenRows, Key, Row, Table, plain_rows};
+use super::shop::{Sale, Stage, Standing};
+use super::table::{Cold, FrozenRows, Key, Row, Table};
 use crate::node::ContentKeys;
 use crate::node::content::{Content, LinkKind};
 use crate::node::io::Digest;
@@ -193,8 +194,9 @@ mod tag {
     pub(super) const BY_MERCHANT: u8 = 5;
 }
 
-/// A parcel's number: how many came into our journal before it.
-type Number = u64;
+/// A parcel's number: how many came into our journal before it. It tells how many that were, so it is
+/// shown to nobody outside.
+pub type Number = u64;
 
 /// Parcels that are open are read in stretches of so many numbers.
 const STRETCH_PARCELS: u64 = 1_024;
@@ -212,9 +214,7 @@ pub struct Parcels {
     found: Found,
     by_waybill: Table<Waybill, Number>,
     by_link: Table<LinkKey, Number>,
-    /// How often a parcel became a merchant's.
-    sold: u64,
-    by_merchant: Table<Sale, ParcelId>,
+    by_merchant: Table<Sale, Stage>,
 }
 
 /// The parcel that was last asked for: it is the next one, too, more often than not, and an id belongs to
@@ -232,7 +232,6 @@ impl std::fmt::Debug for Found {
 #[derive(Serialize, Deserialize)]
 struct KeptParcels {
     count: u64,
-    sold: u64,
     /// Each as the distance from the one before.
     open: Vec<u64>,
 }
@@ -283,27 +282,6 @@ impl Key for LinkKey {
     }
 }
 
-/// A merchant and how often a parcel had become one's: the newest first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Sale(MerchantId, Reverse<u64>);
-
-impl Key for Sale {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.0.as_str().as_bytes());
-        out.push(0);
-        out.extend((!self.1.0).to_be_bytes());
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let (merchant, nth) = bytes.split_last_chunk::<8>()?;
-        let (_, merchant) = merchant.split_last()?;
-        let merchant = MerchantId::parse(std::str::from_utf8(merchant).ok()?).ok()?;
-        Some(Self(merchant, Reverse(!u64::from_be_bytes(*nth))))
-    }
-}
-
-plain_rows!(ParcelId);
-
 impl Row for Arc<Parcel> {
     fn encode(&self) -> Option<Vec<u8>> {
         postcard::to_allocvec(&**self).ok()
@@ -332,7 +310,6 @@ impl Parcels {
             found: Found::default(),
             by_waybill: Table::new(tag::BY_WAYBILL, cold),
             by_link: Table::new(tag::BY_LINK, cold),
-            sold: 0,
             by_merchant: Table::new(tag::BY_MERCHANT, cold),
         }
     }
@@ -355,14 +332,12 @@ impl Parcels {
         });
         KeptParcels {
             count: self.count,
-            sold: self.sold,
             open: distances.collect(),
         }
     }
 
     fn restore(&mut self, kept: KeptParcels) {
         self.count = kept.count;
-        self.sold = kept.sold;
         let mut number = 0_u64;
         self.open = kept
             .open
@@ -487,22 +462,55 @@ impl Parcels {
         self.all.insert(number, Arc::new(parcel));
     }
 
-    /// The parcel is of this merchant from here on.
-    pub fn is_of(&mut self, merchant: &MerchantId, id: ParcelId) {
-        self.sold += 1;
-        self.by_merchant
-            .insert(Sale(merchant.clone(), Reverse(self.sold)), id);
+    /// A parcel is on merchants' lists as it is `now`, no longer as it was `before`.
+    pub(super) fn stands(&mut self, id: ParcelId, before: Option<Standing>, now: Option<Standing>) {
+        if before == now {
+            return;
+        }
+        let Some(number) = self.number_of(id) else {
+            return;
+        };
+        let left = before.filter(|before| {
+            let now = now.as_ref();
+            now.is_none_or(|now| now.merchant != before.merchant)
+        });
+        if let Some(left) = left {
+            self.by_merchant
+                .remove(&Sale(left.merchant, Reverse(number)));
+        }
+        if let Some(now) = now {
+            self.by_merchant
+                .insert(Sale(now.merchant, Reverse(number)), now.stage);
+        }
     }
 
-    /// A merchant's parcels in the order in which they became known, newest first.
+    /// The place of a parcel on a merchant's list; `None` if it is not on it.
+    pub fn place_in_shop(&self, merchant: &MerchantId, id: ParcelId) -> Option<Number> {
+        let number = self.by_id.get(&id)?;
+        let sale = Sale(merchant.clone(), Reverse(number));
+        self.by_merchant.get(&sale).map(|_| number)
+    }
+
+    /// A merchant's parcels of ours by their places, the newest first, those `before` a place if one is
+    /// given.
     pub fn of_merchant<'a>(
         &'a self,
         merchant: &'a MerchantId,
-    ) -> impl Iterator<Item = ParcelId> + 'a {
-        let newest = Sale(merchant.clone(), Reverse(u64::MAX));
+        before: Option<Number>,
+    ) -> impl Iterator<Item = (Number, Stage)> + 'a {
+        let newest = Sale(
+            merchant.clone(),
+            Reverse(before.map_or(u64::MAX, |n| n.saturating_sub(1))),
+        );
         let sales = self.by_merchant.range(Some(&newest));
         let own = sales.take_while(move |(sale, _)| sale.0 == *merchant);
-        own.map(|(_, id)| id)
+        own.map(|(sale, stage)| (sale.1.0, stage))
+            .filter(move |(number, _)| before.is_none_or(|before| *number < before))
+    }
+
+    /// The parcel at a place of a list.
+    pub fn at_place(&self, number: Number) -> Option<Arc<Parcel>> {
+        self.all.get(&number)
     }
 
     /// All parcels, oldest first.

@@ -6,6 +6,7 @@ use interlock_journal::bilateral::{Leaf, LeafBody, MirrorError};
 
 use super::apply::ReplayError;
 use super::parcels::TimelineEvent;
+use super::shop::Standing;
 use super::{InboxEntry, State};
 use crate::exchange::wire::Blob;
 use crate::node::ContentKeys;
@@ -158,12 +159,15 @@ impl State {
                     if pickup_until.is_some() && event.number > last {
                         known.pickup_until = *pickup_until;
                     }
+                    let stood = Standing::of(known, &self.me);
                     known.events.push(TimelineEvent {
                         event: event.clone(),
                         from: Some(batch.from.clone()),
                         logged_at: at,
                         digest: [0; 32],
                     });
+                    let stands = Standing::of(known, &self.me);
+                    self.parcels.stands(*parcel, stood, stands);
                     if event.step.is_final() {
                         self.parcels.close(*parcel, at);
                     }

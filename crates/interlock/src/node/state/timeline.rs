@@ -1,7 +1,7 @@
 //! Applying records about parcels, and routing their events to the feeds of those who may have them.
 
 use interlock_core::dataset::Dataset;
-use interlock_core::ids::{MerchantId, ParcelId, ParticipantId};
+use interlock_core::ids::{ParcelId, ParticipantId};
 use interlock_core::parcel::{Claim, ClaimToken, ClaimTokenHash, Consent, Ownership, Preference};
 use interlock_core::terms::Notifier;
 use interlock_core::time::Timestamp;
@@ -11,6 +11,7 @@ use super::State;
 use super::apply::ReplayError;
 use super::feed::Queued;
 use super::parcels::{BareClaim, ContactUse, Parcel, TimelineEvent};
+use super::shop::Standing;
 use crate::node::ContentKeys;
 use crate::node::content::{Content, LinkKind};
 use crate::node::outlook::Flow;
@@ -29,7 +30,7 @@ impl State {
             return;
         };
         let owner_before = parcel.owner().cloned();
-        let merchant_before = parcel.merchant.clone();
+        let stood = Standing::of(parcel, &self.me);
         if carrier_says {
             if let Some(owner) = &record.owner {
                 parcel.ownership = parcel.ownership.claim(&Claim::PreAdvice { owner });
@@ -70,7 +71,8 @@ impl State {
             .collect();
         parcel.lockers.extend(advised.iter().cloned());
         let owner_after = parcel.owner().cloned();
-        self.note_merchant(record.id, merchant_before.as_ref());
+        let stands = Standing::of(parcel, &self.me);
+        self.parcels.stands(record.id, stood, stands);
         for locker in advised {
             self.enqueue(
                 &locker,
@@ -109,6 +111,7 @@ impl State {
             .get_mut(id)
             .ok_or(ReplayError("a claimed parcel is unknown"))?;
         let owner_before = parcel.owner().cloned();
+        let stood = Standing::of(parcel, &self.me);
         let token = ClaimToken::from_bytes(token);
         let claims = parcel.claims.clone();
         for claim in claims.iter().filter(|claim| &claim.claimant == claimant) {
@@ -121,7 +124,10 @@ impl State {
                 fill(&mut parcel.marketplace, claim.marketplace.as_ref());
             }
         }
-        if owner_before.is_none() && parcel.owner().is_some() {
+        let newly_owned = owner_before.is_none() && parcel.owner().is_some();
+        let stands = Standing::of(parcel, &self.me);
+        self.parcels.stands(id, stood, stands);
+        if newly_owned {
             self.route_history(id);
         }
         Ok(())
@@ -141,13 +147,16 @@ impl State {
         }
         let index = u32::try_from(parcel.events.len())
             .map_err(|_| ReplayError("a parcel has too many events"))?;
+        let stood = Standing::of(parcel, &self.me);
         parcel.events.push(TimelineEvent {
             event: record.event.clone(),
             from: None,
             logged_at: at,
             digest: record.digest,
         });
+        let stands = Standing::of(parcel, &self.me);
         let addressed = Addressed::of(parcel);
+        self.parcels.stands(record.parcel, stood, stands);
         if record.event.step.is_final() {
             self.parcels.close(record.parcel, at);
         }
@@ -281,14 +290,6 @@ impl State {
         });
         if let Some((extension, until)) = lease {
             parcel.lease = Some((extension.clone(), *until, lookup.to.clone()));
-        }
-    }
-
-    /// A parcel that has another merchant than before is found by it from here on.
-    fn note_merchant(&mut self, id: ParcelId, before: Option<&MerchantId>) {
-        let now = self.parcels.get(id).and_then(|p| p.merchant.clone());
-        if let Some(merchant) = now.filter(|now| Some(now) != before) {
-            self.parcels.is_of(&merchant, id);
         }
     }
 

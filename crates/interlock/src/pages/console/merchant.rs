@@ -15,7 +15,8 @@ use crate::pages::layout::Tone;
 #[derive(Debug, Deserialize)]
 pub struct ShopView {
     items: Vec<SoldView>,
-    more: bool,
+    /// From which the list goes on.
+    next: Option<String>,
     ends: Vec<EndView>,
 }
 
@@ -121,13 +122,38 @@ fn ahead(reader: &Reader<'_>, end: &EndView) -> String {
     }
 }
 
-/// The list.
+/// The address of a list that is narrowed to a state and begins behind a parcel.
+fn address(path: &str, chosen: &str, from: Option<&str>) -> String {
+    let state = (!chosen.is_empty()).then(|| format!("state={chosen}"));
+    let from = from.map(|from| format!("before={from}"));
+    let query: Vec<String> = state.into_iter().chain(from).collect();
+    match query.is_empty() {
+        true => path.into(),
+        false => format!("{path}?{}", query.join("&")),
+    }
+}
+
+/// The list from the parcel behind `from` on, from the newest if there is none.
 // tidy: long, one page from top to bottom
-pub fn merchant_page(reader: &Reader<'_>, view: &ShopView, chosen: &str) -> Markup {
+pub fn merchant_page(
+    reader: &Reader<'_>,
+    view: &ShopView,
+    chosen: &str,
+    from: Option<&str>,
+) -> Markup {
     let title = reader.pick("我的包裹", "Your parcels");
     let stale = view.items.iter().filter(|sold| !sold.stale.is_empty());
     let (all, stale) = (view.items.len() as u64, stale.count() as u64);
+    let goes_on = view.next.is_some();
     let (tone, lead) = match (all, stale, reader.language) {
+        (0, _, Language::Chinese) if goes_on => (
+            Tone::Unknown,
+            "此段中没有符合条件的包裹，还有更早的。".to_owned(),
+        ),
+        (0, _, Language::English) if goes_on => (
+            Tone::Unknown,
+            "None of these parcels fits; there are older ones.".to_owned(),
+        ),
         (0, _, Language::Chinese) => (Tone::Unknown, "没有符合条件的包裹。".to_owned()),
         (0, _, Language::English) => (Tone::Unknown, "No parcel fits.".to_owned()),
         (n, 0, Language::Chinese) => (
@@ -162,15 +188,12 @@ pub fn merchant_page(reader: &Reader<'_>, view: &ShopView, chosen: &str) -> Mark
                 th scope="row" { code { (sold.carrier) "/" (sold.number) } }
                 td { (state(tone, word)) }
                 td { @if let Some(at) = sold.state_at { (when(reader, at)) } }
-                td { @if let Some(why) = why(reader, sold) { (state(Tone::Soon, &why)) } }
+                td.text[!sold.stale.is_empty()] { @if let Some(why) = why(reader, sold) { (state(Tone::Soon, &why)) } }
                 td { a href=(sold.tracking) { (reader.pick("买家链接", "Buyer's link")) } }
             }
         }
     };
-    let csv = match chosen {
-        "" => "/merchant.csv".to_owned(),
-        state => format!("/merchant.csv?state={state}"),
-    };
+    let csv = address("/merchant.csv", chosen, from);
     let main = html! {
         (headline(tone, title, &html! { (lead) }))
         @for end in &view.ends {
@@ -188,13 +211,17 @@ pub fn merchant_page(reader: &Reader<'_>, view: &ShopView, chosen: &str) -> Mark
             }
             button type="submit" { (reader.pick("筛选", "Filter")) }
         }
-        @if view.items.is_empty() {
+        @if view.items.is_empty() && !goes_on {
             (empty(reader.pick(
                 "平台登记您的包裹后会显示在这里。",
                 "Your parcels appear here once the platform has announced them.",
             )))
-        } @else {
-            p { a href=(csv) download { (reader.pick("下载 CSV", "Download as CSV")) } }
+        } @else if !view.items.is_empty() {
+            p {
+                a href=(csv) download {
+                    (reader.pick("下载 CSV（由此往前最多 500 件）", "Download as CSV (up to 500, from these on)"))
+                }
+            }
             (table("parcels", title, &[
                 reader.pick("运单", "Waybill"),
                 reader.pick("最近已知", "Last known"),
@@ -202,15 +229,16 @@ pub fn merchant_page(reader: &Reader<'_>, view: &ShopView, chosen: &str) -> Mark
                 reader.pick("为何不是最新", "Why it may be old"),
                 reader.pick("买家", "Buyer"),
             ], &rows))
-            @if view.more {
-                @let shown = view.items.len();
-                p.muted {
-                    @match reader.language {
-                        Language::Chinese => { "只显示最新 " (shown) " 件，CSV 中最多 500 件；请按状态筛选。" }
-                        Language::English => { "The newest " (shown) " are shown, at most 500 in the CSV; filter by state." }
-                    }
+        }
+        @if let Some(next) = &view.next {
+            p {
+                a href=(address("/merchant", chosen, Some(next))) {
+                    (reader.pick("更早的包裹", "Older parcels"))
                 }
             }
+        }
+        @if from.is_some() {
+            p { a href=(address("/merchant", chosen, None)) { (reader.pick("最新的包裹", "Newest parcels")) } }
         }
     };
     sheet(

@@ -180,6 +180,14 @@ async fn a_merchant_sees_own_parcels_alone() {
     }
     let page = world.get("/merchant?state=delivered", &cookies).await;
     assert!(!page.body.contains("SF1234567890123"));
+    for before in ["x", "SF1234567890123", "00112233445566778899aabbccddeeff"] {
+        for path in ["/merchant", "/merchant.csv"] {
+            let page = world
+                .get(&format!("{path}?before={before}"), &cookies)
+                .await;
+            assert_eq!(page.status, 404, "{path} {before}");
+        }
+    }
     for path in [
         "/courier",
         "/console",

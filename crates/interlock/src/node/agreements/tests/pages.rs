@@ -13,7 +13,7 @@ use crate::pages::console::{
 };
 use crate::pages::{Language, PAGE_BYTES_MAX};
 
-fn person() -> Person {
+pub(super) fn person() -> Person {
     Person {
         name: PersonName::parse("li").unwrap(),
         roles: [Role::Admin].into(),
@@ -25,7 +25,7 @@ fn person() -> Person {
     }
 }
 
-fn read<T: DeserializeOwned>(world: &mut World, at: usize, request: LocalRequest) -> T {
+pub(super) fn read<T: DeserializeOwned>(world: &mut World, at: usize, request: LocalRequest) -> T {
     let (status, body) = world.local(at, request);
     assert_eq!(status, 200, "{body}");
     serde_json::from_value(body).expect("the view of an answer")
@@ -250,7 +250,16 @@ fn every_page_of_a_node_with_an_agreement_reads() {
     };
     page(
         &world,
-        |reader| console::overview_page(reader, &overview, &names),
+        |reader| {
+            let page = console::overview_page(reader, &overview, &names);
+            let text = page.clone().into_string();
+            let (_, figures) = text.split_once("<dl class=\"facts\">").unwrap();
+            let (figures, _) = figures.split_once("</dl>").unwrap();
+            let all = figures.matches("<dd>").count();
+            let links = figures.matches("<dd><a href=\"/console/").count();
+            assert_eq!((all, links), (5, 5), "each leads to what it counts: {text}");
+            page
+        },
         ["概览", "Overview"],
     );
     let feeds: FeedsView = read(&mut world, P, LocalRequest::GetStatus);
@@ -306,18 +315,63 @@ fn every_page_of_a_node_with_an_agreement_reads() {
 }
 
 #[test]
+fn a_merchant_reads_the_last_known_state_and_why_it_may_be_old() {
+    let world = World::new();
+    let sold = |state: &str, reason: &str| {
+        let since = JUNE.to_rfc3339(Zone::CHINA);
+        serde_json::json!({
+            "carrier": "sf", "number": "SF1000000000001", "state": state,
+            "stateAt": MAY.to_rfc3339(Zone::CHINA), "tracking": "https://a.example/t/1",
+            "stale": [{ "source": "SF <Express>", "since": since, "reason": reason }],
+        })
+    };
+    let items = [sold("arrived", "no-agreement"), sold("deposited", "away")];
+    let view = serde_json::json!({ "items": items, "next": "00ff", "ends": [] });
+    let view: ShopView = serde_json::from_value(view).unwrap();
+    for says in [
+        [
+            "显示 2 件，其中 2 件的信息不是最新",
+            "2 parcels; 2 of them are not up to date",
+        ],
+        [
+            "自 2017-06-01 00:00（UTC+8）起无有效协议，SF &lt;Express&gt;信息暂停更新",
+            "no SF &lt;Express&gt; updates since 2017-06-01 00:00 (UTC+8): no agreement is in force",
+        ],
+        [
+            "自 2017-06-01 00:00（UTC+8）起联系不上SF &lt;Express&gt;",
+            "SF &lt;Express&gt; has not been reached since 2017-06-01 00:00 (UTC+8)",
+        ],
+        [
+            "href=\"/merchant?state=arrived&amp;before=00ff\">更早的包裹",
+            "href=\"/merchant?state=arrived&amp;before=00ff\">Older parcels",
+        ],
+        [
+            "href=\"/merchant.csv?state=arrived&amp;before=11ee\"",
+            "href=\"/merchant.csv?state=arrived&amp;before=11ee\"",
+        ],
+    ] {
+        page(
+            &world,
+            |reader| console::merchant_page(reader, &view, "arrived", Some("11ee")),
+            says,
+        );
+    }
+}
+
+#[test]
 fn a_merchant_reads_of_an_end_ahead_how_many_parcels_it_touches() {
     let mut world = World::new();
     let request = LocalRequest::GetShop {
         merchant: interlock_core::ids::MerchantId::parse("m1").unwrap(),
         state: None,
+        before: None,
         limit: 10,
     };
     let none: ShopView = read(&mut world, P, request);
     let says = ["没有符合条件的包裹", "No parcel fits"];
     page(
         &world,
-        |reader| console::merchant_page(reader, &none, ""),
+        |reader| console::merchant_page(reader, &none, "", None),
         says,
     );
     let end = |parcels: Value| {
@@ -327,13 +381,13 @@ fn a_merchant_reads_of_an_end_ahead_how_many_parcels_it_touches() {
             "endsAt": ends_at,
             "parcels": parcels,
         });
-        let view = serde_json::json!({ "items": [], "more": false, "ends": [end] });
+        let view = serde_json::json!({ "items": [], "next": null, "ends": [end] });
         serde_json::from_value::<ShopView>(view).unwrap()
     };
     let (known, unknown) = (end(1_412.into()), end(Value::Null));
     page(
         &world,
-        |reader| console::merchant_page(reader, &known, ""),
+        |reader| console::merchant_page(reader, &known, "", None),
         [
             "与Fengchao &lt;lockers&gt;的协议将于 2017-06-01 00:00（UTC+8）到期（还有 24 小时），尚无后续协议，\
              涉及您的 1,412 件包裹",
@@ -343,7 +397,7 @@ fn a_merchant_reads_of_an_end_ahead_how_many_parcels_it_touches() {
     );
     page(
         &world,
-        |reader| console::merchant_page(reader, &unknown, ""),
+        |reader| console::merchant_page(reader, &unknown, "", None),
         ["可能涉及您的包裹", "It may touch your parcels"],
     );
 }
