@@ -119,12 +119,13 @@ pub(super) fn family(reader: &Reader<'_>) -> Markup {
     )
 }
 
-/// `in 3 days`, `in 70 hours`, or that it is over.
+/// `in 3 days`, `in 70 hours`, `in 5 minutes`, or that it is over.
 pub(super) fn left(reader: &Reader<'_>, end: Instant) -> String {
     let left_ms = end.0.since_ms(reader.as_of);
     let hours = left_ms / HOUR_MS;
     match (left_ms, reader.language) {
         (..0, _) => reader.language.ago(end.0, reader.as_of),
+        (0..HOUR_MS, _) => reader.language.ahead(end.0, reader.as_of),
         (0..HOURS_BELOW_MS, Language::Chinese) => format!("还有 {hours} 小时"),
         (0..HOURS_BELOW_MS, Language::English) if hours == 1 => "in 1 hour".into(),
         (0..HOURS_BELOW_MS, Language::English) => format!("in {hours} hours"),
@@ -242,9 +243,9 @@ pub(super) fn terms_table(reader: &Reader<'_>, id: &str, terms: &[TermView]) -> 
         @for term in terms {
             tr {
                 th scope="row" { (words::term(reader, &term.key)) }
-                td { (both(reader, &term.words)) }
+                td.text { (both(reader, &term.words)) }
                 td { (words::class(reader, &term.class)) }
-                td { code { (term.odrl) } }
+                td.text { code { (term.odrl) } }
             }
         }
     };
@@ -275,6 +276,11 @@ pub fn agreement_page(
         Language::English => format!("Agreement with {}", names.of(&head.partner)),
     };
     let (tone, word) = words::agreement_state(reader, &head.state);
+    let left_ms = head.ends_at.0.since_ms(reader.as_of);
+    let tone = match tone {
+        Tone::Good if left_ms <= SOON_MS => Tone::Soon,
+        tone => tone,
+    };
     let mut lines: Vec<&LineView> = view.history.iter().chain(&view.negotiated).collect();
     lines.sort_by_key(|line| line.at);
     let main = html! {

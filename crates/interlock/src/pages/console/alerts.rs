@@ -59,7 +59,7 @@ pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Mar
                     }
                 }
                 td { @if let Some(parcel) = &alert.parcel { code { (masked(parcel)) } } }
-                td lang="en" { (alert.detail) }
+                td.text lang="en" { (alert.detail) }
             }
         }
     };

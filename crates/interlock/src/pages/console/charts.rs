@@ -152,16 +152,25 @@ pub(super) fn term(reader: &Reader<'_>, from: Instant, until: Instant) -> Markup
     html! {
         figure.chart {
             figcaption { (title) }
-            svg viewBox="0 0 640 46" role="img" aria-label=(title) {
+            svg viewBox="0 0 640 26" role="img" aria-label=(title) {
                 rect.rest x="0" y="6" width="600" height="14" {}
                 g.(if days > 14 { "good" } else { "soon" }) { rect.bar x="0" y="6" width=(at) height="14" {} }
                 path.now d=(format!("M{at} 0V26")) {}
-                text.end x="0" y="42" { (reader.language.instant(from.0, from.1)) }
-                text.end.last x="600" y="42" { (reader.language.instant(until.0, until.1)) }
+            }
+            // Below the picture, where both fit on a phone.
+            p.ends {
+                span { (reader.language.instant(from.0, from.1)) }
+                " "
+                span { (reader.language.instant(until.0, until.1)) }
             }
         }
     }
 }
+
+/// Lengths of a map's ruler, in kilometres: figures that people reckon with.
+const SCALES_KM: [f64; 15] = [
+    0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0,
+];
 
 /// A station on a map: where, and how it looks.
 pub(super) struct Dot {
@@ -193,7 +202,10 @@ pub(super) fn map(title: &str, scale: &str, dots: &[Dot]) -> Markup {
     let height = (80.0 + (north - south) * per_degree)
         .round()
         .clamp(80.0, 640.0);
-    let tenth = kilometres / 5.0;
+    let fifth = kilometres / 5.0;
+    let ruler = SCALES_KM.into_iter().rev().find(|km| *km <= fifth);
+    let ruler = ruler.unwrap_or(SCALES_KM[0]);
+    let ruler_width = (560.0 * ruler / kilometres).round();
     html! {
         @if !dots.is_empty() {
             figure.chart.map {
@@ -215,9 +227,85 @@ pub(super) fn map(title: &str, scale: &str, dots: &[Dot]) -> Markup {
                             }
                         }
                     }
-                    path.axis d=(format!("M40 {}h112", height + 12.0)) {}
-                    text.end x="40" y=(height + 26.0) { (format!("{tenth:.1} ")) (scale) }
+                    path.axis d=(format!("M40 {}h{ruler_width}", height + 8.0)) {}
+                    text.end x="40" y=(height + 24.0) { (ruler) " " (scale) }
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use interlock_core::time::{Timestamp, Zone};
+
+    use super::*;
+    use crate::pages::Language;
+    use crate::pages::console::Theme;
+
+    fn dot(longitude: f64, tone: Tone, name: &str) -> Dot {
+        Dot {
+            longitude,
+            latitude: 30.0,
+            tone,
+            name: name.into(),
+            path: format!("/console/stations/{}", name.len()),
+        }
+    }
+
+    #[test]
+    fn a_map_shows_each_station_as_it_is_and_a_ruler_in_figures_to_reckon_with() {
+        let dots = [
+            dot(120.0, Tone::Good, "East <gate>"),
+            dot(121.0, Tone::Stopped, "West"),
+            dot(122.0, Tone::Soon, "North gate"),
+        ];
+        let text = map("Where", "km", &dots).into_string();
+        assert!(!text.contains("<gate>") && text.contains("East &lt;gate&gt;"));
+        assert_eq!(text.matches("<a href=").count(), dots.len(), "{text}");
+        // 193 km from west to east: a fifth of it is 38.5.
+        assert!(text.contains(">20 km</text>"), "{text}");
+        for shape in [
+            "<circle class=\"bar\"",
+            "<rect class=\"bar\"",
+            "<path class=\"bar\"",
+        ] {
+            assert_eq!(text.matches(shape).count(), 1, "{shape}: {text}");
+        }
+        let one = map("Where", "km", &dots[..1]).into_string();
+        assert!(one.contains(">0.1 km</text>"), "{one}");
+        assert_eq!(map("Where", "km", &[]).into_string(), "");
+    }
+
+    #[test]
+    fn a_term_shows_where_we_are_between_its_two_ends() {
+        let at = |text: &str| Timestamp::parse_zoned(text).unwrap().0;
+        let instant = |text: &str| Instant(at(text), Zone::CHINA);
+        let (from, until) = ("2017-06-01T00:00:00+08:00", "2017-07-01T00:00:00+08:00");
+        for (as_of, width, tone) in [
+            ("2017-05-01T00:00:00+08:00", 0, "good"),
+            ("2017-06-16T00:00:00+08:00", 300, "good"),
+            ("2017-06-25T00:00:00+08:00", 480, "soon"),
+            ("2017-08-01T00:00:00+08:00", 600, "soon"),
+        ] {
+            let reader = Reader {
+                language: Language::English,
+                theme: Theme::System,
+                publisher: "Cainiao",
+                person: None,
+                csrf: "",
+                here: "/console",
+                as_of: at(as_of),
+                zone: Zone::CHINA,
+                print: false,
+            };
+            let text = term(&reader, instant(from), instant(until)).into_string();
+            let bar = format!(
+                "<g class=\"{tone}\"><rect class=\"bar\" x=\"0\" y=\"6\" width=\"{width}\""
+            );
+            assert!(text.contains(&bar), "{as_of}: {text}");
+            for end in ["2017-06-01 00:00 (UTC+8)", "2017-07-01 00:00 (UTC+8)"] {
+                assert!(text.contains(&format!("<span>{end}</span>")), "{text}");
             }
         }
     }

@@ -161,6 +161,11 @@ fn one(reader: &Reader<'_>, ending: &EndingView) -> Markup {
             path: String::new(),
         })
         .collect();
+    // Tables of several partners are told apart by their captions.
+    let outcomes = match reader.language {
+        Language::Chinese => format!("三种结果：{}", ending.name),
+        Language::English => format!("Three outcomes: {}", ending.name),
+    };
     let figures = |counts: &CountsView| {
         [
             counts.parcels,
@@ -199,7 +204,7 @@ fn one(reader: &Reader<'_>, ending: &EndingView) -> Markup {
             reader.pick("件", "parcels"),
             &bars,
         ))
-        (table(&format!("table-{id}"), reader.pick("三种结果", "Three outcomes"), &[
+        (table(&format!("table-{id}"), &outcomes, &[
             reader.pick("结果", "If"),
             reader.pick("包裹", "Parcels"),
             reader.pick("收件人", "Recipients"),

@@ -305,7 +305,6 @@ pub fn release_page(reader: &Reader<'_>, view: &LedgerView, names: &Names) -> Op
     ];
     let codes = [
         (reader.pick("用途", "Purpose"), &entry.purpose),
-        (reader.pick("通道", "Lane"), &entry.outcome.lane),
         (
             reader.pick("联系方式形式", "Form of contact"),
             &entry.outcome.contact_form,
@@ -319,6 +318,14 @@ pub fn release_page(reader: &Reader<'_>, view: &LedgerView, names: &Names) -> Op
         if let Some(code) = code {
             rows.push((name, html! { code { (code) } }));
         }
+    }
+    if let Some(lane) = &entry.outcome.lane {
+        let word = match lane.as_str() {
+            "live" => reader.pick("实时", "live"),
+            "backlog" => reader.pick("积压", "backlog"),
+            other => other,
+        };
+        rows.push((reader.pick("通道", "Lane"), html! { (word) }));
     }
     if let Some(parcel) = &entry.outcome.parcel {
         rows.push((
