@@ -20,7 +20,7 @@ use anyhow::{Context, bail};
 
 const USAGE: &str = "\
 usage: cargo xtask pages [--screenshots DIR] [--quick]
-  --screenshots DIR  a picture of every page in both languages and widths
+  --screenshots DIR  a picture of every page in both languages and widths, light and dark
   --quick            one moment, both languages and widths, light alone";
 
 /// What is wanted.

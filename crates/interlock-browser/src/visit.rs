@@ -5,12 +5,12 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use fantoccini::Locator;
 
 use crate::Wanted;
 use crate::browser::{Browser, Language, Look};
 use crate::crawl::{Place, crawl, pattern};
 use crate::driver::Driver;
+use crate::hand::Hand;
 use crate::june;
 use crate::page::judge;
 use crate::print;
@@ -202,7 +202,7 @@ impl Tour<'_> {
                 seen.kinds.insert(format!("{who} {}", place.pattern));
                 browser.client().goto(place.url.as_str()).await?;
                 let name = name_of(self.moment.name, who, &place.pattern, look);
-                if let (Some(directory), false) = (&self.wanted.screenshots, look.dark) {
+                if let Some(directory) = &self.wanted.screenshots {
                     let picture = picture(browser).await?;
                     let file = directory.join(format!("{name}.png"));
                     std::fs::write(&file, picture)
@@ -263,24 +263,16 @@ fn name_of(moment: &str, who: &str, pattern: &str, look: Look) -> String {
 
 /// Logs in by the form; the address of the person's first page.
 async fn log_in(browser: &Browser, world: &World, account: &Account) -> anyhow::Result<String> {
-    let client = browser.client();
-    client
-        .goto(&format!("{}/login", world.desk(account.at)?))
+    let hand = Hand::at(browser);
+    hand.open(&format!("{}/login", world.desk(account.at)?))
         .await?;
     for (field, text) in [("name", &account.name), ("password", &account.password)] {
-        let input = client
-            .find(Locator::Css(&format!("input[name={field}]")))
-            .await?;
-        input.send_keys(text).await?;
+        hand.write(&format!("input[name={field}]"), text).await?;
     }
-    let button = client
-        .find(Locator::Css("form[action='/login'] button"))
-        .await?;
-    button.click().await?;
-    let here = client.current_url().await?;
-    if here.path() == "/login" {
-        let said = client.find(Locator::Css("main")).await?.text().await?;
-        bail!("`{}` was not let in: {said}", account.key);
+    // Waits for the page that follows, however busy the machine is.
+    hand.press("form[action='/login'] button").await?;
+    if hand.path().await? == "/login" {
+        bail!("`{}` was not let in: {}", account.key, hand.reads().await?);
     }
-    Ok(here.into())
+    Ok(browser.client().current_url().await?.into())
 }
