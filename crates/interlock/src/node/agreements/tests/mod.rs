@@ -8,6 +8,7 @@ mod hostile;
 mod life;
 mod mediation;
 mod mutations;
+mod names;
 mod pages;
 mod past;
 mod people;
