@@ -31,6 +31,7 @@ impl Campaign {
                 scratch,
                 quick: false,
                 events: None,
+                plain: false,
             },
         };
         let mut rest = args.iter();

@@ -18,6 +18,7 @@ use interlock_core::waybill::Waybill;
 use sha2::{Digest as _, Sha256};
 
 use super::documents::waybill;
+use super::encryption;
 use super::load::Outcome;
 use super::machine::{now, process_cpu};
 use super::place::Place;
@@ -44,7 +45,11 @@ pub(crate) fn deposit(
     let config = read(place.config())?;
     let caller: [u8; 32] = Sha256::digest(place.admin.as_bytes()).into();
     runtime.block_on(async {
-        let server = start(&config, Beside::default()).await?;
+        let beside = match place.plain {
+            false => Beside::default(),
+            true => encryption::beside(),
+        };
+        let server = start(&config, beside).await?;
         let count = parcels.end - parcels.start;
         let next = Arc::new(AtomicU64::new(parcels.start));
         let (begin, used) = (now(), process_cpu(std::process::id())?);
@@ -94,7 +99,8 @@ async fn one(handle: &Handle, caller: [u8; 32], parcel: u64, station: &str) -> a
     bail!("a deposit was not taken: {answer:?}")
 }
 
-fn read(path: &Path) -> anyhow::Result<Config> {
+/// A node's configuration.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
     let text = std::fs::read_to_string(path).context("failed to read the configuration")?;
     let parsed = Config::parse(&text);
     let mut config = parsed.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;

@@ -30,14 +30,14 @@ const QUICK_EVENTS: u64 = 4 * WAVE_EVENTS;
 const FIRST_WAVES: u64 = 16;
 
 /// A carrier's node and how to load it.
-struct Carrier {
+pub(crate) struct Carrier {
     side: Side,
     /// Waves that were sent.
     waves: u64,
 }
 
 impl Carrier {
-    fn up(setting: &Setting) -> anyhow::Result<Self> {
+    pub(crate) fn up(setting: &Setting) -> anyhow::Result<Self> {
         let side = Side::up(setting, &CARRIER)?;
         let owner = Place::init(setting, &OWNER)?;
         side.lists(&OWNER, &owner)?;
@@ -46,7 +46,7 @@ impl Carrier {
 
     /// Announces the parcels of the next wave and sends its events; only these are measured. With the
     /// processor time that the node took for them.
-    fn wave(&mut self) -> anyhow::Result<(Outcome, Duration)> {
+    pub(crate) fn wave(&mut self) -> anyhow::Result<(Outcome, Duration)> {
         let wave = self.waves;
         self.waves += 1;
         announce(&self.side, wave * WAVE_PARCELS..(wave + 1) * WAVE_PARCELS)?;

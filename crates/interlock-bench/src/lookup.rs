@@ -27,6 +27,10 @@ const MANY: u64 = 200;
 /// Couriers at once, one by one.
 const FEW: usize = 32;
 
+/// What an owner is told of each parcel.
+pub(crate) const RECIPIENT: &str = "\"marketplace\":\"taobao\",\"consent\":\"given\",\"recipient\":{\
+     \"name\":\"Li Wei\",\"phone\":\"138PARCEL\",\"address\":\"Shenzhen, Baoan, Xixiang 7\"}";
+
 /// `POST /deposits` of a range of parcels.
 struct Deposits {
     admin: String,
@@ -115,6 +119,23 @@ pub(crate) fn lookup(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
+/// Contacts a second, asked for by many couriers at once of a pair that is made for it.
+pub(crate) fn contacts(setting: &Setting, count: u64) -> anyhow::Result<f64> {
+    let agreed = terms(Dataset::RecipientContact, wall())?;
+    let pair = Pair::agreed(setting, &OWNER, &OPERATOR, &agreed)?;
+    announce(&pair, count)?;
+    let Pair { provider, consumer } = pair;
+    let Side { place, node, .. } = consumer;
+    drop(node);
+    let many = couriers::deposit(&place, MANY, 0..count, station)?;
+    let released = provider.client.status("/releases")?;
+    anyhow::ensure!(
+        released == count,
+        "{released} contacts were released for {count} deposits"
+    );
+    Ok(many.rate(count))
+}
+
 /// Both nodes know the parcels; the operator by the carrier's word, the owner with recipients.
 fn announce(pair: &Pair, parcels: u64) -> anyhow::Result<()> {
     let stations: Vec<Value> = (0..parcels.div_ceil(COMPARTMENTS))
@@ -137,13 +158,7 @@ fn announce(pair: &Pair, parcels: u64) -> anyhow::Result<()> {
             parcels: 0..parcels,
         }])
     };
-    put(
-        &pair.provider,
-        "\"marketplace\":\"taobao\",\"consent\":\"given\",\"recipient\":{\"name\":\"Li Wei\",\
-         \"phone\":\"138PARCEL\",\"address\":\"Shenzhen, Baoan, Xixiang 7\"}"
-            .into(),
-    )
-    .context("failed to announce parcels to their owner")?;
+    put(&pair.provider, RECIPIENT.into()).context("failed to announce parcels to their owner")?;
     put(
         &pair.consumer,
         format!(

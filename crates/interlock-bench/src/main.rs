@@ -10,6 +10,7 @@ mod client;
 mod couriers;
 mod decide;
 mod documents;
+mod encryption;
 mod evidence;
 mod feed;
 mod figure;
@@ -35,10 +36,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use figure::Figure;
+use mimalloc::MiMalloc;
+use zeroizing_alloc::ZeroAlloc;
 
 /// The node's: floors are measured with what the node has.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 /// What a benchmark may use.
 struct Setting {
@@ -50,6 +53,8 @@ struct Setting {
     quick: bool,
     /// Events stored by `grow` and `recover`.
     events: Option<u64>,
+    /// Nodes keep personal data as it is: the same library with another cipher, started by this program.
+    plain: bool,
 }
 
 struct Benchmark {
@@ -65,11 +70,12 @@ const fn benchmark(
 }
 
 /// All benchmarks, in the order in which they run.
-const ALL: [Benchmark; 13] = [
+const ALL: [Benchmark; 14] = [
     benchmark("rest", idle::rest),
     benchmark("start", idle::start),
     benchmark("ingest", ingest::ingest),
     benchmark("lookup", lookup::lookup),
+    benchmark("encryption", encryption::encryption),
     benchmark("negotiate", negotiate::negotiate),
     benchmark("mediate", mediate::mediate),
     benchmark("catalog", catalog::catalog),
@@ -97,6 +103,9 @@ fn main() -> ExitCode {
     }
     let rest = args.get(1..).unwrap_or_default();
     match args.first().map(String::as_str) {
+        Some(encryption::ARGUMENT) => {
+            return ended(encryption::serve(rest).map(|()| ExitCode::SUCCESS));
+        }
         Some(kill::ARGUMENT) => return ended(beside_the_binary(kill::main, "xtask-kill", rest)),
         Some(midnight::ARGUMENT) => {
             return ended(beside_the_binary(midnight::main, "xtask-midnight", rest));
@@ -147,6 +156,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
             scratch: scratch.join(benchmark.name),
             quick: options.quick,
             events: options.events,
+            plain: false,
         };
         empty(&setting.scratch)?;
         let figures = (benchmark.measure)(&setting)

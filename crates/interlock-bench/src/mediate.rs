@@ -46,6 +46,7 @@ pub(crate) fn mediate(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
             binary: setting.binary.clone(),
             quick: setting.quick,
             events: setting.events,
+            plain: false,
         };
         times.push(self::round(&setting)?);
     }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::Setting;
 use super::machine::{self, now};
+use super::{Setting, encryption};
 
 /// Listeners in the table `listen`. The first is the local API.
 const LISTENERS: [&str; 4] = ["local", "exchange", "public", "metrics"];
@@ -43,6 +43,8 @@ pub(crate) struct Role {
 /// A data directory with listeners on free ports.
 pub(crate) struct Place {
     binary: PathBuf,
+    /// Whether its node keeps personal data as it is.
+    pub(crate) plain: bool,
     config: PathBuf,
     /// Where the local API is.
     pub(crate) local: SocketAddr,
@@ -84,6 +86,7 @@ impl Place {
         let address = |at: usize| addresses.get(at).copied().context("no address is free");
         Ok(Self {
             binary: setting.binary.clone(),
+            plain: setting.plain,
             config,
             local: address(0)?,
             exchange: address(1)?,
@@ -98,7 +101,10 @@ impl Place {
         let log = self.config.with_extension("log");
         let output = std::fs::File::create(&log)
             .with_context(|| format!("failed to create `{}`", log.display()))?;
-        let mut run = Command::new(&self.binary);
+        let mut run = match self.plain {
+            false => Command::new(&self.binary),
+            true => encryption::command()?,
+        };
         run.args(["run", "--config"]).arg(&self.config);
         run.stdin(Stdio::null()).stdout(Stdio::null());
         let child = run

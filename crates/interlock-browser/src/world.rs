@@ -137,6 +137,7 @@ impl World {
             )
             .await?,
         ];
+        asked_for(&network, sold).await?;
         let secrets = accounts.iter().map(|it| it.password.clone()).collect();
         Ok(Self {
             network,
@@ -151,6 +152,18 @@ impl World {
     pub(crate) fn desk(&self, who: Who) -> anyhow::Result<String> {
         desk(&self.network, who)
     }
+}
+
+/// Somebody of the owner's has looked at a parcel, and two phones are asked for in clear.
+async fn asked_for(network: &Network, parcel: &DemoParcel) -> anyhow::Result<()> {
+    let owner = network.api(Who::Cainiao);
+    let waybill = format!("{}/{}", parcel.carrier.as_str(), parcel.waybill_number);
+    owner.get(&format!("/parcels/{waybill}")).await?;
+    for (reason, reference) in [("complaint", "TICKET-4711"), ("legal-order", "2017/0601")] {
+        let ask = json!({ "waybill": waybill, "reason": reason, "reference": reference });
+        owner.post("/reveals", &ask).await?;
+    }
+    Ok(())
 }
 
 /// The beginning of the addresses of a node's pages for people with accounts.

@@ -47,6 +47,7 @@ fn start(config: Config) -> Result<(), CliError> {
     let beside = Beside {
         approver: Some(Box::new(Script::default())),
         records,
+        ..Beside::default()
     };
     let partner = kit.id.clone();
     run::run_beside(&config, beside, |server| {

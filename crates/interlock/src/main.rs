@@ -6,10 +6,13 @@ use interlock::cli::{self, CliError, DemoArguments, Programs};
 use interlock::demo::{self, DemoError, Options, Source};
 use interlock::run::{self, RunError};
 use interlock::telemetry::{self, LogFormat};
+use mimalloc::MiMalloc;
+use zeroizing_alloc::ZeroAlloc;
 
-/// Bodies are made by the doors' threads and dropped by the writer's: decision 0031.
+/// Bodies are made by the doors' threads and dropped by the writer's: decision 0031. What is dropped is
+/// wiped, wherever it lay: decision 0070.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 fn main() -> ExitCode {
     cli::main(Programs {

@@ -40,6 +40,7 @@ use crate::identity::token::scheme::{Scheme, StaticTokens};
 use crate::identity::transfer_token::TransferTokens;
 use crate::node::agreements::Offer;
 use crate::node::agreements::approver::Approver;
+use crate::node::cipher::Cipher;
 use crate::node::io::{Digest, Role};
 use crate::node::record::{AlertKind, Record};
 use crate::node::state::State;
@@ -74,6 +75,8 @@ pub struct Beside {
     pub approver: Option<Box<dyn Approver>>,
     /// Records that a new journal begins with.
     pub records: Vec<Record>,
+    /// Another cipher for personal data than the one that ships.
+    pub cipher: Option<&'static dyn Cipher>,
 }
 
 /// Runs the node until SIGINT or SIGTERM. Its doors' addresses go to `started`.
@@ -159,14 +162,12 @@ fn open_whole(
     let files = KeyFiles::beside(config.participant.key_file.clone());
     let key = signing_key(config)?;
     let derived = files.derived(&key).map_err(wrong_key)?;
-    let mut opened = open_derived(
-        &config.store.dir,
-        node_config(config),
-        &key,
-        &derived,
-        master,
-    )
-    .map_err(failed)?;
+    let mut told = node_config(config);
+    if let Some(cipher) = beside.cipher {
+        told.cipher = cipher;
+    }
+    let mut opened =
+        open_derived(&config.store.dir, told, &key, &derived, master).map_err(failed)?;
     let state = opened.node.state();
     let rotations = state.rotations_of(&state.me).iter();
     let earlier: Vec<[u8; 32]> = rotations.map(|(_, rotation)| rotation.old_key).collect();

@@ -279,3 +279,63 @@ fn a_label_shows_what_its_kind_allows_and_a_code_is_resolved_on_record() {
     let elsewhere = net.world.local_as(FENGCHAO, Some(HANDHELD), elsewhere);
     refused(result(elsewhere), 404, "not-found");
 }
+
+fn add_key(net: &mut Network, by: Option<Digest>, name: &str, role: Role, digest: Digest) {
+    let name = name.into();
+    let request = LocalRequest::AddKey { name, role, digest };
+    ok(match by {
+        Some(by) => net.world.local_as(CAINIAO, Some(by), request),
+        None => net.world.local(CAINIAO, request),
+    });
+}
+
+#[test]
+fn who_let_somebody_in_is_not_the_second_person() {
+    const DEPUTY: Digest = [15; 32];
+    const CY: Digest = [16; 32];
+    const AN_TOO: Digest = [17; 32];
+    let mut net = begin(525);
+    // The administrator who installed the node let in everybody, a deputy too, who let in `cy`.
+    add_key(&mut net, None, "deputy", Role::Admin, DEPUTY);
+    add_key(&mut net, Some(DEPUTY), "cy", Role::Auditor, CY);
+    add_key(&mut net, None, "an", Role::Auditor, AN_TOO);
+
+    let request = LocalRequest::AskReveal(put());
+    let body = ok(net.world.local(CAINIAO, request));
+    let first = RequestId::parse(body["id"].as_str().unwrap()).unwrap();
+    for theirs in [AN, BO, DEPUTY, CY] {
+        let outcome = act(&mut net, theirs, first, RevealAct::Approve);
+        refused(outcome, 403, "four-eyes");
+    }
+    // The other way round: who let in whoever asked.
+    let asked_by_cy = asked(&mut net, CY);
+    let outcome = act(&mut net, DEPUTY, asked_by_cy, RevealAct::Approve);
+    refused(outcome, 403, "four-eyes");
+    let outcome = result(net.world.local(
+        CAINIAO,
+        LocalRequest::Reveal {
+            reveal: asked_by_cy,
+            act: RevealAct::Approve,
+        },
+    ));
+    refused(outcome, 403, "four-eyes");
+    // Another key of the same name is the same person, whoever made it.
+    let asked_by_an = asked(&mut net, AN);
+    let outcome = act(&mut net, AN_TOO, asked_by_an, RevealAct::Approve);
+    refused(outcome, 403, "four-eyes");
+
+    // Two colleagues may, and whoever reads of it is told who let both in: they might be one.
+    act(&mut net, BO, asked_by_an, RevealAct::Approve).unwrap();
+    act(&mut net, AN, asked_by_cy, RevealAct::Approve).unwrap();
+    let view = ok(net
+        .world
+        .local_as(CAINIAO, Some(BO), LocalRequest::GetReveals));
+    let both = |by: &str| {
+        let items = view["items"].as_array().unwrap();
+        let item = items.iter().find(|item| item["askedBy"] == by).unwrap();
+        item["letInAlike"].clone()
+    };
+    assert!(both("an").is_string(), "{view}");
+    assert_eq!(both("an"), both("cy"));
+    net.assert_replay_of(&[CAINIAO]);
+}

@@ -5,6 +5,8 @@ mod anchors;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod code_keys;
+#[cfg(test)]
 mod collection;
 #[cfg(test)]
 mod deletion;

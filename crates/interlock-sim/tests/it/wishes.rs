@@ -1,11 +1,15 @@
 //! What a recipient sees and wants, at whole nodes.
 
-use interlock::node::io::{Digest, LocalRequest, Role};
+use interlock::node::content::LinkKind;
+use interlock::node::io::{Digest, LocalAnswer, LocalRequest, PageRequest, Role};
+use interlock::pages::{Access, Fate};
 use interlock_core::ids::StationId;
 use interlock_core::parcel::{Consent, Hour, Preference};
-use interlock_core::time::DAY_MS;
+use interlock_core::time::{DAY_MS, HOUR_MS};
 use interlock_core::waybill::Waybill;
+use interlock_sim::NodeIx;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::support::*;
 
@@ -117,6 +121,21 @@ fn an_order_system_does_not_change_what_the_recipient_wants() {
     net.assert_replay_of(&[CAINIAO]);
 }
 
+/// The only release of the number that the recipient's page at a node shows.
+fn access(net: &mut Network, ix: NodeIx) -> Access {
+    let state = net.world.node(ix).unwrap().state();
+    let parcel = state.parcels.find(&waybill()).unwrap();
+    let token = state.links.token(LinkKind::Pickup, parcel.id);
+    let request = PageRequest::Pickup(Sha256::digest(token.as_bytes()).into());
+    let Some(LocalAnswer::Pickup(view)) = net.world.page(ix, request) else {
+        panic!("no pick-up page");
+    };
+    let [access] = view.accesses.as_slice() else {
+        panic!("{:?}", view.accesses);
+    };
+    access.clone()
+}
+
 #[test]
 fn a_recipient_sees_who_had_the_number_until_when_and_that_it_is_deleted() {
     let mut net = begin(552);
@@ -136,6 +155,14 @@ fn a_recipient_sees_who_had_the_number_until_when_and_that_it_is_deleted() {
     );
     assert!(release["until"].is_string(), "the term says: {release}");
     assert_eq!(release["askedToDelete"], false);
+    let pages = [CAINIAO, FENGCHAO].map(|ix| access(&mut net, ix));
+    for page in &pages {
+        assert_eq!(page.agreement.as_deref(), release["agreement"].as_str());
+        assert_eq!(page.fate, Fate::Kept);
+    }
+    let until = pages[0].until.expect("the term says");
+    let theirs = pages[1].until.expect("its key ends");
+    assert!(theirs <= until && until.since_ms(theirs) <= HOUR_MS);
     ok(net
         .world
         .local(CAINIAO, LocalRequest::EraseRecipient(waybill())));
@@ -148,5 +175,7 @@ fn a_recipient_sees_who_had_the_number_until_when_and_that_it_is_deleted() {
         (&json!(true), &json!(true))
     );
     assert!(!after.to_string().contains("138"), "no phone: {after}");
+    assert_eq!(access(&mut net, CAINIAO).fate, Fate::Told);
+    assert_eq!(access(&mut net, FENGCHAO).fate, Fate::Deleted);
     net.assert_replay_of(&[CAINIAO, FENGCHAO]);
 }

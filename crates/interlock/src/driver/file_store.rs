@@ -22,6 +22,7 @@ use super::key_files::KeyFiles;
 use super::seams::{Store, TimedRecord};
 use super::snapshot::{Background, Keeper, Mark, SnapshotError, Step};
 use crate::identity::keys::NodeKey;
+use crate::node::cipher::{Aes, Cipher};
 use crate::node::record::{RECORD_VERSION, Record};
 use crate::node::state::Frozen;
 use crate::node::state::table::SharedKeys;
@@ -89,7 +90,10 @@ enum Snapshots {
 /// Content keys that the writer changes and tables read. A key that cannot be read is an error of who
 /// opened the store, not a key that was destroyed.
 #[derive(Clone)]
-pub struct Slots(Arc<Mutex<HeldSlots>>);
+pub struct Slots {
+    held: Arc<Mutex<HeldSlots>>,
+    cipher: &'static dyn Cipher,
+}
 
 struct HeldSlots {
     slots: KeySlots,
@@ -105,7 +109,16 @@ impl Slots {
         let mut slots = KeySlots::open(disk, master)?;
         slots.check_master()?;
         let failed = None;
-        Ok(Self(Arc::new(Mutex::new(HeldSlots { slots, failed }))))
+        Ok(Self {
+            held: Arc::new(Mutex::new(HeldSlots { slots, failed })),
+            cipher: &Aes,
+        })
+    }
+
+    /// As keys of another cipher than the one that ships.
+    #[must_use]
+    pub fn of(self, cipher: &'static dyn Cipher) -> Self {
+        Self { cipher, ..self }
     }
 
     /// For tables.
@@ -114,7 +127,7 @@ impl Slots {
     }
 
     fn lock(&self) -> MutexGuard<'_, HeldSlots> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What could not be read since the last call.
@@ -133,6 +146,10 @@ impl ContentKeys for Slots {
                 None
             }
         }
+    }
+
+    fn cipher(&self) -> &'static dyn Cipher {
+        self.cipher
     }
 }
 

@@ -20,7 +20,8 @@ use zeroize::Zeroizing;
 use super::answer::read_body;
 use super::entropy::SystemRng;
 use super::handle::Handle;
-use super::html::{assets, form_mark, from_elsewhere, html, language_of, see_other};
+use super::html::{Form, assets, form_mark, from_elsewhere, html, language_of, see_other};
+use crate::identity::code_key::CodeKey;
 use crate::node::Rng as _;
 use crate::node::io::{Digest, LocalAnswer, PageRequest, Problem};
 use crate::pages::{
@@ -159,10 +160,11 @@ async fn act(
         "later" => PageRequest::Later,
         "delegate" => PageRequest::Delegate,
         "withdraw" => PageRequest::Withdraw,
+        "enrol" => PageRequest::Pickup,
         _ => return nothing(State(door), request).await,
     };
-    let digest = match door.posted(Page::Pickup, &token, request, language).await {
-        Ok(digest) => digest,
+    let (digest, form) = match door.posted(Page::Pickup, &token, request, language).await {
+        Ok(posted) => posted,
         Err(answer) => return *answer,
     };
     let often = match act.as_str() {
@@ -175,7 +177,17 @@ async fn act(
             .again(Page::Pickup, &token, digest, trouble, language)
             .await;
     }
-    let answer = door.handle.page(of(digest)).await;
+    let wanted = match (act.as_str(), CodeKey::parse(form.get("key"))) {
+        ("enrol", Ok(key)) => PageRequest::Enrol(digest, key),
+        ("enrol", Err(_)) => {
+            let trouble = TroubleView::NoKey;
+            return door
+                .again(Page::Pickup, &token, digest, trouble, language)
+                .await;
+        }
+        (_, _) => of(digest),
+    };
+    let answer = door.handle.page(wanted).await;
     door.render(answer, &token, language)
 }
 
@@ -216,8 +228,8 @@ async fn delegated_code(
 ) -> Response {
     let language = language_of(&request);
     let posted = door.posted(Page::Delegated, &token, request, language);
-    let digest = match posted.await {
-        Ok(digest) => digest,
+    let (digest, _) = match posted.await {
+        Ok(posted) => posted,
         Err(answer) => return *answer,
     };
     if let Some(until) = door.shown.too_often(digest, door.handle.now().latest) {
@@ -236,7 +248,7 @@ async fn nothing(State(door): State<Arc<Door>>, request: Request) -> Response {
 }
 
 impl Door {
-    /// The link of a form that its own page posted.
+    /// A form that its own page posted, and the link of that page.
     ///
     /// # Errors
     /// The answer to anything else: nothing was shown, spent or changed.
@@ -246,7 +258,7 @@ impl Door {
         token: &str,
         request: Request,
         language: Language,
-    ) -> Result<Digest, Box<Response>> {
+    ) -> Result<(Digest, Form), Box<Response>> {
         let Some(digest) = digest_of(token) else {
             return Err(Box::new(self.ended(language)));
         };
@@ -261,7 +273,7 @@ impl Door {
             let again = self.again(page, token, digest, trouble, language);
             return Err(Box::new(again.await));
         }
-        Ok(digest)
+        Ok((digest, Form::parse(&form)))
     }
 
     /// The page as it is, with what went wrong.

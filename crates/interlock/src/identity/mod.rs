@@ -6,6 +6,7 @@
 
 pub mod api_key;
 mod base58;
+pub mod code_key;
 pub mod derived;
 pub mod did;
 pub mod keys;

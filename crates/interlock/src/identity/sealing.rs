@@ -107,37 +107,14 @@ impl MessengerSecret {
         Zeroizing::new(to_hex(self.0.as_slice()))
     }
 
-    fn pair(
-        &self,
-    ) -> (
-        <Kem as hpke::Kem>::PrivateKey,
-        <Kem as hpke::Kem>::PublicKey,
-    ) {
-        Kem::derive_keypair(self.0.as_slice())
-    }
-
     /// What others seal to.
     pub fn public(&self) -> MessengerKey {
-        let (_, public) = self.pair();
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(public.to_bytes().as_slice());
-        MessengerKey(bytes)
+        MessengerKey(secret_to_public(&self.0))
     }
 
     /// Opens what was sealed for `consumer`. `None` if it was not, or is damaged or over at `now`.
     pub fn open(&self, consumer: &ParticipantId, bytes: &[u8], now: Timestamp) -> Option<Phone> {
-        let (encapsulated, ciphertext) = bytes.split_at_checked(ENCAPSULATED_BYTES)?;
-        let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated).ok()?;
-        let (private, _) = self.pair();
-        let plain = single_shot_open::<AesGcm256, HkdfSha256, Kem>(
-            &OpModeR::Base,
-            &private,
-            &encapsulated,
-            INFO,
-            ciphertext,
-            consumer.as_str().as_bytes(),
-        );
-        let plain = Zeroizing::new(plain.ok()?);
+        let plain = open_with(&self.0, INFO, consumer.as_str().as_bytes(), bytes)?;
         let sealing: Sealing = postcard::from_bytes(&plain).ok()?;
         (now < sealing.until).then_some(sealing.phone)
     }
@@ -152,21 +129,61 @@ struct Sealing {
 
 impl Sealing {
     fn seal_raw(&self, key: &MessengerKey, consumer: &[u8], rng: &mut dyn Rng) -> Option<Vec<u8>> {
-        let public = <Kem as hpke::Kem>::PublicKey::from_bytes(&key.0).ok()?;
         let plain = Zeroizing::new(postcard::to_allocvec(self).ok()?);
-        let (encapsulated, ciphertext) = single_shot_seal_with_rng::<AesGcm256, HkdfSha256, Kem>(
-            &OpModeS::Base,
-            &public,
-            INFO,
-            &plain,
-            consumer,
-            &mut Draws(rng),
-        )
-        .ok()?;
-        let mut sealed = encapsulated.to_bytes().to_vec();
-        sealed.extend(ciphertext);
-        Some(sealed)
+        seal_to(&key.0, INFO, consumer, &plain, rng)
     }
+}
+
+/// The public key of a secret.
+pub(super) fn secret_to_public(secret: &[u8; 32]) -> [u8; 32] {
+    let (_, public) = Kem::derive_keypair(secret);
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(public.to_bytes().as_slice());
+    bytes
+}
+
+/// Seals `plain` to a public key: encapsulated key, then ciphertext. `None` if that is no key.
+pub(super) fn seal_to(
+    key: &[u8; 32],
+    info: &[u8],
+    data: &[u8],
+    plain: &[u8],
+    rng: &mut dyn Rng,
+) -> Option<Vec<u8>> {
+    let public = <Kem as hpke::Kem>::PublicKey::from_bytes(key).ok()?;
+    let (encapsulated, ciphertext) = single_shot_seal_with_rng::<AesGcm256, HkdfSha256, Kem>(
+        &OpModeS::Base,
+        &public,
+        info,
+        plain,
+        data,
+        &mut Draws(rng),
+    )
+    .ok()?;
+    let mut sealed = encapsulated.to_bytes().to_vec();
+    sealed.extend(ciphertext);
+    Some(sealed)
+}
+
+/// Opens what [`seal_to`] made; `None` if anything is not as it was sealed.
+pub(super) fn open_with(
+    secret: &[u8; 32],
+    info: &[u8],
+    data: &[u8],
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let (encapsulated, ciphertext) = sealed.split_at_checked(ENCAPSULATED_BYTES)?;
+    let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated).ok()?;
+    let (private, _) = Kem::derive_keypair(secret);
+    let plain = single_shot_open::<AesGcm256, HkdfSha256, Kem>(
+        &OpModeR::Base,
+        &private,
+        &encapsulated,
+        info,
+        ciphertext,
+        data,
+    );
+    plain.ok().map(Zeroizing::new)
 }
 
 /// Seals a phone for `consumer` until `until`: encapsulated key, then ciphertext.

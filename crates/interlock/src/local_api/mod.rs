@@ -123,6 +123,14 @@ pub fn parse_key(body: &[u8]) -> Result<(String, Role), Problem> {
     bodies::admin::key(&bare(body))
 }
 
+/// The body of `POST /reveals`.
+///
+/// # Errors
+/// As that request would be answered.
+pub fn parse_reveal(body: &[u8]) -> Result<LocalRequest, Problem> {
+    bodies::parcels::reveal(&bare(body))
+}
+
 /// A request that is a body alone.
 const fn bare(body: &[u8]) -> call::Call<'_> {
     call::Call {

@@ -465,6 +465,7 @@ fn administration() -> Named {
         ("Reveal", people::reveal()),
         ("LabelCode", people::label_code()),
         ("Wish", people::wish()),
+        ("CodeKey", people::code_key()),
     ]
 }
 

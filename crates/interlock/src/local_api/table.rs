@@ -91,6 +91,22 @@ const PARCELS: &[Route] = &[
     )
     .takes("Wish", SMALL_BODY_SIZE_BYTES_MAX),
     write(
+        Method::PUT,
+        "/parcels/{carrier}/{number}/recipient/code-key",
+        "putCodeKey",
+        "Enrols a key of the recipient's device for the parcel. From here on its pick-up code leaves sealed to that key alone (HPKE, RFC 9180): no message says it, and no page shows it.",
+        (200, "The key."),
+        Target::Node(|call| parcels::code_key(call, waybill(call)?)),
+    )
+    .takes("CodeKey", SMALL_BODY_SIZE_BYTES_MAX),
+    get(
+        "/parcels/{carrier}/{number}/recipient/code",
+        "getSealedCode",
+        "For the recipient's device: the pick-up code, sealed to the key that was enrolled. Additional data is the deposit's id, `info` is `interlock sealed code 1`, the plaintext is JSON with `code` and `compartment`.",
+        "The deposit's id, and the sealed code in hexadecimal digits: encapsulated key, then ciphertext.",
+        Target::Node(|call| waybill(call).map(LocalRequest::GetSealedCode)),
+    ),
+    write(
         Method::DELETE,
         "/parcels/{carrier}/{number}/recipient",
         "eraseRecipient",

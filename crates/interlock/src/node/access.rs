@@ -25,7 +25,10 @@ pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         LocalRequest::PutParcels(_)
         | LocalRequest::PostEvents(_)
         | LocalRequest::EraseRecipient(_) => &[Role::OrderSystem],
-        LocalRequest::GetLabel(..) | LocalRequest::PutWish(..) => &[Role::OrderSystem],
+        LocalRequest::GetLabel(..)
+        | LocalRequest::PutWish(..)
+        | LocalRequest::PutCodeKey(..)
+        | LocalRequest::GetSealedCode(_) => &[Role::OrderSystem],
         LocalRequest::GetRecipient(_) => &[Role::OrderSystem, Role::Auditor],
         LocalRequest::ResolveLabel(..) => &[Role::Handheld, Role::Courier],
         LocalRequest::CheckRound { .. }
@@ -116,6 +119,7 @@ const fn repeatable(request: &LocalRequest) -> bool {
         LocalRequest::PutParcels(_)
             | LocalRequest::PutStations(_)
             | LocalRequest::PutWish(..)
+            | LocalRequest::PutCodeKey(..)
             | LocalRequest::PostEvents(_)
             | LocalRequest::AdvanceDeposit { .. }
     )
@@ -394,6 +398,8 @@ impl Node {
             LocalRequest::PutWish(waybill, consent, preference) => {
                 self.wish(turn, &waybill, (consent, preference), by)
             }
+            LocalRequest::PutCodeKey(waybill, key) => self.put_code_key(turn, &waybill, key, by),
+            LocalRequest::GetSealedCode(waybill) => self.sealed_code(turn, &waybill),
             LocalRequest::GetMessages { after, limit } => json(self.messages_view(after, limit)),
             LocalRequest::GetEvidence => json(self.evidence_view()),
             LocalRequest::Explain(explain) => self.explain(turn, &explain),
@@ -411,6 +417,7 @@ impl Node {
                         digest,
                     },
                 );
+                self.let_in(turn, &name, by);
                 Ok(LocalAnswer::Json {
                     status: 201,
                     body: json!({ "name": name, "role": role.as_str(), "id": KeyId::of(&digest).to_string() }),
@@ -422,7 +429,7 @@ impl Node {
             LocalRequest::RotateSigningKey => self.rotate_key(turn),
             LocalRequest::GetStatus => json(self.status_view(turn)),
             LocalRequest::GetPeople => json(self.people_view()),
-            LocalRequest::PutPerson(person) => self.put_person(turn, *person),
+            LocalRequest::PutPerson(person) => self.put_person(turn, *person, by),
             LocalRequest::WithdrawPerson(name) => self.withdraw_person(turn, &name),
             LocalRequest::ChangePassword(password) => self.change_password(turn, by, *password),
             LocalRequest::OpenDeposit(_)

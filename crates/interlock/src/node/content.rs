@@ -10,7 +10,9 @@ use interlock_core::parcel::ClaimToken;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
+use super::cipher::Cipher;
 use super::io::Digest;
 use super::record::Sealed;
 use super::{ContentKeys, Rng};
@@ -78,16 +80,11 @@ impl<T: DeserializeOwned> Content<T> {
         let Some(sealed) = &self.sealed else {
             return;
         };
+        let key = keys.get(sealed.hour, sealed.slot).map(Zeroizing::new);
+        let (bytes, data) = (&sealed.ciphertext.0, aad(sealed.hour, sealed.slot));
         self.value = keys
-            .get(sealed.hour, sealed.slot)
-            .and_then(|key| {
-                interlock_journal::keyslots::open(
-                    &key,
-                    &aad(sealed.hour, sealed.slot),
-                    &sealed.ciphertext.0,
-                    &sealed.nonce,
-                )
-            })
+            .cipher()
+            .open(key, &data, bytes, &sealed.nonce)
             .and_then(|plain| postcard::from_bytes(&plain).ok());
     }
 }
@@ -101,14 +98,19 @@ pub struct Fresh {
 }
 
 /// Seals `value` under a new key for `slot` of those that end in `hour`. `None` if it cannot be encoded.
-pub fn seal<T: Serialize>(value: &T, hour: u32, slot: u32, rng: &mut dyn Rng) -> Option<Fresh> {
+pub fn seal<T: Serialize>(
+    cipher: &dyn Cipher,
+    value: &T,
+    hour: u32,
+    slot: u32,
+    rng: &mut dyn Rng,
+) -> Option<Fresh> {
     let mut key = [0; 32];
     rng.fill(&mut key);
     let mut nonce = [0; 12];
     rng.fill(&mut nonce);
-    let plain = zeroize::Zeroizing::new(postcard::to_allocvec(value).ok()?);
-    let ciphertext =
-        interlock_journal::keyslots::seal(&key, &aad(hour, slot), &plain, &nonce).ok()?;
+    let plain = Zeroizing::new(postcard::to_allocvec(value).ok()?);
+    let ciphertext = cipher.seal(&key, &aad(hour, slot), &plain, &nonce)?;
     Some(Fresh {
         sealed: Sealed {
             hour,

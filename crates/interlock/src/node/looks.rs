@@ -129,6 +129,9 @@ impl Node {
             "askedAt": reveal.asked_at.to_rfc3339(zone),
             "approvedBy": reveal.approved.as_ref().map(|(by, _)| &by.name),
             "approvedAt": reveal.approved.as_ref().map(|(_, at)| at.to_rfc3339(zone)),
+            "letInAlike": reveal.approved.as_ref().and_then(|(by, _)| {
+                self.let_in_alike(&reveal.asked_by.name, &by.name)
+            }),
             "shownAt": reveal.shown_at.map(|at| at.to_rfc3339(zone)),
         })
     }
@@ -189,12 +192,13 @@ impl Node {
         let known = self.state.reveals.get(id).cloned();
         let mut reveal = known.ok_or_else(|| problem::not_found("request"))?;
         let own = reveal.asked_by.name == caller.1 || reveal.asked_by.caller == caller.0;
+        let one = own || self.may_be_one(&reveal.asked_by.name, &caller.1);
         match act {
-            RevealAct::Approve if own => Err(problem(
+            RevealAct::Approve if one => Err(problem(
                 "four-eyes",
                 403,
                 "somebody else has to approve",
-                "you asked for this phone yourself; another person approves it",
+                "you asked for this phone yourself, or one of you let the other in; another person approves it",
             )),
             RevealAct::Approve if reveal.approved.is_some() => Err(over("it was approved before")),
             RevealAct::Approve => {

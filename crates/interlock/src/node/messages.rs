@@ -2,7 +2,7 @@
 //!
 //! Purpose: exactly one message for each occasion. Invariants: a message is on record before it goes to
 //! the gateway, and its id is the gateway's idempotency key, so that a restart repeats no message; the
-//! code is in the text only while it is ours to tell. It does not know HTTP.
+//! code is in the text only while it is ours to tell, and the recipient has enrolled no key for it. It does not know HTTP.
 
 use interlock_core::event::{ParcelEvent, Step};
 use interlock_core::ids::{MessageId, ParcelId};
@@ -180,6 +180,7 @@ impl Node {
             .unwrap_or_default();
         let code = deposit
             .as_ref()
+            .filter(|_| self.code_key(state.parcel).is_none())
             .and_then(|d| d.code.value.as_deref())
             .map(|code| CodeFacts {
                 code,

@@ -8,7 +8,9 @@
 pub mod access;
 pub mod agreements;
 mod anchor;
+pub mod cipher;
 mod clocks;
+mod code_keys;
 mod collection;
 mod compare;
 mod consume;
@@ -19,6 +21,7 @@ mod deposits;
 mod erase;
 pub(crate) mod evidence;
 mod feed_items;
+mod four_eyes;
 pub mod io;
 pub mod keys;
 mod labels;
@@ -55,6 +58,7 @@ pub use self::state::ReplayError;
 pub use self::warnings::LEADS_MS;
 
 use self::agreements::approver::{Approver, WithinOffers};
+use self::cipher::{Aes, Cipher};
 use self::content::Links;
 use self::io::{Effect, Input, LocalAnswer, ReplyId};
 use self::live::Live;
@@ -80,6 +84,11 @@ pub trait Rng {
 pub trait ContentKeys {
     /// The key in `slot` of those that end in `hour`.
     fn get(&self, hour: u32, slot: u32) -> Option<[u8; 32]>;
+
+    /// What they are keys of.
+    fn cipher(&self) -> &'static dyn Cipher {
+        &Aes
+    }
 }
 
 /// What a node is told about itself. Times in milliseconds.
@@ -141,6 +150,8 @@ pub struct NodeConfig {
     pub contact_kept_ms: i64,
     /// How long it is kept which courier deposited a parcel.
     pub courier_kept_ms: i64,
+    /// How personal data is encrypted at rest.
+    pub cipher: &'static dyn Cipher,
 }
 
 impl NodeConfig {
@@ -175,6 +186,7 @@ impl NodeConfig {
             recipient_kept_ms: 60 * DAY_MS,
             contact_kept_ms: 30 * DAY_MS,
             courier_kept_ms: 30 * DAY_MS,
+            cipher: &Aes,
         }
     }
 }
@@ -274,7 +286,7 @@ impl Node {
 
     /// Takes up what was under way: calls to repeat, messages to send again.
     pub fn start(&mut self, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect> {
-        let mut turn = Turn::new(now, rng, &self.state);
+        let mut turn = Turn::new(now, rng, &self.state, self.config.cipher);
         self.watch_clock(&mut turn);
         self.begin_comparing(&mut turn);
         self.resume_agreements(&mut turn);
@@ -295,7 +307,7 @@ impl Node {
 
     /// Takes one input.
     pub fn step(&mut self, input: Input, now: ClockInterval, rng: &mut dyn Rng) -> Vec<Effect> {
-        let mut turn = Turn::new(now, rng, &self.state);
+        let mut turn = Turn::new(now, rng, &self.state, self.config.cipher);
         self.watch_clock(&mut turn);
         self.settle(&mut turn);
         self.due_timers(&mut turn);

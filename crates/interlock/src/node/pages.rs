@@ -7,7 +7,7 @@
 use interlock_core::event::{Place, Step};
 use interlock_core::ids::{ParcelId, ParticipantId};
 use interlock_core::terms::Purpose;
-use interlock_core::time::{DAY_MS, Timestamp};
+use interlock_core::time::{DAY_MS, HOUR_MS, Timestamp};
 
 use super::Node;
 use super::content::LinkKind;
@@ -18,8 +18,8 @@ use super::record::Asker;
 use super::state::parcels::Parcel;
 use super::turn::Turn;
 use crate::pages::{
-    Access, CodeView, DelegateView, DoneView, PickupState, PickupView, Stale, StaleReason,
-    StationView, TrackedEvent, TrackingView,
+    Access, CodeView, DelegateView, DoneView, EnrolmentView, Fate, PickupState, PickupView, Stale,
+    StaleReason, StationView, TrackedEvent, TrackingView,
 };
 
 /// How long after the end of a parcel's life its links work, in milliseconds.
@@ -43,6 +43,7 @@ impl Node {
             | PageRequest::Erase(digest)
             | PageRequest::Later(digest)
             | PageRequest::Delegate(digest)
+            | PageRequest::Enrol(digest, _)
             | PageRequest::Withdraw(digest) => self.state.parcels.by_link(digest, LinkKind::Pickup),
         };
         let found = found.filter(|parcel| link_works(parcel, turn.at()));
@@ -61,6 +62,7 @@ impl Node {
             PageRequest::ShowCode(_) | PageRequest::DelegatedCode(_)
         );
         let view = self.pickup_view(turn, &parcel, show);
+        let view = self.with_sealed_code(turn, &parcel, view);
         let view = match request {
             PageRequest::Delegated(_) | PageRequest::DelegatedCode(_) => for_delegate(view),
             PageRequest::Tracking(_)
@@ -70,6 +72,7 @@ impl Node {
             | PageRequest::Erase(_)
             | PageRequest::Later(_)
             | PageRequest::Delegate(_)
+            | PageRequest::Enrol(..)
             | PageRequest::Withdraw(_) => view,
         };
         LocalAnswer::Pickup(Box::new(PickupView { done, ..view }))
@@ -92,6 +95,9 @@ impl Node {
             PageRequest::Withdraw(_) => self
                 .withdraw_delegate(turn, parcel)
                 .then_some(DoneView::Withdrawn),
+            PageRequest::Enrol(_, key) => self
+                .enrol(turn, parcel, *key, Asker::Recipient)
+                .then_some(DoneView::Enrolled),
             PageRequest::Tracking(_)
             | PageRequest::Pickup(_)
             | PageRequest::ShowCode(_)
@@ -164,22 +170,7 @@ impl Node {
                 address: String::new(),
             }),
         };
-        let given = parcel.uses.iter().rev().map(|u| Access {
-            who: self.partner_name(&u.to),
-            purpose: u.purpose.clone(),
-            form: u.form,
-            at: u.at,
-        });
-        // At an operator's page it is the operator itself that was given the number.
-        let taken = deposit.and_then(|deposit| {
-            Some(Access {
-                who: self.config.name.clone(),
-                purpose: Purpose::PickupNotification.as_str().into(),
-                form: deposit.contact_form?,
-                at: deposit.opened_at,
-            })
-        });
-        let accesses = given.chain(taken).collect();
+        let accesses = self.accesses(turn.at(), parcel);
         PickupView {
             publisher: self.config.name.clone(),
             csrf: String::new(),
@@ -195,10 +186,88 @@ impl Node {
             later: self.later_until(turn, parcel),
             delegate: self.delegate_view(parcel),
             number_held: self.holds_contact_of(parcel),
+            enrolment: match self.code_key(parcel.id) {
+                Some(key) => EnrolmentView::Enrolled { key: key.to_hex() },
+                None if self.may_enrol(parcel) => EnrolmentView::Possible,
+                None => EnrolmentView::No,
+            },
             done: None,
             now: turn.at(),
             zone: self.config.zone,
         }
+    }
+
+    /// The view with a code that is asked for sealed, if the recipient has enrolled a key.
+    fn with_sealed_code(
+        &self,
+        turn: &mut Turn<'_>,
+        parcel: &Parcel,
+        mut view: PickupView,
+    ) -> PickupView {
+        if self.code_key(parcel.id).is_none() {
+            return view;
+        }
+        // Whatever fails, a code does not leave in clear.
+        let shown = std::mem::replace(&mut view.code, CodeView::None);
+        view.code = match (shown, parcel.deposit) {
+            (CodeView::Shown { code, compartment }, Some(deposit)) => self
+                .seal_for(turn, parcel.id, deposit, &code, &compartment)
+                .map_or(CodeView::None, |sealed| CodeView::Sealed {
+                    deposit: deposit.to_string(),
+                    sealed,
+                }),
+            (CodeView::Shown { .. }, None) => CodeView::None,
+            (
+                other @ (CodeView::None
+                | CodeView::Hidden
+                | CodeView::Sealed { .. }
+                | CodeView::Withheld { .. }),
+                _,
+            ) => other,
+        };
+        view
+    }
+
+    /// Who got the recipient's number, newest first.
+    fn accesses(&self, now: Timestamp, parcel: &Parcel) -> Vec<Access> {
+        let given = parcel.uses.iter().rev().map(|it| {
+            let until = self.kept_until(it);
+            let fate = match self.knows_to_delete(parcel.id, it) {
+                Some(true) => Fate::Told,
+                Some(false) => Fate::Asked,
+                None if until.is_some_and(|until| until <= now) => Fate::Over,
+                None => Fate::Kept,
+            };
+            Access {
+                who: self.partner_name(&it.to),
+                purpose: it.purpose.clone(),
+                form: it.form,
+                at: it.at,
+                agreement: Some(it.agreement.as_str().to_owned()),
+                until,
+                fate,
+            }
+        });
+        // At an operator's page it is the operator itself that was given the number.
+        let deposit = parcel.deposit.and_then(|id| self.state.deposits.get(&id));
+        let taken = deposit.and_then(|deposit| {
+            let contact = deposit.contact.as_ref();
+            let under = deposit.contact_under.as_ref();
+            Some(Access {
+                who: self.config.name.clone(),
+                purpose: Purpose::PickupNotification.as_str().into(),
+                form: deposit.contact_form?,
+                at: under.map_or(deposit.opened_at, |(_, at)| *at),
+                agreement: under.map(|(agreement, _)| agreement.as_str().to_owned()),
+                until: contact
+                    .map(|contact| Timestamp::from_millis(i64::from(contact.slot.0) * HOUR_MS)),
+                fate: match contact.and_then(|contact| contact.value.as_ref()) {
+                    Some(_) => Fate::Kept,
+                    None => Fate::Deleted,
+                },
+            })
+        });
+        given.chain(taken).collect()
     }
 
     fn pickup_state(&self, turn: &Turn<'_>, parcel: &Parcel) -> PickupState {
@@ -325,6 +394,7 @@ fn for_delegate(view: PickupView) -> PickupView {
         later: None,
         delegate: DelegateView::No,
         number_held: false,
+        enrolment: EnrolmentView::No,
         ..view
     }
 }

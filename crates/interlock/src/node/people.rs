@@ -112,6 +112,8 @@ fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::GetLabel(..)
         | LocalRequest::GetRecipient(_)
         | LocalRequest::PutWish(..)
+        | LocalRequest::PutCodeKey(..)
+        | LocalRequest::GetSealedCode(_)
         | LocalRequest::ResolveLabel(..)
         | LocalRequest::GetReveals
         | LocalRequest::GetMessages { .. }
@@ -290,6 +292,7 @@ impl Node {
         &mut self,
         turn: &mut Turn<'_>,
         put: PersonPut,
+        by: &str,
     ) -> Result<LocalAnswer, Problem> {
         check_roles(&put)?;
         let known = self.state.people.get(&put.name);
@@ -321,7 +324,9 @@ impl Node {
             version: version.max(turn_version(turn.at())),
         };
         self.live.codes.remove(&person.name);
+        let name = person.name.to_string();
         self.record(turn, Record::Person(Box::new(person)));
+        self.let_in(turn, &name, by);
         Ok(LocalAnswer::Json { status: 201, body })
     }
 

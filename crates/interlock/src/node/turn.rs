@@ -6,6 +6,7 @@ use interlock_core::ids::RequestId;
 use interlock_core::time::{ClockInterval, Timestamp};
 use serde::Serialize;
 
+use super::cipher::Cipher;
 use super::content::{self, Fresh};
 use super::io::Effect;
 use super::record::Sealed;
@@ -19,7 +20,7 @@ pub struct Turn<'a> {
     pub now: ClockInterval,
     rng: &'a mut dyn Rng,
     effects: Vec<Effect>,
-    keys: BTreeMap<(u32, u32), [u8; 32]>,
+    keys: TurnKeys,
 }
 
 impl ContentKeys for BTreeMap<(u32, u32), [u8; 32]> {
@@ -28,9 +29,30 @@ impl ContentKeys for BTreeMap<(u32, u32), [u8; 32]> {
     }
 }
 
+/// Keys of what was sealed in a step.
+pub struct TurnKeys {
+    drawn: BTreeMap<(u32, u32), [u8; 32]>,
+    cipher: &'static dyn Cipher,
+}
+
+impl ContentKeys for TurnKeys {
+    fn get(&self, hour: u32, slot: u32) -> Option<[u8; 32]> {
+        ContentKeys::get(&self.drawn, hour, slot)
+    }
+
+    fn cipher(&self) -> &'static dyn Cipher {
+        self.cipher
+    }
+}
+
 impl<'a> Turn<'a> {
     /// Begins a step at `now` over `state`.
-    pub fn new(now: ClockInterval, rng: &'a mut dyn Rng, state: &State) -> Self {
+    pub fn new(
+        now: ClockInterval,
+        rng: &'a mut dyn Rng,
+        state: &State,
+        cipher: &'static dyn Cipher,
+    ) -> Self {
         let now = ClockInterval {
             earliest: now.earliest.max(state.high),
             latest: now.latest.max(state.high),
@@ -39,7 +61,10 @@ impl<'a> Turn<'a> {
             now,
             rng,
             effects: Vec::new(),
-            keys: BTreeMap::new(),
+            keys: TurnKeys {
+                drawn: BTreeMap::new(),
+                cipher,
+            },
         }
     }
 
@@ -65,7 +90,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Keys of what was sealed in this step.
-    pub const fn keys(&self) -> &BTreeMap<(u32, u32), [u8; 32]> {
+    pub const fn keys(&self) -> &TurnKeys {
         &self.keys
     }
 
@@ -107,12 +132,16 @@ impl<'a> Turn<'a> {
         due: Timestamp,
     ) -> Option<Sealed> {
         let hour = vault.hour_for(due);
-        let drawn = self.keys.range((hour, 0)..=(hour, u32::MAX)).next_back();
+        let keys = &self.keys.drawn;
+        let drawn = keys.range((hour, 0)..=(hour, u32::MAX)).next_back();
         let after = drawn.map_or(0, |((_, slot), _)| slot.saturating_add(1));
         let slot = vault.next_slot(hour).max(after);
-        let Fresh { sealed, key } = content::seal(value, hour, slot, self.rng)?;
-        self.keys.insert((hour, slot), key);
-        self.push(Effect::PutKey { hour, slot, key });
+        let cipher = self.keys.cipher;
+        let Fresh { sealed, key } = content::seal(cipher, value, hour, slot, self.rng)?;
+        self.keys.drawn.insert((hour, slot), key);
+        if cipher.has_keys() {
+            self.push(Effect::PutKey { hour, slot, key });
+        }
         Some(sealed)
     }
 }

@@ -4,6 +4,7 @@
 //! on record with who brought it. It is looked at when a contact is asked for a deposit, and a refusal
 //! tells the courier what to do instead.
 
+use interlock_core::ids::ParcelId;
 use interlock_core::parcel::{Consent, Preference};
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
@@ -58,10 +59,7 @@ impl Node {
     /// One release: who had it, which form, for what, under which agreement, until when.
     fn release_view(&self, parcel: &Parcel, use_: &ContactUse) -> Value {
         let zone = self.config.zone;
-        let waits = self
-            .state
-            .erasures
-            .contains_key(&(use_.to.clone(), parcel.id));
+        let knows = self.knows_to_delete(parcel.id, use_);
         json!({
             "to": use_.to.as_str(),
             "name": self.partner_name(&use_.to),
@@ -70,9 +68,15 @@ impl Node {
             "agreement": use_.agreement.as_str(),
             "at": use_.at.to_rfc3339(zone),
             "until": self.kept_until(use_).map(|at| at.to_rfc3339(zone)),
-            "askedToDelete": use_.passed_on,
-            "knowsToDelete": use_.passed_on && !waits,
+            "askedToDelete": knows.is_some(),
+            "knowsToDelete": knows == Some(true),
         })
+    }
+
+    /// Whether whoever had a contact knows that they have to delete it; `None` if they were not asked to.
+    pub(super) fn knows_to_delete(&self, parcel: ParcelId, use_: &ContactUse) -> Option<bool> {
+        let waits = || self.state.erasures.contains_key(&(use_.to.clone(), parcel));
+        use_.passed_on.then(|| !waits())
     }
 
     /// Until when whoever had a contact may keep it, if the terms say.

@@ -5,6 +5,7 @@
 //! the reader's question and says how old the answer is. This module does not know where views come
 //! from, nor who may see them: whoever holds the link.
 
+mod accesses;
 pub mod console;
 mod language;
 mod layout;
@@ -18,12 +19,13 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use accesses::{Access, Fate};
 pub use language::Language;
 pub use layout::{Asset, icon, security_headers, stylesheet};
 pub use message::{error_page, link_ended_page, not_found_page};
 pub use pickup::{
-    Access, CodeView, DelegateView, DoneView, PickupState, PickupView, StationView, TroubleView,
-    pickup_page,
+    CodeView, DelegateView, DoneView, EnrolmentView, PickupState, PickupView, StationView,
+    TroubleView, pickup_page,
 };
 pub use tracking::{Stale, StaleReason, TrackedEvent, TrackingView, tracking_page};
 

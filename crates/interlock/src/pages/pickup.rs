@@ -3,18 +3,16 @@
 //! Invariant: opening the page spends nothing and shows no code; only the answer to the *Show code*
 //! form does, and compartment and code come together.
 
-use interlock_core::contact::ContactForm;
 use interlock_core::time::{Timestamp, Zone};
 use maud::{Markup, html};
 
 use super::Language;
+use super::accesses::{Access, accesses};
 use super::layout::{Frame, Tone, cut, page, sentence};
 use super::qr::qr;
 use super::recipient;
-use super::words::{self, NAME_CHARS_MAX};
+use super::words::NAME_CHARS_MAX;
 
-/// Most entries of "who got my number" on a page, the newest.
-const ACCESSES_SHOWN_MAX: usize = 50;
 /// Longest address shown, in characters.
 const ADDRESS_CHARS_MAX: usize = 128;
 
@@ -75,6 +73,13 @@ pub enum CodeView {
         /// The compartment that it opens.
         compartment: String,
     },
+    /// It was asked for, and only the recipient's device reads it.
+    Sealed {
+        /// Id of the deposit that it opens.
+        deposit: String,
+        /// Code and compartment, sealed, in hexadecimal digits.
+        sealed: String,
+    },
     /// By agreement it goes another way.
     Withheld {
         /// Who sends it, by the name that people know.
@@ -90,6 +95,7 @@ impl std::fmt::Debug for CodeView {
             Self::None => "None",
             Self::Hidden => "Hidden",
             Self::Shown { .. } => "Shown(redacted)",
+            Self::Sealed { .. } => "Sealed",
             Self::Withheld { .. } => "Withheld(redacted)",
         })
     }
@@ -112,19 +118,8 @@ pub enum TroubleView {
     },
     /// The form was too old or not from this page.
     FormExpired,
-}
-
-/// One release of the recipient's number (PIPL article 23: who, why, in which form).
-#[derive(Clone, Debug)]
-pub struct Access {
-    /// Who got it, by the name that people know.
-    pub who: String,
-    /// The purpose's code, such as `pickup-notification`.
-    pub purpose: String,
-    /// In which form.
-    pub form: ContactForm,
-    /// When.
-    pub at: Timestamp,
+    /// What was typed is no key.
+    NoKey,
 }
 
 /// The link by which somebody else fetches the parcel.
@@ -141,6 +136,20 @@ pub enum DelegateView {
     },
 }
 
+/// The key of the recipient's device, to which the code is sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnrolmentView {
+    /// There can be none.
+    No,
+    /// One can be enrolled.
+    Possible,
+    /// One is.
+    Enrolled {
+        /// It, in hexadecimal digits.
+        key: String,
+    },
+}
+
 /// What a form of the page has just done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DoneView {
@@ -152,6 +161,8 @@ pub enum DoneView {
     Withdrawn,
     /// The recipient's contact was deleted.
     Deleted,
+    /// A key was enrolled.
+    Enrolled,
 }
 
 /// What the pick-up page of one parcel shows.
@@ -186,6 +197,8 @@ pub struct PickupView {
     pub delegate: DelegateView,
     /// Whether a contact of the recipient is held here.
     pub number_held: bool,
+    /// The key of the recipient's device.
+    pub enrolment: EnrolmentView,
     /// What a form has just done.
     pub done: Option<DoneView>,
     /// When the view was made.
@@ -223,6 +236,7 @@ pub fn pickup_page(view: &PickupView, language: Language) -> Markup {
             }
         } @else {
             @if is_in_locker(&view.state) { (recipient::choices(view, language)) }
+            (recipient::enrolment(view, language))
             (accesses(view, language))
             (recipient::deletion(view, language))
         }
@@ -254,7 +268,8 @@ fn state(view: &PickupView, language: Language) -> Markup {
             TroubleView::LockedUntil(_)
             | TroubleView::WrongCode { .. }
             | TroubleView::ShownTooOften { .. }
-            | TroubleView::FormExpired,
+            | TroubleView::FormExpired
+            | TroubleView::NoKey,
         )
         | None => (tone, title),
     };
@@ -416,6 +431,12 @@ fn trouble(view: &PickupView, language: Language) -> Markup {
             "The code was shown too often. It can be shown again after {}.",
             time(until)
         ),
+        (TroubleView::NoKey, Language::Chinese) => {
+            "这不是公钥，没有任何操作被执行。请粘贴应用显示的 64 位十六进制数字。".into()
+        }
+        (TroubleView::NoKey, Language::English) => {
+            "That is no key, and nothing was done. Paste the 64 hexadecimal digits that the app shows.".into()
+        }
         (TroubleView::FormExpired, Language::Chinese) => {
             "页面已过期，没有任何操作被执行。请再次点击按钮。".into()
         }
@@ -430,7 +451,8 @@ fn trouble(view: &PickupView, language: Language) -> Markup {
 fn is_blocked(view: &PickupView) -> bool {
     match view.trouble {
         Some(TroubleView::LockedUntil(_) | TroubleView::ShownTooOften { .. }) => true,
-        Some(TroubleView::WrongCode { .. } | TroubleView::FormExpired) | None => false,
+        Some(TroubleView::WrongCode { .. } | TroubleView::FormExpired | TroubleView::NoKey)
+        | None => false,
     }
 }
 
@@ -465,6 +487,20 @@ fn code(view: &PickupView, language: Language, door: &str) -> Markup {
                         "It works once: don't pass it on.",
                     ))
                 }
+            }
+        },
+        CodeView::Sealed { deposit, sealed } => html! {
+            section aria-labelledby="code" {
+                h2 #code { (language.pick("取件码（已加密）", "Your code, encrypted")) }
+                p {
+                    (language.pick(
+                        "只有登记过公钥的设备能读取。用应用扫描，或复制以下内容。",
+                        "Only the device whose key you enrolled reads it. Scan it with the app, or copy it.",
+                    ))
+                }
+                (qr(sealed, language.pick("加密取件码的二维码", "QR code of the encrypted code")))
+                p { code { (sealed) } }
+                p.muted { (language.pick("投柜编号 ", "Deposit ")) code { (deposit) } }
             }
         },
         CodeView::Withheld {
@@ -542,47 +578,6 @@ fn facts(view: &PickupView, language: Language) -> Markup {
                 div {
                     dt { (language.pick("商家", "Merchant")) }
                     dd { (cut(merchant, NAME_CHARS_MAX)) }
-                }
-            }
-        }
-    }
-}
-
-fn accesses(view: &PickupView, language: Language) -> Markup {
-    let hidden = view.accesses.len().saturating_sub(ACCESSES_SHOWN_MAX);
-    html! {
-        section aria-labelledby="accesses" {
-            h2 #accesses { (language.pick("谁获得了我的号码，为什么", "Who got my number, and why")) }
-            @if view.accesses.is_empty() {
-                p {
-                    (language.pick(
-                        "没有人获得您的号码。有人获得时会显示在这里。",
-                        "Nobody has got your number. Whoever does is listed here.",
-                    ))
-                }
-            } @else {
-                ul.accesses {
-                    @for access in view.accesses.iter().take(ACCESSES_SHOWN_MAX) {
-                        li {
-                            strong { (cut(&access.who, NAME_CHARS_MAX)) }
-                            span { (words::purpose(&access.purpose, language)) }
-                            span.muted {
-                                (words::contact_form(access.form, language))
-                                (language.pick("，", ", "))
-                                time datetime=(access.at.to_rfc3339(view.zone)) {
-                                    (language.instant(access.at, view.zone))
-                                }
-                            }
-                        }
-                    }
-                }
-                @if hidden > 0 {
-                    p.muted {
-                        @match language {
-                            Language::Chinese => { "另有 " (hidden) " 条更早的记录未显示。" }
-                            Language::English => { (hidden) " older ones are not shown." }
-                        }
-                    }
                 }
             }
         }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::Language;
 use super::layout::{Tone, sentence};
-use super::pickup::{DelegateView, DoneView, PickupView};
+use super::pickup::{DelegateView, DoneView, EnrolmentView, PickupView};
 use super::qr::qr;
 
 fn form(view: &PickupView, language: Language, act: &str, word: &str) -> Markup {
@@ -30,6 +30,10 @@ pub(super) fn done(view: &PickupView, language: Language) -> Markup {
         Some(DoneView::Withdrawn) => language.pick(
             "代取链接已撤回，不再有效。",
             "The link is withdrawn and shows nothing any more.",
+        ),
+        Some(DoneView::Enrolled) => language.pick(
+            "已登记。取件码从现在起只以加密形式给出。",
+            "Enrolled. From now on your code is given encrypted only.",
         ),
         Some(DoneView::Deleted) => language.pick(
             "您的联系信息已在此删除，并已要求获得过它的各方删除。",
@@ -82,6 +86,48 @@ fn delegate(view: &PickupView, language: Language) -> Markup {
                 p { code { (url) } }
                 (qr(url, language.pick("代取链接的二维码", "QR code of the link")))
                 (form(view, language, "withdraw", language.pick("撤回代取链接", "Withdraw the link")))
+            }
+        },
+    }
+}
+
+/// A key of the recipient's device, to which the code is sealed.
+pub(super) fn enrolment(view: &PickupView, language: Language) -> Markup {
+    let title = language.pick("只让我的设备读取取件码", "A code that only my device reads");
+    match &view.enrolment {
+        EnrolmentView::No => html! {},
+        EnrolmentView::Enrolled { key } => html! {
+            section aria-labelledby="enrol" {
+                h2 #enrol { (title) }
+                p {
+                    (language.pick(
+                        "已登记公钥，取件码只以加密形式给出，取件后失效。",
+                        "A key is enrolled: your code is given encrypted only, and is worth nothing once the parcel is out.",
+                    ))
+                }
+                p { code { (key) } }
+            }
+        },
+        EnrolmentView::Possible => html! {
+            section aria-labelledby="enrol" {
+                h2 #enrol { (title) }
+                details {
+                    summary { (language.pick("登记设备公钥", "Enrol a key of my device")) }
+                    p {
+                        (language.pick(
+                            "需要能读取加密取件码的应用。登记后本页和短信都不再显示取件码；已收到的短信不受影响。",
+                            "You need an app that reads such codes. After that neither this page nor a message shows the code; a message that you have already keeps it.",
+                        ))
+                    }
+                    form method="post" action=(format!("/p/{}/enrol?lang={}", view.token, language.tag())) {
+                        input type="hidden" name="csrf" value=(view.csrf);
+                        div.field {
+                            label for="key" { (language.pick("公钥（64 位十六进制数字）", "Public key (64 hexadecimal digits)")) }
+                            input #key name="key" type="text" autocomplete="off" spellcheck="false" maxlength="64" required;
+                        }
+                        button.second type="submit" { (language.pick("登记", "Enrol")) }
+                    }
+                }
             }
         },
     }

@@ -61,6 +61,11 @@ impl Running {
 }
 
 impl Running {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Has the node stop by itself, and waits for it.
     pub fn stop(mut self) {
         let pid = self.0.id().to_string();

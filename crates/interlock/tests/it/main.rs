@@ -13,6 +13,8 @@ mod life;
 #[cfg(test)]
 mod mediation;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod ports;
 #[cfg(test)]
 mod readme;

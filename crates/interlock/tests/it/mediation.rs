@@ -18,23 +18,37 @@ use super::ports::ports;
 
 const TRIES: u32 = 300;
 const PAUSE: Duration = Duration::from_millis(20);
-const OWNER: &str = "did:web:cainiao.example";
-const OPERATOR: &str = "did:web:fengchao.example";
+pub(super) const OWNER: &str = "did:web:cainiao.example";
+pub(super) const OPERATOR: &str = "did:web:fengchao.example";
 const BUREAU: &str = "did:web:postbureau.example";
 
+/// No door opens without a gateway; nothing is handed to this one.
+const NO_GATEWAY: &str = "http://127.0.0.1:9/messages";
+
 /// A participant with its process.
-struct Member {
+pub(super) struct Member {
     id: &'static str,
     role: &'static str,
     dir: PathBuf,
     key: String,
     public: String,
     port: u16,
-    _running: Running,
+    pub(super) running: Running,
 }
 
 impl Member {
     fn up(root: &Path, name: &str, id: &'static str, role: &'static str, more: &[&str]) -> Self {
+        Self::with_gateway(NO_GATEWAY, root, name, (id, role), more)
+    }
+
+    /// The same with a gateway of its own, if it is a locker operator.
+    pub(super) fn with_gateway(
+        gateway: &str,
+        root: &Path,
+        name: &str,
+        (id, role): (&'static str, &'static str),
+        more: &[&str],
+    ) -> Self {
         let port = ports(4);
         let number = port.to_string();
         let mut arguments = vec!["init", name, "--id", id, "--name", name, "--role", role];
@@ -46,10 +60,9 @@ impl Member {
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         let (dir, key) = (root.join(name), text("adminKey"));
         if role == "locker-operator" {
-            // No door opens without a gateway; nothing is handed to it here.
             let config = dir.join("interlock.toml");
             let mut written = std::fs::read_to_string(&config).unwrap();
-            written.push_str("\n[notify]\ngateway_url = \"http://127.0.0.1:9/messages\"\n");
+            written.push_str(&format!("\n[notify]\ngateway_url = \"{gateway}\"\n"));
             written.push_str("secret_file = \"keys/gateway.secret\"\n");
             std::fs::write(&config, written).unwrap();
             let secret = format!("whsec_{}\n", "A".repeat(43) + "=");
@@ -63,7 +76,7 @@ impl Member {
             dir,
             key,
             port,
-            _running: running,
+            running,
         }
     }
 
@@ -75,7 +88,7 @@ impl Member {
         serde_json::from_str(&out).unwrap_or_default()
     }
 
-    fn lists(&self, other: &Self) {
+    pub(super) fn lists(&self, other: &Self) {
         let url = format!("http://127.0.0.1:{}", other.port);
         let mut arguments = vec!["partner", "add", "--id", other.id, "--name", other.id];
         arguments.extend(["--role", other.role, "--exchange-url", &url]);
@@ -87,8 +100,11 @@ impl Member {
     }
 
     /// A request of its own systems at the local API: status and body.
-    fn call(&self, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
-        let body = body.to_string();
+    pub(super) fn call(&self, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
         let mut stream = TcpStream::connect(("127.0.0.1", self.port + 1)).unwrap();
         write!(
             stream,
@@ -116,7 +132,7 @@ fn private(path: &Path, text: &str) {
 }
 
 /// Contacts for pick-up messages until the end of the year after next: far from any clock.
-fn policy(dataset: Dataset) -> Value {
+pub(super) fn policy(dataset: Dataset) -> Value {
     let lookup = dataset == Dataset::RecipientContact;
     let (from, _) = Timestamp::parse_zoned("2020-01-01T00:00:00+08:00").unwrap();
     let fields = match lookup {
@@ -156,7 +172,7 @@ fn policy(dataset: Dataset) -> Value {
     terms.to_policy()
 }
 
-fn waits<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(super) fn waits<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..TRIES {
         if let Some(found) = look() {
             return found;

@@ -18,6 +18,7 @@ mod mediations;
 mod merchant;
 mod session;
 mod throttle;
+mod trust;
 mod visit;
 
 use std::sync::Arc;
@@ -113,6 +114,7 @@ pub fn router(handle: &Handle, node: Option<Arc<dyn Seam>>, publisher: Publisher
             get(above).post(account::change_password),
         )
         .merge(console::routes())
+        .merge(trust::routes())
         .merge(files::routes())
         .merge(mediations::routes())
         .merge(access::routes())

@@ -70,7 +70,7 @@ pub fn open(
     master: Key,
     options: Options,
 ) -> Result<Opened, OpenError> {
-    let slots = Slots::open(disks.keys.share(), master)?;
+    let slots = Slots::open(disks.keys.share(), master)?.of(config.cipher);
     let opening = Opening {
         disks,
         config,
@@ -132,7 +132,7 @@ pub fn rebuild(
     options: Options,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Opened, OpenError> {
-    let slots = Slots::open(disks.keys.share(), master)?;
+    let slots = Slots::open(disks.keys.share(), master)?.of(config.cipher);
     let opening = Opening {
         disks,
         config,

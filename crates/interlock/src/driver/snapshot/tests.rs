@@ -17,6 +17,7 @@ use crate::driver::file_store::OpenError;
 use crate::driver::seams::Store as _;
 use crate::identity::derived::Derived;
 use crate::identity::partner::Role;
+use crate::node::cipher::Aes;
 use crate::node::content::seal;
 use crate::node::record::{EventRecord, ParcelRecord, Record};
 use crate::node::{NodeConfig, Rng};
@@ -116,7 +117,7 @@ fn work(opened: &mut Opened, parcels: std::ops::Range<u32>) -> u64 {
                 phone: Phone::parse("13800000000").unwrap(),
                 address: "1 Long Road".into(),
             };
-            let fresh = seal(&recipient, HOUR, n, &mut Counting(n as u8)).unwrap();
+            let fresh = seal(&Aes, &recipient, HOUR, n, &mut Counting(n as u8)).unwrap();
             keys.push(SlotKey {
                 hour: HOUR,
                 slot: n,

@@ -12,7 +12,8 @@ use crate::driver::public_door;
 use crate::driver::server::{Door, Server};
 use crate::node::io::{Effect, Input, LocalAnswer, PageRequest, Problem};
 use crate::pages::{
-    CodeView, DelegateView, DoneView, PickupState, PickupView, StationView, stylesheet,
+    CodeView, DelegateView, DoneView, EnrolmentView, PickupState, PickupView, StationView,
+    stylesheet,
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -38,6 +39,7 @@ fn view(code: CodeView) -> PickupView {
         later: Some(NOW.plus_ms(172_800_000)),
         delegate: DelegateView::Possible,
         number_held: true,
+        enrolment: EnrolmentView::No,
         done: None,
         now: NOW,
         zone: Zone::CHINA,
@@ -94,6 +96,13 @@ async fn node() -> (Server, Log) {
                     PageRequest::DelegatedCode(shown) if shown == digest => {
                         seen.add("shown to a delegate");
                         LocalAnswer::Pickup(Box::new(view(CodeView::None)))
+                    }
+                    PageRequest::Enrol(shown, key) if shown == digest => {
+                        seen.add(format!("enrolled {}", key.to_hex()));
+                        LocalAnswer::Pickup(Box::new(PickupView {
+                            done: Some(DoneView::Enrolled),
+                            ..view(CodeView::Hidden)
+                        }))
                     }
                     PageRequest::Erase(shown) if shown == digest => {
                         seen.add("erased");
@@ -298,5 +307,37 @@ async fn each_form_of_a_recipient_is_the_pages_own_and_not_sent_too_often() {
     assert_eq!(log.lines().len(), 10);
     send(to, "POST", &format!("{theirs}/code"), &[], form.as_bytes()).await;
     assert_eq!(log.lines().last().unwrap(), "shown to a delegate");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_key_is_not_enrolled() {
+    let (server, log) = node().await;
+    let to = server.addresses.public.unwrap();
+    let page = send(to, "GET", &format!("/p/{TOKEN}"), &[], b"").await;
+    let mark = mark_in(&page.body);
+    let path = format!("/p/{TOKEN}/enrol?lang=en");
+    for bad in ["", "00", &"0".repeat(64), &"g".repeat(64), "%3Cb%3E"] {
+        let form = format!("csrf={mark}&key={bad}");
+        let again = send(to, "POST", &path, &[], form.as_bytes()).await;
+        assert_eq!(again.status, 200, "{bad}");
+        assert!(
+            again.body.contains("That is no key"),
+            "{bad}: {}",
+            again.body
+        );
+        assert!(!again.body.contains("<b>"), "{bad}");
+    }
+    let huge = format!("csrf={mark}&key={}", "1".repeat(2_000));
+    let refused = send(to, "POST", &path, &[], huge.as_bytes()).await;
+    assert_eq!(refused.status, 413);
+    let key = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
+    let foreign = format!("csrf=0&key={key}");
+    send(to, "POST", &path, &[], foreign.as_bytes()).await;
+    assert!(log.lines().is_empty(), "nothing was enrolled");
+    let form = format!("csrf={mark}&key={key}");
+    let done = send(to, "POST", &path, &[], form.as_bytes()).await;
+    assert!(done.body.contains("your code is given encrypted only"));
+    assert_eq!(log.lines(), [format!("enrolled {key}")]);
     server.stop().await.unwrap();
 }

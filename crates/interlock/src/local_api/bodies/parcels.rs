@@ -10,6 +10,7 @@ use super::super::call::Call;
 use super::super::input::{Errors, Object, below, flag, one_of, text, whole, words};
 use super::super::{PARCELS_MAX, PARTICIPANTS_MAX};
 use super::{instant, needed_waybill, refuse_repeats};
+use crate::identity::code_key::CodeKey;
 use crate::node::io::{LocalRequest, ParcelPut, Problem, REVEAL_REASONS, RevealPut};
 
 /// Longest name of a recipient, in bytes.
@@ -133,6 +134,21 @@ pub(in super::super) fn wish(call: &Call<'_>, waybill: Waybill) -> Result<LocalR
             consent?,
             wanted.unwrap_or_default(),
         ))
+    })
+}
+
+/// `PUT /parcels/{carrier}/{number}/recipient/code-key`.
+pub(in super::super) fn code_key(
+    call: &Call<'_>,
+    waybill: Waybill,
+) -> Result<LocalRequest, Problem> {
+    let typed = |key: &str| {
+        CodeKey::parse(key)
+            .map_err(|_| "not a key; write the 64 hexadecimal digits of an X25519 public key")
+    };
+    call.object(&["key"], |object| {
+        let key = object.need("key", text(typed));
+        Some(LocalRequest::PutCodeKey(waybill, key?))
     })
 }
 

@@ -81,3 +81,16 @@ pub(super) fn person() -> Value {
             "merchant": "m1" }),
     )
 }
+
+pub(super) fn code_key() -> Value {
+    let key = object(
+        "A key of the recipient's device.",
+        &["key"],
+        json!({
+            "key": { "type": "string", "pattern": "^[0-9a-f]{64}$",
+                "description": "An X25519 public key, 64 hexadecimal digits." },
+        }),
+    );
+    let example = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
+    with_example(key, json!({ "key": example }))
+}

@@ -3,7 +3,7 @@
 //! Purpose: approving, countering and rejecting. Invariants: a decision is possible only while it is
 //! asked for; where two must approve, nothing is agreed on or proposed before two different people have
 //! approved the same terms, and whoever made terms is one of the two; other terms need both anew. People
-//! are told apart by the names of their API keys. It does not know who may decide: the door has checked
+//! are told apart by their names, and by who let whom in. It does not know who may decide: the door has checked
 //! the role.
 
 use std::borrow::Cow;
@@ -107,12 +107,16 @@ impl Node {
             return Err(refused("terms-changed", detail));
         }
         let first = match &negotiation.draft {
-            Some(draft) => draft.by == by,
-            None => negotiation.approved_by.iter().any(|name| name == by),
+            Some(draft) => self.may_be_one(&draft.by, by),
+            None => {
+                let mut before = negotiation.approved_by.iter();
+                before.any(|name| self.may_be_one(name, by))
+            }
         };
         if first && self.needs_two() {
-            let detail =
-                format!("`{by}` stands for these terms already; another person must approve them");
+            let detail = format!(
+                "`{by}` stands for these terms already, or let in whoever does; another person must approve them"
+            );
             return Err(refused("same-person", detail));
         }
         if negotiation.party == Party::Provider {

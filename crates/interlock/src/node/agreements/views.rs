@@ -83,6 +83,10 @@ impl Node {
             "version": n.shown_version(),
             "waitsForPeople": n.waits_for_people,
             "approvedBy": n.approved_by,
+            "letInAlike": match n.approved_by.as_slice() {
+                [one, other, ..] => self.let_in_alike(one, other),
+                [] | [_] => None,
+            },
             "approvalsNeeded": self.config.approvals_min,
             "draftBy": n.draft.as_ref().map(|draft| &draft.by),
             "answerBy": n.deadline().map(|at| self.instant(at)),

@@ -145,7 +145,9 @@ impl Node {
             | Record::OverCollected(_)
             | Record::Looked(_)
             | Record::Reveal(_)
-            | Record::Wished { .. } => Vec::new(),
+            | Record::Wished { .. }
+            | Record::CodeKey { .. }
+            | Record::LetIn { .. } => Vec::new(),
         };
         let known = lists
             .into_iter()

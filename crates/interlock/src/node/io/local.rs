@@ -18,6 +18,7 @@ use super::{
     AgreementChange, Decision, Digest, EventTaken, KeyId, PersonPut, Problem, Renewal, RevealAct,
     RevealPut,
 };
+use crate::identity::code_key::CodeKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::person::{Person, PersonName};
 
@@ -266,6 +267,10 @@ pub enum LocalRequest {
     GetRecipient(Waybill),
     /// `PUT /parcels/{carrier}/{number}/recipient/wish`.
     PutWish(Waybill, Consent, Preference),
+    /// `PUT /parcels/{carrier}/{number}/recipient/code-key`.
+    PutCodeKey(Waybill, CodeKey),
+    /// `GET /parcels/{carrier}/{number}/recipient/code`.
+    GetSealedCode(Waybill),
     /// `GET /statistics`.
     GetStatistics,
     /// `GET /parcels/{carrier}/{number}/label`.

@@ -1,6 +1,7 @@
 //! Requests of the pages.
 
 use super::Digest;
+use crate::identity::code_key::CodeKey;
 use crate::identity::person::PersonName;
 
 /// Pages behind unguessable links.
@@ -22,6 +23,8 @@ pub enum PageRequest {
     Delegate(Digest),
     /// `POST /p/{token}/withdraw`: that link ends.
     Withdraw(Digest),
+    /// `POST /p/{token}/enrol`: from here on the code leaves sealed to this key alone.
+    Enrol(Digest, CodeKey),
     /// `/d/{token}`: the page of somebody whom the recipient sends.
     Delegated(Digest),
     /// `POST /d/{token}/code`.

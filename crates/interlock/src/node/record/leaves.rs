@@ -123,7 +123,9 @@ impl Record {
             | Self::OverCollected(_)
             | Self::Looked(_)
             | Self::Reveal(_)
-            | Self::Wished { .. } => None,
+            | Self::Wished { .. }
+            | Self::CodeKey { .. }
+            | Self::LetIn { .. } => None,
         }
     }
 }

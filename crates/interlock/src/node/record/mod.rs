@@ -31,6 +31,7 @@ use interlock_journal::bilateral::KeyRotation;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::wire::{Blob, Lane};
+use crate::identity::code_key::CodeKey;
 use crate::identity::partner::Partner;
 use crate::identity::person::{Person, PersonName};
 use crate::node::agreements::{
@@ -385,6 +386,22 @@ pub enum Record {
         /// Who brought the wish.
         by: Asker,
     },
+    /// The recipient of a parcel enrolled a key: its code leaves sealed to that key alone.
+    CodeKey {
+        /// The parcel.
+        parcel: ParcelId,
+        /// The key.
+        key: CodeKey,
+        /// Who brought it.
+        by: Asker,
+    },
+    /// Somebody got a key or a login from somebody else, who knows it.
+    LetIn {
+        /// Name of the person, or of the key's holder.
+        name: String,
+        /// Who made it.
+        by: String,
+    },
 }
 
 impl Record {
@@ -469,7 +486,9 @@ impl Record {
             | Self::OverCollected(_)
             | Self::Looked(_)
             | Self::Reveal(_)
-            | Self::Wished { .. } => Vec::new(),
+            | Self::Wished { .. }
+            | Self::CodeKey { .. }
+            | Self::LetIn { .. } => Vec::new(),
         }
     }
 }

@@ -23,6 +23,7 @@ use interlock_core::waybill::Waybill;
 use interlock_journal::bilateral::KeyRotation;
 
 use super::*;
+use crate::identity::code_key::CodeKey;
 use crate::identity::keys::NodeKey;
 use crate::identity::partner::{Partner, Role as ParticipantRole};
 use crate::identity::password::PasswordHash;
@@ -670,6 +671,15 @@ fn of_looks() -> Vec<Record> {
             },
             by: Asker::Person("orders".into()),
         },
+        Record::CodeKey {
+            parcel,
+            key: CodeKey::from_bytes([3; 32]),
+            by: Asker::Recipient,
+        },
+        Record::LetIn {
+            name: "zhao".into(),
+            by: "admin".into(),
+        },
         Record::Reveal(Box::new(Reveal {
             id: RequestId::from_bytes([2; 16]),
             parcel,
@@ -721,7 +731,7 @@ fn every_variant_has_golden_bytes() {
         }
         text.push('\n');
     }
-    assert_eq!(variants.len(), 58, "a new variant needs a golden record");
-    assert_eq!(variants.last(), Some(&57), "variants are added at the end");
+    assert_eq!(variants.len(), 60, "a new variant needs a golden record");
+    assert_eq!(variants.last(), Some(&59), "variants are added at the end");
     expect_test::expect_file!["golden.txt"].assert_eq(&text);
 }

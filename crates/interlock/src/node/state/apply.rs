@@ -118,6 +118,13 @@ impl State {
                 compartment,
             } => self.stay(at, *deposit, stay, *compartment)?,
             Record::Notifier { deposit, teller } => self.teller(*deposit, teller)?,
+            Record::LetIn { name, by } => {
+                let known = self.let_in_by.entry(name.clone()).or_default();
+                known.insert(by.clone());
+            }
+            Record::CodeKey { parcel, key, .. } => {
+                self.code_keys.insert(*parcel, *key);
+            }
             Record::Delegated { deposit, link } => self.delegates.set(&self.links, *deposit, *link),
             Record::LookupAsked(asked) => self.lookup_asked(at, asked)?,
             Record::LookupAnswered {

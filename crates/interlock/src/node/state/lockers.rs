@@ -170,6 +170,7 @@ impl State {
         let (station, compartment) = (deposit.station.clone(), deposit.compartment);
         if stay.phase().is_over() {
             leave_round(&mut self.rounds, deposit, id);
+            self.code_keys.remove(&deposit.parcel);
             self.delegates.set(&self.links, id, None);
             self.deposits.ended(id);
         }

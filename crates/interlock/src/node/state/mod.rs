@@ -71,6 +71,7 @@ use super::record::{
     AlertKind, CooperationStatus, KeyedEffect, OverCollected, Reveal, StationSeen, as_json,
 };
 use crate::exchange::wire::Lane;
+use crate::identity::code_key::CodeKey;
 use crate::identity::partner::Partner;
 use crate::identity::person::{Person, PersonName};
 
@@ -143,6 +144,10 @@ pub struct State {
     pub erasures: BTreeMap<(ParticipantId, ParcelId), (WireId, Timestamp)>,
     /// Links by which somebody else than the recipient fetches a parcel.
     pub delegates: Delegates,
+    /// Who let whom in, by the name of who was let in.
+    pub let_in_by: BTreeMap<String, BTreeSet<String>>,
+    /// Keys that recipients enrolled for the codes of their parcels, until the stay is over.
+    pub code_keys: BTreeMap<ParcelId, CodeKey>,
     /// Highest time in the journal.
     pub high: Timestamp,
     /// When we last found that the end of our journal had been lost.
@@ -381,6 +386,8 @@ impl State {
             push_secrets: BTreeMap::new(),
             erasures: BTreeMap::new(),
             delegates: Delegates::default(),
+            let_in_by: BTreeMap::new(),
+            code_keys: BTreeMap::new(),
             high: Timestamp::from_millis(0),
             rolled_back_at: None,
             suspect: BTreeSet::new(),

@@ -17,8 +17,7 @@ use interlock_core::ids::{DepositId, IdempotencyKey, MessageId, ParcelId};
 use interlock_core::waybill::Waybill;
 use interlock_journal::rows::{Rows, RowsError, Scan};
 
-use crate::node::ContentKeys;
-use crate::node::io::Digest;
+use crate::node::{ContentKeys, cipher::Cipher, io::Digest};
 
 /// A key of a table. INVARIANT: the order of its bytes is its order.
 pub trait Key: Clone + Ord + fmt::Debug + Send + Sync + 'static {
@@ -69,6 +68,10 @@ pub struct LivingKeys {
 impl ContentKeys for LivingKeys {
     fn get(&self, hour: u32, slot: u32) -> Option<[u8; 32]> {
         (hour > self.ended_to).then(|| self.keys.get(hour, slot))?
+    }
+
+    fn cipher(&self) -> &'static dyn Cipher {
+        self.keys.cipher()
     }
 }
 

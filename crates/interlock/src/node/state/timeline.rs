@@ -159,6 +159,7 @@ impl State {
         self.parcels.stands(record.parcel, stood, stands);
         if record.event.step.is_final() {
             self.parcels.close(record.parcel, at);
+            self.code_keys.remove(&record.parcel);
         }
         self.counters.events_accepted += 1;
         let locker = record.event.step.is_locker();

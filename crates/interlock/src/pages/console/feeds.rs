@@ -10,6 +10,7 @@ use super::stretch::{others, stretch};
 use super::values::{Instant, Names, grouped};
 use super::words;
 use crate::identity::url::segment;
+use crate::node::io::Role;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 
@@ -72,17 +73,25 @@ impl FeedView {
 
 /// Pages about data.
 pub(super) fn family(reader: &Reader<'_>) -> Markup {
-    siblings(
-        reader,
-        &[
-            ("/console/releases", reader.pick("台账", "Ledger")),
-            ("/console/alerts", reader.pick("提醒", "Alerts")),
+    let mut links = vec![
+        ("/console/releases", reader.pick("台账", "Ledger")),
+        ("/console/alerts", reader.pick("提醒", "Alerts")),
+        (
+            "/console/feeds",
+            reader.pick("数据流与积压", "Feeds and backlog"),
+        ),
+    ];
+    if reader.is_any(&[Role::Auditor]) {
+        links.extend([
+            ("/console/looks", reader.pick("查看记录", "Looks")),
             (
-                "/console/feeds",
-                reader.pick("数据流与积压", "Feeds and backlog"),
+                "/console/reveals",
+                reader.pick("查看完整号码", "Phones in clear"),
             ),
-        ],
-    )
+            ("/console/statistics", reader.pick("统计", "Statistics")),
+        ]);
+    }
+    siblings(reader, &links)
 }
 
 /// The page.

@@ -57,6 +57,8 @@ fn a_code_is_on_a_page_only_after_it_was_asked_for() {
                 "pickup-wrong",
                 "pickup-form-expired",
                 "pickup-overdue",
+                "pickup-enrol",
+                "pickup-no-key",
             ];
             assert_eq!(html.contains("<form"), asks.contains(&name), "{name}");
         }

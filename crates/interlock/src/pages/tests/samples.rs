@@ -140,18 +140,25 @@ pub(super) fn pickup(l: Language) -> PickupView {
                 purpose: "pickup-notification".into(),
                 form: ContactForm::Sealed,
                 at: at("2017-06-01T09:30"),
+                agreement: Some("3f1c9a60d2".into()),
+                until: Some(at("2017-06-08T09:30")),
+                fate: Fate::Kept,
             },
             Access {
                 who: name(l, "顺丰快递员", "SF courier"),
                 purpose: "courier-call".into(),
                 form: ContactForm::Virtual,
                 at: at("2017-06-01T09:12"),
+                agreement: Some("77ab02e4c8".into()),
+                until: Some(at("2017-06-02T09:12")),
+                fate: Fate::Told,
             },
         ],
         is_delegates: false,
         later: None,
         delegate: DelegateView::No,
         number_held: false,
+        enrolment: EnrolmentView::No,
         done: None,
         now: at("2017-06-01T12:00"),
         zone: Zone::CHINA,
@@ -164,6 +171,29 @@ pub(super) fn pickup_in(l: Language, state: PickupState) -> PickupView {
 
 /// Every page in every state that a reader can meet.
 // tidy: long, one snapshot a state
+/// A release for each thing that may have become of it, with and without a time.
+fn fates(l: Language) -> Vec<Access> {
+    let first = pickup(l).accesses.remove(0);
+    let all = [
+        Fate::Kept,
+        Fate::Over,
+        Fate::Asked,
+        Fate::Told,
+        Fate::Deleted,
+    ];
+    let with = |fate| Access {
+        fate,
+        ..first.clone()
+    };
+    let without = |fate| Access {
+        fate,
+        until: None,
+        agreement: None,
+        ..first.clone()
+    };
+    all.map(with).into_iter().chain(all.map(without)).collect()
+}
+
 pub(super) fn samples(l: Language) -> Vec<(&'static str, Markup)> {
     let p = |view: &PickupView| pickup_page(view, l);
     let shown = CodeView::Shown {
@@ -201,6 +231,40 @@ pub(super) fn samples(l: Language) -> Vec<(&'static str, Markup)> {
             p(&PickupView {
                 code: withheld,
                 ..pickup(l)
+            }),
+        ),
+        (
+            "pickup-enrol",
+            p(&PickupView {
+                enrolment: EnrolmentView::Possible,
+                ..pickup(l)
+            }),
+        ),
+        (
+            "pickup-sealed",
+            p(&PickupView {
+                code: CodeView::Sealed {
+                    deposit: "0b".repeat(16),
+                    sealed: "5e".repeat(85),
+                },
+                enrolment: EnrolmentView::Enrolled {
+                    key: "7a".repeat(32),
+                },
+                done: Some(DoneView::Enrolled),
+                ..pickup(l)
+            }),
+        ),
+        ("pickup-no-key", p(&trouble(TroubleView::NoKey))),
+        (
+            "pickup-fates",
+            p(&PickupView {
+                accesses: fates(l),
+                ..pickup_in(
+                    l,
+                    PickupState::PickedUp {
+                        at: at("2017-06-01T11:00"),
+                    },
+                )
             }),
         ),
         (

@@ -190,10 +190,14 @@ fn pickup_reads_well_in_both_languages() {
             to tell you that your parcel is there
             encrypted, unreadable to them,
             2017-06-01 09:30 (UTC+8)
+            Under agreement 3f1c9a60d2
+            May be kept until 2017-06-08 09:30 (UTC+8); not deleted yet
             SF courier
             so that the courier can call you
             a virtual number,
-            2017-06-01 09:12 (UTC+8)"#]],
+            2017-06-01 09:12 (UTC+8)
+            Under agreement 77ab02e4c8
+            Asked to delete it, and they know"#]],
     );
     check(
         "pickup",
@@ -219,10 +223,14 @@ fn pickup_reads_well_in_both_languages() {
             发送取件通知
             加密号码，对方不可读，
             2017-06-01 09:30（UTC+8）
+            依据协议 3f1c9a60d2
+            最迟保留至 2017-06-08 09:30（UTC+8），尚未删除
             顺丰快递员
             快递员与您联系
             虚拟号码，
-            2017-06-01 09:12（UTC+8）"#]],
+            2017-06-01 09:12（UTC+8）
+            依据协议 77ab02e4c8
+            已要求对方删除，对方已收到"#]],
     );
     check(
         "pickup-shown",
@@ -250,10 +258,14 @@ fn pickup_reads_well_in_both_languages() {
             to tell you that your parcel is there
             encrypted, unreadable to them,
             2017-06-01 09:30 (UTC+8)
+            Under agreement 3f1c9a60d2
+            May be kept until 2017-06-08 09:30 (UTC+8); not deleted yet
             SF courier
             so that the courier can call you
             a virtual number,
-            2017-06-01 09:12 (UTC+8)"#]],
+            2017-06-01 09:12 (UTC+8)
+            Under agreement 77ab02e4c8
+            Asked to delete it, and they know"#]],
     );
     check(
         "pickup-withheld",
@@ -278,10 +290,14 @@ fn pickup_reads_well_in_both_languages() {
             to tell you that your parcel is there
             encrypted, unreadable to them,
             2017-06-01 09:30 (UTC+8)
+            Under agreement 3f1c9a60d2
+            May be kept until 2017-06-08 09:30 (UTC+8); not deleted yet
             SF courier
             so that the courier can call you
             a virtual number,
-            2017-06-01 09:12 (UTC+8)"#]],
+            2017-06-01 09:12 (UTC+8)
+            Under agreement 77ab02e4c8
+            Asked to delete it, and they know"#]],
     );
     check(
         "pickup-withheld",
@@ -306,10 +322,14 @@ fn pickup_reads_well_in_both_languages() {
             发送取件通知
             加密号码，对方不可读，
             2017-06-01 09:30（UTC+8）
+            依据协议 3f1c9a60d2
+            最迟保留至 2017-06-08 09:30（UTC+8），尚未删除
             顺丰快递员
             快递员与您联系
             虚拟号码，
-            2017-06-01 09:12（UTC+8）"#]],
+            2017-06-01 09:12（UTC+8）
+            依据协议 77ab02e4c8
+            已要求对方删除，对方已收到"#]],
     );
 }
 
@@ -332,6 +352,10 @@ fn the_first_lines_of_every_other_state() {
         pickup: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | [button] Show code
         pickup-shown: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | Your code
         pickup-withheld: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | This page can't show your code: by agreement, Fengchao sends it by SMS to *******1234.
+        pickup-enrol: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | [button] Show code
+        pickup-sealed: Enrolled. From now on your code is given encrypted only. | Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8).
+        pickup-no-key: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | That is no key, and nothing was done. Paste the 64 hexadecimal digits that the app shows.
+        pickup-fates: Picked up | The parcel was taken out of locker 0412 Wensan Road at 2017-06-01 11:00 (UTC+8). If that was not you, call SF. | Locker
         pickup-wrong: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | Code not accepted. 3 tries left, then a 15-minute wait. Use the newest message.
         pickup-locked: Locked for now | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | Too many wrong codes: the locker takes none until 2017-06-01 12:15 (UTC+8). The parcel is still in it.
         pickup-limited: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | The code was shown too often. It can be shown again after 2017-06-01 12:15 (UTC+8).
@@ -352,6 +376,10 @@ fn the_first_lines_of_every_other_state() {
         pickup: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | [button] 显示取件码
         pickup-shown: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 取件码
         pickup-withheld: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 本页不显示取件码：按协议由丰巢短信发送至 *******1234。
+        pickup-enrol: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | [button] 显示取件码
+        pickup-sealed: 已登记。取件码从现在起只以加密形式给出。 | 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。
+        pickup-no-key: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 这不是公钥，没有任何操作被执行。请粘贴应用显示的 64 位十六进制数字。
+        pickup-fates: 已取件 | 包裹已于 2017-06-01 11:00（UTC+8）从快递柜 0412 文三路取出。若不是您本人，请联系顺丰。 | 快递柜
         pickup-wrong: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 取件码不正确，还可试 3 次，之后需等 15 分钟。请以最新短信为准。
         pickup-locked: 暂时无法开柜 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 取件码多次不正确，2017-06-01 12:15（UTC+8）前无法开柜。包裹仍在柜中。
         pickup-limited: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 取件码显示次数过多，2017-06-01 12:15（UTC+8）后可再次显示。
@@ -436,12 +464,18 @@ fn the_whole_markup_of_a_page() {
         <span>to tell you that your parcel is there</span>
         <span class="muted">encrypted, unreadable to them, <time datetime="2017-06-01T09:30:00+08:00">2017-06-01 09:30 (UTC+8)</time>
         </span>
+        <span class="muted">Under agreement <code>3f1c9a60d2</code>
+        </span>
+        <span class="muted">May be kept until 2017-06-08 09:30 (UTC+8); not deleted yet</span>
         </li>
         <li>
         <strong>SF courier</strong>
         <span>so that the courier can call you</span>
         <span class="muted">a virtual number, <time datetime="2017-06-01T09:12:00+08:00">2017-06-01 09:12 (UTC+8)</time>
         </span>
+        <span class="muted">Under agreement <code>77ab02e4c8</code>
+        </span>
+        <span class="muted">Asked to delete it, and they know</span>
         </li>
         </ul>
         </section>

@@ -5,6 +5,7 @@
 )]
 
 mod files;
+mod trust;
 mod work;
 
 use std::net::SocketAddr;

@@ -10,7 +10,7 @@ use super::*;
 use crate::node::io::ParcelPut;
 
 impl World {
-    async fn admin(&self, request: LocalRequest) {
+    pub(super) async fn admin(&self, request: LocalRequest) {
         let answer = self.server.handle.local(Some(ADMIN), None, request).await;
         assert!(matches!(answer, LocalAnswer::Json { .. }), "{answer:?}");
     }
@@ -32,7 +32,7 @@ impl World {
         self.admin(LocalRequest::PutStations(all.into())).await;
     }
 
-    async fn put_parcel(&self, number: &str, merchant: &str) {
+    pub(super) async fn put_parcel(&self, number: &str, merchant: &str) {
         let parcel = ParcelPut {
             waybill: Waybill::parse("sf", number).unwrap(),
             issued_at: None,
@@ -60,7 +60,7 @@ fn value_of(page: &str, name: &str) -> String {
     rest.split_once('"').unwrap().0.into()
 }
 
-fn location(reply: &Reply) -> String {
+pub(super) fn location(reply: &Reply) -> String {
     let line = reply
         .head
         .lines()

@@ -135,9 +135,14 @@ impl Node {
         if self.standing_of(turn, &known) != Standing::Draft {
             return Err(not_now("it is proposed already; the parties decide now"));
         }
-        if known.approved_by.iter().any(|name| name == by) {
-            let detail =
-                format!("`{by}` stands for these terms already; another person must approve them");
+        if known
+            .approved_by
+            .iter()
+            .any(|name| self.may_be_one(name, by))
+        {
+            let detail = format!(
+                "`{by}` stands for these terms already, or let in whoever does; another person must approve them"
+            );
             return Err(problem("same-person", 409, "not approved", detail));
         }
         known.approved_by.push(by.into());

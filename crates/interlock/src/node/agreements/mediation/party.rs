@@ -247,9 +247,14 @@ impl Node {
             return Ok(());
         }
         self.can_keep(&known)?;
-        if known.approved_by.iter().any(|name| name == by) {
-            let detail =
-                format!("`{by}` stands for these terms already; another person must approve them");
+        if known
+            .approved_by
+            .iter()
+            .any(|name| self.may_be_one(name, by))
+        {
+            let detail = format!(
+                "`{by}` stands for these terms already, or let in whoever does; another person must approve them"
+            );
             return Err(problem("same-person", 409, "not accepted", detail));
         }
         known.approved_by.push(by.into());
