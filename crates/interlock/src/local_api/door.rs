@@ -12,7 +12,8 @@ use axum::extract::{Query, RawPathParams, Request};
 use axum::response::Response;
 use axum::routing::any;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 use hyper::body::Bytes;
 use interlock_core::ids::{IdempotencyKey, ParticipantId};
 use serde_json::Value;
@@ -89,7 +90,7 @@ async fn answer(
         body: &body,
     };
     call.check_query(route.query)?;
-    let idempotency = key.map(|key| (key, digest(&head.method, head.uri.path(), &body)));
+    let idempotency = key.map(|key| (key, digest(&head, &body)));
     let (request, fresh) = match route.target {
         Target::Node(read) => (read(&call)?, None),
         Target::NewKey => new_key(seam, &call)?,
@@ -248,16 +249,26 @@ fn idempotency_key(
     }
 }
 
-/// Digest of a write: the same key for another resource is another write, even with the same body.
-fn digest(method: &Method, path: &str, body: &[u8]) -> Digest {
-    Sha256::new()
-        .chain_update(method.as_str())
-        .chain_update([0])
-        .chain_update(path)
-        .chain_update([0])
-        .chain_update(body)
-        .finalize()
-        .into()
+/// What a request must be like to be a repeat: the same key for another resource is another write, even with
+/// the same body. The caller's key is part of it, which is stored nowhere: the
+/// digest is on record, and a body may hold a phone or a code, of which few enough exist to try them all.
+fn digest(head: &Parts, body: &[u8]) -> Digest {
+    let shown = head.headers.get(AUTHORIZATION);
+    let shown = shown.map_or(&[][..], HeaderValue::as_bytes);
+    let key = shown.rsplit(|byte| *byte == b' ').next();
+    let path = head.uri.path().as_bytes();
+    let mut hash = Sha256::new();
+    for part in [
+        key.unwrap_or_default(),
+        head.method.as_str().as_bytes(),
+        path,
+    ] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    hash.update(body);
+    // In its place: a hash that is moved leaves the end of the body behind.
+    hash.finalize_reset().into()
 }
 
 async fn take_body(

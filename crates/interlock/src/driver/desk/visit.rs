@@ -323,13 +323,15 @@ impl Posted {
     ) -> Result<serde_json::Value, Problem> {
         let key = IdempotencyKey::parse(self.form.get("key")).ok();
         let mut digest = Sha256::new();
+        // Stored nowhere, so that the digest, which is on record, tells nobody what was typed.
+        digest.update(&self.visit.session.csrf);
         for (name, value) in self.form.pairs().filter(|(name, _)| *name != "csrf") {
             digest.update(name);
             digest.update([0]);
             digest.update(value);
             digest.update([0]);
         }
-        let idempotency = key.map(|key| (key, digest.finalize().into()));
+        let idempotency = key.map(|key| (key, digest.finalize_reset().into()));
         self.visit.ask(request, None, idempotency).await
     }
 }

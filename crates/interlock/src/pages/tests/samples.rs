@@ -169,8 +169,6 @@ pub(super) fn pickup_in(l: Language, state: PickupState) -> PickupView {
     PickupView { state, ..pickup(l) }
 }
 
-/// Every page in every state that a reader can meet.
-// tidy: long, one snapshot a state
 /// A release for each thing that may have become of it, with and without a time.
 fn fates(l: Language) -> Vec<Access> {
     let first = pickup(l).accesses.remove(0);
@@ -194,6 +192,8 @@ fn fates(l: Language) -> Vec<Access> {
     all.map(with).into_iter().chain(all.map(without)).collect()
 }
 
+/// Every page in every state that a reader can meet.
+// tidy: long, one snapshot a state
 pub(super) fn samples(l: Language) -> Vec<(&'static str, Markup)> {
     let p = |view: &PickupView| pickup_page(view, l);
     let shown = CodeView::Shown {
