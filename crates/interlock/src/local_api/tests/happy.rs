@@ -96,6 +96,33 @@ fn the_same_key_at_another_resource_is_another_write() {
 }
 
 #[test]
+fn a_digest_on_record_does_not_tell_the_code_that_was_typed() {
+    let door = Door::new();
+    let body = r#"{"code":"482913"}"#;
+    let path = format!("/api/v1{DEPOSIT}/open");
+    let send = |key: &str| {
+        let request = http::Request::builder()
+            .method("POST")
+            .uri(&path)
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", "k");
+        let answer = door.send(request.body(body.into()).unwrap());
+        assert_eq!(answer.status, 200);
+        door.scribe.take().unwrap().idempotency.unwrap().1
+    };
+    let digest = send(KEY);
+    assert_eq!(digest, send(KEY), "a repeat is known as one");
+    assert_ne!(digest, send(HANDHELD_KEY), "the key is part of it");
+    // Whoever reads the journal knows method, path and what a body looks like, and tries all codes.
+    let tried = format!("POST\0{path}\0{body}");
+    for guess in [tried.clone(), format!("\0{tried}")] {
+        let guess: [u8; 32] = Sha256::digest(guess.as_bytes()).into();
+        assert_ne!(digest, guess);
+    }
+}
+
+#[test]
 fn a_deposit_and_what_becomes_of_it() {
     let door = Door::new();
     let asked = door.pass("POST", "/deposits", Some(&example("Deposit")));
