@@ -8,7 +8,7 @@ use interlock_core::time::Timestamp;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{Door, KEY, example};
+use super::{Door, HANDHELD_KEY, KEY, example};
 use crate::node::io::{AgreementChange, Decision, DepositAction, KeyId, LocalRequest, Role};
 
 const DEPOSIT: &str = "/deposits/00112233445566778899aabbccddeeff";
