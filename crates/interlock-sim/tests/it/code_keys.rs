@@ -172,7 +172,7 @@ fn keys_are_enrolled_where_there_is_a_code_to_come_and_by_whom_it_concerns() {
     let key = secret("mine").public();
     let unknown = Waybill::parse("sf", "SF1999999999999").unwrap();
     for request in [
-        LocalRequest::PutCodeKey(unknown.clone(), key),
+        LocalRequest::PutCodeKey(unknown, key),
         LocalRequest::GetSealedCode(unknown),
     ] {
         let answer = net.world.local_as(FENGCHAO, Some(ORDERS), request);

@@ -96,6 +96,8 @@ impl Log {
 pub(super) struct FakeStore {
     pub(super) log: Log,
     pub(super) failing: Arc<AtomicBool>,
+    /// Whether an append was begun.
+    pub(super) begun: Arc<AtomicBool>,
     held: Arc<(Mutex<bool>, Condvar)>,
 }
 
@@ -113,6 +115,7 @@ impl Store for FakeStore {
     }
 
     fn append(&mut self, steps: &[Vec<TimedRecord>]) -> io::Result<()> {
+        self.begun.store(true, Ordering::SeqCst);
         let mut held = self.held.0.lock().unwrap();
         while *held {
             held = self.held.1.wait(held).unwrap();

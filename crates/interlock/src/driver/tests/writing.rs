@@ -94,7 +94,7 @@ async fn what_waits_during_a_sync_is_the_next_group() {
         tokio::spawn(async move { handle.local(None, None, LocalRequest::GetStatus).await })
     };
     let first = ask();
-    until(|| server.handle.metrics().inputs.get() == 1).await;
+    until(|| store.begun.load(Ordering::SeqCst)).await;
     let others: Vec<_> = (0..10).map(|_| ask()).collect();
     until(|| server.handle.queue_length() == 10).await;
     store.hold(false);
@@ -153,7 +153,7 @@ async fn a_full_queue_refuses_at_once_and_says_when_to_come_again() {
     store.hold(true);
     let handle = server.handle.clone();
     let held = tokio::spawn(async move { handle.local(None, None, LocalRequest::GetStatus).await });
-    until(|| server.handle.metrics().inputs.get() == 1).await;
+    until(|| store.begun.load(Ordering::SeqCst)).await;
     let gone = || Queued {
         job: Job::Gone,
         under_way: server.handle.activity.begin(),

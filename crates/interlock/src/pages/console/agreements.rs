@@ -279,7 +279,7 @@ pub fn agreement_page(
     let left_ms = head.ends_at.0.since_ms(reader.as_of);
     let tone = match tone {
         Tone::Good if left_ms <= SOON_MS => Tone::Soon,
-        tone => tone,
+        Tone::Good | Tone::Soon | Tone::Stopped | Tone::Waiting | Tone::Unknown => tone,
     };
     let mut lines: Vec<&LineView> = view.history.iter().chain(&view.negotiated).collect();
     lines.sort_by_key(|line| line.at);
