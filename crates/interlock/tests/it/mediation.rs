@@ -101,9 +101,10 @@ impl Member {
 
     /// A request of its own systems at the local API: status and body.
     pub(super) fn call(&self, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
-        let body = match body {
-            Value::Null => String::new(),
-            body => body.to_string(),
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
         };
         let mut stream = TcpStream::connect(("127.0.0.1", self.port + 1)).unwrap();
         write!(
