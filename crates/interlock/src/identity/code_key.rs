@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::keys::{parse_hex32, to_hex};
-use super::sealing::{open_with, seal_to, secret_to_public};
+use super::sealing::{Zeros, open_with, seal_to, secret_to_public};
 use crate::node::Rng;
 
 /// Sets this use of a key apart from any other (RFC 9180 section 5.1).
@@ -103,29 +103,10 @@ pub fn seal_code(
     seal_to(&key.0, INFO, deposit.to_string().as_bytes(), &plain, rng)
 }
 
-/// For checking a key alone: what is sealed with it is thrown away.
-struct Zeros;
-
-impl Rng for Zeros {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.fill(0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::sealing::tests::Counting;
     use super::*;
-
-    struct Counting(u8);
-
-    impl Rng for Counting {
-        fn fill(&mut self, bytes: &mut [u8]) {
-            for byte in bytes {
-                self.0 = self.0.wrapping_add(7);
-                *byte = self.0;
-            }
-        }
-    }
 
     #[test]
     fn only_the_enrolled_device_reads_a_code_and_for_its_deposit_alone() {

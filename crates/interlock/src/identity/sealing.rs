@@ -228,7 +228,7 @@ impl TryRng for Draws<'_> {
 impl TryCryptoRng for Draws<'_> {}
 
 /// For checking a key alone: what is sealed with it is thrown away.
-struct Zeros;
+pub(super) struct Zeros;
 
 impl Rng for Zeros {
     fn fill(&mut self, bytes: &mut [u8]) {
@@ -237,10 +237,11 @@ impl Rng for Zeros {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    struct Counting(u8);
+    /// Draws that differ and are the same in each run.
+    pub(in crate::identity) struct Counting(pub(in crate::identity) u8);
 
     impl Rng for Counting {
         fn fill(&mut self, bytes: &mut [u8]) {

@@ -11,6 +11,8 @@
 use std::collections::BTreeSet;
 
 use super::Node;
+use super::io::Problem;
+use super::problem::problem;
 use super::record::Record;
 use super::turn::Turn;
 
@@ -39,6 +41,25 @@ impl Node {
     /// Whether these may be one person: the same name, or one let the other in.
     pub(super) fn may_be_one(&self, one: &str, other: &str) -> bool {
         one == other || self.behind(one).contains(other) || self.behind(other).contains(one)
+    }
+
+    /// Refuses whoever may be one with somebody who stands for the terms already.
+    ///
+    /// # Errors
+    /// 409 `same-person` under this title.
+    pub(super) fn another_person(
+        &self,
+        before: &[String],
+        by: &str,
+        title: &'static str,
+    ) -> Result<(), Problem> {
+        if !before.iter().any(|name| self.may_be_one(name, by)) {
+            return Ok(());
+        }
+        let detail = format!(
+            "`{by}` stands for these terms already, or let in whoever does; another person must approve them"
+        );
+        Err(problem("same-person", 409, title, detail))
     }
 
     /// Who let both in, if somebody did: whoever reads that the two agreed is told.

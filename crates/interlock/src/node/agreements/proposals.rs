@@ -106,18 +106,12 @@ impl Node {
             let detail = format!("the terms are version {shown} now; look at them again");
             return Err(refused("terms-changed", detail));
         }
-        let first = match &negotiation.draft {
-            Some(draft) => self.may_be_one(&draft.by, by),
-            None => {
-                let mut before = negotiation.approved_by.iter();
-                before.any(|name| self.may_be_one(name, by))
-            }
-        };
-        if first && self.needs_two() {
-            let detail = format!(
-                "`{by}` stands for these terms already, or let in whoever does; another person must approve them"
-            );
-            return Err(refused("same-person", detail));
+        if self.needs_two() {
+            let before = match &negotiation.draft {
+                Some(draft) => std::slice::from_ref(&draft.by),
+                None => negotiation.approved_by.as_slice(),
+            };
+            self.another_person(before, by, "not approved")?;
         }
         if negotiation.party == Party::Provider {
             self.can_provide(negotiation.shown_terms())

@@ -135,16 +135,7 @@ impl Node {
         if self.standing_of(turn, &known) != Standing::Draft {
             return Err(not_now("it is proposed already; the parties decide now"));
         }
-        if known
-            .approved_by
-            .iter()
-            .any(|name| self.may_be_one(name, by))
-        {
-            let detail = format!(
-                "`{by}` stands for these terms already, or let in whoever does; another person must approve them"
-            );
-            return Err(problem("same-person", 409, "not approved", detail));
-        }
+        self.another_person(&known.approved_by, by, "not approved")?;
         known.approved_by.push(by.into());
         let what = "approved the proposal".to_owned();
         self.note_mediation(turn, &known.id, Actor::Person(by.into()), what);

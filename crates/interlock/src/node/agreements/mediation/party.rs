@@ -247,16 +247,7 @@ impl Node {
             return Ok(());
         }
         self.can_keep(&known)?;
-        if known
-            .approved_by
-            .iter()
-            .any(|name| self.may_be_one(name, by))
-        {
-            let detail = format!(
-                "`{by}` stands for these terms already, or let in whoever does; another person must approve them"
-            );
-            return Err(problem("same-person", 409, "not accepted", detail));
-        }
+        self.another_person(&known.approved_by, by, "not accepted")?;
         known.approved_by.push(by.into());
         if known.approved_by.len() < self.config.approvals_min {
             let what = "approved it; a second person must".to_owned();
