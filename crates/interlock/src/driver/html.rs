@@ -139,6 +139,11 @@ impl Form {
         found.filter(|value| !value.is_empty())
     }
 
+    /// Whether there is any value of that name, an empty one too.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
     /// A value exactly as it was typed: of a password every character counts.
     pub(super) fn exact(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(key, _)| key == name);

@@ -45,7 +45,7 @@ pub(super) async fn settings(State(desk): State<Arc<Desk>>, request: Request) ->
 
 /// `GET /account`.
 pub(super) async fn page(visit: Visit) -> Response {
-    let done = visit.query.may("done").is_some();
+    let done = visit.query.has("done");
     let page = console::account_page(&visit.reader(), done, None);
     visit.page(page)
 }

@@ -174,7 +174,7 @@ async fn agreement(visit: Visit, Path(id): Path<String>) -> Response {
 /// The page that says why it is not shown.
 pub(super) async fn agreement_of(visit: &Visit, id: WireId, again: Option<&Again<'_>>) -> Paged {
     let (view, names) = listed(visit, LocalRequest::GetAgreement(id)).await?;
-    let done = visit.query.may("done").is_some();
+    let done = visit.query.has("done");
     let page = console::agreement_page(&visit.reader(), &view, &names, done, again);
     let status = again.map_or(200, |again| again.trouble.status);
     Ok(visit.outsider.page(status, page))

@@ -333,6 +333,8 @@ async fn a_form_of_another_page_or_site_does_nothing() {
     let reply = world.post("/account/password", &cookies, &good).await;
     assert_eq!(reply.status, 303, "{}", reply.body);
     let next = cookie_in(&reply, "").unwrap();
+    let page = world.get(&work::location(&reply), &next).await;
+    assert!(page.body.contains("The password is changed."));
     assert_eq!(
         world.get("/console", &cookies).await.status,
         303,
