@@ -358,6 +358,12 @@ pub(crate) mod tests {
         let mut nameless = partner("did:web:a.example", 1);
         nameless.name = "  ".into();
         assert!(matches!(list.add(nameless), Err(PartnerError::Name { .. })));
+        for (length, taken) in [(NAME_LENGTH_MAX, true), (300, false)] {
+            let mut long = partner("did:web:a.example", 1);
+            long.name = "长".repeat(length);
+            let added = PartnerList::default().add(long);
+            assert_eq!(added.is_ok(), taken, "{length}: {added:?}");
+        }
         let mut idle = partner("did:web:a.example", 1);
         idle.roles.clear();
         assert!(matches!(list.add(idle), Err(PartnerError::NoRole { .. })));

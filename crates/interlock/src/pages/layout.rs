@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use super::Language;
@@ -123,7 +123,7 @@ pub(super) struct Frame<'a> {
 /// A whole page around `main`.
 pub(super) fn page(frame: &Frame<'_>, language: Language, main: &Markup) -> Markup {
     let other = language.other();
-    html! {
+    let whole = html! {
         (DOCTYPE)
         html lang=(language.tag()) {
             head {
@@ -151,6 +151,18 @@ pub(super) fn page(frame: &Frame<'_>, language: Language, main: &Markup) -> Mark
                 }
             }
         }
+    };
+    in_order(whole)
+}
+
+/// The same page without characters that turn round what is written beside them (Unicode 15, "Bidirectional
+/// Formatting Characters"): a name with one of them would make the reader see another sentence.
+pub(super) fn in_order(page: Markup) -> Markup {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let PreEscaped(text) = page;
+    match text.contains(turns) {
+        true => PreEscaped(text.replace(turns, "\u{fffd}")),
+        false => PreEscaped(text),
     }
 }
 

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 use crate::identity::person::Person;
 use crate::node::io::Role;
 use crate::pages::Language;
-use crate::pages::layout::{cut, icon, stylesheet};
+use crate::pages::layout::{cut, icon, in_order, stylesheet};
 use crate::pages::words::NAME_CHARS_MAX;
 
 /// Colours that a reader wants.
@@ -184,7 +184,7 @@ pub(super) fn sheet(reader: &Reader<'_>, sheet: &Sheet<'_>, main: &Markup) -> Ma
         true => "desk wide",
         false => "desk",
     };
-    html! {
+    let whole = html! {
         (DOCTYPE)
         html lang=(reader.language.tag()) data-theme=[reader.theme.attribute()] {
             head {
@@ -204,7 +204,8 @@ pub(super) fn sheet(reader: &Reader<'_>, sheet: &Sheet<'_>, main: &Markup) -> Ma
                 (foot(reader))
             }
         }
-    }
+    };
+    in_order(whole)
 }
 
 fn top(reader: &Reader<'_>) -> Markup {

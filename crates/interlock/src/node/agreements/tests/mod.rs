@@ -3,6 +3,7 @@
 mod catalogs;
 mod connectors;
 mod delivery;
+mod evil;
 mod faults;
 mod hostile;
 mod life;
