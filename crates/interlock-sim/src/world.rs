@@ -257,6 +257,7 @@ impl World {
             config.exchange_url = format!("https://node.{}.example", spec.name);
             config.poll_wait_ms = POLL_WAIT_MS;
             config.virtual_number = Some("+8618877771111".into());
+            config.courier_number = Some("+8618877772222".into());
             world.nodes.push(SimNode::new(config, key, rng, now));
         }
         world.introduce(specs);

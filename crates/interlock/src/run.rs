@@ -319,6 +319,11 @@ fn node_config(config: &Config) -> NodeConfig {
             .virtual_number
             .as_ref()
             .map(|p| p.reveal().into()),
+        courier_number: config
+            .notify
+            .courier_number
+            .as_ref()
+            .map(|p| p.reveal().into()),
         messenger: config.notify.messenger.clone(),
         pickup_period_ms: i64::from(config.locker.pickup_hours) * HOUR_MS,
         extension_ms: i64::from(config.locker.extension_hours) * HOUR_MS,

@@ -220,7 +220,7 @@ fn a_courier_whose_name_is_gone_has_no_round_though_the_parcel_still_lies_there(
     net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
         .unwrap();
     net.world.settle();
-    let rounds = |net: &Network| net.world.node(FENGCHAO).unwrap().state().rounds.len();
+    let rounds = |net: &Network| net.world.node(FENGCHAO).unwrap().state().rounds.couriers();
     assert_eq!(rounds(&net), 1);
     net.world.run_until(net.world.now().plus_ms(200 * DAY_MS));
     assert_eq!(rounds(&net), 0);

@@ -1,7 +1,7 @@
 //! What recipients do at their own page: more time once, somebody else who fetches, and no one else's.
 
 use interlock::node::content::LinkKind;
-use interlock::node::io::{DepositAction, LocalAnswer, PageRequest};
+use interlock::node::io::{DepositAction, Extension, LocalAnswer, LocalRequest, PageRequest};
 use interlock::pages::{CodeView, DelegateView, DoneView, PickupState, PickupView};
 use interlock_core::time::{DAY_MS, HOUR_MS};
 use interlock_core::waybill::Waybill;
@@ -214,4 +214,76 @@ fn a_link_ends_a_week_after_the_pick_up_for_whatever_it_asks() {
     }
     let other = link(&net, FENGCHAO, OTHER);
     assert!(view(&mut net, FENGCHAO, PageRequest::Pickup(other)).is_some());
+}
+
+/// Whom the telephone system of Fengchao's is told to ring: status and courier.
+fn rung(net: &mut Network, extension: &str) -> (u16, String) {
+    let request = LocalRequest::GetCall(Extension::parse(extension).unwrap());
+    match net.world.local(FENGCHAO, request).unwrap() {
+        LocalAnswer::Json { status, body } => {
+            let text = body.to_string();
+            assert!(!text.contains("665544"), "a phone is in {text}");
+            (status, body["courier"].as_str().unwrap().to_owned())
+        }
+        LocalAnswer::Problem(problem) => (problem.status, String::new()),
+        LocalAnswer::Events(_)
+        | LocalAnswer::Tracking(_)
+        | LocalAnswer::Pickup(_)
+        | LocalAnswer::Person(_) => panic!("a page, or events"),
+    }
+}
+
+#[test]
+fn a_recipient_calls_the_courier_behind_a_number_that_ends_with_the_stay() {
+    let (mut net, deposit) = two_in_lockers(943);
+    let mine = link(&net, FENGCHAO, NUMBER);
+    let seen = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    let call = seen.call.expect("a number for the courier");
+    assert_eq!(call.number, "+8618877772222", "the operator's own");
+    assert_eq!(rung(&mut net, &call.extension), (200, "c7".into()));
+    let other = link(&net, FENGCHAO, OTHER);
+    let other = view(&mut net, FENGCHAO, PageRequest::Pickup(other)).unwrap();
+    let other = other.call.expect("a number for the courier");
+    assert_ne!(other.extension, call.extension, "one for each parcel");
+    let nobody = format!(
+        "{:08}",
+        (call.extension.parse::<u32>().unwrap() + 1) % 100_000_000
+    );
+    assert_eq!(rung(&mut net, &nobody).0, 404);
+
+    // Neither the owner's page nor that of somebody who is sent has it.
+    let owners = link(&net, CAINIAO, NUMBER);
+    let owners = view(&mut net, CAINIAO, PageRequest::Pickup(owners)).unwrap();
+    assert_eq!(owners.call, None);
+    let made = view(&mut net, FENGCHAO, PageRequest::Delegate(mine)).unwrap();
+    let theirs = PageRequest::Delegated(given(&made));
+    assert_eq!(view(&mut net, FENGCHAO, theirs).unwrap().call, None);
+
+    // It is the same after the deadline and after a replay.
+    net.world.run_until(net.world.now().plus_ms(2 * DAY_MS));
+    net.assert_replay_of(&[FENGCHAO]);
+    let late = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    assert_eq!(late.call.as_ref(), Some(&call));
+    net.advance(FENGCHAO, &deposit, DepositAction::Recall)
+        .unwrap();
+    let over = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    assert_eq!(over.call, None);
+    assert_eq!(rung(&mut net, &call.extension).0, 404);
+    assert_eq!(
+        rung(&mut net, &other.extension).0,
+        200,
+        "the other's works on"
+    );
+}
+
+#[test]
+fn nobody_is_called_once_it_is_not_known_any_more_who_the_courier_was() {
+    let (mut net, _) = two_in_lockers(944);
+    let mine = link(&net, FENGCHAO, NUMBER);
+    let seen = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    let call = seen.call.expect("a number for the courier");
+    net.world.run_until(net.world.now().plus_ms(60 * DAY_MS));
+    assert_eq!(rung(&mut net, &call.extension).0, 404);
+    let seen = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    assert_eq!(seen.call, None);
 }

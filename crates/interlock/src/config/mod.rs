@@ -139,6 +139,8 @@ pub struct NotifyConfig {
     pub systems: Option<GatewayConfig>,
     /// The number behind which recipients' own are hidden.
     pub virtual_number: Option<Phone>,
+    /// The number behind which recipients reach couriers.
+    pub courier_number: Option<Phone>,
     /// To whom contacts are sealed.
     pub messenger: Option<Messenger>,
     /// Language where a recipient has chosen none.

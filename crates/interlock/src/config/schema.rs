@@ -201,6 +201,11 @@ pub(super) const NOTIFY: Table = Table {
             "The number behind which recipients' own are hidden, with an extension each. Default: none.",
         ),
         key(
+            "courier_number",
+            "\"+8695000001\"",
+            "A locker operator's number behind which recipients reach the courier of their parcel, with an extension each; our telephone system asks `GET /calls/{extension}` whom to ring. Default: none.",
+        ),
+        key(
             "messenger",
             "\"did:web:sms.example\"",
             "A messenger to whom contacts are sealed, so that a partner passes on what it cannot read. Default: none.",

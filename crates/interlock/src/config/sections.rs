@@ -439,6 +439,7 @@ fn notify(reader: &Reader<'_>, allowed: Allowed) -> NotifyConfig {
             ["webhook_url", "webhook_secret_file", "webhook_secret_env"],
         ),
         virtual_number: reader.parsed("virtual_number", Phone::parse),
+        courier_number: reader.parsed("courier_number", Phone::parse),
         messenger: messenger(reader),
         language: language.unwrap_or(Language::Zh),
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use hyper::body::Bytes;
 use interlock_core::ids::{Marketplace, ParticipantId};
 use interlock_core::time::{DAY_MS, Timestamp};
@@ -51,6 +52,8 @@ use crate::notify::WebhookSecret;
 const PICKUP_PERIOD_MS: i64 = 6 * DAY_MS;
 /// The number behind which recipients' own are hidden.
 const VIRTUAL_NUMBER: &str = "+8695000000";
+/// The number behind which couriers' own are hidden.
+const COURIER_NUMBER: &str = "+8695000001";
 /// How long the nodes may take to come to rest, in milliseconds of the machine's clock.
 const REST_TIMEOUT_MS: u64 = 120_000;
 /// How long is slept between two looks whether they have.
@@ -155,11 +158,27 @@ impl Network {
     async fn introduce(&self) -> Result<(), DemoError> {
         for (who, member) in self.nodes.iter() {
             for (other, partner) in self.nodes.iter().filter(|(other, _)| *other != who) {
-                let body = as_partner(other, partner)?;
+                let body = as_partner(other, partner, other.name())?;
                 member.api.post("/partners", &body).await?;
             }
         }
         Ok(())
+    }
+
+    /// Every node takes every other off its list and lists it again under another name.
+    ///
+    /// # Errors
+    /// [`DemoError`], for a name that a node does not take too.
+    pub async fn rename(&self, name: impl Fn(Who) -> String) -> Result<(), DemoError> {
+        for (who, member) in self.nodes.iter() {
+            for (other, partner) in self.nodes.iter().filter(|(other, _)| *other != who) {
+                let path = format!("/partners/{}", id_of(other)?.as_str());
+                member.api.write(Method::DELETE, &path, None).await?;
+                let body = as_partner(other, partner, &name(other))?;
+                member.api.post("/partners", &body).await?;
+            }
+        }
+        self.rest().await
     }
 
     /// The time.
@@ -304,6 +323,7 @@ fn deed(who: Who, root: &Path, exchange_url: &str, public_url: &str) -> Result<D
     // Its key is in no file.
     config.keeps_key = false;
     config.virtual_number = who.marketplace().map(|_| VIRTUAL_NUMBER.into());
+    config.courier_number = Who::OPERATORS.contains(&who).then(|| COURIER_NUMBER.into());
     Ok(Deed {
         directory: root.join(who.key()),
         key: NodeKey::from_seed(&random()),
@@ -403,7 +423,7 @@ fn exporter(deed: &Deed, own: Arc<OwnIdentity>, shared: &Shared<'_>) -> Arc<Expo
 }
 
 /// The body of `POST /partners`.
-fn as_partner(who: Who, member: &Member) -> Result<Value, DemoError> {
+fn as_partner(who: Who, member: &Member, name: &str) -> Result<Value, DemoError> {
     let marketplaces: Vec<&str> = who
         .marketplace()
         .map(DemoMarketplace::as_str)
@@ -412,7 +432,7 @@ fn as_partner(who: Who, member: &Member) -> Result<Value, DemoError> {
     let carriers: Vec<&str> = who.carrier().map(DemoCarrier::as_str).into_iter().collect();
     Ok(json!({
         "id": id_of(who)?.as_str(),
-        "name": who.name(),
+        "name": name,
         "roles": [who.role().as_str()],
         "exchangeUrl": member.deed.config.exchange_url,
         "key": member.deed.key.public().to_multibase(),

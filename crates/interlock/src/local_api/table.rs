@@ -19,7 +19,7 @@ use super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, w
 use super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SMALL_BODY_SIZE_BYTES_MAX};
 use crate::epcis::DOCUMENT_BYTES_MAX;
 use crate::node::io::EVENTS_WAIT_MS_MAX;
-use crate::node::io::{DepositAction, LocalRequest, Problem, RevealAct, Role};
+use crate::node::io::{DepositAction, Extension, LocalRequest, Problem, RevealAct, Role};
 
 /// All routes; in groups, each in the order of the design's table.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
@@ -161,6 +161,13 @@ const LOCKERS: &[Route] = &[
         "A deposit.",
         "The deposit.",
         Target::Node(|call| Ok(LocalRequest::GetDeposit(call.segment("id", DepositId::parse)?))),
+    ),
+    get(
+        "/calls/{extension}",
+        "getCall",
+        "For our telephone system: whom to ring when a recipient dials the number for couriers (`notify.courier_number`) and this extension. It works while the parcel lies in its compartment.",
+        "The courier, in the carrier's words; the deposit, its station, and until when it may lie there. No phone of anybody.",
+        Target::Node(|call| Ok(LocalRequest::GetCall(call.segment("extension", Extension::parse)?))),
     ),
     write(
         Method::POST,

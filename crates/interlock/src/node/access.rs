@@ -26,6 +26,7 @@ pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::PostEvents(_)
         | LocalRequest::EraseRecipient(_) => &[Role::OrderSystem],
         LocalRequest::GetLabel(..)
+        | LocalRequest::GetCall(_)
         | LocalRequest::PutWish(..)
         | LocalRequest::PutCodeKey(..)
         | LocalRequest::GetSealedCode(_) => &[Role::OrderSystem],
@@ -329,6 +330,7 @@ impl Node {
                 json(self.deposit_view(id))
             }
             LocalRequest::GetRound(courier) => json(self.round_view(&courier)),
+            LocalRequest::GetCall(extension) => self.call_answer(extension),
             LocalRequest::GetShop {
                 merchant,
                 state,

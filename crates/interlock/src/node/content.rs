@@ -5,7 +5,7 @@
 //! where slots are stored.
 
 use hmac::{Hmac, KeyInit, Mac};
-use interlock_core::ids::ParcelId;
+use interlock_core::ids::{DepositId, ParcelId};
 use interlock_core::parcel::ClaimToken;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::cipher::Cipher;
-use super::io::Digest;
+use super::io::{Digest, Extension};
 use super::record::Sealed;
 use super::{ContentKeys, Rng};
 use crate::exchange::wire::Blob;
@@ -190,6 +190,12 @@ impl Links {
     /// Digest under which such a link is found.
     pub fn delegate_digest(&self, link: &[u8; 16]) -> Digest {
         Sha256::digest(self.delegate(link).as_bytes()).into()
+    }
+
+    /// The extension at which the recipient of a deposit calls its courier.
+    pub fn extension(&self, deposit: DepositId) -> Extension {
+        let full = mac(&self.secret, &[b"courier", deposit.as_bytes()]);
+        Extension::of(full.first_chunk::<4>().copied().unwrap_or_default())
     }
 
     /// The code that a label shows in place of an address: 60 bits, in Crockford's base 32.

@@ -53,7 +53,7 @@ impl Node {
             let form = self.form_shown(id);
             Some(Looked::Parcel { parcel, form })
         } else if let LocalRequest::GetRound(courier) = request {
-            let round = self.state.rounds.get(courier)?;
+            let round = self.state.rounds.of(courier)?;
             let deposits = round.iter().take(PARCELS_MAX);
             let parcels = deposits
                 .clone()

@@ -110,6 +110,8 @@ pub struct NodeConfig {
     pub exchange_url: String,
     /// Number from which virtual numbers are leased, E.164.
     pub virtual_number: Option<String>,
+    /// Number behind which recipients reach couriers, E.164.
+    pub courier_number: Option<String>,
     /// To whom contacts are sealed.
     pub messenger: Option<Messenger>,
     /// How long a parcel may lie in a compartment.
@@ -166,6 +168,7 @@ impl NodeConfig {
             public_url: String::new(),
             exchange_url: String::new(),
             virtual_number: None,
+            courier_number: None,
             messenger: None,
             pickup_period_ms: 24 * HOUR_MS,
             extension_ms: 24 * HOUR_MS,

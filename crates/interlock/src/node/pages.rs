@@ -184,6 +184,7 @@ impl Node {
             accesses,
             is_delegates: false,
             later: self.later_until(turn, parcel),
+            call: self.call_view(parcel),
             delegate: self.delegate_view(parcel),
             number_held: self.holds_contact_of(parcel),
             enrolment: match self.code_key(parcel.id) {
@@ -392,6 +393,7 @@ fn for_delegate(view: PickupView) -> PickupView {
         merchant: None,
         accesses: Vec::new(),
         later: None,
+        call: None,
         delegate: DelegateView::No,
         number_held: false,
         enrolment: EnrolmentView::No,

@@ -83,6 +83,7 @@ fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::OpenDeposit(_)
         | LocalRequest::GetDeposit(_)
         | LocalRequest::GetRound(_)
+        | LocalRequest::GetCall(_)
         | LocalRequest::GetShop { .. }
         | LocalRequest::AdvanceDeposit { .. }
         | LocalRequest::PostEvents(_)

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::Node;
 use super::content::LinkKind;
-use super::io::{LocalAnswer, Problem};
+use super::io::{Extension, LocalAnswer, Problem};
 use super::problem;
 use super::state::parcels::Parcel;
 use super::state::shop::Stage;
 use super::turn::Turn;
+use crate::pages::CallView;
 
 /// Most deposits of a courier's list.
 const ROUND_MAX: usize = 200;
@@ -25,7 +26,7 @@ impl Node {
     /// `{items: [deposit with waybill]}`: a courier's deposits that are not over, those that end first
     /// first.
     pub(super) fn round_view(&self, courier: &CourierId) -> Value {
-        let ids = self.state.rounds.get(courier).into_iter().flatten();
+        let ids = self.state.rounds.of(courier).into_iter().flatten();
         let mut deposits: Vec<_> = ids
             .filter_map(|id| Some((*id, self.state.deposits.get(id)?)))
             .collect();
@@ -40,6 +41,43 @@ impl Node {
             view
         });
         json!({ "items": items.collect::<Vec<_>>() })
+    }
+
+    /// `GET /calls/{extension}`: 200 with `courier`, `deposit`, `station` and `until`, for the telephone
+    /// system that connects whoever dialled it.
+    ///
+    /// # Errors
+    /// 404 if nothing lies there about which anybody could call, or it would not be known whom.
+    pub(super) fn call_answer(&self, extension: Extension) -> Result<LocalAnswer, Problem> {
+        let found = self.state.rounds.called(extension);
+        let found = found.and_then(|id| Some((id, self.state.deposits.get(&id)?)));
+        let reached = found.filter(|_| self.config.courier_number.is_some());
+        let reached = reached.and_then(|(id, deposit)| {
+            let courier = deposit.courier.value.as_ref()?.as_str().to_owned();
+            Some((id, deposit, courier))
+        });
+        let (id, deposit, courier) = reached.ok_or_else(|| problem::not_found("extension"))?;
+        let until = deposit.pickup_until;
+        let body = json!({
+            "courier": courier,
+            "deposit": id.to_string(),
+            "station": deposit.station.as_str(),
+            "until": until.map(|at| at.to_rfc3339(self.config.zone)),
+        });
+        Ok(LocalAnswer::Json { status: 200, body })
+    }
+
+    /// How the recipient of a parcel calls the courier who put it where it lies.
+    pub(super) fn call_view(&self, parcel: &Parcel) -> Option<CallView> {
+        let number = self.config.courier_number.clone()?;
+        let id = parcel.deposit?;
+        let extension = self.state.links.extension(id);
+        // Nobody is called at an extension that would reach somebody else.
+        let reached = self.state.rounds.called(extension) == Some(id);
+        reached.then(|| CallView {
+            number,
+            extension: extension.to_string(),
+        })
     }
 
     /// 200 with `items`, a merchant's parcels of ours, the newest first; `next`, from which the list goes

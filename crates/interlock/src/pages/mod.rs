@@ -24,8 +24,8 @@ pub use language::Language;
 pub use layout::{Asset, icon, security_headers, stylesheet};
 pub use message::{error_page, link_ended_page, not_found_page};
 pub use pickup::{
-    CodeView, DelegateView, DoneView, EnrolmentView, PickupState, PickupView, StationView,
-    TroubleView, pickup_page,
+    CallView, CodeView, DelegateView, DoneView, EnrolmentView, PickupState, PickupView,
+    StationView, TroubleView, pickup_page,
 };
 pub use tracking::{Stale, StaleReason, TrackedEvent, TrackingView, tracking_page};
 

@@ -122,6 +122,15 @@ pub enum TroubleView {
     NoKey,
 }
 
+/// A number that connects to the courier, and hides both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallView {
+    /// The operator's number, E.164.
+    pub number: String,
+    /// What is dialled behind it.
+    pub extension: String,
+}
+
 /// The link by which somebody else fetches the parcel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DelegateView {
@@ -193,6 +202,8 @@ pub struct PickupView {
     pub is_delegates: bool,
     /// The deadline that the recipient can have instead.
     pub later: Option<Timestamp>,
+    /// How to call the courier.
+    pub call: Option<CallView>,
     /// Whether somebody else may fetch it.
     pub delegate: DelegateView,
     /// Whether a contact of the recipient is held here.
@@ -227,6 +238,7 @@ pub fn pickup_page(view: &PickupView, language: Language) -> Markup {
         (trouble(view, language))
         @if is_in_locker(&view.state) { (code(view, language, door)) }
         (facts(view, language))
+        @if is_in_locker(&view.state) { (recipient::call(view, language)) }
         @if view.is_delegates {
             p.muted {
                 (language.pick(

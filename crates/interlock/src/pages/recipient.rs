@@ -43,6 +43,32 @@ pub(super) fn done(view: &PickupView, language: Language) -> Markup {
     html! { p.notice.good role="status" { (Tone::Good.shape()) (text) } }
 }
 
+/// The courier, behind a number that is nobody's own.
+pub(super) fn call(view: &PickupView, language: Language) -> Markup {
+    let Some(call) = &view.call else {
+        return html! {};
+    };
+    // A comma is the pause that telephones know before they dial on; the `;ext=` of RFC 3966 few do.
+    let address = format!("tel:{},{}", call.number, call.extension);
+    html! {
+        section aria-labelledby="call" {
+            h2 #call { (language.pick("快递员", "The courier")) }
+            p { a.button href=(address) { (language.pick("拨打快递员电话", "Call the courier")) } }
+            p {
+                span.instant { (call.number) }
+                (language.pick("，分机 ", ", extension "))
+                strong.instant { (call.extension) }
+            }
+            p.muted {
+                (language.pick(
+                    "由运营商转接，双方都看不到对方的号码。包裹取出后此分机失效。",
+                    "The locker operator connects you: neither of you sees the other's number. The extension ends when the parcel is out.",
+                ))
+            }
+        }
+    }
+}
+
 /// More time, and somebody else.
 pub(super) fn choices(view: &PickupView, language: Language) -> Markup {
     html! {

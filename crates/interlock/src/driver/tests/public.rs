@@ -37,6 +37,7 @@ fn view(code: CodeView) -> PickupView {
         accesses: vec![],
         is_delegates: false,
         later: Some(NOW.plus_ms(172_800_000)),
+        call: None,
         delegate: DelegateView::Possible,
         number_held: true,
         enrolment: EnrolmentView::No,

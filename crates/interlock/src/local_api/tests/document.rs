@@ -11,6 +11,7 @@ use crate::node::access::allowed;
 /// A path with its parameters filled in.
 fn filled(path: &str) -> String {
     path.replace("{carrier}", "sf")
+        .replace("{extension}", "00471100")
         .replace("{name}", "li.lei")
         .replace("{number}", "SF1234567890123")
         .replace(

@@ -15,8 +15,8 @@ use interlock_core::waybill::Waybill;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgreementChange, Decision, Digest, EventTaken, KeyId, PersonPut, Problem, Renewal, RevealAct,
-    RevealPut,
+    AgreementChange, Decision, Digest, EventTaken, Extension, KeyId, PersonPut, Problem, Renewal,
+    RevealAct, RevealPut,
 };
 use crate::identity::code_key::CodeKey;
 use crate::identity::password::PasswordHash;
@@ -250,6 +250,8 @@ pub enum LocalRequest {
     WithdrawPerson(PersonName),
     /// A search in the ledger, newest first. No route of the local API leads here.
     FindLedger(Box<LedgerQuery>),
+    /// `GET /calls/{extension}`.
+    GetCall(Extension),
     /// A courier's deposits that are not over. No route of the local API leads here.
     GetRound(CourierId),
     /// A merchant's parcels, newest first. No route of the local API leads here.

@@ -6,6 +6,7 @@
 //! durable. It does not know HTTP.
 
 mod agreements;
+mod extension;
 mod key_id;
 mod local;
 mod page;
@@ -13,6 +14,7 @@ mod people;
 mod taken;
 
 pub use agreements::{AgreementChange, Decision, Renewal};
+pub use extension::Extension;
 pub use key_id::KeyId;
 pub use local::{
     DepositAction, DepositRequest, EventPut, ExplainRequest, LedgerQuery, LocalAnswer,

@@ -1,9 +1,7 @@
 //! Applying records about stations, deposits and the contacts that go with them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use interlock_core::dataset::Dataset;
-use interlock_core::ids::{CourierId, DepositId, ParticipantId, RequestId, StationId};
+use interlock_core::ids::{DepositId, ParticipantId, RequestId, StationId};
 use interlock_core::locker::Stay;
 use interlock_core::parcel::SizeClass;
 use interlock_core::station::{Compartments, Station, level};
@@ -11,10 +9,11 @@ use interlock_core::time::Timestamp;
 
 use super::apply::ReplayError;
 use super::feed::Queued;
+use super::rounds::Rounds;
 use super::{Deposit, OwnStation, State};
 use crate::exchange::wire::Contact;
 use crate::node::ContentKeys;
-use crate::node::content::Content;
+use crate::node::content::{Content, Links};
 use crate::node::record::{CompartmentChange, ContactOutcome, DepositRecord, ItemRef, Teller};
 
 impl State {
@@ -141,8 +140,7 @@ impl State {
             message: None,
         };
         if let Some(courier) = &deposit.courier.value {
-            let round = self.rounds.entry(courier.clone()).or_default();
-            round.insert(record.id);
+            self.rounds.enter(&self.links, courier, record.id);
         }
         self.deposits.insert(record.id, deposit);
         self.compartments_changed(at, &record.station);
@@ -169,7 +167,7 @@ impl State {
         }
         let (station, compartment) = (deposit.station.clone(), deposit.compartment);
         if stay.phase().is_over() {
-            leave_round(&mut self.rounds, deposit, id);
+            leave_round(&mut self.rounds, &self.links, deposit, id);
             self.code_keys.remove(&deposit.parcel);
             self.delegates.set(&self.links, id, None);
             self.deposits.ended(id);
@@ -243,17 +241,8 @@ impl State {
 }
 
 /// A deposit is no courier's to look after any more, or nobody may know whose.
-pub(super) fn leave_round(
-    rounds: &mut BTreeMap<CourierId, BTreeSet<DepositId>>,
-    deposit: &Deposit,
-    id: DepositId,
-) {
-    if let Some(courier) = &deposit.courier.value
-        && let Some(round) = rounds.get_mut(courier)
-    {
-        round.remove(&id);
-        if round.is_empty() {
-            rounds.remove(courier);
-        }
+pub(super) fn leave_round(rounds: &mut Rounds, links: &Links, deposit: &Deposit, id: DepositId) {
+    if let Some(courier) = &deposit.courier.value {
+        rounds.leave(links, courier, id);
     }
 }

@@ -20,6 +20,7 @@ mod looks;
 pub mod messages;
 pub mod parcels;
 mod receive;
+mod rounds;
 mod run_off;
 mod shared;
 pub mod shop;
@@ -37,8 +38,7 @@ use interlock_core::collection::Watch;
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{
-    CourierId, DepositId, IdempotencyKey, MessageId, ParcelId, ParticipantId, RequestId, StationId,
-    WireId,
+    IdempotencyKey, MessageId, ParcelId, ParticipantId, RequestId, StationId, WireId,
 };
 use interlock_core::station::{Compartments, Level, Station};
 use interlock_core::statistics::Statistics;
@@ -60,6 +60,7 @@ pub use self::messages::MessageState;
 use self::messages::Messages;
 use self::parcels::Parcels;
 pub use self::receive::deletion_words;
+use self::rounds::Rounds;
 use self::spool::Spool;
 use self::table::{Cold, FrozenRows, SharedKeys, Table, plain_rows};
 use self::vault::Vault;
@@ -111,9 +112,9 @@ pub struct State {
     pub run_off: BTreeMap<WireId, Box<[ParcelId]>>,
     /// Deposits at our stations.
     pub deposits: Deposits,
-    /// Deposits that are not over, by courier, while it is known whose they are.
+    /// Deposits that are not over, while it is known whose they are.
     #[serde(skip)]
-    pub rounds: BTreeMap<CourierId, BTreeSet<DepositId>>,
+    pub rounds: Rounds,
     /// By counterparty: both logs, feeds, lookups.
     pub channels: BTreeMap<ParticipantId, Channel>,
     /// Messages to recipients.
@@ -371,7 +372,7 @@ impl State {
             cooperations_shown: BTreeMap::new(),
             cooperations_seen: BTreeMap::new(),
             deposits: Deposits::default(),
-            rounds: BTreeMap::new(),
+            rounds: Rounds::default(),
             channels: BTreeMap::new(),
             messages: Messages::default(),
             warnings: BTreeMap::new(),
@@ -445,7 +446,7 @@ impl State {
         self.deposits.reopen(&keys);
         for (id, deposit) in self.deposits.under_way() {
             if let Some(courier) = &deposit.courier.value {
-                self.rounds.entry(courier.clone()).or_default().insert(*id);
+                self.rounds.enter(&self.links, courier, *id);
             }
         }
         for secret in self.push_secrets.values_mut() {

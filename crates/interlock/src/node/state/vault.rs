@@ -142,10 +142,10 @@ impl State {
         self.vault.hour_ended(hour);
         self.cold.end_hours(hour);
         self.parcels.hour_ended(hour);
-        let rounds = &mut self.rounds;
+        let (rounds, links) = (&mut self.rounds, &self.links);
         self.deposits.hour_ended(hour, |id, deposit| {
             if deposit.courier.slot.0 == hour {
-                leave_round(rounds, deposit, id);
+                leave_round(rounds, links, deposit, id);
             }
         });
         for secret in self.push_secrets.values_mut() {
@@ -168,7 +168,7 @@ impl State {
                 ContentRef::Courier(id) => {
                     let deposit = self.deposits.get_mut(id);
                     deposit.and_then(|d| {
-                        leave_round(&mut self.rounds, d, *id);
+                        leave_round(&mut self.rounds, &self.links, d, *id);
                         d.courier.erase()
                     })
                 }

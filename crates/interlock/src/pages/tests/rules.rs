@@ -54,6 +54,7 @@ fn a_code_is_on_a_page_only_after_it_was_asked_for() {
             assert_eq!(html.contains("B07"), name == "pickup-shown", "{name}");
             let asks = [
                 "pickup",
+                "pickup-call",
                 "pickup-wrong",
                 "pickup-form-expired",
                 "pickup-overdue",
@@ -86,6 +87,32 @@ fn a_code_is_on_a_page_only_after_it_was_asked_for() {
             .into_string()
             .contains("class=\"digits\"")
     );
+}
+
+#[test]
+fn a_courier_can_be_called_while_the_parcel_lies_there_and_not_after() {
+    for l in Language::ALL {
+        for (name, page) in samples(l) {
+            let html = page.into_string();
+            assert_eq!(html.contains("tel:"), name == "pickup-call", "{name}");
+        }
+        let html = sample("pickup-call", l);
+        assert!(html.contains("href=\"tel:+8695000001,00471100\""), "{html}");
+        assert!(html.contains(">+8695000001<") && html.contains(">00471100<"));
+        let call = CallView {
+            number: "+8695000001".into(),
+            extension: "00471100".into(),
+        };
+        let over = PickupState::PickedUp {
+            at: at("2017-06-01T11:00"),
+        };
+        let view = PickupView {
+            call: Some(call),
+            ..pickup_in(l, over)
+        };
+        let html = pickup_page(&view, l).into_string();
+        assert!(!html.contains("00471100"), "{html}");
+    }
 }
 
 #[test]

@@ -156,6 +156,7 @@ pub(super) fn pickup(l: Language) -> PickupView {
         ],
         is_delegates: false,
         later: None,
+        call: None,
         delegate: DelegateView::No,
         number_held: false,
         enrolment: EnrolmentView::No,
@@ -223,6 +224,16 @@ pub(super) fn samples(l: Language) -> Vec<(&'static str, Markup)> {
             "pickup-shown",
             p(&PickupView {
                 code: shown,
+                ..pickup(l)
+            }),
+        ),
+        (
+            "pickup-call",
+            p(&PickupView {
+                call: Some(CallView {
+                    number: "+8695000001".into(),
+                    extension: "00471100".into(),
+                }),
                 ..pickup(l)
             }),
         ),
