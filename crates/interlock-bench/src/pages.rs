@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use interlock_core::dataset::Dataset;
+use interlock_core::time::{DAY_MS, Zone};
 use serde_json::{Value, json};
 
 use super::Setting;
@@ -27,6 +28,12 @@ const TIMES: usize = 21;
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Milliseconds that a page may take on the node, p50.
 const GOAL_MS: f64 = 10.0;
+/// What is asked for beside a rehearsal.
+const BESIDE: &str = "/console/health";
+/// Milliseconds that it may take on the node meanwhile, p99.
+const GOAL_BESIDE_MS: f64 = 50.0;
+/// By then the agreement has ended.
+const REHEARSED_AFTER_MS: i64 = 31 * DAY_MS;
 /// Bytes of a page, 100 KB.
 const GOAL_BYTES: f64 = 100.0 * 1024.0;
 
@@ -121,7 +128,56 @@ pub(crate) fn pages(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
     // A link is for its holder.
     tracking.path = "/t/…".into();
     all.push(tracking);
-    figures(&all, parcels)
+    let mut figures = figures(&all, parcels)?;
+    figures.extend(beside_a_rehearsal(owner, parcels)?);
+    Ok(figures)
+}
+
+/// A rehearsal looks at every open parcel: how long that takes, and how long others wait meanwhile.
+fn beside_a_rehearsal(side: &Side, parcels: u64) -> anyhow::Result<[Figure; 2]> {
+    let reader = log_in(side, "rehearser", &json!(["approver"]), None)?;
+    let to = side.place.local;
+    let at = wall().plus_ms(REHEARSED_AFTER_MS).to_rfc3339(Zone::CHINA);
+    let path = format!("/console/rehearsals?at={}", at.replace('+', "%2B"));
+    let (took_s, mut waits) = std::thread::scope(|scope| {
+        let rehearsal = scope.spawn(|| {
+            let begin = now();
+            let (head, page) = exchange(to, "GET", &path, &reader, "")?;
+            whole(&path, &head, page)?;
+            anyhow::Ok(begin.elapsed().as_secs_f64())
+        });
+        let mut waits = Vec::new();
+        while !rehearsal.is_finished() {
+            let begin = now();
+            let (head, page) = exchange(to, "GET", BESIDE, &reader, "")?;
+            whole(BESIDE, &head, page)?;
+            waits.push(begin.elapsed().as_secs_f64() * 1e3);
+        }
+        let took = rehearsal.join();
+        let took = took.map_err(|_| anyhow::anyhow!("the one who rehearses has failed"))??;
+        anyhow::Ok((took, waits))
+    })?;
+    waits.sort_by(f64::total_cmp);
+    let last = waits.len().saturating_sub(1);
+    let p99 = waits.get(last - last / 100).copied();
+    Ok([
+        Figure {
+            name: "rehearsal",
+            value: took_s,
+            unit: "s",
+            floor: None,
+            goal: Goal::Shown,
+            about: format!("one rehearsal with {parcels} open parcels, page included"),
+        },
+        Figure {
+            name: "rehearsal-others",
+            value: p99.context("nothing was asked for beside the rehearsal")?,
+            unit: "ms",
+            floor: None,
+            goal: Goal::AtMost(GOAL_BESIDE_MS),
+            about: format!("p99 of {} times {BESIDE} meanwhile", waits.len()),
+        },
+    ])
 }
 
 fn figures(all: &[Measured], parcels: u64) -> anyhow::Result<Vec<Figure>> {

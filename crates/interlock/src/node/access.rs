@@ -200,6 +200,9 @@ impl Node {
             } => {
                 self.propose(turn, reply, &partner, offers, policies, &caller.1);
             }
+            LocalRequest::Rehearse { at, after, limit } => {
+                self.rehearse(turn, reply, at, after, limit);
+            }
             // No answer of theirs is kept under an idempotency key: one shows a phone.
             LocalRequest::AskReveal(put) => {
                 let answer = self.ask_reveal(turn, caller, put);
@@ -405,7 +408,6 @@ impl Node {
             LocalRequest::GetMessages { after, limit } => json(self.messages_view(after, limit)),
             LocalRequest::GetEvidence => json(self.evidence_view()),
             LocalRequest::Explain(explain) => self.explain(turn, &explain),
-            LocalRequest::Rehearse { at, after, limit } => self.rehearsal(turn, at, after, limit),
             LocalRequest::GetPartners => json(self.partners_view()),
             LocalRequest::GetNames => json(self.names_view()),
             LocalRequest::AddPartner(partner) => self.add_partner(turn, partner),
@@ -439,6 +441,7 @@ impl Node {
             | LocalRequest::Reveal { .. }
             | LocalRequest::ResolveLabel(..)
             | LocalRequest::GetEvents { .. }
+            | LocalRequest::Rehearse { .. }
             | LocalRequest::GetCatalog(_)
             | LocalRequest::GetNegotiation { .. }
             | LocalRequest::Propose { .. } => Err(problem(
@@ -451,16 +454,13 @@ impl Node {
     }
 
     fn keys_view(&self) -> serde_json::Value {
-        let zone = self.config.zone;
         let since = &self.state.api_keys_since;
         let keys = self.state.api_keys.iter();
-        let keys: Vec<_> = keys
-            .map(|(digest, (name, role))| {
-                json!({ "id": KeyId::of(digest).to_string(), "name": name, "role": role.as_str(),
-                    "addedAt": since.get(digest).map(|at| at.to_rfc3339(zone)) })
-            })
-            .collect();
-        json!({ "keys": keys })
+        let keys = keys.map(|(digest, (name, role))| {
+            let added = since.get(digest).map(|at| at.to_rfc3339(self.config.zone));
+            json!({ "id": KeyId::of(digest).to_string(), "name": name, "role": role.as_str(), "addedAt": added })
+        });
+        json!({ "keys": keys.collect::<Vec<_>>() })
     }
 
     /// `DELETE /keys/{id}`. What the key's holder does from the next request on is refused.

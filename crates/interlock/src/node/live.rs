@@ -277,6 +277,8 @@ pub struct Live {
     pub started_at: Option<Timestamp>,
     /// Whether our cooperations will be looked at again.
     pub reporting: bool,
+    /// Looks at all open parcels that are under way, the first to begin first.
+    pub walks: VecDeque<super::rehearse::Walk>,
     /// Denials already on record, so that a poll that repeats does not repeat the entry.
     pub denied: BTreeSet<(WireId, String)>,
 }

@@ -356,7 +356,7 @@ impl Node {
                 to,
                 agreement,
             } => self.voided(&mut turn, &to, &agreement),
-            Input::Tick => {}
+            Input::Tick => self.walk_on(&mut turn),
         }
         self.finish(turn)
     }
@@ -366,7 +366,8 @@ impl Node {
         let poll = self.live.parked.iter().map(|poll| poll.until).min();
         let (settle, end) = (self.next_settle(), self.next_end());
         let judged = self.next_judgement();
-        let all = [self.live.next_timer(), settle, end, poll, judged];
+        let walk = self.live.walks.front().map(rehearse::Walk::begun_at);
+        let all = [self.live.next_timer(), settle, end, poll, judged, walk];
         all.into_iter().flatten().min()
     }
 

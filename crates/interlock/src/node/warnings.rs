@@ -17,6 +17,7 @@ use super::agreements::Agreement;
 use super::io::{DeliveryFailure, Effect, SystemNotice};
 use super::live::{Timer, backoff_ms};
 use super::record::{EndWarning, MessageOutcome, Record};
+use super::rehearse::Warned;
 use super::state::WarningState;
 use super::turn::Turn;
 
@@ -43,43 +44,71 @@ impl Node {
     /// follow or be followed by, and of those whose time to be warned of has come.
     pub(super) fn warn(&mut self, turn: &mut Turn<'_>, changed: Vec<WireId>) {
         let concerned = self.concerned(turn, changed);
-        let mut due: BTreeMap<(ParticipantId, Timestamp, i64), Vec<WireId>> = BTreeMap::new();
+        let mut due: BTreeSet<(ParticipantId, Timestamp, i64)> = BTreeSet::new();
         let book = &self.state.book.agreements;
         for agreement in concerned.iter().filter_map(|id| book.get(id)) {
-            let Some(lead_ms) = self.lead_due(turn, agreement) else {
-                continue;
-            };
-            let partner = agreement.other(&self.state.me).clone();
-            let end = agreement.facts.end(&agreement.terms);
-            let together = due.entry((partner, end, lead_ms)).or_default();
-            together.push(agreement.id.clone());
+            if let Some(lead_ms) = self.lead_due(turn, agreement) {
+                let partner = agreement.other(&self.state.me).clone();
+                let end = agreement.facts.end(&agreement.terms);
+                due.insert((partner, end, lead_ms));
+            }
         }
-        for ((partner, ends_at, lead_ms), agreements) in due {
-            let (parcels, recipients, merchants) = self.touched_by(turn, ends_at, &partner);
-            let id = MessageId::from_bytes(turn.random16());
-            let warning = EndWarning {
-                id,
+        for (partner, ends_at, lead_ms) in due {
+            let warned = Warned {
                 partner,
                 ends_at,
                 lead_ms,
-                agreements,
-                parcels,
-                recipients,
-                merchants: merchants.into_iter().take(MERCHANTS_MAX).collect(),
             };
-            tracing::warn!(
-                partner = %warning.partner,
-                ends_at = %ends_at.to_rfc3339(self.config.zone),
-                parcels,
-                "agreements end and nothing follows them; renew them, or rehearse the end"
-            );
-            self.record(turn, Record::EndWarned(Box::new(warning)));
-            self.send_warning(turn, id);
+            self.look_before_warning(turn, warned);
         }
         for id in concerned {
             let next = self.next_warning(turn, &id);
             self.warn_at(id, next);
         }
+    }
+
+    /// Warns of an end that was looked at, with all agreements of which it is still true.
+    pub(super) fn give_warning(
+        &mut self,
+        turn: &mut Turn<'_>,
+        warned: Warned,
+        (parcels, recipients): (u64, u64),
+        merchants: Vec<(MerchantId, u64)>,
+    ) {
+        let Warned {
+            partner,
+            ends_at,
+            lead_ms,
+        } = warned;
+        let all = self.state.book.agreements.values();
+        let agreements = all.filter(|agreement| {
+            *agreement.other(&self.state.me) == partner
+                && agreement.facts.end(&agreement.terms) == ends_at
+                && self.lead_due(turn, agreement) == Some(lead_ms)
+        });
+        let agreements: Vec<WireId> = agreements.map(|agreement| agreement.id.clone()).collect();
+        if agreements.is_empty() {
+            return;
+        }
+        let id = MessageId::from_bytes(turn.random16());
+        tracing::warn!(
+            %partner,
+            ends_at = %ends_at.to_rfc3339(self.config.zone),
+            parcels,
+            "agreements end and nothing follows them; renew them, or rehearse the end"
+        );
+        let warning = EndWarning {
+            id,
+            partner,
+            ends_at,
+            lead_ms,
+            agreements,
+            parcels,
+            recipients,
+            merchants: merchants.into_iter().take(MERCHANTS_MAX).collect(),
+        };
+        self.record(turn, Record::EndWarned(Box::new(warning)));
+        self.send_warning(turn, id);
     }
 
     fn concerned(&mut self, turn: &Turn<'_>, changed: Vec<WireId>) -> BTreeSet<WireId> {

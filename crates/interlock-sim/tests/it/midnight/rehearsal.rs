@@ -283,3 +283,44 @@ fn a_signed_successor_without_a_gap_leaves_nothing_to_touch() {
     }
     assert_eq!(rehearsal["parcels"].as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn many_parcels_are_looked_at_in_stretches_and_each_is_counted_once() {
+    const MANY: u64 = 2_500;
+    let (mut net, _) = begin(307, |_| {});
+    for n in 0..MANY {
+        let phone = format!("139{n:08}");
+        net.put_parcel(&format!("SF2{n:012}"), "taobao", CAINIAO, &phone);
+    }
+    net.world.settle();
+    let at = MIDNIGHT.plus_ms(HOUR_MS);
+    let mut after = 0;
+    let mut listed = Set::new();
+    loop {
+        let asked = LocalRequest::Rehearse {
+            at,
+            after,
+            limit: 1_000,
+        };
+        let page = ok(net.world.local(CAINIAO, asked));
+        let locker = page["cooperations"].as_array().unwrap().iter();
+        let mut locker = locker.filter(|it| it["partner"].as_str().unwrap().contains("fengchao"));
+        let locker = locker.next().unwrap();
+        let counts = &locker["outcomes"]["nothing-signed"];
+        // One of those before them was picked up.
+        assert_eq!(counts["parcels"], MANY + 5, "{counts}");
+        assert_eq!(counts["recipients"], MANY + 1);
+        assert_eq!(locker["merchants"][0]["nothing-signed"], MANY + 5);
+        let items = page["parcels"].as_array().unwrap();
+        if items.is_empty() {
+            break;
+        }
+        for item in items {
+            let who = format!("{} {}", item["partner"], item["number"]);
+            assert!(listed.insert(who), "listed twice: {item}");
+        }
+        after = page["next"].as_u64().unwrap();
+    }
+    let of_lockers = listed.iter().filter(|who| who.contains("fengchao"));
+    assert_eq!(of_lockers.count() as u64, MANY + 5);
+}

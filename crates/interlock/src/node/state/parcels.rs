@@ -521,7 +521,19 @@ impl Parcels {
     /// Those whose life has not ended, oldest first. Where they lie close together, their rows are read
     /// in one go.
     pub fn open(&self) -> impl Iterator<Item = Arc<Parcel>> {
-        let mut numbers = self.open.iter().copied().peekable();
+        self.read(self.open.iter().copied())
+    }
+
+    /// At most `max` of them, those from a place on; and the place that the rest goes on from, if there
+    /// is a rest.
+    pub fn some_open(&self, from: Number, max: usize) -> (Vec<Arc<Parcel>>, Option<Number>) {
+        let mut numbers = self.open.range(from..).copied();
+        let some: Vec<Number> = numbers.by_ref().take(max).collect();
+        (self.read(some.into_iter()).collect(), numbers.next())
+    }
+
+    fn read(&self, numbers: impl Iterator<Item = Number>) -> impl Iterator<Item = Arc<Parcel>> {
+        let mut numbers = numbers.peekable();
         let stretches = std::iter::from_fn(move || {
             let first = numbers.next()?;
             let mut stretch = vec![first];

@@ -18,6 +18,7 @@ mod pushes;
 mod renewal;
 mod sequences;
 mod signing;
+mod walks;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

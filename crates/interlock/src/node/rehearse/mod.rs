@@ -3,8 +3,11 @@
 //! Purpose: for every partner whose agreements are over at an instant, which parcels, recipients and
 //! merchants see a difference if nothing is signed, if only the agreed run-off applies, and under a
 //! temporary agreement. Invariants: nothing changes; the answer comes from the functions that will
-//! decide ([`super::outlook`]), asked about that instant. It does not know parcels that are announced
-//! later, nor what the partner's other agreements let it do.
+//! decide ([`super::outlook`]), asked about that instant. Parcels are looked at a stretch a step
+//! ([`walk`]). It does not know parcels that are announced later, nor what the partner's other agreements
+//! let it do.
+
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,14 +21,17 @@ use serde_json::{Map, Value, json};
 
 use super::Node;
 use super::agreements::{Agreement, Book};
-use super::io::{LocalAnswer, Problem};
+use super::io::{LocalAnswer, ReplyId};
 use super::ladder::Rung;
 use super::outlook::{Flow, Outlook};
-use super::problem::field;
+use super::problem::{field, problem};
 use super::record::{ItemRef, Teller};
 use super::state::parcels::Parcel;
 use super::turn::Turn;
 use crate::identity::partner::Role;
+
+use self::walk::{ForWhom, Touched, WALKS_MAX};
+pub use self::walk::{Walk, Warned};
 
 /// Most parcels on one page.
 const PAGE_MAX: u32 = 1_000;
@@ -69,7 +75,7 @@ struct Seen {
 }
 
 /// Counts of one partner under one outcome.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Counts {
     parcels: u64,
     recipients: BTreeSet<Phone>,
@@ -103,6 +109,13 @@ impl Counts {
         self.recipients.len() as u64 + self.recipients_unknown
     }
 
+    /// Merchants with their parcels, those with most first.
+    fn by_merchant(&self) -> Vec<(&MerchantId, u64)> {
+        let mut merchants: Vec<_> = self.merchants.iter().map(|(m, n)| (m, *n)).collect();
+        merchants.sort_by_key(|(name, parcels)| (std::cmp::Reverse(*parcels), *name));
+        merchants
+    }
+
     fn view(&self) -> Value {
         json!({
             "parcels": self.parcels,
@@ -117,6 +130,7 @@ impl Counts {
 }
 
 /// A page of the list.
+#[derive(Debug)]
 struct Page {
     after: u64,
     limit: usize,
@@ -137,47 +151,75 @@ impl Page {
 
 impl Node {
     /// `GET /rehearsals?at=`: 200 with `at`, `cooperations` (each `partner`, `agreements` that are over
-    /// by then, `outcomes` with counts, `merchants`), `parcels` (a page) and `next`.
-    ///
-    /// # Errors
-    /// 422 for an instant in the past.
-    pub(super) fn rehearsal(
-        &self,
-        turn: &Turn<'_>,
+    /// by then, `outcomes` with counts, `merchants`), `parcels` (a page) and `next`; 422 for an instant in
+    /// the past, 503 if too many are under way.
+    pub(super) fn rehearse(
+        &mut self,
+        turn: &mut Turn<'_>,
+        reply: ReplyId,
         at: Timestamp,
         after: u64,
         limit: u32,
-    ) -> Result<LocalAnswer, Problem> {
-        if at < turn.at() {
-            return Err(field(
+    ) {
+        let refused = if at < turn.at() {
+            Some(field(
                 "in-the-past",
                 422,
                 "no rehearsal of the past",
                 "at",
                 "name an instant from now on; what was is in `interlock parcel show` and the ledger",
-            ));
+            ))
+        } else if self.live.walks.len() >= WALKS_MAX {
+            Some(problem(
+                "rehearsals-under-way",
+                503,
+                "not rehearsed",
+                "other rehearsals are under way; ask again in a minute",
+            ))
+        } else {
+            None
+        };
+        if let Some(refused) = refused {
+            return self.reply(turn, reply, LocalAnswer::Problem(refused));
         }
-        let mut page = Page {
+        let page = Page {
             after,
             limit: limit.clamp(1, PAGE_MAX) as usize,
             items: Vec::new(),
             next: after,
             position: 0,
         };
-        let cooperations: Vec<Value> = self
-            .ending(turn, at)
-            .into_iter()
-            .map(|(partner, ending)| self.rehearse_one(turn, at, &partner, &ending, &mut page))
-            .collect();
+        let ending = self.ending(turn, at);
+        self.begin_walk(turn, at, ending, page, ForWhom::Caller(reply));
+    }
+
+    fn rehearsed(&self, turn: &Turn<'_>, walk: &Walk) -> LocalAnswer {
         let zone = self.config.zone;
         let body = json!({
-            "now": turn.at().to_rfc3339(zone),
-            "at": at.to_rfc3339(zone),
-            "cooperations": cooperations,
-            "parcels": page.items,
-            "next": page.next,
+            "now": walk.begun_at.to_rfc3339(zone),
+            "at": walk.at.to_rfc3339(zone),
+            "cooperations": walk.done.iter().map(|done| self.cooperation_view(turn, done)).collect::<Vec<_>>(),
+            "parcels": walk.page.items,
+            "next": walk.page.next,
         });
-        Ok(LocalAnswer::Json { status: 200, body })
+        LocalAnswer::Json { status: 200, body }
+    }
+
+    fn cooperation_view(&self, turn: &Turn<'_>, done: &Touched) -> Value {
+        let outcomes: Map<String, Value> = Outcome::ALL
+            .into_iter()
+            .zip(&done.counts)
+            .map(|(outcome, counts)| (outcome.as_str().into(), counts.view()))
+            .collect();
+        let agreements = done.ending.iter();
+        let agreements = agreements.filter_map(|id| self.state.book.agreements.get(id));
+        json!({
+            "partner": done.partner.as_str(),
+            "name": self.partner_name(&done.partner),
+            "agreements": agreements.map(|a| self.ending_view(turn, a)).collect::<Vec<_>>(),
+            "outcomes": outcomes,
+            "merchants": merchants_view(&done.counts),
+        })
     }
 
     /// Agreements that stand now and are over at `at`, by partner.
@@ -214,84 +256,6 @@ impl Node {
             }
         }
         ending
-    }
-
-    /// What the end at `ends_at` of the agreements with `partner` touches by their own terms: parcels,
-    /// recipients, and merchants with their parcels, those with most first.
-    pub(super) fn touched_by(
-        &self,
-        turn: &Turn<'_>,
-        ends_at: Timestamp,
-        partner: &ParticipantId,
-    ) -> (u64, u64, Vec<(MerchantId, u64)>) {
-        let ending = self.ending(turn, ends_at).remove(partner);
-        let ending = ending.unwrap_or_default();
-        let [now, undisturbed] = [Outcome::NothingSigned, Outcome::Temporary]
-            .map(|outcome| self.book_under(outcome, ends_at, &ending));
-        let outlook = |book| Outlook {
-            state: &self.state,
-            book,
-            now: ClockInterval::exact(ends_at),
-            has_gateway: self.config.has_gateway,
-        };
-        let mut counts = Counts::default();
-        for parcel in self.state.parcels.open() {
-            let seen = self.seen(&outlook(&now), partner, &parcel);
-            if seen != self.seen(&outlook(&undisturbed), partner, &parcel) {
-                counts.add(&parcel, &seen);
-            }
-        }
-        let mut merchants: Vec<_> = counts.merchants.iter().collect();
-        merchants.sort_by_key(|(name, parcels)| (std::cmp::Reverse(**parcels), *name));
-        let merchants = merchants.into_iter().map(|(m, n)| ((*m).clone(), *n));
-        (counts.parcels, counts.all_recipients(), merchants.collect())
-    }
-
-    fn rehearse_one(
-        &self,
-        turn: &Turn<'_>,
-        at: Timestamp,
-        partner: &ParticipantId,
-        ending: &BTreeSet<WireId>,
-        page: &mut Page,
-    ) -> Value {
-        let books = Outcome::ALL.map(|outcome| self.book_under(outcome, at, ending));
-        let outlooks = books.each_ref().map(|book| Outlook {
-            state: &self.state,
-            book,
-            now: ClockInterval::exact(at),
-            has_gateway: self.config.has_gateway,
-        });
-        let mut counts: [Counts; 3] = std::array::from_fn(|_| Counts::default());
-        for parcel in self.state.parcels.open() {
-            let seen = outlooks.each_ref().map(|o| self.seen(o, partner, &parcel));
-            let [_, _, undisturbed] = &seen;
-            let mut touched = false;
-            for (counts, seen) in counts.iter_mut().zip(&seen) {
-                if seen != undisturbed {
-                    touched = true;
-                    counts.add(&parcel, seen);
-                }
-            }
-            if touched {
-                page.offer(|cursor| parcel_view(cursor, partner, &parcel, &seen));
-            }
-        }
-        let outcomes: Map<String, Value> = Outcome::ALL
-            .into_iter()
-            .zip(&counts)
-            .map(|(outcome, counts)| (outcome.as_str().into(), counts.view()))
-            .collect();
-        let agreements = ending
-            .iter()
-            .filter_map(|id| self.state.book.agreements.get(id));
-        json!({
-            "partner": partner.as_str(),
-            "name": self.partner_name(partner),
-            "agreements": agreements.map(|a| self.ending_view(turn, a)).collect::<Vec<_>>(),
-            "outcomes": outcomes,
-            "merchants": merchants_view(&counts),
-        })
     }
 
     fn ending_view(&self, turn: &Turn<'_>, agreement: &Agreement) -> Value {
@@ -485,20 +449,15 @@ fn parcel_view(cursor: u64, partner: &ParticipantId, parcel: &Parcel, seen: &[Se
 /// Merchants whose parcels are touched if nothing is signed, those with most parcels first.
 fn merchants_view(counts: &[Counts; 3]) -> Vec<Value> {
     let [nothing, run_off, _] = counts;
-    let mut merchants: Vec<_> = nothing.merchants.iter().collect();
-    merchants.sort_by_key(|(name, parcels)| (std::cmp::Reverse(**parcels), *name));
-    let view = |(merchant, parcels): (&MerchantId, &u64)| {
+    let view = |(merchant, parcels): (&MerchantId, u64)| {
         json!({
             "merchant": merchant.as_str(),
             "nothing-signed": parcels,
             "run-off-only": run_off.merchants.get(merchant).copied().unwrap_or(0),
         })
     };
-    merchants
-        .into_iter()
-        .take(MERCHANTS_MAX)
-        .map(view)
-        .collect()
+    let merchants = nothing.by_merchant().into_iter();
+    merchants.take(MERCHANTS_MAX).map(view).collect()
 }
 
 const fn flow_word(flow: Flow) -> &'static str {
