@@ -25,6 +25,8 @@ mod overview;
 mod parcels;
 mod partners;
 mod parts;
+#[cfg(test)]
+mod pictures;
 mod problems;
 mod regulator;
 mod rehearsal;

@@ -4,6 +4,7 @@ use interlock_core::contact::{Phone, Recipient};
 use interlock_core::ids::{Marketplace, StationId};
 use interlock_core::parcel::{Consent, Preference};
 use interlock_core::station::{Capacity, Position, Station, StationName, StationState};
+use interlock_core::time::HOUR_MS;
 use interlock_core::waybill::Waybill;
 
 use super::*;
@@ -197,6 +198,136 @@ async fn a_merchant_sees_own_parcels_alone() {
     ] {
         let page = world.get(path, &cookies).await;
         assert!(matches!(page.status, 403 | 404), "{path} {}", page.status);
+    }
+    world.server.stop().await.unwrap();
+}
+
+/// Scans a parcel and closes its door; where the deposit is.
+async fn deposited(world: &World, cookies: &str, number: &str, size: &str) -> String {
+    let page = world.get("/courier", cookies).await;
+    let form = format!(
+        "csrf={}&key={}&waybill=sf%2F{number}&station=FC0001&size={size}&contact=19900001234",
+        mark_in(&page.body),
+        value_of(&page.body, "key")
+    );
+    let opened = world.post("/courier/deposits", cookies, &form).await;
+    assert_eq!(opened.status, 303, "{}", opened.body);
+    let deposit = location(&opened);
+    let form = format!(
+        "csrf={}&station=FC0001&size={size}",
+        mark_in(&world.get(&deposit, cookies).await.body)
+    );
+    let done = world
+        .post(&format!("{deposit}/confirm"), cookies, &form)
+        .await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    deposit
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_courier_reads_what_is_overdue_and_takes_it_back_once() {
+    let world = World::new().await;
+    world.put_station().await;
+    let cookies = world.log_in("courier-7", 3).await;
+    let first = deposited(&world, &cookies, "SF1234567890123", "small").await;
+    world.pass(HOUR_MS);
+    let cookies = world.log_in("courier-7", 3).await;
+    let second = deposited(&world, &cookies, "SF1234567890124", "medium").await;
+    let page = world.get("/courier", &cookies).await;
+    assert!(page.body.contains("2 parcels, none of them overdue."));
+    // A stay is a day long here.
+    world.pass(23 * HOUR_MS + MINUTE_MS);
+    let cookies = world.log_in("courier-7", 3).await;
+    let page = world.get("/courier", &cookies).await.body;
+    assert!(
+        page.contains("2 parcels, 1 overdue: take it back."),
+        "{page}"
+    );
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+    assert!(
+        place("SF1234567890123") < place("SF1234567890124"),
+        "what ends first is first"
+    );
+    world.pass(HOUR_MS);
+    let cookies = world.log_in("courier-7", 3).await;
+    let page = world.get("/courier", &cookies).await.body;
+    assert!(page.contains("2 parcels, 2 overdue: take them back."));
+    for (deposit, rest) in [
+        (&first, "1 parcel, 1 overdue: take it back."),
+        (&second, "None. What you deposit"),
+    ] {
+        let page = world.get(deposit, &cookies).await.body;
+        assert!(page.contains("Overdue: take it back"), "{page}");
+        let form = format!("csrf={}&station=FC0001&size=small", mark_in(&page));
+        let path = format!("{deposit}/recall");
+        let done = world.post(&path, &cookies, &form).await;
+        assert!(location(&done).ends_with("done=recall"));
+        let page = world.get("/courier?done=recall", &cookies).await.body;
+        assert!(
+            page.contains("Taken back.") && page.contains(rest),
+            "{page}"
+        );
+        // Pressed twice, or by the back button: nothing more happens.
+        let again = world.post(&path, &cookies, &form).await;
+        assert_eq!(again.status, 303, "{}", again.body);
+    }
+    let duty = world.log_in("an", 1).await;
+    let page = world.get("/console/stations/FC0001", &duty).await.body;
+    assert!(page.contains("3 compartments are free."), "{page}");
+    world.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_health_shows_is_what_status_says() {
+    let world = World::new().await;
+    world.put_station().await;
+    let courier = world.log_in("courier-7", 3).await;
+    deposited(&world, &courier, "SF1234567890123", "small").await;
+    deposited(&world, &courier, "SF1234567890124", "medium").await;
+    let answer = world
+        .server
+        .handle
+        .local(Some(ADMIN), None, LocalRequest::GetStatus)
+        .await;
+    let LocalAnswer::Json { body, .. } = answer else {
+        panic!("{answer:?}");
+    };
+    let duty = world.log_in("an", 1).await;
+    let page = world.get("/console/health", &duty).await.body;
+    for (label, figure) in [
+        ("Deposits", "deposits"),
+        ("Picked up", "pickedUp"),
+        ("Messages sent", "messagesSent"),
+        ("Messages waiting", "messagesWaiting"),
+        ("Events of our own", "eventsAccepted"),
+        ("Events received", "eventsReceived"),
+        ("Repeats kept out", "eventsDuplicate"),
+        ("Out of order", "eventsOutOfOrder"),
+    ] {
+        let shown = format!("<dt>{label}</dt><dd>{}</dd>", body[figure]);
+        assert!(page.contains(&shown), "{shown}: {page}");
+    }
+    assert_eq!(
+        (&body["deposits"], &body["pickedUp"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!(body["eventsAccepted"], 2, "{body}");
+    let page = world.get("/console", &duty).await.body;
+    for (label, path, figure) in [
+        ("Parcels", "/console/parcels", "parcels"),
+        ("In lockers now", "/console/stations", "depositsUnderWay"),
+        ("Alerts", "/console/alerts", "alerts"),
+        (
+            "Items released",
+            "/console/releases?outcome=released",
+            "releases",
+        ),
+    ] {
+        let shown = format!(
+            "<dt>{label}</dt><dd><a href=\"{path}\">{}</a></dd>",
+            body[figure]
+        );
+        assert!(page.contains(&shown), "{shown}: {page}");
     }
     world.server.stop().await.unwrap();
 }
