@@ -3,6 +3,8 @@
 //! INVARIANT: it has a profile of its own that no other run sees, and reaches nothing but loopback.
 //! It knows no page.
 
+use std::path::Path;
+
 use anyhow::Context;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
@@ -127,6 +129,13 @@ impl Browser {
         let scheme = if look.dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", media).await?;
+        Ok(())
+    }
+
+    /// Leaves files that are downloaded from now on in `place`.
+    pub(crate) async fn downloads(&self, place: &Path) -> anyhow::Result<()> {
+        let params = json!({ "behavior": "allow", "downloadPath": place });
+        self.devtools("Browser.setDownloadBehavior", params).await?;
         Ok(())
     }
 

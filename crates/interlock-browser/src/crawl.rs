@@ -35,6 +35,19 @@ pub(crate) struct Place {
     pub(crate) pattern: String,
     /// One of them.
     pub(crate) url: Url,
+    /// What is done there, if it is the answer to a form that is looked at.
+    pub(crate) then: Then,
+}
+
+/// What is done on a page before it is looked at.
+#[derive(Clone, Debug)]
+pub(crate) enum Then {
+    /// Nothing.
+    Look,
+    /// A waybill is typed into its form.
+    Ask(String),
+    /// The button of a form is pressed.
+    Press(&'static str),
 }
 
 /// Follows links from `start` on, at the same door.
@@ -48,6 +61,7 @@ pub(crate) async fn crawl(browser: &Browser, start: &str) -> anyhow::Result<Vec<
         places.push(Place {
             pattern: pattern(&url),
             url: url.clone(),
+            then: Then::Look,
         });
         let links = "return [...document.links].map(l => l.href);";
         let links = browser.client().execute(links, vec![]).await?;

@@ -3,6 +3,7 @@
 //! INVARIANT: what is typed into or pressed was reached by the Tab key, and could be seen to have the
 //! focus. Places are found by their markup, never by their words, so that a flow is the same in every language.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -139,6 +140,85 @@ impl<'a> Hand<'a> {
         bail!("`{name}` has no `{value}`");
     }
 
+    /// Chooses one of a closed list with the arrow keys.
+    pub(crate) async fn select(&self, css: &str, value: &str) -> anyhow::Result<()> {
+        let list = self.reach(css).await?;
+        self.key(Key::Home.into()).await?;
+        for _ in 0..TABS_MAX {
+            if list.prop("value").await?.as_deref() == Some(value) {
+                return Ok(());
+            }
+            self.key(Key::Down.into()).await?;
+        }
+        bail!("`{css}` has no `{value}`");
+    }
+
+    /// Ticks a box with the space bar.
+    pub(crate) async fn tick(&self, css: &str) -> anyhow::Result<()> {
+        let ticked = self.reach(css).await?;
+        self.key(' ').await?;
+        match ticked.is_selected().await? {
+            true => Ok(()),
+            false => bail!("`{css}` is not ticked"),
+        }
+    }
+
+    /// The name of the field that has the focus.
+    pub(crate) async fn focused(&self) -> anyhow::Result<String> {
+        let active = self.client().active_element().await?;
+        Ok(active.attr("name").await?.unwrap_or_default())
+    }
+
+    /// What a scanner does: types where the focus is, then Enter; waits for the page that follows.
+    pub(crate) async fn scan(&self, text: &str) -> anyhow::Result<()> {
+        let field = self.client().active_element().await?;
+        field.send_keys(text).await?;
+        self.key(Key::Enter.into()).await?;
+        self.leaves(&field, "what has the focus").await
+    }
+
+    /// Presses Enter where the focus is, and waits for the page that it leads to.
+    pub(crate) async fn go_on(&self) -> anyhow::Result<()> {
+        self.scan("").await
+    }
+
+    /// An attribute of one place.
+    pub(crate) async fn attribute(&self, css: &str, name: &str) -> anyhow::Result<String> {
+        let value = self.find(css).await?.attr(name).await?;
+        value.with_context(|| format!("`{css}` has no `{name}`"))
+    }
+
+    /// The texts of all such places.
+    pub(crate) async fn texts(&self, css: &str) -> anyhow::Result<Vec<String>> {
+        let mut texts = Vec::new();
+        for place in self.client().find_all(Locator::Css(css)).await? {
+            texts.push(place.text().await?);
+        }
+        Ok(texts)
+    }
+
+    /// How many such places there are.
+    pub(crate) async fn count(&self, css: &str) -> anyhow::Result<usize> {
+        Ok(self.client().find_all(Locator::Css(css)).await?.len())
+    }
+
+    /// Presses Enter on a link that leads to a file, and waits until the file is in `place`; its text.
+    pub(crate) async fn download(&self, css: &str, place: &Path) -> anyhow::Result<String> {
+        self.browser.downloads(place).await?;
+        self.reach(css).await?;
+        self.key(Key::Enter.into()).await?;
+        for _ in 0..LOOKS_MAX {
+            for file in std::fs::read_dir(place)? {
+                let path = file?.path();
+                if path.extension().is_some_and(|kind| kind == "csv") {
+                    return Ok(std::fs::read_to_string(path)?);
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        bail!("pressing `{css}` brought no file");
+    }
+
     /// Opens what is folded.
     pub(crate) async fn unfold(&self, css: &str) -> anyhow::Result<()> {
         self.reach(css).await?;
@@ -149,6 +229,10 @@ impl<'a> Hand<'a> {
     pub(crate) async fn press(&self, css: &str) -> anyhow::Result<()> {
         let pressed = self.reach(css).await?;
         self.key(Key::Enter.into()).await?;
+        self.leaves(&pressed, css).await
+    }
+
+    async fn leaves(&self, pressed: &Element, css: &str) -> anyhow::Result<()> {
         for _ in 0..LOOKS_MAX {
             // Of a page that has gone nothing can be asked any more.
             if pressed.tag_name().await.is_err() {

@@ -4,7 +4,7 @@
 //! systems, cabinets, the clock) is done by the local API, as machines do it. Nothing is asked of a page by
 //! its words: the flow is the same in every language.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use interlock::demo::cast::Who;
@@ -18,28 +18,34 @@ use crate::browser::{Browser, Look};
 use crate::driver::Driver;
 use crate::hand::Hand;
 use crate::world::{Account, desk, let_in};
+use crate::{newcomer, recipient, round, shop};
 
 /// 2017-05-30T09:00:00+08:00.
 const BEGINS: Timestamp = deal::MIDNIGHT.plus_ms(-2 * DAY_MS + 9 * HOUR_MS);
-const STATION: &str = "FC0412";
-const BEFORE: &str = "SF1000000000001";
+pub(crate) const STATION: &str = "FC0412";
+pub(crate) const BEFORE: &str = "SF1000000000001";
 const AFTER: &str = "SF1000000000002";
-const PHONE: &str = "13800000412";
+pub(crate) const PHONE: &str = "13800000412";
 
 /// Lives through it once, in a look.
 pub(crate) async fn live(driver: &Driver, look: Look, root: &Path) -> anyhow::Result<()> {
     let network = Network::start(root, BEGINS, Style::Interlock).await?;
-    let lived = Weeks::begin(driver, look, &network).await?.live().await;
+    let files = root.join("downloads");
+    std::fs::create_dir(&files).with_context(|| format!("failed to make `{}`", files.display()))?;
+    let begun = Weeks::begin(driver, look, &network, files).await?;
+    let lived = begun.live().await;
     network.stop().await;
     lived
 }
 
-struct Weeks<'a> {
+pub(crate) struct Weeks<'a> {
     driver: &'a Driver,
     look: Look,
-    network: &'a Network,
-    courier: Account,
-    merchant: Account,
+    pub(crate) network: &'a Network,
+    /// Where the browsers leave what they download.
+    pub(crate) files: PathBuf,
+    pub(crate) courier: Account,
+    pub(crate) merchant: Account,
     cainiao: Account,
     fengchao: Account,
     bureau: Account,
@@ -47,12 +53,17 @@ struct Weeks<'a> {
 
 impl<'a> Weeks<'a> {
     /// Agreements, a station, people.
-    async fn begin(driver: &'a Driver, look: Look, network: &'a Network) -> anyhow::Result<Self> {
+    async fn begin(
+        driver: &'a Driver,
+        look: Look,
+        network: &'a Network,
+        files: PathBuf,
+    ) -> anyhow::Result<Self> {
         deal::conclude(network, BEGINS.plus_ms(-9 * HOUR_MS)).await?;
         let station = json!({ "stations": [{
             "id": STATION, "name": "Hangzhou 0412",
             "position": { "longitude": 120.16, "latitude": 30.28 },
-            "capacity": { "small": 2, "medium": 2, "large": 1 },
+            "capacity": { "small": 3, "medium": 2, "large": 1 },
         }]});
         let fengchao = network.api(Who::Fengchao);
         fengchao
@@ -65,6 +76,7 @@ impl<'a> Weeks<'a> {
             driver,
             look,
             network,
+            files,
             courier: let_in(network, Who::Fengchao, "courier", courier).await?,
             merchant: let_in(network, Who::Cainiao, "merchant", merchant).await?,
             cainiao: let_in(network, Who::Cainiao, "approver", approver.clone()).await?,
@@ -80,18 +92,30 @@ impl<'a> Weeks<'a> {
             .await?;
         self.cut().await.context("in the cut")?;
         self.network.advance(deal::TRUCE).await?;
-        self.truce().await.context("at the truce")
+        self.truce().await.context("at the truce")?;
+        round::takes_back(self).await.context("what is overdue")
     }
 
-    /// A deposit, its code, the pick-up, the merchant's page, the rehearsal.
+    /// Somebody is let in; a deposit, more time, its code, somebody else who reads it, the pick-up, the
+    /// merchant's pages, several parcels in a row, the rehearsal.
     async fn before(&self) -> anyhow::Result<()> {
+        newcomer::comes(self).await.context("somebody new")?;
         self.announce(BEFORE).await?;
         let deposit = self.deposit(BEFORE).await?;
         let deposit = deposit.map_err(|why| anyhow!("no door opened: {why}"))?;
+        let link = self.link()?;
+        recipient::more_time(self, &link)
+            .await
+            .context("more time")?;
         let code = self.read_code().await?;
+        recipient::delegates(self, &link, &code)
+            .await
+            .context("somebody else fetches it")?;
         self.pick_up(&deposit, &code).await?;
         let page = self.shop().await?;
         ensure!(page.contains(BEFORE), "the merchant sees: {page}");
+        shop::filters(self).await.context("the merchant's list")?;
+        round::in_a_row(self).await.context("several in a row")?;
         let browser = self.browser().await?;
         let hand = self.log_in(&browser, &self.cainiao).await?;
         hand.open(&format!(
@@ -240,7 +264,7 @@ impl<'a> Weeks<'a> {
     }
 
     /// The order systems of owner and carrier.
-    async fn announce(&self, number: &str) -> anyhow::Result<()> {
+    pub(crate) async fn announce(&self, number: &str) -> anyhow::Result<()> {
         let waybill = json!({ "carrier": "sf", "number": number });
         let owner = json!({ "parcels": [{
             "waybill": waybill, "marketplace": "taobao", "merchant": "m1", "size": "small",
@@ -296,25 +320,33 @@ impl<'a> Weeks<'a> {
         Ok(Ok(id))
     }
 
+    /// What the newest message to a recipient says.
+    fn message(&self) -> anyhow::Result<String> {
+        let sms = self.network.gateway.since(0).pop();
+        Ok(sms.context("the recipient got no message")?.en)
+    }
+
+    /// The link of that message.
+    fn link(&self) -> anyhow::Result<String> {
+        let message = self.message()?;
+        let mut words = message.split_whitespace();
+        let link = words.find(|word| word.starts_with("http"));
+        Ok(link.context("the message has no link")?.to_owned())
+    }
+
     /// The recipient opens the link of the newest message and has the code shown.
     async fn read_code(&self) -> anyhow::Result<String> {
-        let sms = self.network.gateway.since(0).pop();
-        let sms = sms.context("the recipient got no message")?;
-        let link = sms
-            .en
-            .split_whitespace()
-            .find(|word| word.starts_with("http"));
-        let link = link.context("the message has no link")?;
         let browser = self.browser().await?;
         let hand = Hand::at(&browser);
-        hand.open(link).await?;
+        hand.open(&self.link()?).await?;
         ensure!(
             !hand.sees(".code .digits").await?,
             "the code is shown before it is asked for"
         );
         hand.press("form[action*='/code'] button").await?;
         let code = hand.text(".code .digits").await?;
-        let told: String = sms.en.split(" Code ").nth(1).unwrap_or_default().into();
+        let message = self.message()?;
+        let told = message.split(" Code ").nth(1).unwrap_or_default();
         ensure!(
             told.starts_with(&code),
             "the page and the message show different codes"
@@ -349,13 +381,13 @@ impl<'a> Weeks<'a> {
         Ok(page)
     }
 
-    async fn browser(&self) -> anyhow::Result<Browser> {
+    pub(crate) async fn browser(&self) -> anyhow::Result<Browser> {
         let browser = Browser::start(self.driver, false).await?;
         browser.look(self.look).await?;
         Ok(browser)
     }
 
-    async fn log_in<'b>(
+    pub(crate) async fn log_in<'b>(
         &self,
         browser: &'b Browser,
         account: &Account,

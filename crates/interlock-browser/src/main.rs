@@ -8,8 +8,13 @@ mod crawl;
 mod driver;
 mod hand;
 mod june;
+mod newcomer;
 mod page;
 mod print;
+mod recipient;
+mod round;
+mod shop;
+mod spoilt;
 mod visit;
 mod world;
 
@@ -19,9 +24,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 const USAGE: &str = "\
-usage: cargo xtask pages [--screenshots DIR] [--quick]
+usage: cargo xtask pages [--screenshots DIR] [--quick] [--names]
   --screenshots DIR  a picture of every page in both languages and widths, light and dark
-  --quick            one moment, both languages and widths, light alone";
+  --quick            one moment, both languages and widths, light alone
+  --names            only pages on which everybody is called what nobody should be called";
 
 /// What is wanted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,6 +35,7 @@ struct Wanted {
     axe: Option<PathBuf>,
     screenshots: Option<PathBuf>,
     quick: bool,
+    names: bool,
 }
 
 impl Wanted {
@@ -38,6 +45,7 @@ impl Wanted {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--quick" => wanted.quick = true,
+                "--names" => wanted.names = true,
                 "--screenshots" | "--axe" => {
                     let value = args.next().map(PathBuf::from);
                     let value = value.with_context(|| format!("`{arg}` takes a path\n{USAGE}"))?;

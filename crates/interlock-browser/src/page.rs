@@ -21,6 +21,7 @@ return {
   size: entry.decodedBodySize,
   scripts: document.scripts.length,
   handlers: [...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => a.name.startsWith('on') || a.name === 'style')).length,
+  embedded: document.querySelectorAll('img, iframe, object, embed, video, audio, base, [href^=javascript i]').length,
   foreign: performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith(own + '/')),
   overflow: wide.scrollWidth - wide.clientWidth,
   lang: wide.lang,
@@ -89,6 +90,10 @@ fn rules(facts: &Value, look: Look) -> Vec<String> {
     for (field, what) in [
         ("scripts", "scripts"),
         ("handlers", "attributes of style or of events"),
+        (
+            "embedded",
+            "elements that load or run what stands elsewhere",
+        ),
     ] {
         match number(facts, field) {
             Some(0) => {}
@@ -149,7 +154,7 @@ mod tests {
 
     fn good() -> Value {
         json!({
-            "status": 200, "size": 20_000, "scripts": 0, "handlers": 0, "foreign": [], "overflow": 0,
+            "status": 200, "size": 20_000, "scripts": 0, "handlers": 0, "embedded": 0, "foreign": [], "overflow": 0,
             "lang": "en", "title": "Feeds", "headings": 1, "unstyled": false,
         })
     }

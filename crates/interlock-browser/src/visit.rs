@@ -2,22 +2,27 @@
 //!
 //! INVARIANT: what is found is printed with the place and the look, so that a person can see it again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use crate::Wanted;
 use crate::browser::{Browser, Language, Look};
-use crate::crawl::{Place, crawl, pattern};
+use crate::crawl::{Place, Then, crawl, pattern};
 use crate::driver::Driver;
 use crate::hand::Hand;
 use crate::june;
 use crate::page::judge;
 use crate::print;
-use crate::world::{Account, MOMENTS, Moment, World};
+use crate::spoilt::{MARKS, RECIPIENT, spoil};
+use crate::world::{Account, MOMENTS, World};
 
 /// A phone in the hand, a screen on a desk.
 const WIDTHS: [u32; 2] = [320, 1_280];
+/// Fewest pages that show a name to be afraid of, once everybody has one.
+const NAMED_MIN: usize = 100;
+/// By then every agreement of the demo has ended.
+const REHEARSED_AT: &str = "2018-07-01T00:00:00+08:00";
 /// How pages are crawled.
 const PLAIN: Look = Look {
     language: Language::English,
@@ -50,44 +55,69 @@ const JUNE: [(Look, &str); 2] = [
 /// Visits all pages; how much was found.
 pub(crate) async fn all(wanted: &Wanted, axe: &str, root: &Path) -> anyhow::Result<usize> {
     let driver = Driver::start()?;
-    let moments = match wanted.quick {
-        true => MOMENTS.get(1..2),
-        false => MOMENTS.get(..),
+    let moments = match (wanted.names, wanted.quick) {
+        (true, _) => MOMENTS.get(2..),
+        (false, true) => MOMENTS.get(1..2),
+        (false, false) => MOMENTS.get(..),
     };
+    let moments = moments.unwrap_or_default();
     let mut seen = Seen::default();
-    for (look, name) in JUNE {
-        let place = root.join(name);
-        std::fs::create_dir(&place)
-            .with_context(|| format!("failed to make `{}`", place.display()))?;
+    for (look, name) in JUNE.iter().filter(|_| !wanted.names) {
+        let place = fresh(root, name)?;
         eprintln!("June 2017 by hand: {name}");
-        let lived = june::live(&driver, look, &place).await;
+        let lived = june::live(&driver, *look, &place).await;
         lived.with_context(|| format!("June 2017 by hand, {name}"))?;
     }
-    for moment in moments.unwrap_or_default() {
-        let place = root.join(moment.name);
-        std::fs::create_dir(&place)
-            .with_context(|| format!("failed to make `{}`", place.display()))?;
-        let world = World::at(*moment, &place).await?;
+    for (moment, left) in moments.iter().zip((0..moments.len()).rev()) {
+        let place = fresh(root, moment.name)?;
+        let mut world = World::at(*moment, &place).await?;
         let tour = Tour {
             wanted,
             axe,
             world: &world,
-            moment: *moment,
+            moment: moment.name,
+            looks: looks(wanted.quick),
+            spoilt: false,
         };
-        tour.all(&driver, &mut seen).await?;
+        if !wanted.names {
+            tour.all(&driver, &mut seen).await?;
+        }
+        if left == 0 {
+            spoil(&mut world).await.context("names to be afraid of")?;
+            let tour = Tour {
+                wanted,
+                axe,
+                world: &world,
+                moment: "spoilt",
+                looks: looks(true),
+                spoilt: true,
+            };
+            tour.all(&driver, &mut seen).await?;
+            if seen.named < NAMED_MIN {
+                bail!("only {} pages show a name to be afraid of", seen.named);
+            }
+        }
         world.network.stop().await;
     }
     println!(
-        "{} pages of {} kinds, each in {} looks: {} shown, {} sheets printed, largest {} bytes, {} findings",
+        "{} pages of {} kinds, each in {} looks: {} shown, {} sheets printed, {} with names to be afraid of, largest {} bytes, {} findings",
         seen.pages,
         seen.kinds.len(),
         looks(wanted.quick).len(),
         seen.shown,
         seen.sheets,
+        seen.named,
         seen.largest,
         seen.found
     );
     Ok(seen.found)
+}
+
+/// A directory that was not there.
+fn fresh(root: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let place = root.join(name);
+    std::fs::create_dir(&place).with_context(|| format!("failed to make `{}`", place.display()))?;
+    Ok(place)
 }
 
 #[derive(Default)]
@@ -96,6 +126,8 @@ struct Seen {
     kinds: std::collections::BTreeSet<String>,
     shown: usize,
     sheets: usize,
+    /// Pages shown with a name to be afraid of on them.
+    named: usize,
     largest: u64,
     found: usize,
 }
@@ -104,7 +136,11 @@ struct Tour<'a> {
     wanted: &'a Wanted,
     axe: &'a str,
     world: &'a World,
-    moment: Moment,
+    /// For people, and in names of files.
+    moment: &'a str,
+    looks: Vec<Look>,
+    /// Whether everybody is called what nobody should be called.
+    spoilt: bool,
 }
 
 impl Tour<'_> {
@@ -115,7 +151,11 @@ impl Tour<'_> {
             let url: url::Url = url.parse().context("a link is no address")?;
             let pattern = pattern(&url);
             if open.iter().all(|place| place.pattern != pattern) {
-                open.push(Place { pattern, url });
+                open.push(Place {
+                    pattern,
+                    url,
+                    then: Then::Look,
+                });
             }
         }
         let first = self.world.accounts.first();
@@ -133,7 +173,22 @@ impl Tour<'_> {
                 "/login" => path.into(),
                 _ => "/p/unknown".into(),
             };
-            open.push(Place { pattern, url });
+            open.push(Place {
+                pattern,
+                url,
+                then: Then::Look,
+            });
+        }
+        let lying: url::Url = self.world.lying.parse().context("a link is no address")?;
+        for (pattern, then) in [
+            ("/p/lying", Then::Look),
+            ("/p/lying/code", Then::Press("form[action*='/code']")),
+        ] {
+            open.push(Place {
+                pattern: pattern.into(),
+                url: lying.clone(),
+                then,
+            });
         }
         self.show(&outside, "anybody", &open, seen).await?;
         outside.close().await?;
@@ -141,10 +196,53 @@ impl Tour<'_> {
             let browser = Browser::start(driver, true).await?;
             browser.look(PLAIN).await?;
             let home = log_in(&browser, self.world, account).await?;
-            let places = crawl(&browser, &home).await?;
+            let mut places = crawl(&browser, &home).await?;
+            places.extend(self.asked_for(&places));
             self.show(&browser, account.key, &places, seen).await?;
             self.print(&browser, account, &places, seen).await?;
             browser.close().await?;
+        }
+        Ok(())
+    }
+
+    /// Pages that no link leads to at every moment: what somebody asks for by a form.
+    fn asked_for(&self, places: &[Place]) -> Vec<Place> {
+        let mut asked = Vec::new();
+        let find = |pattern: &str| places.iter().find(|place| place.pattern == pattern);
+        if let (Some(form), None) = (find("/console/rehearsals"), find("/console/rehearsals?at")) {
+            let mut url = form.url.clone();
+            url.query_pairs_mut().append_pair("at", REHEARSED_AT);
+            asked.push(Place {
+                pattern: pattern(&url),
+                url,
+                then: Then::Look,
+            });
+        }
+        if let Some(form) = find("/console/parcels") {
+            asked.push(Place {
+                pattern: "/console/parcels/one".into(),
+                url: form.url.clone(),
+                then: Then::Ask(self.world.waybill.clone()),
+            });
+        }
+        asked
+    }
+
+    /// Opens a page, or types into its form for the one that answers.
+    async fn arrive(&self, browser: &Browser, place: &Place) -> anyhow::Result<()> {
+        browser.client().goto(place.url.as_str()).await?;
+        let hand = Hand::at(browser);
+        match &place.then {
+            Then::Look => {}
+            Then::Ask(waybill) => {
+                hand.write("input[name=waybill]", waybill).await?;
+                hand.press("form:has(input[name=waybill]) button").await?;
+            }
+            Then::Press(form) if hand.sees(form).await? => {
+                hand.press(&format!("{form} button")).await?;
+            }
+            // A code that was shown often enough has no form for a while.
+            Then::Press(_) => {}
         }
         Ok(())
     }
@@ -168,7 +266,7 @@ impl Tour<'_> {
             let mut url = place.url.clone();
             url.query_pairs_mut().append_key_only("print");
             client.goto(url.as_str()).await?;
-            let name = name_of(self.moment.name, account.key, &place.pattern, PLAIN);
+            let name = name_of(self.moment, account.key, &place.pattern, PLAIN);
             let file = match &self.wanted.screenshots {
                 Some(directory) => directory.join(format!("{name}.pdf")),
                 None => self.world.root.join("print.pdf"),
@@ -195,13 +293,13 @@ impl Tour<'_> {
         seen: &mut Seen,
     ) -> anyhow::Result<()> {
         seen.pages += places.len();
-        eprintln!("{}: {who}: {} pages", self.moment.name, places.len());
-        for look in looks(self.wanted.quick) {
+        eprintln!("{}: {who}: {} pages", self.moment, places.len());
+        for look in self.looks.iter().copied() {
             browser.look(look).await?;
             for place in places {
                 seen.kinds.insert(format!("{who} {}", place.pattern));
-                browser.client().goto(place.url.as_str()).await?;
-                let name = name_of(self.moment.name, who, &place.pattern, look);
+                self.arrive(browser, place).await?;
+                let name = name_of(self.moment, who, &place.pattern, look);
                 if let Some(directory) = &self.wanted.screenshots {
                     let picture = picture(browser).await?;
                     let file = directory.join(format!("{name}.png"));
@@ -210,6 +308,14 @@ impl Tour<'_> {
                 }
                 let judged = judge(browser, look, self.axe, &self.world.secrets).await;
                 let (found, size) = judged.with_context(|| format!("at {}", place.url))?;
+                if self.spoilt {
+                    let text = Hand::at(browser).reads().await?;
+                    seen.named += usize::from(MARKS.iter().any(|mark| text.contains(mark)));
+                    if who != "anybody" && text.contains(RECIPIENT) {
+                        seen.found += 1;
+                        println!("{name}: shows a recipient's name");
+                    }
+                }
                 seen.shown += 1;
                 seen.largest = seen.largest.max(size);
                 seen.found += found.len();

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use http::Method;
 use interlock::demo::cast::Who;
 use interlock::demo::network::Network;
 use interlock::demo::parcels::{DemoMarketplace, DemoParcel, generate};
@@ -53,7 +54,7 @@ pub(crate) struct Account {
     /// What is typed as password.
     pub(crate) password: String,
     /// What the person's authenticator app knows.
-    codes: Totp,
+    pub(crate) codes: Totp,
 }
 
 impl Account {
@@ -74,6 +75,10 @@ pub(crate) struct World {
     pub(crate) accounts: Vec<Account>,
     /// Where its data lies.
     pub(crate) root: std::path::PathBuf,
+    /// The recipient's link to a parcel that lies in a locker.
+    pub(crate) lying: String,
+    /// A parcel that is looked for by its waybill.
+    pub(crate) waybill: String,
     /// What no address, title or console may hold.
     pub(crate) secrets: Vec<String>,
 }
@@ -100,47 +105,23 @@ impl World {
         let of_taobao = |parcel: &&DemoParcel| parcel.marketplace == DemoMarketplace::Taobao;
         let sold = parcels.iter().find(of_taobao);
         let sold = sold.context("the demo sells nothing on Taobao")?;
-        let accounts = vec![
-            let_in(
-                &network,
-                Who::Cainiao,
-                "owner-admin",
-                json!({ "roles": ["admin"] }),
-            )
-            .await?,
-            let_in(
-                &network,
-                Who::Fengchao,
-                "operator-admin",
-                json!({ "roles": ["admin"] }),
-            )
-            .await?,
-            let_in(
-                &network,
-                Who::Bureau,
-                "regulator-admin",
-                json!({ "roles": ["admin"] }),
-            )
-            .await?,
-            let_in(
-                &network,
-                Who::Fengchao,
-                "courier",
-                json!({ "roles": ["courier"], "courier": sold.courier.as_str() }),
-            )
-            .await?,
-            let_in(
-                &network,
-                Who::Cainiao,
-                "merchant",
-                json!({ "roles": ["merchant"], "merchant": sold.merchant.as_str() }),
-            )
-            .await?,
-        ];
+        let accounts = people(&network, sold).await?;
         asked_for(&network, sold).await?;
+        let recipient =
+            json!({ "name": "Li Lei", "phone": "13800000411", "address": "West Lake 1" });
+        let lying = lies(
+            &network,
+            "SF1999999999998",
+            sold.courier.as_str(),
+            &recipient,
+        )
+        .await?;
         let secrets = accounts.iter().map(|it| it.password.clone()).collect();
+        let waybill = format!("{}/{}", sold.carrier.as_str(), sold.waybill_number);
         Ok(Self {
             network,
+            waybill,
+            lying,
             open,
             accounts,
             root: root.to_owned(),
@@ -152,6 +133,96 @@ impl World {
     pub(crate) fn desk(&self, who: Who) -> anyhow::Result<String> {
         desk(&self.network, who)
     }
+}
+
+/// One of each kind of people; the courier and the merchant are those of a parcel.
+async fn people(network: &Network, sold: &DemoParcel) -> anyhow::Result<Vec<Account>> {
+    Ok(vec![
+        let_in(
+            network,
+            Who::Cainiao,
+            "owner-admin",
+            json!({ "roles": ["admin"] }),
+        )
+        .await?,
+        let_in(
+            network,
+            Who::Fengchao,
+            "operator-admin",
+            json!({ "roles": ["admin"] }),
+        )
+        .await?,
+        let_in(
+            network,
+            Who::Bureau,
+            "regulator-admin",
+            json!({ "roles": ["admin"] }),
+        )
+        .await?,
+        let_in(
+            network,
+            Who::Fengchao,
+            "courier",
+            json!({ "roles": ["courier"], "courier": sold.courier.as_str() }),
+        )
+        .await?,
+        let_in(
+            network,
+            Who::Cainiao,
+            "merchant",
+            json!({ "roles": ["merchant"], "merchant": sold.merchant.as_str() }),
+        )
+        .await?,
+    ])
+}
+
+/// A courier puts a parcel of JD.com's, which is cut at no moment, into a locker of Fengchao's; the link
+/// that the recipient gets.
+pub(crate) async fn lies(
+    network: &Network,
+    number: &str,
+    courier: &str,
+    recipient: &Value,
+) -> anyhow::Result<String> {
+    let waybill = json!({ "carrier": "sf", "number": number });
+    let owner = json!({ "parcels": [{
+        "waybill": waybill, "marketplace": "jd", "size": "small", "recipient": recipient,
+        "consent": "given",
+    }]});
+    let carrier = json!({ "parcels": [{
+        "waybill": waybill, "marketplace": "jd", "size": "small",
+        "owner": Who::Jd.id()?.as_str(), "lockers": [Who::Fengchao.id()?.as_str()],
+    }]});
+    for (who, body) in [(Who::Jd, owner), (Who::Sf, carrier)] {
+        let api = network.api(who);
+        api.write(Method::PUT, "/parcels", Some(&body)).await?;
+    }
+    network.rest().await?;
+    let api = network.api(Who::Fengchao);
+    let stations = api.get("/stations").await?;
+    let stations = stations.get("stations").and_then(Value::as_array);
+    let mut free = stations.into_iter().flatten().filter(|station| {
+        let free = station.pointer("/sizes/small/free").and_then(Value::as_u64);
+        free > Some(0)
+    });
+    let station = free.next().and_then(|station| station.get("id"));
+    let station = station.context("no station has a small compartment free")?;
+    let body =
+        json!({ "waybill": waybill, "station": station, "size": "small", "courier": courier });
+    let opened = api
+        .ask(Method::POST, "/deposits", Some(&body), Some(number))
+        .await?
+        .body;
+    let id = opened.get("id").and_then(Value::as_str);
+    let id = id.with_context(|| format!("no door opened: {opened}"))?;
+    api.write(Method::POST, &format!("/deposits/{id}/confirm"), None)
+        .await?;
+    network.rest().await?;
+    let message = network.gateway.since(0).pop();
+    let message = message.context("the recipient got no message")?.en;
+    let mut words = message.split_whitespace();
+    let link = words.find(|word| word.starts_with("http"));
+    Ok(link.context("the message has no link")?.to_owned())
 }
 
 /// Somebody of the owner's has looked at a parcel, and two phones are asked for in clear.
@@ -188,18 +259,28 @@ pub(crate) async fn let_in(
     let answer = network.api(at).post("/people", &person).await?;
     let told = |name: &str| answer.get(name).and_then(Value::as_str);
     let secret = told("oneTimeSecret").context("a person got no secret")?;
-    let secret = Secret::try_from_base32(secret);
-    let secret = secret.map_err(|error| anyhow!("a secret that no app takes: {error}"))?;
+    let password = told("password").context("a person got no password")?;
+    account(key, at, password, secret)
+}
+
+/// Somebody who was told a password, and the secret of the app.
+pub(crate) fn account(
+    key: &'static str,
+    at: Who,
+    password: &str,
+    secret: &str,
+) -> anyhow::Result<Account> {
+    let unfit = |error: &dyn std::fmt::Display| anyhow!("a secret that no app takes: {error}");
+    let secret = Secret::try_from_base32(secret).map_err(|error| unfit(&error))?;
     let codes = Builder::new()
         .with_algorithm(Algorithm::SHA1)
         .with_secret(secret)
         .build();
-    let codes = codes.map_err(|error| anyhow!("a secret that no app takes: {error}"))?;
     Ok(Account {
         key,
         at,
         name: key.into(),
-        password: told("password").context("a person got no password")?.into(),
-        codes,
+        password: password.into(),
+        codes: codes.map_err(|error| unfit(&error))?,
     })
 }
