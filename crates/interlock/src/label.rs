@@ -1,5 +1,7 @@
 //! A label as a picture: SVG of 76 x 130 mm, as carriers' printers take it.
 //!
+//! Printed as it is, by a browser or by what drives a label printer, it is one sheet of its size.
+//!
 //! INVARIANT: what is drawn is the text of [`interlock_core::label`], the waybill and the claim token, and
 //! nothing else. Lengths are millimetres.
 
@@ -55,6 +57,7 @@ impl Label<'_> {
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}mm\" height=\"{height}mm\" \
              viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" fill=\"#000\">\
+             <style>@page{{size:{width}mm {height}mm;margin:0}}</style>\
              <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>"
         );
         text(&mut svg, 10.0, 6.0, self.carrier);
@@ -163,6 +166,7 @@ mod tests {
     fn a_label_has_its_size_and_nothing_of_the_text_is_markup() {
         let svg = drawn("SF1234567890123", Some("00112233445566778899aabbccddeeff")).unwrap();
         assert!(svg.contains("width=\"76mm\" height=\"130mm\" viewBox=\"0 0 76 130\""));
+        assert!(svg.contains("@page{size:76mm 130mm;margin:0}"));
         assert!(svg.contains("90 Wensan Road, &lt;b&gt;&amp;&quot;"));
         assert_eq!(svg.matches("<path").count(), 2);
         assert!(!drawn("SF1234567890123", None).unwrap().contains("0011"));
