@@ -1,12 +1,16 @@
-//! The master key of a node: reading it, and putting another one in its place.
+//! The master key of a node: whence it comes, and putting another one in its place.
+//!
+//! It lies in a file, or comes at each start from outside: from an environment variable, or from a program,
+//! which is where a key management service is asked. A key from outside is written nowhere.
 //!
 //! INVARIANT: at any time during a rotation, and after a crash at any point of it, either the key in
 //! `master.key` or the one in `master.key.new` opens every content key; a node does not start between.
 //! It does not know what content keys open.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use interlock_journal::disk::RealDisk;
 use interlock_journal::hex;
@@ -20,6 +24,25 @@ use crate::node::Rng;
 const NAME: &str = "master.key";
 /// The key that takes its place, while that is under way.
 const NEW_NAME: &str = "master.key.new";
+
+/// Most that a program may print, in bytes: the digits and a line's end.
+const PRINTED_BYTES_MAX: u64 = 4_096;
+
+/// Whence a node has its master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MasterKeySource {
+    /// From `master.key` beside the signing key.
+    File,
+    /// From an environment variable.
+    Env(String),
+    /// From what a program prints.
+    Command {
+        /// The program.
+        program: String,
+        /// What it is given.
+        arguments: Vec<String>,
+    },
+}
 
 /// Why there is no master key.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +67,68 @@ pub enum MasterKeyError {
     /// A file cannot be renamed or overwritten.
     #[error("failed to put the new master key in its place: {0}; run the same command again")]
     Place(io::Error),
+    /// The variable is not set, or holds something else.
+    #[error(
+        "the environment variable `{0}` does not hold 64 hexadecimal digits; set it to the master key"
+    )]
+    NoVariable(String),
+    /// The program cannot be run.
+    #[error("failed to run `{0}`: {1}; see `master_key_command`")]
+    NotRun(String, io::Error),
+    /// The program failed or printed something else. What it printed is not repeated.
+    #[error("`{0}` gave no master key ({1}); it must print 64 hexadecimal digits and end with 0")]
+    NotPrinted(String, std::process::ExitStatus),
+    /// Where the key comes from outside, nobody here can draw another.
+    #[error(
+        "the master key comes from outside: put the next one there, the one before into a private file, and name that with `--from`"
+    )]
+    Outside,
+    /// A file of ours is rotated without another one.
+    #[error("the master key lies in a file of the node; leave `--from` away")]
+    Inside,
+}
+
+impl MasterKeySource {
+    /// The master key; `beside` is the signing key.
+    ///
+    /// # Errors
+    /// [`MasterKeyError`].
+    pub fn read(
+        &self,
+        beside: &Path,
+        environment: impl FnOnce(&str) -> Option<String>,
+    ) -> Result<Key, MasterKeyError> {
+        match self {
+            Self::File => read(beside),
+            Self::Env(name) => {
+                let text = environment(name).map(Zeroizing::new).unwrap_or_default();
+                let key = crate::node::parse_hex32(text.trim());
+                let wrong = || MasterKeyError::NoVariable(name.clone());
+                Ok(Zeroizing::new(key.ok_or_else(wrong)?))
+            }
+            Self::Command { program, arguments } => printed(program, arguments),
+        }
+    }
+}
+
+/// What a program prints. What it says to people goes where ours goes.
+fn printed(program: &str, arguments: &[String]) -> Result<Key, MasterKeyError> {
+    let not_run = |error| MasterKeyError::NotRun(program.into(), error);
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(not_run)?;
+    let mut text = Zeroizing::new(String::new());
+    let read = match child.stdout.take() {
+        Some(out) => out.take(PRINTED_BYTES_MAX).read_to_string(&mut text),
+        None => Ok(0),
+    };
+    let status = child.wait().map_err(not_run)?;
+    let key = crate::node::parse_hex32(text.trim()).filter(|_| read.is_ok() && status.success());
+    let wrong = || MasterKeyError::NotPrinted(program.into(), status);
+    Ok(Zeroizing::new(key.ok_or_else(wrong)?))
 }
 
 /// The master key of the node whose signing key is `beside`.
@@ -85,6 +170,22 @@ pub fn rotate(beside: &Path, keys: &Path, rng: &mut dyn Rng) -> Result<usize, Ma
     Ok(rotated)
 }
 
+/// Wraps the content keys in `keys` under `new`, which comes from outside; the key before it lies in the
+/// private file `before`, which is overwritten and removed. The node must not run. Returns how many files of
+/// keys were wrapped anew.
+///
+/// # Errors
+/// [`MasterKeyError`]; the same call again goes on where this one stopped.
+pub fn rotate_to(new: &Key, before: &Path, keys: &Path) -> Result<usize, MasterKeyError> {
+    // Before anything is changed: it must be a key.
+    read_key(before)?;
+    let rotated = wrap(before, new, keys)?;
+    overwrite(before)
+        .and_then(|()| std::fs::remove_file(before))
+        .map_err(MasterKeyError::Place)?;
+    Ok(rotated)
+}
+
 /// A rotation that wrapped everything may have overwritten the old key already.
 fn wrap(old_path: &Path, new: &Key, keys: &Path) -> Result<usize, MasterKeyError> {
     let open = |key: Key| {
@@ -103,15 +204,19 @@ fn wrap(old_path: &Path, new: &Key, keys: &Path) -> Result<usize, MasterKeyError
 
 /// Overwrites the old key, then gives its name to the new one.
 fn replace(old: &PathBuf, new: &PathBuf) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(old)?;
-    let len_bytes = usize::try_from(file.metadata()?.len()).unwrap_or_default();
-    file.write_all(&vec![b'0'; len_bytes])?;
-    file.sync_all()?;
+    overwrite(old)?;
     std::fs::rename(new, old)?;
     match old.parent() {
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
     }
+}
+
+fn overwrite(file: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(file)?;
+    let len_bytes = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+    file.write_all(&vec![b'0'; len_bytes])?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -204,5 +309,83 @@ mod tests {
         let _running = slots(&keys, &master);
         let refused = rotate(&beside, &keys, &mut Counting(0));
         assert!(matches!(refused, Err(MasterKeyError::Disk(_))));
+    }
+
+    fn program(script: &str) -> MasterKeySource {
+        MasterKeySource::Command {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+        }
+    }
+
+    #[test]
+    fn a_master_key_comes_from_a_variable_or_a_program_and_is_repeated_by_no_error() {
+        let beside = Path::new("/nowhere/node.pem");
+        let digits = "ab".repeat(32);
+        let env = MasterKeySource::Env("KEY".into());
+        let read = env.read(beside, |name| {
+            (name == "KEY").then(|| format!("{digits}\n"))
+        });
+        assert_eq!(*read.unwrap(), [0xab; 32]);
+        for wrong in [
+            None,
+            Some("".into()),
+            Some("ab".repeat(31)),
+            Some(format!("{digits}ff")),
+        ] {
+            let refused = env.read(beside, |_| wrong).unwrap_err().to_string();
+            assert!(
+                refused.contains("`KEY`") && !refused.contains("abab"),
+                "{refused}"
+            );
+        }
+        let none = |_: &str| None;
+        let read = program(&format!("echo {digits}")).read(beside, none);
+        assert_eq!(*read.unwrap(), [0xab; 32]);
+        for script in [
+            format!("echo {digits}; exit 3"),
+            format!("echo {digits}ff"),
+            "exit 0".into(),
+            format!("yes {digits}"),
+        ] {
+            let refused = program(&script).read(beside, none).unwrap_err().to_string();
+            assert!(
+                refused.contains("`/bin/sh`") && !refused.contains("abab"),
+                "{refused}"
+            );
+        }
+        let missing = MasterKeySource::Command {
+            program: "/nowhere/unwrap".into(),
+            arguments: Vec::new(),
+        };
+        assert!(matches!(
+            missing.read(beside, none),
+            Err(MasterKeyError::NotRun(..))
+        ));
+        assert!(MasterKeySource::File.read(beside, none).is_err());
+    }
+
+    #[test]
+    fn content_is_wrapped_under_a_key_from_outside_and_the_one_before_is_gone() {
+        let (scratch, beside, keys) = made("rotate-outside");
+        let new = Zeroizing::new([0xcd; 32]);
+        let before = scratch.0.join(NAME);
+        let other = scratch.0.join("other");
+        private_file::create(&other, &"11".repeat(32)).unwrap();
+        assert!(rotate_to(&new, &other, &keys).is_err(), "it opens nothing");
+        assert!(
+            opens(&beside, &keys) && other.exists(),
+            "nothing was changed"
+        );
+        assert_eq!(rotate_to(&new, &before, &keys).unwrap(), 1);
+        assert!(!before.exists());
+        let mut open = slots(&keys, &new);
+        open.check_master().unwrap();
+        assert_eq!(open.get(415_000, 3).unwrap(), Some(Zeroizing::new([7; 32])));
+        drop(open);
+        // Cut off before the file was removed: the same again ends it.
+        private_file::create(&before, &"ee".repeat(32)).unwrap();
+        assert_eq!(rotate_to(&new, &before, &keys).unwrap(), 0);
+        assert!(!before.exists());
     }
 }

@@ -286,7 +286,11 @@ pub fn signing_key(config: &Config) -> Result<NodeKey, RunError> {
 /// # Errors
 /// [`RunError::Configuration`].
 pub fn master_key(config: &Config) -> Result<Zeroizing<[u8; 32]>, RunError> {
-    crate::master_key::read(&config.participant.key_file)
+    let source = &config.participant.master_key;
+    source
+        .read(&config.participant.key_file, |name| {
+            std::env::var(name).ok()
+        })
         .map_err(|error| RunError::Configuration(error.to_string()))
 }
 

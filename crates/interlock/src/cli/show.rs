@@ -1,5 +1,7 @@
 //! Looking at a running node: parcels, stations, status, dry runs; and making API keys.
 
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
 use interlock_core::waybill::Waybill;
 use serde_json::{Value, json};
@@ -12,7 +14,8 @@ use super::place::{self, KEY_VARIABLE};
 use crate::driver::entropy::SystemRng;
 use crate::driver::node::KEYS_DIR;
 use crate::identity::url::segment;
-use crate::master_key;
+use crate::master_key::{self, MasterKeyError, MasterKeySource};
+use crate::run;
 
 /// `parcel`
 pub(super) fn parcel(
@@ -279,7 +282,12 @@ pub(super) enum KeyCommand {
         id: String,
     },
     /// Put another master key in the place of the one that opens content keys; the node must not run
-    RotateMaster,
+    RotateMaster {
+        /// Where the master key comes from a variable or a program: the file with the one before it,
+        /// which is overwritten and removed
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
     /// Sign with a new key from here on; the old one signs for it, and partners are told
     Rotate,
     /// Show the key that the node signs with, and those before it
@@ -295,7 +303,9 @@ pub(super) fn key(
 ) -> Result<(), CliError> {
     let (name, role) = match command {
         KeyCommand::Add { name, role } => (name, role),
-        KeyCommand::RotateMaster => return rotate_master(common, around, output),
+        KeyCommand::RotateMaster { from } => {
+            return rotate_master(from.as_deref(), common, around, output);
+        }
         KeyCommand::List => return keys(common, around, output),
         KeyCommand::Withdraw { id } => return withdraw(id, common, around, output),
         KeyCommand::Rotate => {
@@ -347,6 +357,7 @@ fn withdraw(
 
 /// `key rotate-master`
 fn rotate_master(
+    from: Option<&Path>,
     common: &Common,
     around: &Around<'_>,
     output: &mut Output<'_>,
@@ -354,10 +365,29 @@ fn rotate_master(
     let config = place::config(common, around)?;
     let keys = config.store.dir.join(KEYS_DIR);
     let beside = &config.participant.key_file;
-    let rotated = master_key::rotate(beside, &keys, &mut SystemRng)
-        .map_err(|error| CliError::Failed(error.to_string()))?;
-    let file = beside.with_file_name("master.key");
-    let value = json!({ "file": file.display().to_string(), "rewrapped": rotated });
+    let failed = |error: MasterKeyError| CliError::Failed(error.to_string());
+    let source = &config.participant.master_key;
+    let file = beside.with_file_name("master.key").display().to_string();
+    let (now, rotated) = match (source, from) {
+        (MasterKeySource::File, None) => {
+            let rotated = master_key::rotate(beside, &keys, &mut SystemRng).map_err(failed)?;
+            (file, rotated)
+        }
+        (MasterKeySource::File, Some(_)) => return Err(failed(MasterKeyError::Inside)),
+        (MasterKeySource::Env(_) | MasterKeySource::Command { .. }, None) => {
+            return Err(failed(MasterKeyError::Outside));
+        }
+        (
+            MasterKeySource::Env(name) | MasterKeySource::Command { program: name, .. },
+            Some(before),
+        ) => {
+            let new = run::master_key(&config).map_err(|e| CliError::Failed(e.to_string()))?;
+            let before = around.directory.join(before);
+            let rotated = master_key::rotate_to(&new, &before, &keys).map_err(failed)?;
+            (name.clone(), rotated)
+        }
+    };
+    let value = json!({ "file": now, "rewrapped": rotated });
     output.card(
         &value,
         &[

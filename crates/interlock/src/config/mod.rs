@@ -29,6 +29,7 @@ pub use template::Ports;
 use crate::identity::partner::{Partner, Role};
 use crate::identity::sealing::Messenger;
 use crate::identity::url::BaseUrl;
+use crate::master_key::MasterKeySource;
 
 /// Longest file that is read, in bytes.
 pub const CONFIG_BYTES_MAX: usize = 1_048_576;
@@ -71,6 +72,8 @@ pub struct ParticipantConfig {
     pub zone: Zone,
     /// Our signing key.
     pub key_file: PathBuf,
+    /// Whence the master key comes.
+    pub master_key: MasterKeySource,
 }
 
 /// One door.

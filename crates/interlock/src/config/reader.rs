@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn parse_variable(text: &str) -> Result<String, &'static str> {
+pub(super) fn parse_variable(text: &str) -> Result<String, &'static str> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     if text.is_empty() || text.len() > 128 || !text.bytes().all(good) {
         return Err(

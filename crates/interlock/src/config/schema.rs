@@ -66,6 +66,16 @@ pub(super) const PARTICIPANT: Table = Table {
             "\"keys/node.pem\"",
             "Our signing key (Ed25519, PKCS#8 PEM), mode 0600.",
         ),
+        key(
+            "master_key_env",
+            "\"INTERLOCK_MASTER_KEY\"",
+            "The environment variable with the master key, 64 hexadecimal digits. Default: the file master.key beside key_file.",
+        ),
+        key(
+            "master_key_command",
+            "[\"/usr/local/bin/unwrap\", \"interlock\"]",
+            "Or a program that prints it, which asks a key management service. It is run at each start.",
+        ),
     ],
 };
 

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use super::error::ConfigErrorKind;
+use super::reader::{Reader, parse_variable};
 use crate::identity::private_file::{self, PrivateFileError};
+use crate::master_key::MasterKeySource;
 
 /// Where a secret lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +62,39 @@ impl SecretSource {
                 Ok(Zeroizing::new(secret.into()))
             }
         }
+    }
+}
+
+/// Whence the master key comes; two ways at once are an error.
+pub(super) fn master_key(reader: &Reader<'_>) -> MasterKeySource {
+    let variable = reader.parsed("master_key_env", parse_variable);
+    let filled = |word: &str| match word.is_empty() {
+        true => Err("a word is empty; write the program, then what it is given"),
+        false => Ok(word.to_owned()),
+    };
+    let mut command = reader.list("master_key_command", filled).into_iter();
+    if reader.has("master_key_command") && reader.has("master_key_env") {
+        let text =
+            "`master_key_env` and `master_key_command` exclude each other; remove one of them";
+        reader.error(
+            "master_key_command",
+            ConfigErrorKind::Combination(text.into()),
+        );
+    }
+    if reader.is_empty_list("master_key_command") {
+        let text = "`master_key_command` names no program; write one, or remove the line";
+        reader.error(
+            "master_key_command",
+            ConfigErrorKind::Combination(text.into()),
+        );
+    }
+    match (variable, command.next()) {
+        (Some(name), _) => MasterKeySource::Env(name),
+        (None, Some(program)) => MasterKeySource::Command {
+            program,
+            arguments: command.collect(),
+        },
+        (None, None) => MasterKeySource::File,
     }
 }
 

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, ConfigErrorKind};
 use super::reader::{self, Errors, Reader};
 use super::schema::{self, Table};
+use super::secret;
 use super::{
     CONFIG_BYTES_MAX, Config, Door, GatewayConfig, Language, Limits, ListenConfig, LockerConfig,
     NotifyConfig, OfferConfig, ParticipantConfig, PartnerConfig, PolicySource, StoreConfig,
@@ -264,6 +265,7 @@ fn participant(reader: &Reader<'_>) -> Option<ParticipantConfig> {
         marketplaces,
         zone,
         key_file: key_file.unwrap_or_else(|| "keys/node.pem".into()),
+        master_key: secret::master_key(reader),
     })
 }
 

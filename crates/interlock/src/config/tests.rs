@@ -4,6 +4,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
+use crate::master_key::MasterKeySource;
 
 const GOOD: &str = r#"
 [participant]
@@ -35,6 +36,41 @@ fn check(text: &str, expected: Expect) {
 /// Checks `text` after the smallest good file.
 fn check_added(text: &str, expected: Expect) {
     check(&format!("{GOOD}{text}"), expected);
+}
+
+#[test]
+fn the_master_key_is_named_by_one_way_alone() {
+    let of = |text: &str| {
+        Config::parse(&format!("{GOOD}{text}"))
+            .unwrap()
+            .participant
+            .master_key
+    };
+    assert_eq!(of(""), MasterKeySource::File);
+    assert_eq!(
+        of("master_key_env = \"KEY\"\n"),
+        MasterKeySource::Env("KEY".into())
+    );
+    let command = MasterKeySource::Command {
+        program: "/bin/unwrap".into(),
+        arguments: vec!["a".into()],
+    };
+    assert_eq!(
+        of("master_key_command = [\"/bin/unwrap\", \"a\"]\n"),
+        command
+    );
+    check_added(
+        "master_key_env = \"KEY\"\nmaster_key_command = [\"/bin/unwrap\"]\n",
+        expect![[r#"
+            line 7: `master_key_env` and `master_key_command` exclude each other; remove one of them
+        "#]],
+    );
+    check_added(
+        "master_key_command = []\n",
+        expect![[r#"
+            line 6: `master_key_command` names no program; write one, or remove the line
+        "#]],
+    );
 }
 
 #[test]
