@@ -137,9 +137,8 @@ impl Node {
                 let ours = self.state.stations.contains_key(station);
                 let seen = self.state.stations_seen.keys().any(|(_, id)| id == station);
                 if !ours && !seen {
-                    let detail = format!(
-                        "`{station}` is no station of ours or of a partner; `interlock station list` shows them"
-                    );
+                    // Not repeated: whatever was typed there may be a telephone number.
+                    let detail = "no station of ours or of a partner is called so; `interlock station list` shows them";
                     return Err(field(
                         "unknown-station",
                         422,

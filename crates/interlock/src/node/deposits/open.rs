@@ -119,10 +119,8 @@ impl Node {
         request: &DepositRequest,
     ) -> Result<CompartmentNo, Problem> {
         let own = self.state.stations.get(&request.station).ok_or_else(|| {
-            let detail = format!(
-                "`{}` is no station of ours; `interlock station list` shows them",
-                request.station
-            );
+            // Not repeated: whatever was typed there may be a telephone number.
+            let detail = "no station of ours is called so; `interlock station list` shows them";
             field(
                 "unknown-station",
                 422,
