@@ -108,6 +108,25 @@ impl Step {
             | Self::Other(_) => false,
         }
     }
+
+    /// Whether the parcel lies in its compartment no more.
+    pub const fn leaves_compartment(&self) -> bool {
+        match self {
+            Self::PickedUp | Self::Recalled | Self::Redirected => true,
+            Self::Issued
+            | Self::Accepted
+            | Self::Arrived
+            | Self::Departed
+            | Self::OutForDelivery
+            | Self::Delivered
+            | Self::DeliveryFailed
+            | Self::Deposited
+            | Self::Notified
+            | Self::Overdue
+            | Self::Extended
+            | Self::Other(_) => false,
+        }
+    }
 }
 
 /// Where an event happened.

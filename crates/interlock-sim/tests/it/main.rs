@@ -7,6 +7,8 @@ mod clocks;
 #[cfg(test)]
 mod code_keys;
 #[cfg(test)]
+mod codes;
+#[cfg(test)]
 mod collection;
 #[cfg(test)]
 mod deletion;

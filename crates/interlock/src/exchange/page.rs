@@ -15,7 +15,9 @@ use serde_json::{Map, Value, json};
 
 use super::http::{Parameters, encode_segment, parse_segment, small};
 use super::problem;
-use super::wire::{BATCH_EVENTS_MAX, CooperationView, FeedItem, Lane, ParcelView, StationView};
+use super::wire::{
+    BATCH_EVENTS_MAX, CodeTold, CooperationView, FeedItem, Lane, ParcelView, StationView,
+};
 use crate::epcis::{EventDraft, IdBase, render, render_document};
 use crate::node::io::Problem;
 
@@ -269,8 +271,20 @@ fn as_json(item: &FeedItem) -> Value {
         FeedItem::Code(view) => {
             put("carrier", Some(view.carrier.clone().into()));
             put("number", Some(view.number.clone().into()));
-            put("code", Some(view.code.clone().into()));
-            put("compartment", Some(view.compartment.into()));
+            let station = view.station.as_ref();
+            put("station", station.map(|s| s.as_str().into()));
+            put("form", view.form.map(|form| form.as_str().into()));
+            match &view.told {
+                None => {}
+                Some(CodeTold::Open { code, compartment }) => {
+                    put("code", Some(code.clone().into()));
+                    put("compartment", Some((*compartment).into()));
+                }
+                Some(CodeTold::Sealed { deposit, sealed }) => {
+                    put("deposit", Some(deposit.clone().into()));
+                    put("sealed", Some(sealed.clone().into()));
+                }
+            }
         }
     }
     Value::Object(out)

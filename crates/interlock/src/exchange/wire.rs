@@ -3,8 +3,10 @@
 //! Every answer and every posted request is an [`Envelope`]: the leaves of the sender's bilateral log
 //! that the receiver has not yet receipted, with a checkpoint over them.
 
+mod code;
 mod notice;
 
+pub use code::{CodeTold, CodeView};
 pub use notice::Notice;
 
 use ed25519_dalek::Signature;
@@ -370,26 +372,6 @@ pub struct StationView {
     /// Free space by size class, in coarse levels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability: Option<[String; 3]>,
-}
-
-/// A pickup code, where the term allows it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CodeView {
-    /// Carrier code.
-    pub carrier: String,
-    /// Waybill number.
-    pub number: String,
-    /// The code.
-    pub code: String,
-    /// The compartment, which travels with the code only.
-    pub compartment: u16,
-}
-
-impl std::fmt::Debug for CodeView {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CodeView(redacted)")
-    }
 }
 
 /// Where a cooperation stands, for a regulator: nothing of any parcel, and ages in coarse steps only.

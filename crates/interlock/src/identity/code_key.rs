@@ -47,6 +47,11 @@ impl CodeKey {
         to_hex(&self.0)
     }
 
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// A key of these bytes, whether it is one or not.
     #[cfg(test)]
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {

@@ -102,8 +102,8 @@ const PARCELS: &[Route] = &[
     get(
         "/parcels/{carrier}/{number}/recipient/code",
         "getSealedCode",
-        "For the recipient's device: the pick-up code, sealed to the key that was enrolled. Additional data is the deposit's id, `info` is `interlock sealed code 1`, the plaintext is JSON with `code` and `compartment`.",
-        "The deposit's id, and the sealed code in hexadecimal digits: encapsulated key, then ciphertext.",
+        "For the recipient's device: the pick-up code, sealed to the key that was enrolled; at an owner to whom the operator releases it, as it came, sealed or open. Additional data is the deposit's id, `info` is `interlock sealed code 1`, the plaintext is JSON with `code` and `compartment`.",
+        "`deposit`, its id, and `sealed`, in hexadecimal digits: encapsulated key, then ciphertext. If it is open, `code` and `compartment`.",
         Target::Node(|call| waybill(call).map(LocalRequest::GetSealedCode)),
     ),
     write(

@@ -1,7 +1,8 @@
 //! Pickup codes that only their recipient's device reads.
 //!
 //! INVARIANT: from when a recipient has enrolled a key for a parcel, its code leaves this node sealed to
-//! that key and in no other way: no message says it, and no page shows it. The key ends with the stay. What
+//! that key and in no other way: no message says it, no page shows it, and no feed of a partner holds it.
+//! The key ends with the stay. What
 //! was sealed opens for ever at whoever holds the private key, and is worth nothing once the parcel is out:
 //! a code opens its door once.
 
@@ -15,6 +16,7 @@ use super::problem::{self, problem};
 use super::record::{Asker, Record};
 use super::state::parcels::Parcel;
 use super::turn::Turn;
+use crate::exchange::wire::CodeTold;
 use crate::identity::code_key::{CodeKey, seal_code};
 
 /// Most keys at a time, of parcels that are not picked up.
@@ -54,6 +56,7 @@ impl Node {
             Some(_) | None => {}
         }
         self.record(turn, Record::CodeKey { parcel, key, by });
+        self.ready_for(parcel);
         true
     }
 
@@ -86,6 +89,9 @@ impl Node {
 
     /// `GET /parcels/{carrier}/{number}/recipient/code`: the code, sealed anew each time.
     ///
+    /// At a participant whose partner has the parcel: what came from there, for the recipient's app. What is
+    /// sealed it cannot read.
+    ///
     /// # Errors
     /// 404 if there is no such parcel here, 409 if no key is enrolled or there is no code now.
     pub(super) fn sealed_code(
@@ -95,6 +101,17 @@ impl Node {
     ) -> Result<LocalAnswer, Problem> {
         let parcel = self.state.parcels.find(waybill);
         let parcel = parcel.ok_or_else(|| problem::not_found("parcel"))?;
+        let seen = parcel.code_seen().map(|told| match told {
+            CodeTold::Open { code, compartment } => {
+                json!({ "code": code, "compartment": compartment.to_string() })
+            }
+            CodeTold::Sealed { deposit, sealed } => {
+                json!({ "deposit": deposit, "sealed": sealed })
+            }
+        });
+        if let Some(body) = seen {
+            return Ok(LocalAnswer::Json { status: 200, body });
+        }
         let none = |why: &str| Err(problem("no-code", 409, "no code", why));
         if self.code_key(parcel.id).is_none() {
             return none(
@@ -117,8 +134,7 @@ impl Node {
     fn own_code(&self, parcel: &Parcel) -> Option<(DepositId, String, String)> {
         let id = parcel.deposit?;
         let deposit = self.state.deposits.get(&id)?;
-        let lies = deposit.deposited_at.is_some() && !deposit.stay.phase().is_over();
-        let code = deposit.code.value.clone().filter(|_| lies)?;
+        let code = deposit.code.value.clone().filter(|_| deposit.lies())?;
         Some((id, code, deposit.compartment.number().to_string()))
     }
 

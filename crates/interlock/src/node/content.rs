@@ -17,6 +17,7 @@ use super::io::{Digest, Extension};
 use super::record::Sealed;
 use super::{ContentKeys, Rng};
 use crate::exchange::wire::Blob;
+use crate::identity::code_key::CodeKey;
 use crate::identity::derived::Derived;
 
 /// Personal data that is held while its key exists. It is stored as it came: sealed.
@@ -213,12 +214,52 @@ impl Links {
         format!("{}-{}-{}", group(0..4), group(4..8), group(8..12))
     }
 
+    /// For sealing a code: random to everybody else, and the same for the same, so that what leaves again
+    /// is equal byte by byte.
+    pub(in crate::node) fn code_draws(
+        &self,
+        deposit: &DepositId,
+        key: &CodeKey,
+        code: &str,
+        compartment: &str,
+    ) -> Drawn {
+        let parts: [&[u8]; 5] = [
+            b"code",
+            deposit.as_bytes(),
+            key.as_bytes(),
+            code.as_bytes(),
+            compartment.as_bytes(),
+        ];
+        Drawn {
+            seed: Zeroizing::new(mac(&self.secret, &parts)),
+            nth: 0,
+        }
+    }
+
     /// The claim token that the owner prints on the label.
     pub fn claim(&self, parcel: ParcelId) -> ClaimToken {
         let full = mac(&self.secret, &[b"claim", parcel.as_bytes()]);
         let mut token = [0; 16];
         token.copy_from_slice(full.get(..16).unwrap_or(&[0; 16]));
         ClaimToken::from_bytes(token)
+    }
+}
+
+/// Bytes drawn from a secret.
+pub(in crate::node) struct Drawn {
+    seed: Zeroizing<[u8; 32]>,
+    nth: u64,
+}
+
+impl Rng for Drawn {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let block = Zeroizing::new(mac(&self.seed, &[&self.nth.to_le_bytes()]));
+            self.nth += 1;
+            for (byte, drawn) in chunk.iter_mut().zip(block.iter()) {
+                *byte = *drawn;
+            }
+        }
     }
 }
 

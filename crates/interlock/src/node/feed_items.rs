@@ -1,18 +1,23 @@
 //! What a feed shows of an item: the granted fields and no others.
+//!
+//! INVARIANT: what [`State::view`] gives follows from what is on record, so that evidence can be made
+//! again when a code is long gone; a code is added as the item leaves.
 
+use interlock_core::contact::ContactForm;
 use interlock_core::event::Place;
-use interlock_core::ids::Marketplace;
-use interlock_core::terms::{Field, FieldSet};
+use interlock_core::ids::{DepositId, Marketplace};
+use interlock_core::terms::{Field, Terms};
 
 use super::record::ItemRef;
-use super::state::State;
-use super::state::feed::Feed;
-use crate::exchange::wire::{CodeView, FeedItem, ParcelView, PreAdviceView, StationView};
+use super::state::{Deposit, State};
+use crate::exchange::wire::{CodeTold, CodeView, FeedItem, ParcelView, PreAdviceView, StationView};
+use crate::identity::code_key::seal_code;
 
 impl State {
     // tidy: long, one literal a kind of item
     /// The item with the granted fields; `None` if what it is about is gone, or cannot be named.
-    pub(in crate::node) fn view(&self, item: &ItemRef, fields: FieldSet) -> Option<FeedItem> {
+    pub(in crate::node) fn view(&self, item: &ItemRef, terms: &Terms) -> Option<FeedItem> {
+        let fields = terms.field_set();
         let has = |field| fields.contains(field);
         match item {
             ItemRef::Advice(id) => {
@@ -81,31 +86,66 @@ impl State {
             ItemRef::Code(id) => {
                 let deposit = self.deposits.get(id)?;
                 let parcel = self.parcels.get(deposit.parcel)?;
-                let code = deposit.code.value.as_ref()?;
-                has(Field::Code).then(|| {
-                    FeedItem::Code(CodeView {
-                        carrier: parcel.waybill.carrier().as_str().into(),
-                        number: parcel.waybill.number().into(),
-                        code: code.clone(),
-                        compartment: deposit.compartment.number(),
-                    })
-                })
+                Some(FeedItem::Code(CodeView {
+                    carrier: parcel.waybill.carrier().as_str().into(),
+                    number: parcel.waybill.number().into(),
+                    station: has(Field::Station).then(|| deposit.station.clone()),
+                    form: self.code_form(&deposit, terms).filter(|_| has(Field::Code)),
+                    told: None,
+                }))
             }
         }
     }
 
-    /// Codes in batches without receipt, which a snapshot does not keep, are shown as they were.
-    pub(in crate::node) fn show_codes_again(&mut self) {
-        let mut channels = std::mem::take(&mut self.channels);
-        for channel in channels.values_mut() {
-            for (item, agreement, shown) in channel.outbound.values_mut().flat_map(Feed::unshown) {
-                let terms = self.book.agreements.get(agreement).map(|a| &a.terms);
-                if let (ItemRef::Code(_), Some(terms)) = (item, terms) {
-                    *shown = self.view(item, terms.field_set());
-                }
-            }
+    /// An item that was released, as it leaves now: a code stands in no queue, and is told in the form of
+    /// its release while it opens a door.
+    pub(in crate::node) fn told(&self, item: &ItemRef, shown: FeedItem) -> FeedItem {
+        match (item, shown) {
+            (ItemRef::Code(id), FeedItem::Code(view)) => FeedItem::Code(CodeView {
+                told: view.form.and_then(|form| self.code_told(id, form)),
+                ..view
+            }),
+            (_, shown) => shown,
         }
-        self.channels = channels;
+    }
+
+    /// The form in which the code of a parcel in a compartment of ours may leave: sealed once its
+    /// recipient has enrolled a key, else in clear; nothing if that was not agreed on. It follows from
+    /// what is on record alone.
+    pub(in crate::node) fn code_form(
+        &self,
+        deposit: &Deposit,
+        terms: &Terms,
+    ) -> Option<ContactForm> {
+        let form = match self.code_keys.contains_key(&deposit.parcel) {
+            true => ContactForm::Sealed,
+            false => ContactForm::Full,
+        };
+        let agreed = terms.contact_forms.contains(&form);
+        (agreed && deposit.lies()).then_some(form)
+    }
+
+    fn code_told(&self, id: &DepositId, form: ContactForm) -> Option<CodeTold> {
+        let deposit = self.deposits.get(id).filter(|deposit| deposit.lies())?;
+        let code = deposit.code.value.as_ref()?;
+        let compartment = deposit.compartment.number();
+        match (form, self.code_keys.get(&deposit.parcel)) {
+            (ContactForm::Full, None) => Some(CodeTold::Open {
+                code: code.clone(),
+                compartment,
+            }),
+            (ContactForm::Sealed, Some(key)) => {
+                let text = compartment.to_string();
+                let mut draws = self.links.code_draws(id, key, code, &text);
+                let sealed = seal_code(key, id, code, &text, &mut draws)?;
+                Some(CodeTold::Sealed {
+                    deposit: id.to_string(),
+                    sealed: hex(&sealed),
+                })
+            }
+            (ContactForm::Full, Some(_)) | (ContactForm::Sealed, None) => None,
+            (ContactForm::Masked | ContactForm::Virtual, _) => None,
+        }
     }
 
     /// The marketplace of what an item is about; `None` for open data and for parcels without one.

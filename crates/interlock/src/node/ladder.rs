@@ -5,6 +5,7 @@
 //! about a parcel that is known to be its own. It does not know compartments.
 
 use interlock_core::agreement::AgreementState;
+use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::ParticipantId;
 use interlock_core::negotiation::Party;
@@ -49,17 +50,25 @@ impl<'a> Outlook<'a> {
         {
             return Rung::Ask(owner.clone());
         }
+        let mut codeless = false;
+        let mut tells = |who: &ParticipantId, notifier| {
+            let told = self.feeds_notifier(who, parcel, notifier);
+            let code = told && self.feeds_code(who, parcel);
+            codeless |= told && !code;
+            code
+        };
         if let Some(carrier) = self.state.carrier_of(parcel)
-            && self.feeds_notifier(&carrier, parcel, Notifier::Carrier)
+            && tells(&carrier, Notifier::Carrier)
         {
             return Rung::Settled(Teller::Carrier(carrier));
         }
         if let Some(owner) = owner
-            && self.feeds_notifier(owner, parcel, Notifier::Owner)
+            && tells(owner, Notifier::Owner)
         {
             return Rung::Settled(Teller::Owner(owner.clone()));
         }
         match (owner, refused) {
+            (Some(_), None) if codeless => nobody("code-withheld"),
             (None, _) => nobody("owner-unknown"),
             (Some(_), Some(reason)) => nobody(reason),
             (Some(owner), None) if self.contact_source(owner, parcel).is_some() => {
@@ -113,6 +122,23 @@ impl<'a> Outlook<'a> {
             })
     }
 
+    /// Whether `consumer` gets the code of the parcel too: whoever knows where a parcel lies and not its code
+    /// stands before a closed door. A recipient who enrolled a key has the code from us, sealed.
+    fn feeds_code(&self, consumer: &ParticipantId, parcel: &Parcel) -> bool {
+        let open = self
+            .book
+            .between(&self.state.me, consumer, Dataset::PickupCode)
+            .any(|agreement| {
+                agreement.terms.contact_forms.contains(&ContactForm::Full)
+                    && agreement.state_at(&self.now) == AgreementState::InForce
+                    && parcel
+                        .marketplace
+                        .as_ref()
+                        .is_some_and(|m| agreement.terms.marketplaces.contains(m))
+            });
+        open || self.state.code_keys.contains_key(&parcel.id)
+    }
+
     fn why_no_contact(&self, owner: &ParticipantId, parcel: &Parcel) -> &'static str {
         let newest = self
             .book
@@ -164,6 +190,7 @@ pub(super) fn refusal_words(reason: &str) -> String {
         }
         "suspended" => "the agreement with the parcel's owner is suspended",
         "not-yet" | "not-in-force" => "the agreement with the parcel's owner is not in force yet",
+        "code-withheld" => "whoever would tell the recipient is not given the pick-up code",
         "request-lost" => "the parcel's owner has no request of ours on evidence (any more)",
         "transfer-unknown" => "the parcel's owner does not know the agreement (any more)",
         "clock-uncertain" => "the owner's clock is in doubt, and nothing is released by it",

@@ -17,6 +17,7 @@ use super::problem;
 use super::record::Asker;
 use super::state::parcels::Parcel;
 use super::turn::Turn;
+use crate::exchange::wire::CodeTold;
 use crate::pages::{
     Access, CodeView, DelegateView, DoneView, EnrolmentView, Fate, PickupState, PickupView, Stale,
     StaleReason, StationView, TrackedEvent, TrackingView,
@@ -323,7 +324,7 @@ impl Node {
         let own = parcel
             .deposit
             .and_then(|id| self.state.deposits.get(&id))
-            .filter(|d| d.deposited_at.is_some() && !d.stay.phase().is_over());
+            .filter(|d| d.lies());
         if let Some(deposit) = own {
             return match (&deposit.code.value, show) {
                 (Some(_), false) => CodeView::Hidden,
@@ -334,22 +335,23 @@ impl Node {
                 (None, _) => CodeView::None,
             };
         }
-        match (parcel.code.as_ref().and_then(|c| c.value.as_ref()), show) {
+        match (parcel.code_seen(), show) {
             (Some(_), false) => return CodeView::Hidden,
-            (Some((code, compartment)), true) => {
+            (Some(CodeTold::Open { code, compartment }), true) => {
                 return CodeView::Shown {
                     code: code.clone(),
                     compartment: compartment.to_string(),
                 };
             }
+            (Some(CodeTold::Sealed { deposit, sealed }), true) => {
+                return CodeView::Sealed {
+                    deposit: deposit.clone(),
+                    sealed: sealed.clone(),
+                };
+            }
             (None, _) => {}
         }
-        let operator = parcel
-            .events
-            .iter()
-            .rev()
-            .find(|e| e.event.step.is_locker())
-            .and_then(|e| e.from.as_ref());
+        let operator = parcel.last_in_locker().and_then(|e| e.from.as_ref());
         let phone = parcel
             .recipient
             .as_ref()

@@ -37,13 +37,21 @@ pub(super) struct Running(Child);
 
 impl Running {
     pub(super) fn start(node: &Path, key: &str) -> Self {
+        Self::start_logged(node, key, "info")
+    }
+
+    /// The same with a level of its log, which is added to what it said before.
+    pub(super) fn start_logged(node: &Path, key: &str, level: &str) -> Self {
         let config = node.join("interlock.toml");
         let said = node.with_extension("said");
+        let mut log = std::fs::OpenOptions::new();
+        let log = log.create(true).append(true).open(&said).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_interlock"))
             .args(["run", "--config"])
             .arg(config)
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(&said).unwrap())
+            .env("INTERLOCK_LOG", level)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut running = Self(child);

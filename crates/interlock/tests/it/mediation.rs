@@ -27,12 +27,12 @@ const NO_GATEWAY: &str = "http://127.0.0.1:9/messages";
 
 /// A participant with its process.
 pub(super) struct Member {
-    id: &'static str,
+    pub(super) id: &'static str,
     role: &'static str,
-    dir: PathBuf,
-    key: String,
+    pub(super) dir: PathBuf,
+    pub(super) key: String,
     public: String,
-    port: u16,
+    pub(super) port: u16,
     pub(super) running: Running,
 }
 
@@ -49,6 +49,19 @@ impl Member {
         (id, role): (&'static str, &'static str),
         more: &[&str],
     ) -> Self {
+        Self::configured("info", gateway, root, name, (id, role), more, |text| text)
+    }
+
+    /// The same with a level of its log, and a configuration that is changed before it starts.
+    pub(super) fn configured(
+        level: &str,
+        gateway: &str,
+        root: &Path,
+        name: &str,
+        (id, role): (&'static str, &'static str),
+        more: &[&str],
+        change: impl Fn(String) -> String,
+    ) -> Self {
         let port = ports(4);
         let number = port.to_string();
         let mut arguments = vec!["init", name, "--id", id, "--name", name, "--role", role];
@@ -59,6 +72,9 @@ impl Member {
         let made: Value = serde_json::from_str(&out).unwrap();
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         let (dir, key) = (root.join(name), text("adminKey"));
+        let config = dir.join("interlock.toml");
+        let written = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, change(written)).unwrap();
         if role == "locker-operator" {
             let config = dir.join("interlock.toml");
             let mut written = std::fs::read_to_string(&config).unwrap();
@@ -68,7 +84,7 @@ impl Member {
             let secret = format!("whsec_{}\n", "A".repeat(43) + "=");
             private(&dir.join("keys/gateway.secret"), &secret);
         }
-        let running = Running::start(&dir, &key);
+        let running = Running::start_logged(&dir, &key, level);
         Self {
             id,
             role,
@@ -82,20 +98,25 @@ impl Member {
 
     /// Runs a command of its people; what it prints.
     #[track_caller]
-    fn run(&self, arguments: &[&str]) -> Value {
+    pub(super) fn run(&self, arguments: &[&str]) -> Value {
         let (code, out, err) = interlock(&self.dir, &self.key, arguments);
         assert_eq!(code, 0, "{arguments:?}: {err}");
         serde_json::from_str(&out).unwrap_or_default()
     }
 
     pub(super) fn lists(&self, other: &Self) {
-        let url = format!("http://127.0.0.1:{}", other.port);
+        let market = ["--marketplace", "taobao"];
+        let more = if other.id == OWNER { &market[..] } else { &[] };
+        self.lists_at(other, other.port, more);
+    }
+
+    /// The same at another port, with what the partner is said to have.
+    pub(super) fn lists_at(&self, other: &Self, port: u16, more: &[&str]) {
+        let url = format!("http://127.0.0.1:{port}");
         let mut arguments = vec!["partner", "add", "--id", other.id, "--name", other.id];
         arguments.extend(["--role", other.role, "--exchange-url", &url]);
         arguments.extend(["--key", &other.public]);
-        if other.id == OWNER {
-            arguments.extend(["--marketplace", "taobao"]);
-        }
+        arguments.extend(more);
         self.run(&arguments);
     }
 
@@ -134,6 +155,20 @@ fn private(path: &Path, text: &str) {
 
 /// Contacts for pick-up messages until the end of the year after next: far from any clock.
 pub(super) fn policy(dataset: Dataset) -> Value {
+    let forms: &[ContactForm] = match dataset {
+        Dataset::RecipientContact | Dataset::PickupCode => &[ContactForm::Full],
+        Dataset::PreAdvice
+        | Dataset::LockerEvents
+        | Dataset::LockerStations
+        | Dataset::TrackingEvents
+        | Dataset::CooperationStatus
+        | Dataset::ExchangeStatistics => &[],
+    };
+    policy_of(dataset, &["taobao"], forms)
+}
+
+/// The same for other marketplaces, and forms of contact or code.
+pub(super) fn policy_of(dataset: Dataset, markets: &[&str], forms: &[ContactForm]) -> Value {
     let lookup = dataset == Dataset::RecipientContact;
     let (from, _) = Timestamp::parse_zoned("2020-01-01T00:00:00+08:00").unwrap();
     let fields = match lookup {
@@ -145,17 +180,22 @@ pub(super) fn policy(dataset: Dataset) -> Value {
         from,
         until: from.plus_ms(100 * 365 * DAY_MS),
         zone: Zone::CHINA,
-        purposes: [match lookup {
-            true => Purpose::PickupNotification,
-            false => Purpose::DeliveryTracking,
-        }]
-        .into(),
-        marketplaces: [Marketplace::parse("taobao").unwrap()].into(),
-        fields,
-        contact_forms: match lookup {
-            true => [ContactForm::Full].into(),
-            false => [].into(),
+        purposes: match dataset {
+            Dataset::RecipientContact => [Purpose::PickupNotification].into(),
+            Dataset::PreAdvice => [Purpose::Ownership, Purpose::LockerOperation].into(),
+            Dataset::LockerEvents
+            | Dataset::PickupCode
+            | Dataset::LockerStations
+            | Dataset::TrackingEvents
+            | Dataset::CooperationStatus
+            | Dataset::ExchangeStatistics => [Purpose::DeliveryTracking].into(),
         },
+        marketplaces: markets
+            .iter()
+            .map(|it| Marketplace::parse(it).unwrap())
+            .collect(),
+        fields,
+        contact_forms: forms.iter().copied().collect(),
         quota_per_day: lookup.then_some(1_000),
         quota_per_parcel: lookup.then_some(3),
         evidence: match lookup {
@@ -166,7 +206,7 @@ pub(super) fn policy(dataset: Dataset) -> Value {
         run_off_ms: Some(DAY_MS),
         backlog: None,
         covers_from: None,
-        delete_after_ms: lookup.then_some(30 * DAY_MS),
+        delete_after_ms: (!forms.is_empty()).then_some(30 * DAY_MS),
         reciprocate: false,
         no_redisclosure: true,
     };

@@ -18,16 +18,16 @@ const NAME: &str = "Canary-Zhou";
 const ADDRESS: &str = "Canary Lane 7719";
 const WAYBILL: &str = "sf/SF1234567890123";
 /// Longest that a connection which nobody uses is kept open, and its buffers with it, in seconds.
-const IDLE_S_MAX: u32 = 90;
+pub(super) const IDLE_S_MAX: u32 = 90;
 /// Bytes that are read at a time; what lies across two reads is found too.
 const READ_SIZE_BYTES: usize = 1 << 20;
 
-/// A gateway that takes every message and keeps the last one.
-fn gateway() -> (String, Arc<Mutex<String>>) {
+/// A gateway that takes every message and keeps them.
+pub(super) fn gateway() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/messages", listener.local_addr().unwrap());
-    let last = Arc::new(Mutex::new(String::new()));
-    let taken = last.clone();
+    let all = Arc::new(Mutex::new(Vec::new()));
+    let taken = all.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -41,13 +41,13 @@ fn gateway() -> (String, Arc<Mutex<String>>) {
                 text.push_str(&String::from_utf8_lossy(&bytes[..read]));
             }
             if whole(&text) {
-                *taken.lock().unwrap() = text;
+                taken.lock().unwrap().push(text);
                 let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
                 let _ = stream.write_all(answer);
             }
         }
     });
-    (url, last)
+    (url, all)
 }
 
 /// Whether a request has come as a whole.
@@ -63,7 +63,7 @@ fn whole(text: &str) -> bool {
 }
 
 /// The pick-up code that a message says.
-fn code_in(text: &str) -> String {
+pub(super) fn code_in(text: &str) -> String {
     let (_, rest) = text.split_once("取件码 ").expect("a code");
     let code = rest.chars().take_while(char::is_ascii_digit);
     code.collect()
@@ -71,7 +71,7 @@ fn code_in(text: &str) -> String {
 
 /// The ranges of a process's memory that can be read, but for the program itself and its libraries, which it
 /// cannot write to.
-fn ranges(pid: u32) -> Vec<(u64, u64, String)> {
+pub(super) fn ranges(pid: u32) -> Vec<(u64, u64, String)> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let parsed = maps.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
@@ -175,7 +175,7 @@ fn deposited(owner: &Member, operator: &Member) -> String {
 
 #[test]
 fn what_was_deleted_is_in_the_memory_of_no_process() {
-    let (url, message) = gateway();
+    let (url, messages) = gateway();
     let dir = Dir::new("wiped");
     let market = ["--marketplace", "taobao"];
     let owner = Member::with_gateway(&url, &dir.0, "cainiao", (OWNER, "platform"), &market);
@@ -191,7 +191,7 @@ fn what_was_deleted_is_in_the_memory_of_no_process() {
     };
     act("confirm", &json!({}));
     let code = waits("the message", || {
-        let text = message.lock().unwrap().clone();
+        let text = messages.lock().unwrap().last()?.clone();
         let body: Value = serde_json::from_str(text.split_once("\r\n\r\n")?.1).unwrap();
         assert!(body["to"].to_string().contains(PHONE), "{body}");
         Some(code_in(body["text"]["zh"].as_str().unwrap()))

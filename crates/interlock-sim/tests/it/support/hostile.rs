@@ -321,7 +321,10 @@ impl Hostile {
         let commitments: Vec<[u8; 32]> = items
             .iter()
             .zip(&salts)
-            .map(|(item, salt)| commit(salt.as_bytes(), &serde_json::to_vec(item).unwrap()))
+            .map(|(item, salt)| {
+                let committed = serde_json::to_vec(&item.committed()).unwrap();
+                commit(salt.as_bytes(), &committed)
+            })
             .collect();
         let last = first + items.len() as u64 - 1;
         let request_id = self.draw();

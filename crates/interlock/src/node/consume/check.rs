@@ -2,9 +2,11 @@
 
 use interlock_core::dataset::Dataset;
 use interlock_core::event::{Place, Step};
+use interlock_core::ids::DepositId;
+use interlock_core::pickup_code::PickupCode;
 
 use super::Refusal;
-use crate::exchange::wire::{BATCH_EVENTS_MAX, FeedBatch, FeedItem, StationView};
+use crate::exchange::wire::{BATCH_EVENTS_MAX, CodeTold, FeedBatch, FeedItem, StationView};
 use crate::node::live::PullKey;
 
 /// Longest text of a partner that is kept, in bytes.
@@ -12,6 +14,9 @@ const TEXT_LENGTH_MAX: usize = 128;
 
 /// Longest name of a state or a level, in bytes.
 const WORD_LENGTH_MAX: usize = 32;
+
+/// Most digits of a sealed code that is kept: more than code and compartment make.
+const SEALED_DIGITS_MAX: usize = 512;
 
 /// Whether a step's own code is short enough to keep.
 pub(super) fn is_short(step: &Step) -> bool {
@@ -32,6 +37,17 @@ pub(super) fn station_usable(view: &StationView) -> bool {
     let mut names = view.name.iter();
     names.all(|name| name.len() <= TEXT_LENGTH_MAX)
         && words.all(|word| word.len() <= WORD_LENGTH_MAX)
+}
+
+/// Whether what is told of a code can be one, and is short enough to keep.
+pub(super) fn code_usable(told: &CodeTold) -> bool {
+    match told {
+        CodeTold::Open { code, .. } => PickupCode::parse(code).is_ok(),
+        CodeTold::Sealed { deposit, sealed } => {
+            let digits = sealed.bytes().all(|byte| byte.is_ascii_hexdigit());
+            DepositId::parse(deposit).is_ok() && sealed.len() <= SEALED_DIGITS_MAX && digits
+        }
+    }
 }
 
 /// Whether a batch is the one that follows our cursor, whole and of the feed's kind.

@@ -10,13 +10,12 @@ use interlock_core::ids::{ParcelId, ParticipantId};
 use interlock_core::parcel::{
     Consent, Generation, LastGeneration, Preference, SizeClass, generation_for,
 };
-use interlock_core::pickup_code::PickupCode;
 use interlock_core::time::{Timestamp, Zone};
 use interlock_core::waybill::Waybill;
 
-use super::check::{is_short, place_usable, station_usable};
+use super::check::{code_usable, is_short, place_usable, station_usable};
 use super::parse_hex32;
-use crate::exchange::wire::{FeedItem, Lane, ParcelView, PreAdviceView};
+use crate::exchange::wire::{CodeView, FeedItem, Lane, ParcelView, PreAdviceView};
 use crate::node::Node;
 use crate::node::live::PullKey;
 use crate::node::record::{AlertKind, ParcelRecord, ReceivedItem, Record, StationSeen};
@@ -55,16 +54,34 @@ impl Node {
                 availability: view.availability.clone(),
             })),
             FeedItem::Cooperation(view) => self.received_status(&key.from, view),
-            FeedItem::Code(view) => {
-                PickupCode::parse(&view.code).ok()?;
-                let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
-                let parcel = self.parcel_of(turn, &key.from, &waybill, turn.at());
-                let due = self.code_due(turn, key);
-                let code = (view.code.clone(), view.compartment);
-                let code = turn.seal(&self.state.vault, &code, due)?;
-                Some(ReceivedItem::Code { parcel, code })
-            }
+            FeedItem::Code(view) => self.received_code(turn, key, view),
         }
+    }
+
+    /// A code that is told in the form of its release. Whoever has the parcel says its code, and nobody
+    /// else changes it.
+    fn received_code(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: &PullKey,
+        view: &CodeView,
+    ) -> Option<ReceivedItem> {
+        let told = view.told.as_ref().filter(|told| code_usable(told))?;
+        if view.form != Some(told.form()) {
+            return None;
+        }
+        let waybill = Waybill::parse(&view.carrier, &view.number).ok()?;
+        let known = self.state.parcels.find(&waybill);
+        let elsewhere = known.as_ref().and_then(|parcel| parcel.last_in_locker());
+        if elsewhere.is_some_and(|e| {
+            e.from.as_ref() != Some(&key.from) && !e.event.step.leaves_compartment()
+        }) {
+            return None;
+        }
+        let parcel = self.parcel_of(turn, &key.from, &waybill, turn.at());
+        let due = self.code_due(turn, key);
+        let code = turn.seal(&self.state.vault, told, due)?;
+        Some(ReceivedItem::Code { parcel, code })
     }
 
     fn received_advice(

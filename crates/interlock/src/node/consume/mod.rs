@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 
 use interlock_core::agreement::AgreementState;
 use interlock_core::dataset::DatasetForm;
-use interlock_core::event::Step;
 use interlock_core::ids::WireId;
 use interlock_core::negotiation::Party;
 use interlock_core::time::Timestamp;
@@ -390,21 +389,9 @@ pub(crate) fn parse_hex32(text: &str) -> Option<[u8; 32]> {
 /// Codes of parcels that lie in no compartment any more.
 fn codes_over(batch: &BatchReceived) -> Vec<ContentRef> {
     let left = batch.items.iter().filter_map(|item| match item {
-        ReceivedItem::Event { parcel, event, .. } => match &event.step {
-            Step::PickedUp | Step::Recalled | Step::Redirected => Some(*parcel),
-            Step::Issued
-            | Step::Accepted
-            | Step::Arrived
-            | Step::Departed
-            | Step::OutForDelivery
-            | Step::Deposited
-            | Step::Notified
-            | Step::Overdue
-            | Step::Extended
-            | Step::Delivered
-            | Step::DeliveryFailed
-            | Step::Other(_) => None,
-        },
+        ReceivedItem::Event { parcel, event, .. } => {
+            event.step.leaves_compartment().then_some(*parcel)
+        }
         ReceivedItem::Advice(_)
         | ReceivedItem::Station(_)
         | ReceivedItem::Code { .. }

@@ -39,7 +39,7 @@ impl Committed {
             FeedItem::Code(view) => Some((view.carrier.clone(), view.number.clone())),
             FeedItem::Station(_) | FeedItem::Cooperation(_) => None,
         };
-        Self::new(salt, item, parcel)
+        Self::new(salt, &item.committed(), parcel)
     }
 
     /// A parcel of a frozen run-off.
@@ -179,13 +179,13 @@ impl Node {
         let channel = self.state.channels.get(&batch.to)?;
         let lane = channel.outbound.get(&batch.dataset)?.lane(batch.lane);
         let agreement = self.state.book.agreements.get(&batch.agreement)?;
-        let fields = agreement.terms.field_set();
+        let terms = &agreement.terms;
         let taken = (0u32..batch.taken).zip(lane.ready.iter());
         let released = taken.filter(|(at, _)| !batch.withheld.contains(at));
         released
             .zip(&batch.salts)
             .map(|((_, queued), salt)| {
-                let item = self.state.view(&queued.item, fields)?;
+                let item = self.state.view(&queued.item, terms)?;
                 Committed::of_feed(*salt, &item)
             })
             .collect()

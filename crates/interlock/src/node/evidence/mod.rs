@@ -485,9 +485,10 @@ fn root_over<T: Serialize>(items: impl Iterator<Item = (RequestId, T)>) -> [u8; 
     bilateral::items_root(&commitments)
 }
 
-/// Root over the salted commitments to the items of a batch, each in its JSON form.
+/// Root over the salted commitments to the items of a batch, each in its JSON form without a code.
 pub(in crate::node) fn items_root(items: &[&FeedItem], salts: &[RequestId]) -> [u8; 32] {
-    root_over(salts.iter().copied().zip(items))
+    let committed = items.iter().map(|item| item.committed());
+    root_over(salts.iter().copied().zip(committed))
 }
 
 /// Root over the commitments to the items of a lookup; each item carries its salt.

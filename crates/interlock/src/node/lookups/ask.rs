@@ -437,6 +437,7 @@ fn may_change(reason: &str) -> bool {
     [
         "clock-uncertain",
         "closing",
+        "code-withheld",
         "no-agreement",
         "no-gateway",
         "not-in-force",

@@ -78,6 +78,12 @@ fn purpose_of(terms: &Terms) -> TermPurpose {
         .unwrap_or(TermPurpose::Marketing)
 }
 
+/// Whether terms do not grant all that others granted.
+fn narrows(terms: &Terms, others: &Terms) -> bool {
+    let fields = others.field_set().is_subset(terms.field_set());
+    !fields || !others.contact_forms.is_subset(&terms.contact_forms)
+}
+
 impl Node {
     /// The agreement of a poll, then the others of the same feed that stand now: a feed is one queue,
     /// and an item must not be put aside by one agreement that another one releases.
@@ -205,14 +211,14 @@ impl Node {
                 continue;
             };
             match self.decide_item(now, agreement, queued) {
-                Decision::Release(grant) => {
+                Decision::Release(_) => {
                     let started = at == 0
                         || self
                             .state
                             .book
                             .started(agreement, Party::Provider)
                             .is_some();
-                    match self.state.view(&queued.item, grant.fields) {
+                    match self.state.view(&queued.item, &agreement.terms) {
                         Some(item) if started => return Front::Leaves(at, item),
                         Some(_) => soon = true,
                         None => {}
@@ -302,10 +308,9 @@ impl Node {
         let mut lasting = DenialReason::TermEnded;
         let mut passing = None;
         let book = &self.state.book.agreements;
-        let showed = book.get(&batch.agreement).map(|a| a.terms.field_set());
+        let showed = book.get(&batch.agreement).map(|a| &a.terms);
         for agreement in agreements {
-            let narrower =
-                showed.is_none_or(|fields| !fields.is_subset(agreement.terms.field_set()));
+            let narrower = showed.is_none_or(|terms| narrows(&agreement.terms, terms));
             let reason = match self.closed(&turn.now, agreement) {
                 Some(reason) => Some(reason),
                 None if narrower => Some(DenialReason::FieldNotGranted),

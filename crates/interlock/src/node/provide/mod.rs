@@ -346,7 +346,7 @@ impl Node {
                 Some(FeedEvent {
                     position,
                     salt: released.salt,
-                    item: released.shown?,
+                    item: self.state.told(&released.queued.item, released.shown?),
                 })
             })
             .collect();

@@ -81,7 +81,9 @@ impl Node {
             Ok(Some((batch, guard))) => {
                 let next = cursor.after(poll.lane, batch.last());
                 let leaf = Some(batch.leaf);
-                let items = batch.items.into_iter().filter_map(|item| item.shown);
+                let items = batch.items.into_iter();
+                let items =
+                    items.filter_map(|item| Some(self.state.told(&item.queued.item, item.shown?)));
                 let page = self.page_of(id, next, items.collect(), leaf);
                 self.live.pushing.insert(id.clone());
                 let transfer = id.clone();

@@ -124,6 +124,7 @@ impl State {
             }
             Record::CodeKey { parcel, key, .. } => {
                 self.code_keys.insert(*parcel, *key);
+                self.offer_code(*parcel, at);
             }
             Record::Delegated { deposit, link } => self.delegates.set(&self.links, *deposit, *link),
             Record::LookupAsked(asked) => self.lookup_asked(at, asked)?,
@@ -425,7 +426,6 @@ impl State {
             .agreements
             .get(&batch.agreement)
             .ok_or(ReplayError("a batch's agreement is unknown"))?;
-        let fields = agreement.terms.field_set();
         let feed = self
             .channels
             .get(&batch.to)
@@ -434,7 +434,7 @@ impl State {
         Ok(feed
             .front(batch.lane, batch.taken, &batch.withheld)
             .zip(&batch.salts)
-            .map(|(queued, salt)| (*salt, self.view(&queued.item, fields)))
+            .map(|(queued, salt)| (*salt, self.view(&queued.item, &agreement.terms)))
             .collect())
     }
 

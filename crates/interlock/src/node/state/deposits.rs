@@ -63,6 +63,11 @@ pub struct Deposit {
 }
 
 impl Deposit {
+    /// Whether the parcel lies in the compartment.
+    pub fn lies(&self) -> bool {
+        self.deposited_at.is_some() && !self.stay.phase().is_over()
+    }
+
     /// Whether its owner may still be asked for the contact: nobody was asked to the end, or what was
     /// refused is known only since the door was closed on the parcel, which lies there.
     pub fn may_ask(&self) -> bool {

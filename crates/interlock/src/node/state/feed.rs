@@ -63,13 +63,12 @@ pub struct Released {
     pub queued: Queued,
     /// Salt of its commitment.
     pub salt: RequestId,
-    /// What the consumer was shown; `None` once that was deleted.
+    /// What the consumer was shown, without a code; `None` if that cannot be said any more.
     #[serde(with = "kept_views")]
     pub shown: Option<FeedItem>,
 }
 
-/// How a snapshot keeps what was shown: as JSON, which leaves out what it has not. A code is not kept:
-/// it lies sealed with its deposit, from which it is shown again.
+/// How a snapshot keeps what was shown: as JSON, which leaves out what it has not.
 mod kept_views {
     use serde::de::Error as _;
     use serde::ser::Error as _;
@@ -81,16 +80,10 @@ mod kept_views {
         shown: &Option<FeedItem>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let kept = match shown {
-            None | Some(FeedItem::Code(_)) => None,
-            Some(
-                FeedItem::PreAdvice(_)
-                | FeedItem::Parcel(_)
-                | FeedItem::Station(_)
-                | FeedItem::Cooperation(_),
-            ) => Some(serde_json::to_string(shown).map_err(S::Error::custom)?),
-        };
-        kept.serialize(serializer)
+        let kept = shown.as_ref().map(serde_json::to_string);
+        kept.transpose()
+            .map_err(S::Error::custom)?
+            .serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
@@ -429,17 +422,6 @@ impl Feed {
             state.released = last;
             state.lost_to = last;
         }
-    }
-
-    /// Items without receipt of which is not held what was shown, with their agreements.
-    pub fn unshown(&mut self) -> impl Iterator<Item = (&ItemRef, &WireId, &mut Option<FeedItem>)> {
-        let lanes = [&mut self.live, &mut self.backlog].into_iter();
-        let batches = lanes.flat_map(|lane| &mut lane.outstanding);
-        batches.flat_map(|batch| {
-            let agreement = &batch.agreement;
-            let unshown = batch.items.iter_mut().filter(|item| item.shown.is_none());
-            unshown.map(move |item| (&item.queued.item, agreement, &mut item.shown))
-        })
     }
 
     /// Batches without receipt are named by the leaf with this index from now on.

@@ -434,7 +434,6 @@ impl State {
         state.cold.set(rows, keys);
         state.attach();
         state.reopen();
-        state.show_codes_again();
         Some(state)
     }
 

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shop::{Sale, Stage, Standing};
 use super::table::{Cold, FrozenRows, Key, Row, Table};
+use crate::exchange::wire::CodeTold;
 use crate::node::ContentKeys;
 use crate::node::content::{Content, LinkKind};
 use crate::node::io::Digest;
@@ -67,7 +68,7 @@ pub struct Parcel {
     /// Leased extension, its end, and for whom.
     pub lease: Option<(String, Timestamp, ParticipantId)>,
     /// Its code at a partner's station, where the term allows it.
-    pub code: Option<Content<(String, u16)>>,
+    pub code: Option<Content<CodeTold>>,
     /// Until when it can be picked up at a partner's station.
     pub pickup_until: Option<Timestamp>,
     /// When its life ended.
@@ -166,6 +167,18 @@ impl Parcel {
             ordered.insert(overtaken.unwrap_or(ordered.len()), entry);
         }
         ordered
+    }
+
+    /// The newest event of a locker, in the order of acceptance.
+    pub fn last_in_locker(&self) -> Option<&TimelineEvent> {
+        self.events.iter().rev().find(|e| e.event.step.is_locker())
+    }
+
+    /// Its code at a partner's station, unless it lies there no more.
+    pub fn code_seen(&self) -> Option<&CodeTold> {
+        let left = self.last_in_locker();
+        let left = left.is_some_and(|e| e.event.step.leaves_compartment());
+        self.code.as_ref()?.value.as_ref().filter(|_| !left)
     }
 
     /// The newest event by its own time; the later accepted of two at one time.

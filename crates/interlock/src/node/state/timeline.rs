@@ -1,6 +1,7 @@
 //! Applying records about parcels, and routing their events to the feeds of those who may have them.
 
 use interlock_core::dataset::Dataset;
+use interlock_core::event::Step;
 use interlock_core::ids::{ParcelId, ParticipantId};
 use interlock_core::parcel::{Claim, ClaimToken, ClaimTokenHash, Consent, Ownership, Preference};
 use interlock_core::terms::Notifier;
@@ -164,7 +165,45 @@ impl State {
         self.counters.events_accepted += 1;
         let locker = record.event.step.is_locker();
         self.route(&addressed, ItemRef::Event(record.parcel, index), locker, at);
+        if record.event.step == Step::Deposited {
+            self.offer_code(record.parcel, at);
+        }
         Ok(())
+    }
+
+    /// Puts the code of a parcel that lies in a compartment of ours into the feeds of those with whom that
+    /// was agreed, in a form in which it may leave: its owner, and the carrier that tells the recipient.
+    pub(super) fn offer_code(&mut self, id: ParcelId, at: Timestamp) {
+        let Some(parcel) = self.parcels.get(id) else {
+            return;
+        };
+        let held = parcel
+            .deposit
+            .and_then(|id| Some((id, self.deposits.get(&id)?)));
+        let Some((deposit, held)) = held else { return };
+        let owner = parcel.owner().filter(|owner| **owner != self.me).cloned();
+        let carrier = self
+            .carrier_of(&parcel)
+            .filter(|it| Some(it) != owner.as_ref());
+        let all = owner.map(|it| (it, None));
+        let all = all
+            .into_iter()
+            .chain(carrier.map(|it| (it, Some(Notifier::Carrier))));
+        let agreed: Vec<ParticipantId> = all
+            .filter(|(consumer, notifier)| {
+                let mut between = self.book.between(&self.me, consumer, Dataset::PickupCode);
+                between.any(|agreement| {
+                    let tells = notifier.is_none() || agreement.terms.notifier == *notifier;
+                    tells && self.code_form(&held, &agreement.terms).is_some()
+                })
+            })
+            .map(|(consumer, _)| consumer)
+            .collect();
+        for consumer in agreed {
+            let item = ItemRef::Code(deposit);
+            let queued = Queued { item, arose_at: at };
+            self.enqueue(&consumer, Dataset::PickupCode, queued, at);
+        }
     }
 
     /// Routes what was accepted before the owner was known.
@@ -178,6 +217,10 @@ impl State {
             let locker = entry.event.step.is_locker();
             let item = ItemRef::Event(id, index);
             self.route(&addressed, item, locker, entry.logged_at);
+        }
+        let deposit = parcel.deposit.and_then(|id| self.deposits.get(&id));
+        if let Some(at) = deposit.and_then(|deposit| deposit.deposited_at) {
+            self.offer_code(id, at);
         }
     }
 

@@ -134,6 +134,11 @@ const UNTOLD: &[Said] = &[
         "Don't use the locker: no messages can be sent at the moment. Deliver to the address, and tell your depot.",
     ),
     (
+        &["code-withheld"],
+        "请勿投柜：负责通知收件人的一方拿不到取件码。请按地址投递。",
+        "Don't use the locker: whoever would tell the recipient isn't given the code. Deliver to the address.",
+    ),
+    (
         &["quota-per-day"],
         "请勿投柜：平台今日的查询额度已用完。请按地址投递。",
         "Don't use the locker: the owner's limit for today is used up. Deliver to the address.",
