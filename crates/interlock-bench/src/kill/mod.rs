@@ -43,6 +43,11 @@ const RECOVERY_MS_MAX: u64 = 120;
 pub(super) const COMPARTMENTS: u64 = 1_000;
 /// Parcels of either kind for each kill: more than the load gets to.
 const PARCELS_A_KILL: u64 = 60;
+/// After so many kills the nodes are new: all their evidence is verified after each kill, so nodes that
+/// live on make each kill dearer than the one before.
+const KILLS_OF_ONE_LIFE: u64 = 100;
+/// Of so many checks one has the load go on while evidence is exported and verified.
+const CHECKS_UNDER_LOAD: u64 = 10;
 
 /// Random numbers from a seed (xorshift64*).
 pub(super) struct Chance(u64);
@@ -97,7 +102,6 @@ pub(super) fn main(
         seed,
         setting,
     } = asked;
-    empty(&setting.scratch)?;
     println!("{times} kills, seed {seed}");
     let told = campaign(&setting, times, seed).with_context(|| {
         format!(
@@ -111,35 +115,49 @@ pub(super) fn main(
 }
 
 fn campaign(setting: &Setting, times: u64, seed: u64) -> anyhow::Result<String> {
+    let mut chance = Chance::new(seed);
+    let mut sum = Sum::default();
+    while sum.kills < times {
+        empty(&setting.scratch)?;
+        life(setting, times, &mut chance, &mut sum)?;
+        println!("{}", sum.told());
+    }
+    Ok(format!(
+        "{}; 0 lost, 0 repeated, evidence of all pairs verified {} times",
+        sum.told(),
+        sum.verified
+    ))
+}
+
+/// Three nodes from their first start until they were killed often enough, or `times` is reached.
+fn life(setting: &Setting, times: u64, chance: &mut Chance, sum: &mut Sum) -> anyhow::Result<()> {
     let gateway = Gateway::open()?;
     let mut three = up(setting, &gateway)?;
-    let parcels = times * PARCELS_A_KILL + COMPARTMENTS;
+    let until = times.min(sum.kills + KILLS_OF_ONE_LIFE);
+    let parcels = (until - sum.kills) * PARCELS_A_KILL + COMPARTMENTS;
     announce(&three, parcels)?;
     let work = Arc::new(Work::new(&three, parcels));
     let threads = work.start();
     let mut checks = Checks::new(setting);
-    let mut chance = Chance::new(seed);
-    let mut kills = 0;
-    while kills < times {
+    while sum.kills < until {
         std::thread::sleep(Duration::from_millis(chance.below(WORK_MS_MAX)));
         let (name, side) = three.side(chance.below(3));
         side.node.kill()?;
-        kills += 1;
+        sum.kills += 1;
         if chance.below(4) == 0 {
             side.node = side.place.start()?;
             std::thread::sleep(Duration::from_millis(chance.below(RECOVERY_MS_MAX)));
             side.node.kill()?;
-            kills += 1;
+            sum.kills += 1;
         }
         side.node = side.place.up()?;
+        work.pause(chance.below(CHECKS_UNDER_LOAD) != 0);
         checks
-            .after_a_kill(&three, &work, &mut chance)
-            .with_context(|| format!("after kill {kills}, of the {name}"))?;
-        if kills % 50 < 2 {
-            println!("{kills} kills: {}", work.told());
-        }
+            .after_a_kill(&three, &work, chance)
+            .with_context(|| format!("after kill {}, of the {name}", sum.kills))?;
+        work.pause(false);
         if let Some(error) = work.failed() {
-            bail!("after kill {kills}, of the {name}: {error}");
+            bail!("after kill {}, of the {name}: {error}", sum.kills);
         }
     }
     work.stop();
@@ -152,12 +170,31 @@ fn campaign(setting: &Setting, times: u64, seed: u64) -> anyhow::Result<String> 
         bail!("{error}");
     }
     checks.at_the_end(&three, &work, &gateway)?;
-    Ok(format!(
-        "{kills} kills: {}; {} messages; 0 lost, 0 repeated, evidence of all pairs verified {} times",
-        work.told(),
-        gateway.taken(),
-        checks.verified()
-    ))
+    let acknowledged = work.acknowledged();
+    sum.events += acknowledged.events();
+    sum.deposits += acknowledged.deposits.len();
+    sum.messages += gateway.taken();
+    sum.verified += checks.verified();
+    Ok(())
+}
+
+/// What all lives had.
+#[derive(Default)]
+struct Sum {
+    kills: u64,
+    events: u64,
+    deposits: usize,
+    messages: usize,
+    verified: u64,
+}
+
+impl Sum {
+    fn told(&self) -> String {
+        format!(
+            "{} kills: {} events and {} deposits acknowledged; {} messages",
+            self.kills, self.events, self.deposits, self.messages
+        )
+    }
 }
 
 fn up(setting: &Setting, gateway: &Gateway) -> anyhow::Result<Three> {

@@ -41,6 +41,7 @@ pub(super) struct Work {
     acknowledged: Mutex<Acknowledged>,
     failure: Mutex<Option<String>>,
     stop: AtomicBool,
+    paused: AtomicBool,
 }
 
 impl Work {
@@ -53,6 +54,7 @@ impl Work {
             acknowledged: Mutex::default(),
             failure: Mutex::default(),
             stop: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
         }
     }
 
@@ -70,6 +72,11 @@ impl Work {
         self.stop.store(true, Ordering::Relaxed);
     }
 
+    /// Whether nothing new is begun, until it is called again; what is under way goes on.
+    pub(super) fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
     /// What was acknowledged until now.
     pub(super) fn acknowledged(&self) -> Acknowledged {
         let acknowledged = self.acknowledged.lock();
@@ -82,16 +89,6 @@ impl Work {
         failure.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// For people.
-    pub(super) fn told(&self) -> String {
-        let acknowledged = self.acknowledged();
-        format!(
-            "{} events and {} deposits acknowledged",
-            acknowledged.events(),
-            acknowledged.deposits.len()
-        )
-    }
-
     fn report(&self) {
         for parcel in 0..self.parcels {
             let body = story(TRACKED_FROM + parcel);
@@ -102,7 +99,7 @@ impl Work {
                 return;
             }
             self.note(|acknowledged| acknowledged.stories += 1);
-            std::thread::sleep(PAUSE);
+            self.rest();
         }
     }
 
@@ -128,6 +125,13 @@ impl Work {
                 return;
             }
             self.note(|acknowledged| acknowledged.deposits.push(id.to_owned()));
+            self.rest();
+        }
+    }
+
+    fn rest(&self) {
+        std::thread::sleep(PAUSE);
+        while self.paused.load(Ordering::Relaxed) && !self.stop.load(Ordering::Relaxed) {
             std::thread::sleep(PAUSE);
         }
     }
