@@ -109,6 +109,8 @@ pub struct Pull {
     pub transfer: WireId,
     /// Whether a poll is under way.
     pub polling: bool,
+    /// When the last one was sent.
+    pub asked: Timestamp,
     /// Failures in a row.
     pub failures: u32,
 }

@@ -34,7 +34,9 @@ const POLL_GRACE_MS: u32 = 10_000;
 
 /// Most events of the backlog that are asked for at once: what a page of it costs both writers, an event
 /// of today waits for.
-const BACKLOG_EVENTS_ASKED: u32 = 500;
+const BACKLOG_EVENTS_ASKED: u32 = 100;
+/// Between two pages of the backlog lies the time that the first took, and at most this, in milliseconds.
+const BACKLOG_PAUSE_MS_MAX: i64 = 100;
 
 /// Why a batch was not taken in.
 struct Refusal(String);
@@ -72,6 +74,7 @@ impl Node {
                 Pull {
                     transfer: their_id.clone(),
                     polling,
+                    asked: turn.at(),
                     failures: 0,
                 },
             );
@@ -115,6 +118,7 @@ impl Node {
             return;
         }
         pull.polling = true;
+        pull.asked = turn.at();
         if let Some(best) = best {
             pull.transfer = best;
         }
@@ -157,11 +161,12 @@ impl Node {
             return;
         };
         pull.polling = false;
+        let asked = pull.asked;
         match outcome {
             Ok(PeerAnswer::Feed(envelope)) => {
                 pull.failures = 0;
                 match self.take_batch(turn, &key, &envelope) {
-                    Ok(()) => self.pull(turn, &key),
+                    Ok(()) => self.pull_on(turn, key, asked, envelope.body.events.is_empty()),
                     Err(Refusal(detail)) => {
                         self.alert(
                             turn,
@@ -195,6 +200,17 @@ impl Node {
             )
             | Err(_) => turn_later(self, turn, &key),
         }
+    }
+
+    /// Asks for what follows a page that was asked for at `asked`. What waited leaves half of the time to
+    /// what happens today.
+    fn pull_on(&mut self, turn: &mut Turn<'_>, key: PullKey, asked: Timestamp, was_empty: bool) {
+        if key.lane == Lane::Live || was_empty {
+            return self.pull(turn, &key);
+        }
+        let took_ms = turn.at().since_ms(asked);
+        let at = turn.at().plus_ms(took_ms.clamp(1, BACKLOG_PAUSE_MS_MAX));
+        self.live.timer(at, Timer::Pull(key));
     }
 
     /// Whether anything can still come by this feed under the agreements that we have.
