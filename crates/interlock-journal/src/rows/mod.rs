@@ -12,6 +12,7 @@
 mod error;
 mod filter;
 mod merge;
+mod recent;
 pub mod root;
 mod run;
 mod write;
@@ -32,6 +33,7 @@ use crate::disk::Disk;
 
 use error::io_error;
 use filter::hash;
+use recent::Recent;
 use run::{Run, Shared};
 use write::RunWriter;
 
@@ -46,6 +48,7 @@ pub struct Rows {
     disk: Shared,
     /// Newest first.
     runs: Vec<Arc<Run>>,
+    recent: Arc<Recent>,
 }
 
 /// A run that was written and is in no list yet.
@@ -94,6 +97,7 @@ impl Rows {
         Self {
             disk: Arc::new(Mutex::new(disk)),
             runs: Vec::new(),
+            recent: Arc::default(),
         }
     }
 
@@ -109,6 +113,7 @@ impl Rows {
         Ok(Self {
             disk: Arc::new(Mutex::new(disk)),
             runs,
+            recent: Arc::default(),
         })
     }
 
@@ -134,7 +139,7 @@ impl Rows {
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
         let key_hash = hash(key);
         for run in &self.runs {
-            if let Some(value) = run.get(&self.disk, key, key_hash)? {
+            if let Some(value) = run.get((&self.disk, &self.recent), key, key_hash)? {
                 return Ok(value);
             }
         }
@@ -156,6 +161,7 @@ impl Rows {
         Self {
             disk: self.disk.clone(),
             runs: runs.collect(),
+            recent: self.recent.clone(),
         }
     }
 
@@ -198,6 +204,7 @@ impl Rows {
         Self {
             disk: self.disk.clone(),
             runs: all,
+            recent: self.recent.clone(),
         }
     }
 }

@@ -11,7 +11,7 @@
 //!            length of the filter u64, its CRC-32C u32, CRC-32C of the footer so far u32
 //! ```
 //! All numbers are little-endian. Index and filter are held in memory, about 1.3 bytes a row and 40
-//! bytes a block; blocks are read as they are asked for.
+//! bytes a block; blocks are read as they are asked for, and the latest held (the `recent` module).
 //!
 //! INVARIANT: nothing is answered from bytes whose checksum is not right.
 
@@ -23,6 +23,7 @@ use crate::disk::{Disk, read_up_to};
 
 use super::error::{RowsError, damaged, io_error};
 use super::filter::{Filter, hash};
+use super::recent::Recent;
 
 pub(super) const MAGIC: [u8; 8] = *b"ilrows01";
 pub(super) const FOOTER_SIZE_BYTES: usize = 52;
@@ -334,10 +335,26 @@ impl Run {
             .ok_or_else(|| damaged(&self.file, place.offset, "a block cannot be read"))
     }
 
+    /// A block that may have been read before. `None` after the last one.
+    fn recent_block(
+        &self,
+        (disk, recent): (&Shared, &Recent),
+        number: usize,
+    ) -> Result<Option<Arc<Block>>, RowsError> {
+        if let Some(block) = recent.get(self.name.number, number) {
+            return Ok(Some(block));
+        }
+        let block = self.block(disk, number)?.map(Arc::new);
+        if let Some(block) = &block {
+            recent.hold(self.name.number, number, block);
+        }
+        Ok(block)
+    }
+
     /// The row with this key. `None` if the run does not speak of it.
     pub(super) fn get(
         &self,
-        disk: &Shared,
+        from: (&Shared, &Recent),
         key: &[u8],
         key_hash: u64,
     ) -> Result<Option<Value>, RowsError> {
@@ -348,7 +365,7 @@ impl Run {
         let Some(number) = self.index.block_of(key) else {
             return Ok(None);
         };
-        let Some(block) = self.block(disk, number)? else {
+        let Some(block) = self.recent_block(from, number)? else {
             return Ok(None);
         };
         let unreadable = || damaged(&self.file, 0, "a row cannot be read");
