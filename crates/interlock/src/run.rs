@@ -623,7 +623,6 @@ mod tests {
             audience: &us,
             method: "GET",
             path_and_query: "/",
-            body: b"",
             now: Timestamp::from_millis(1_000),
             leeway_ms: 0,
             started_at: Timestamp::from_millis(0),

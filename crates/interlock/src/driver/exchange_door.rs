@@ -2,8 +2,9 @@
 //! does the node hear of it.
 //!
 //! INVARIANT: nothing reaches the node before its token was verified against the key pinned for the
-//! partner, its id was fresh, and its body parsed. An answer with a guard is checked again after it was
-//! encoded, immediately before it is handed to the connection. One partner's requests take no slot of
+//! partner, its id was fresh, and its body parsed. Of whom the head does not show to be a partner no body
+//! is read, but a short one where it can introduce a key. An answer with a guard is checked again after it
+//! was encoded, immediately before it is handed to the connection. One partner's requests take no slot of
 //! another's. It does not know what a request means.
 
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ use crate::dsp::failure::Protocol;
 use crate::exchange::http::{DSP_BASE, encode_answer, parse_request};
 use crate::exchange::page::is_pull;
 use crate::exchange::problem::{method_not_allowed, not_found, problem};
-use crate::exchange::rotated::rotated_to;
+use crate::exchange::rotated::{NOTICE_SIZE_BYTES_MAX, introduces_keys, rotated_to};
 use crate::exchange::wire::BODY_SIZE_BYTES_MAX;
 use crate::identity::did::{DID_DOCUMENT_TYPE, KeyId};
 use crate::identity::own::OwnIdentity;
@@ -147,15 +148,27 @@ impl Door {
             .headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
-        // Whoever shows nothing has no body read.
-        if authorization.is_none() {
-            return Err(self.unauthorised(is_dsp, &TokenError::Missing));
-        }
-        let body = read_body(&head.headers, body, BODY_SIZE_BYTES_MAX).await?;
-        let from = self
-            .authenticate(authorization, post, target, &body)
-            .map_err(|error| self.unauthorised(is_dsp, &error))?;
-        let _slot = self.slot(&from)?;
+        let unauthorised = |error| self.unauthorised(is_dsp, &error);
+        let known = self.caller(authorization, post, target, None);
+        // Whoever cannot be known by the head alone has little read, and only where a body could tell.
+        let (from, _slot, body) = match known {
+            Ok(caller) => {
+                let slot = self.slot(caller.partner())?;
+                let body = read_body(&head.headers, body, BODY_SIZE_BYTES_MAX).await?;
+                let from = self.admit(caller, &body).map_err(unauthorised)?;
+                (from, slot, body)
+            }
+            Err(TokenError::UnknownKey(_)) if post && introduces_keys(self.below(target)) => {
+                let body = read_body(&head.headers, body, NOTICE_SIZE_BYTES_MAX).await?;
+                let from = self
+                    .caller(authorization, post, target, Some(&body))
+                    .and_then(|caller| self.admit(caller, &body))
+                    .map_err(unauthorised)?;
+                let slot = self.slot(&from)?;
+                (from, slot, body)
+            }
+            Err(error) => return Err(unauthorised(error)),
+        };
         if post {
             require_json(&head.headers)?;
         }
@@ -182,26 +195,24 @@ impl Door {
         }
     }
 
-    fn authenticate(
+    /// Whose request it is by its head, and with a body of which that alone may show a key.
+    fn caller(
         &self,
         authorization: Option<&str>,
         post: bool,
         target: &str,
-        body: &[u8],
-    ) -> Result<ParticipantId, TokenError> {
-        let now = self.handle.now().latest;
+        introducing: Option<&[u8]>,
+    ) -> Result<Caller, TokenError> {
         let expected = Expected {
             audience: &self.gate.id,
             method: if post { "POST" } else { "GET" },
             path_and_query: target,
-            body,
-            now,
+            now: self.handle.now().latest,
             leeway_ms: self.gate.leeway_ms,
             started_at: self.started_at,
         };
         let partners = self.handle.partners();
-        let caller = self
-            .gate
+        self.gate
             .scheme
             .authenticate(authorization, &expected, |key_id| {
                 let partner = partners.get(key_id.controller())?;
@@ -209,17 +220,20 @@ impl Door {
                     return Some(partner.key);
                 }
                 // A partner that has rotated its key says so with the new one.
-                let next = post.then(|| rotated_to(partner, self.below(target), body))??;
+                let next = rotated_to(partner, self.below(target), introducing?)?;
                 (KeyId::new(&partner.id, &next) == *key_id).then_some(next)
-            })?;
-        match caller {
-            Caller::Signed(verified) => {
-                let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.admit(&verified, now).require_fresh()?;
-                Ok(verified.partner)
-            }
-            Caller::Static(partner) => Ok(partner),
+            })
+    }
+
+    /// The partner whose request it is with its body, for the first time.
+    fn admit(&self, caller: Caller, body: &[u8]) -> Result<ParticipantId, TokenError> {
+        let partner = caller.partner().clone();
+        if let Some(verified) = caller.over(body)? {
+            let now = self.handle.now().latest;
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.admit(&verified, now).require_fresh()?;
         }
+        Ok(partner)
     }
 
     /// 401, and 404 at the Dataspace Protocol, where unknown and unauthorised look the same.

@@ -13,11 +13,16 @@ use crate::node::io::PeerRequest;
 use crate::node::keys::follow;
 
 /// Largest body of such a request, in bytes: it is read before anybody has signed for it.
-const BODY_SIZE_BYTES_MAX: usize = 32 * 1024;
+pub const NOTICE_SIZE_BYTES_MAX: usize = 32 * 1024;
+
+/// Whether what is posted there can introduce a key.
+pub fn introduces_keys(target: &str) -> bool {
+    target.ends_with("/notices")
+}
 
 /// The key to which the body of a request rotates a partner's pinned key, if it is such a request.
 pub fn rotated_to(partner: &Partner, target: &str, body: &[u8]) -> Option<PublicKey> {
-    if !target.ends_with("/notices") || body.len() > BODY_SIZE_BYTES_MAX {
+    if !introduces_keys(target) || body.len() > NOTICE_SIZE_BYTES_MAX {
         return None;
     }
     let PeerRequest::Notice(envelope) = parse_request(true, target, body).ok()? else {

@@ -369,13 +369,52 @@ async fn a_body_without_announced_size_is_cut_off_too() {
     server.stop().await.unwrap();
 }
 
+/// A notice of `by`, of whose announced body one byte came.
+fn begun(by: &Cast) -> Vec<u8> {
+    let target = "/exchange/v1/notices";
+    let bearer = by.bearer(&cast("a", 1), "POST", target, b"", 1, NOW);
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: {bearer}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    head.into_bytes()
+}
+
+/// As below: whoever were waited for would be told 408.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_the_body_of_a_stranger() {
+    let (server, reached) = node().await;
+    let to = server.addresses.exchange;
+    // A key of a partner's that is not pinned may be introduced by the body there, and nowhere else.
+    let reply = raw(to, &begun(&cast("b", 8))).await;
+    assert_eq!((reply.status, reply.kind().as_str()), (408, "too-slow"));
+    let elsewhere = "/exchange/v1/cooperations";
+    let stranger = String::from_utf8(begun(&cast("b", 8))).unwrap();
+    let stranger = stranger.replace("/exchange/v1/notices", elsewhere);
+    let forged = String::from_utf8(begun(&cast("b", 2))).unwrap();
+    let signed = forged.find("\r\nContent-Type").unwrap();
+    let forged = [&forged[..signed - 4], "AAAA", &forged[signed..]].concat();
+    let moved = String::from_utf8(begun(&cast("b", 2))).unwrap();
+    let moved = moved.replace("/exchange/v1/notices", elsewhere);
+    let nobody = stranger.replace("Bearer ", "Bearer x");
+    for (head, kind) in [
+        (stranger, "token-unknown-key"),
+        (forged, "token-bad-signature"),
+        (moved, "token-wrong-path"),
+        (nobody, "token-malformed"),
+    ] {
+        let reply = raw(to, head.as_bytes()).await;
+        assert_eq!((reply.status, reply.kind().as_str()), (401, kind));
+    }
+    assert_eq!(reached.load(Ordering::SeqCst), 0);
+    server.stop().await.unwrap();
+}
+
 /// With the clock of the runtime paused, it moves on as soon as nothing can go on without it.
 #[tokio::test(start_paused = true)]
 async fn a_slow_sender_is_told_and_let_go() {
     let (server, reached) = node().await;
-    let head = "POST /exchange/v1/notices HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer x\r\n\
-                Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
-    let reply = raw(server.addresses.exchange, head.as_bytes()).await;
+    let reply = raw(server.addresses.exchange, &begun(&cast("b", 2))).await;
     assert_eq!((reply.status, reply.kind().as_str()), (408, "too-slow"));
     // Not even a head.
     let mut stream = TcpStream::connect(server.addresses.exchange).await.unwrap();

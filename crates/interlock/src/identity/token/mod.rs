@@ -218,7 +218,7 @@ fn hash_of(body: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(body))
 }
 
-/// What the node that verifies knows of the request and of itself.
+/// What the node that verifies knows of the request, before its body, and of itself.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
     /// Our own id.
@@ -227,8 +227,6 @@ pub struct Expected<'a> {
     pub method: &'a str,
     /// Path and query exactly as they stand in the request line.
     pub path_and_query: &'a str,
-    /// The body as it came.
-    pub body: &'a [u8],
     /// Now.
     pub now: Timestamp,
     /// How far two clocks may differ, in milliseconds; taken as 0 to [`LEEWAY_MS_MAX`].
@@ -249,7 +247,33 @@ pub struct Verified {
     pub remember_until: Timestamp,
 }
 
-/// Checks that `token` is a partner's for exactly this request.
+/// A request that is a partner's if its body is the one that was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    verified: Verified,
+    body_hash: String,
+}
+
+impl Signed {
+    /// Who signed it. Nothing is to be done for it before [`over`](Self::over), but its body read.
+    pub const fn partner(&self) -> &ParticipantId {
+        &self.verified.partner
+    }
+
+    /// Checks that the body that came is the one that was signed.
+    ///
+    /// # Errors
+    /// [`TokenError::WrongBody`].
+    pub fn over(self, body: &[u8]) -> Result<Verified, TokenError> {
+        let same_body = self.body_hash.as_bytes().ct_eq(hash_of(body).as_bytes());
+        if !bool::from(same_body) {
+            return Err(TokenError::WrongBody);
+        }
+        Ok(self.verified)
+    }
+}
+
+/// Checks that `token` is a partner's for exactly this request, of which the body is still to come.
 ///
 /// `pinned_key` gives the key of that name if it is pinned for a partner
 /// ([`PartnerList::key`](super::partner::PartnerList::key)). A verified request may still be a
@@ -257,12 +281,12 @@ pub struct Verified {
 ///
 /// # Errors
 /// The first [`TokenError`] in this order: form, key, signature, issuer, audience, times, method,
-/// path, body.
+/// path.
 pub fn verify(
     token: &str,
     expected: &Expected<'_>,
     pinned_key: impl FnOnce(&KeyId) -> Option<PublicKey>,
-) -> Result<Verified, TokenError> {
+) -> Result<Signed, TokenError> {
     let parts = split(token)?;
     let key_id = key_named_by(parts.header)?;
     let key = pinned_key(&key_id).ok_or_else(|| TokenError::UnknownKey(key_id.to_string()))?;
@@ -277,11 +301,19 @@ pub fn verify(
         return Err(TokenError::WrongAudience(claims.aud.into()));
     }
     let remember_until = check_times(claims.iat.0, claims.exp.0, expected)?;
-    check_request(&claims, expected)?;
-    Ok(Verified {
-        partner: claims.iss,
-        request_id: claims.jti,
-        remember_until,
+    if claims.htm != expected.method {
+        return Err(TokenError::WrongMethod);
+    }
+    if claims.htp != expected.path_and_query {
+        return Err(TokenError::WrongPath);
+    }
+    Ok(Signed {
+        verified: Verified {
+            partner: claims.iss,
+            request_id: claims.jti,
+            remember_until,
+        },
+        body_hash: claims.bh,
     })
 }
 
@@ -365,23 +397,6 @@ fn check_times(
 
 fn rfc3339(at: Timestamp) -> String {
     at.to_rfc3339(interlock_core::time::Zone::UTC)
-}
-
-fn check_request(claims: &Claims, expected: &Expected<'_>) -> Result<(), TokenError> {
-    if claims.htm != expected.method {
-        return Err(TokenError::WrongMethod);
-    }
-    if claims.htp != expected.path_and_query {
-        return Err(TokenError::WrongPath);
-    }
-    let same_body = claims
-        .bh
-        .as_bytes()
-        .ct_eq(hash_of(expected.body).as_bytes());
-    if !bool::from(same_body) {
-        return Err(TokenError::WrongBody);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 
 use super::super::did::KeyId;
 use super::super::keys::PublicKey;
-use super::{Expected, TokenError, Verified, verify};
+use super::{Expected, Signed, TokenError, Verified, verify};
 
 /// How requests of partners are recognised.
 #[derive(Debug, Default)]
@@ -54,11 +54,11 @@ impl fmt::Debug for StaticTokens {
     }
 }
 
-/// Who calls, and how we know.
+/// Who calls, and how we know; the body is still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// A partner, by its signature over this request.
-    Signed(Verified),
+    Signed(Signed),
     /// A partner, by a laboratory's fixed token.
     Static(ParticipantId),
 }
@@ -67,14 +67,26 @@ impl Caller {
     /// The partner.
     pub const fn partner(&self) -> &ParticipantId {
         match self {
-            Self::Signed(verified) => &verified.partner,
+            Self::Signed(signed) => signed.partner(),
             Self::Static(partner) => partner,
+        }
+    }
+
+    /// The verified request with its body; `None` of a laboratory's fixed token, which proves nothing
+    /// about it.
+    ///
+    /// # Errors
+    /// [`TokenError::WrongBody`].
+    pub fn over(self, body: &[u8]) -> Result<Option<Verified>, TokenError> {
+        match self {
+            Self::Signed(signed) => signed.over(body).map(Some),
+            Self::Static(_) => Ok(None),
         }
     }
 }
 
 impl Scheme {
-    /// Says whose request this is, from its `Authorization` header.
+    /// Says whose request this is, from its `Authorization` header: whose body is worth reading.
     ///
     /// # Errors
     /// [`TokenError`], see [`verify`].
@@ -124,7 +136,6 @@ mod tests {
             audience: &us,
             method: "GET",
             path_and_query: "/",
-            body: b"",
             now: Timestamp::from_millis(1_000),
             leeway_ms: 0,
             started_at: Timestamp::from_millis(0),
