@@ -13,6 +13,7 @@ use interlock_journal::anchor::{anchor_origin, cosign};
 use interlock_journal::checkpoint::Checkpoint;
 use interlock_journal::evidence::{TrustedKeys, verify};
 use interlock_journal::merkle::{self, leaf_hash};
+use interlock_sim::ClockError;
 
 use crate::support::*;
 
@@ -100,6 +101,36 @@ fn a_witness_dates_the_logs_and_sees_neither_sizes_nor_partners() {
     let pages = jd.filter(|it| it.request.1.contains("log=anchor"));
     let lengths: BTreeSet<usize> = pages.map(|it| it.answer.1.len()).collect();
     assert!(lengths.len() <= 2, "{lengths:?}");
+    net.assert_replay_gives_the_same();
+}
+
+#[test]
+fn a_witness_whose_clock_is_in_doubt_dates_nothing() {
+    let mut net = network(456);
+    to_next_quarter(&mut net);
+    let jd = net.world.id(JD).unwrap().clone();
+    assert!(cosigned(&net, SF).contains_key(&jd));
+    let witnessed = |net: &Network| {
+        let of = net.world.id(SF).unwrap().clone();
+        net.world.node(JD).unwrap().state().witnessed[&of]
+            .tree
+            .size()
+    };
+    let before = witnessed(&net);
+    let clock = |skew_ms| ClockError {
+        skew_ms,
+        uncertainty_ms: 0,
+    };
+    net.world.set_clock(JD, clock(-3 * HOUR_MS));
+    net.track(SF, PARCEL, "accepted");
+    to_next_quarter(&mut net);
+    assert!(!cosigned(&net, SF).contains_key(&jd), "a false date");
+    assert_eq!(witnessed(&net), before);
+    net.world.set_clock(JD, clock(0));
+    to_next_quarter(&mut net);
+    let line = cosigned(&net, SF).remove(&jd);
+    assert!(line.is_some(), "the witness goes on");
+    assert!(witnessed(&net) > before + 1, "what it left out is in it");
     net.assert_replay_gives_the_same();
 }
 
