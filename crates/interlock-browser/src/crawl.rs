@@ -11,10 +11,11 @@ use url::Url;
 use crate::browser::Browser;
 
 /// Segments after which a name or number follows.
-const COLLECTIONS: [&str; 10] = [
+const COLLECTIONS: [&str; 11] = [
     "partners",
     "agreements",
     "inbox",
+    "mediations",
     "releases",
     "evidence",
     "stations",

@@ -34,7 +34,7 @@ tasks:
                                     random schedules of whole nodes under simulated misfortune
   sim --midnight N                  N requests around the ends of terms
   collectors [SEED [EACH]]          how well collectors of contacts are found, and false alarms
-  pages [--screenshots DIR] [--quick]
+  pages [--screenshots DIR] [--quick] [--names]
                                     every page in a real browser, judged by axe
   check-demo FILE                   whether the JSON of `interlock demo` shows what it must";
 

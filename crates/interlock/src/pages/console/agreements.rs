@@ -9,7 +9,9 @@ use super::again::{Again, folded};
 use super::charts::{self, Bar};
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::history::timeline;
-use super::parts::{both, done, empty, facts, headline, more, siblings, state, table, when};
+use super::parts::{
+    both, done, empty, facts, headline, more, siblings, state, table, table_under, when,
+};
 use super::stretch::{others, stretch};
 use super::values::{Both, Instant, Names};
 use super::words;
@@ -237,8 +239,13 @@ pub fn agreements_page(reader: &Reader<'_>, view: &AgreementsView, names: &Names
     )
 }
 
-/// Terms in words, each beside who makes it come true and its policy.
-pub(super) fn terms_table(reader: &Reader<'_>, id: &str, terms: &[TermView]) -> Markup {
+/// Terms in words, each beside who makes it come true and its policy; below the heading with that id, if any.
+pub(super) fn terms_table(
+    reader: &Reader<'_>,
+    heading: &str,
+    id: &str,
+    terms: &[TermView],
+) -> Markup {
     let rows = html! {
         @for term in terms {
             tr {
@@ -249,7 +256,8 @@ pub(super) fn terms_table(reader: &Reader<'_>, id: &str, terms: &[TermView]) -> 
             }
         }
     };
-    table(
+    table_under(
+        heading,
         id,
         reader.pick("条款", "Terms"),
         &[
@@ -291,7 +299,7 @@ pub fn agreement_page(
         (charts::term(reader, head.from, head.ends_at))
         (facts(&agreement_facts(reader, view, &word, names)))
         (acts(reader, view, again))
-        (terms_table(reader, "terms", &view.terms))
+        (terms_table(reader, "", "terms", &view.terms))
         h2 { (reader.pick("签署", "Signatures")) }
         @if view.signatures.is_empty() {
             (empty(reader.pick("没有签署的清单。", "No signed manifest.")))

@@ -9,7 +9,7 @@ use super::agreements::{LineView, TermView, family, left, reason_field, terms_ta
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::history::timeline;
 use super::parts::{
-    Waiting, code_field, empty, facts, headline, more, state, summary, table, when,
+    Waiting, code_field, empty, facts, headline, more, state, summary, table, table_under, when,
 };
 use super::problems;
 use super::stretch::{others, stretch};
@@ -155,8 +155,8 @@ pub fn proposal_page(
         (family(reader))
         (headline(tone, &title, &lead))
         (facts(&proposal_facts(reader, view, names)))
-        (changes_table(reader, "changes", &view.changes))
-        (terms_table(reader, "terms", &view.terms))
+        (changes_table(reader, "", "changes", &view.changes))
+        (terms_table(reader, "", "terms", &view.terms))
         @if view.waits_for_people && reader.is_any(&[Role::Approver]) { (decide(reader, view, again)) }
         h2 { (reader.pick("经过", "What happened")) }
         (timeline(reader, names, &lines))
@@ -257,7 +257,12 @@ fn proposal_facts<'a>(
 }
 
 /// What changes, by term.
-pub(super) fn changes_table(reader: &Reader<'_>, id: &str, changes: &[ChangeView]) -> Markup {
+pub(super) fn changes_table(
+    reader: &Reader<'_>,
+    heading: &str,
+    id: &str,
+    changes: &[ChangeView],
+) -> Markup {
     let rows = html! {
         @for change in changes {
             @let words_of = match reader.language { Language::Chinese => &change.zh, Language::English => &change.en };
@@ -272,7 +277,7 @@ pub(super) fn changes_table(reader: &Reader<'_>, id: &str, changes: &[ChangeView
     };
     html! {
         @if !changes.is_empty() {
-            (table(id, reader.pick("变化", "What changes"), &[
+            (table_under(heading, id, reader.pick("变化", "What changes"), &[
                 reader.pick("条款", "Term"),
                 reader.pick("之前", "Before"),
                 reader.pick("提案", "Proposed"),

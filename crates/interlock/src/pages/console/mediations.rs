@@ -349,8 +349,9 @@ fn answers(reader: &Reader<'_>, view: &MediationView, names: &Names) -> Markup {
         @for ((answer, id, changes), at) in changes.zip(0..) {
             @let agreement = view.agreements.iter().find(|agreement| agreement.id == *id);
             @if let Some(agreement) = agreement {
-                h3 { (names.of(&answer.participant)) (reader.pick("：", ": ")) (between(reader, agreement, names)) }
-                (changes_table(reader, &format!("changes-{at}"), changes))
+                @let heading = format!("changed-{at}");
+                h3 id=(heading) { (names.of(&answer.participant)) (reader.pick("：", ": ")) (between(reader, agreement, names)) }
+                (changes_table(reader, &heading, &format!("changes-{at}"), changes))
             }
         }
     }
@@ -369,8 +370,9 @@ fn between(reader: &Reader<'_>, agreement: &MediatedView, names: &Names) -> Stri
 
 fn mediated(reader: &Reader<'_>, agreement: &MediatedView, names: &Names) -> Markup {
     html! {
-        h2 { (between(reader, agreement, names)) }
-        (terms_table(reader, &agreement.id, &agreement.terms))
+        @let heading = format!("of-{}", agreement.id);
+        h2 id=(heading) { (between(reader, agreement, names)) }
+        (terms_table(reader, &heading, &agreement.id, &agreement.terms))
         (more(reader, reader.pick("完整条款（ODRL）", "The whole policy (ODRL)"), &html! {
             pre tabindex="0" { code { (pretty(&agreement.policy)) } }
         }))

@@ -47,8 +47,21 @@ pub(super) fn headline(tone: Tone, title: &str, lead: &Markup) -> Markup {
 
 /// A table in a region that scrolls by itself and can be reached by keyboard.
 pub(super) fn table(id: &str, caption: &str, heads: &[&str], rows: &Markup) -> Markup {
+    table_under("", id, caption, heads, rows)
+}
+
+/// The same below the heading with that id, where a page has several tables of one caption: whoever goes from
+/// region to region hears which is which.
+pub(super) fn table_under(
+    heading: &str,
+    id: &str,
+    caption: &str,
+    heads: &[&str],
+    rows: &Markup,
+) -> Markup {
+    let label = format!("{heading} {id}");
     html! {
-        div.scroll role="region" tabindex="0" aria-labelledby=(id) {
+        div.scroll role="region" tabindex="0" aria-labelledby=(label.trim_start()) {
             table {
                 caption #(id) { (caption) }
                 thead { tr { @for head in heads { th scope="col" { (head) } } } }

@@ -193,7 +193,8 @@ fn one(reader: &Reader<'_>, ending: &EndingView) -> Markup {
                     a href={ "/console/agreements/" (segment(&a.id)) } { (words::dataset(reader, &a.dataset)) }
                     " " (when(reader, a.ends_at))
                     @if let Some(until) = a.run_off_until {
-                        (reader.pick("；收尾期至 ", "; run-off until ")) (reader.language.instant(until.0, until.1))
+                        (reader.pick("；收尾期至 ", "; run-off until "))
+                        span.instant { (reader.language.instant(until.0, until.1)) }
                     }
                 }
             }

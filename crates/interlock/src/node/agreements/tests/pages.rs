@@ -54,6 +54,13 @@ fn page(world: &World, make: impl Fn(&Reader<'_>) -> maud::Markup, says: [&str; 
             assert!(!text.contains(never), "`{never}` is in {text}");
         }
         assert!(text.len() < PAGE_BYTES_MAX);
+        let regions = text.split("role=\"region\" tabindex=\"0\" aria-labelledby=\"");
+        let labels: Vec<&str> = regions
+            .skip(1)
+            .filter_map(|it| it.split('"').next())
+            .collect();
+        let distinct: std::collections::BTreeSet<&str> = labels.iter().copied().collect();
+        assert_eq!(labels.len(), distinct.len(), "regions alike: {labels:?}");
         let headings = text.matches("<h1").count();
         assert_eq!(headings, 1, "one heading of the first level");
     }
