@@ -701,6 +701,9 @@ mod tests {
         table.let_go();
         assert_eq!(table.get(&1), Some(2));
         assert!(disk.flip(&rows.names()[0].file(), 8, 1));
+        // What was read and right is held; whoever reads it now is not answered.
+        assert_eq!(table.get(&1), Some(2));
+        cold.replace(Rows::open(disk.share(), &rows.names()).unwrap());
         assert_eq!(table.get(&1), None);
         assert!(cold.failure().unwrap().contains("damaged"));
     }
