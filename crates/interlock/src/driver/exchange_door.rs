@@ -13,9 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header::{AUTHORIZATION, LINK};
+use http::header::{AUTHORIZATION, CONNECTION, LINK};
 use http::{HeaderValue, Method};
 use hyper::body::Bytes;
+use interlock_core::dataset::Dataset;
 use interlock_core::ids::ParticipantId;
 use interlock_core::time::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -70,6 +71,23 @@ pub(super) struct Door {
     started_at: Timestamp,
     seen: Mutex<ReplayGuard>,
     slots: Mutex<HashMap<ParticipantId, Arc<Semaphore>>>,
+}
+
+/// Whether an answer holds pick-up codes. Its buffers are given back, and so wiped, with its connection;
+/// that of a feed, where the next poll is parked at once, would keep them for as long as both nodes run.
+fn tells_codes(answer: &PeerAnswer) -> bool {
+    match answer {
+        PeerAnswer::Feed(batch) => {
+            batch.body.dataset == Dataset::PickupCode && !batch.body.events.is_empty()
+        }
+        PeerAnswer::Dsp { .. }
+        | PeerAnswer::Lookup(_)
+        | PeerAnswer::Evidence(_)
+        | PeerAnswer::Mirror(_)
+        | PeerAnswer::Cooperation(_)
+        | PeerAnswer::Mediation(_)
+        | PeerAnswer::Problem(_) => false,
+    }
 }
 
 /// The routes of the exchange door.
@@ -189,6 +207,10 @@ impl Door {
                     && let Ok(link) = HeaderValue::from_str(link)
                 {
                     response.headers_mut().insert(LINK, link);
+                }
+                if tells_codes(&reply.answer) {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
                 }
                 Ok(response)
             }
