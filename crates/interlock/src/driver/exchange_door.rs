@@ -14,6 +14,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::header::{AUTHORIZATION, CONNECTION, LINK};
+use http::request::Parts;
 use http::{HeaderValue, Method};
 use hyper::body::Bytes;
 use interlock_core::dataset::Dataset;
@@ -161,32 +162,7 @@ impl Door {
                 .pull(post, self.below(target), &head.headers, body)
                 .await);
         }
-        let is_dsp = self.protocol(&head.uri).is_some();
-        let authorization = head
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let unauthorised = |error| self.unauthorised(is_dsp, &error);
-        let known = self.caller(authorization, post, target, None);
-        // Whoever cannot be known by the head alone has little read, and only where a body could tell.
-        let (from, _slot, body) = match known {
-            Ok(caller) => {
-                let slot = self.slot(caller.partner())?;
-                let body = read_body(&head.headers, body, BODY_SIZE_BYTES_MAX).await?;
-                let from = self.admit(caller, &body).map_err(unauthorised)?;
-                (from, slot, body)
-            }
-            Err(TokenError::UnknownKey(_)) if post && introduces_keys(self.below(target)) => {
-                let body = read_body(&head.headers, body, NOTICE_SIZE_BYTES_MAX).await?;
-                let from = self
-                    .caller(authorization, post, target, Some(&body))
-                    .and_then(|caller| self.admit(caller, &body))
-                    .map_err(unauthorised)?;
-                let slot = self.slot(&from)?;
-                (from, slot, body)
-            }
-            Err(error) => return Err(unauthorised(error)),
-        };
+        let (from, _slot, body) = self.heard(&head, body).await?;
         if post {
             require_json(&head.headers)?;
         }
@@ -214,6 +190,40 @@ impl Door {
                 }
                 Ok(response)
             }
+        }
+    }
+
+    /// Who asks, a slot of theirs, and the body that they signed for.
+    async fn heard(
+        &self,
+        head: &Parts,
+        body: Body,
+    ) -> Result<(ParticipantId, OwnedSemaphorePermit, Bytes), Problem> {
+        let post = head.method == Method::POST;
+        let target = head.uri.path_and_query();
+        let target = target.map_or("/", |target| target.as_str());
+        let is_dsp = self.protocol(&head.uri).is_some();
+        let authorization = head.headers.get(AUTHORIZATION);
+        let authorization = authorization.and_then(|value| value.to_str().ok());
+        let unauthorised = |error| self.unauthorised(is_dsp, &error);
+        match self.caller(authorization, post, target, None) {
+            Ok(caller) => {
+                let slot = self.slot(caller.partner())?;
+                let body = read_body(&head.headers, body, BODY_SIZE_BYTES_MAX).await?;
+                let from = self.admit(caller, &body).map_err(unauthorised)?;
+                Ok((from, slot, body))
+            }
+            // Only there could a body tell, and little of it is read.
+            Err(TokenError::UnknownKey(_)) if post && introduces_keys(self.below(target)) => {
+                let body = read_body(&head.headers, body, NOTICE_SIZE_BYTES_MAX).await?;
+                let from = self
+                    .caller(authorization, post, target, Some(&body))
+                    .and_then(|caller| self.admit(caller, &body))
+                    .map_err(unauthorised)?;
+                let slot = self.slot(&from)?;
+                Ok((from, slot, body))
+            }
+            Err(error) => Err(unauthorised(error)),
         }
     }
 
