@@ -120,6 +120,14 @@ impl Member {
         self.run(&arguments);
     }
 
+    /// Stopped and started again.
+    pub(super) fn restarted(self, level: &str) -> Self {
+        let Self { running, .. } = self;
+        running.stop();
+        let running = Running::start_logged(&self.dir, &self.key, level);
+        Self { running, ..self }
+    }
+
     /// A request of its own systems at the local API: status and body.
     pub(super) fn call(&self, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() {
