@@ -148,6 +148,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "fengchao: auditor GET /parcels/sf",
         "typed by its courier",
     ),
+    (
+        "ours",
+        "fengchao: command parcel",
+        "recipient-contact in full",
+    ),
     // Between nodes: the answer to a lookup, and the feed of codes; nothing else.
     (
         "ours",
@@ -461,9 +466,10 @@ impl Day {
         all
     }
 
-    /// Exports and copies, as people make them; they are among the files then.
-    fn exported(&self, when: &str) {
-        for node in &self.nodes {
+    /// What people's commands say. Exports and copies that they make are among the files then.
+    fn commands(&self, when: &str) -> BTreeSet<Found> {
+        let mut found = BTreeSet::new();
+        for (node, name) in self.nodes.iter().zip(NAMES) {
             let backup = format!("backup-{when}");
             let evidence = format!("evidence-{when}.json");
             let reports = [
@@ -475,16 +481,16 @@ impl Day {
                 &["station", "list"],
                 &["partner", "list"],
             ];
-            for (nth, arguments) in reports.into_iter().enumerate() {
+            for arguments in reports {
                 let (code, out, err) = interlock(&node.dir, &node.key, arguments);
                 // A node without the parcel says so.
-                assert!(
-                    code == 0 || arguments.starts_with(&["parcel"]),
-                    "{arguments:?}: {err}"
-                );
-                std::fs::write(node.dir.join(format!("said-{when}-{nth}")), out + &err).unwrap();
+                let ran = code == 0 || arguments.starts_with(&["parcel"]);
+                assert!(ran, "{arguments:?}: {err}");
+                let place = format!("{name}: command {}", arguments[0]);
+                found.extend(self.planted.found_at(&place, (out + &err).as_bytes()));
             }
         }
+        found
     }
 }
 
@@ -618,7 +624,7 @@ fn what_is_planted_is_found_where_a_term_says_so_and_nowhere_once_deleted() {
     // Before: where a term says so. The doors are last: what they show is on record then too.
     let people = doors::People::hire(&day.nodes, &NAMES);
     let mut found = doors::visit(&day, &people, &deposits, &links, true);
-    day.exported("before");
+    found.extend(day.commands("before"));
     found.extend(day.files());
     found.extend(day.wires());
     let Some(held) = day.memory() else { return };
@@ -679,7 +685,7 @@ fn what_is_planted_is_found_where_a_term_says_so_and_nowhere_once_deleted() {
         .map(|node| node.restarted(LOG))
         .collect();
     let mut found = doors::visit(&day, &people, &deposits, &links, false);
-    day.exported("after");
+    found.extend(day.commands("after"));
     found.extend(day.files());
     found.extend(day.wires());
     found.extend(day.memory().unwrap());

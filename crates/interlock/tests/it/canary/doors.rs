@@ -28,8 +28,8 @@ const ROLES: [&str; 5] = ["order-system", "handheld", "cabinet", "approver", "au
 const ALIKE_MAX: usize = 8;
 /// An instant for whatever wants one.
 const INSTANT: &str = "2030-01-01T00%3A00%3A00%2B08%3A00";
-/// Nothing is there to be had in this day: nobody mediates.
-const NEVER_FOUND: [&str; 1] = ["/mediations/{id}"];
+/// Nothing is there to be had in this day: nobody mediates, and no number for couriers is set.
+const NEVER_FOUND: [&str; 2] = ["/mediations/{id}", "/calls/{extension}"];
 
 struct Answer {
     status: u16,
@@ -239,6 +239,7 @@ impl Visit<'_> {
             ("/parcels/{carrier}", "number") => texts(&[OURS, OURS_TOO, RIVALS, NOBODYS]),
             ("/deposits", "id") => self.deposits.clone(),
             ("/stations", "id") => texts(&["S1"]),
+            ("/calls", "extension") => texts(&["123456"]),
             ("/partners" | "/evidence", "id") => {
                 let others = self.day.nodes.iter().map(|it| it.id.to_owned());
                 others.collect()
