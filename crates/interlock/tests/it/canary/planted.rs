@@ -1,9 +1,10 @@
 //! What is planted, in every spelling in which it could lie about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memmem::Finder;
@@ -47,45 +48,44 @@ struct Spelling {
 pub(super) struct Planted {
     spellings: Vec<Spelling>,
     /// What every spelling begins with: where none of it is, nothing planted is.
-    stems: BTreeMap<Vec<u8>, Finder<'static>>,
+    stems: AhoCorasick,
 }
 
 impl Planted {
     pub(super) fn new(all: &[(&str, Kind, &str)]) -> Self {
         let mut planted = Self {
             spellings: Vec::new(),
-            stems: BTreeMap::new(),
+            stems: stems(&BTreeSet::new()),
         };
-        for (whose, kind, text) in all {
-            planted.plant(whose, *kind, text);
-        }
+        planted.plant(all.iter().copied());
         planted
     }
 
     pub(super) fn plant_codes(&mut self, codes: &[(&str, String)]) {
-        for (whose, code) in codes {
-            self.plant(whose, Kind::Code, code);
-        }
+        let codes = codes.iter();
+        self.plant(codes.map(|(whose, code)| (*whose, Kind::Code, code.as_str())));
     }
 
-    fn plant(&mut self, whose: &str, kind: Kind, text: &str) {
-        let mut spellings: Vec<(String, Vec<u8>)> = Vec::new();
-        for (form, text) in texts(kind, text) {
-            spellings.extend(encoded(kind, &form, &text));
+    fn plant<'a>(&mut self, all: impl Iterator<Item = (&'a str, Kind, &'a str)>) {
+        for (whose, kind, text) in all {
+            for (form, written) in texts(kind, text) {
+                for (form, bytes) in encoded(kind, &form, &written) {
+                    assert!(bytes.len() <= LENGTH_MAX, "{form}");
+                    self.spellings.push(Spelling {
+                        whose: whose.into(),
+                        what: format!("{text} ({form})"),
+                        length: bytes.len(),
+                        finder: Finder::new(&bytes).into_owned(),
+                        alone: kind == Kind::Code,
+                    });
+                }
+            }
         }
-        for (form, bytes) in spellings {
-            assert!(bytes.len() <= LENGTH_MAX, "{form}");
-            let stem = bytes[..bytes.len().min(STEM_LENGTH)].to_vec();
-            let finder = Finder::new(&stem).into_owned();
-            self.stems.insert(stem, finder);
-            self.spellings.push(Spelling {
-                whose: whose.into(),
-                what: format!("{text} ({form})"),
-                length: bytes.len(),
-                finder: Finder::new(&bytes).into_owned(),
-                alone: kind == Kind::Code,
-            });
-        }
+        let begins = self.spellings.iter().map(|it| {
+            let bytes = it.finder.needle();
+            &bytes[..bytes.len().min(STEM_LENGTH)]
+        });
+        self.stems = stems(&begins.collect());
     }
 
     /// What of it is in some bytes.
@@ -95,7 +95,7 @@ impl Planted {
 
     pub(super) fn found_at(&self, place: &str, bytes: &[u8]) -> BTreeSet<Found> {
         let mut all = BTreeSet::new();
-        if self.stems.values().all(|stem| stem.find(bytes).is_none()) {
+        if !self.stems.is_match(bytes) {
             return all;
         }
         for spelling in &self.spellings {
@@ -157,6 +157,10 @@ impl Planted {
         assert!(read > READ_SIZE_BYTES, "the memory was read: {read} bytes");
         Some(all)
     }
+}
+
+fn stems(begins: &BTreeSet<&[u8]>) -> AhoCorasick {
+    AhoCorasick::new(begins).unwrap()
 }
 
 /// The texts in which something may be written.
