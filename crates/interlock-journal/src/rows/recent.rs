@@ -1,7 +1,8 @@
 //! Blocks that were read of late.
 //!
-//! What a node asks for next mostly lies beside what it asked for before: parcels are announced, scanned
-//! and released in rows. Reading, checking and freeing a block for each row of it was a third of a feed.
+//! What is asked for soon again, or lies beside it, is not read anew: reading, checking and freeing a block
+//! for each row of it was a third of what a feed's writers did. Where rows are many and asked for at random,
+//! as parcels by their id are, it helps little.
 //!
 //! INVARIANT: what is held is what was read, its checksum right then; runs never change. It is bounded:
 //! a block has one place, and goes when another needs it.

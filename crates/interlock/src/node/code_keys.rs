@@ -1,10 +1,9 @@
 //! Pickup codes that only their recipient's device reads.
 //!
 //! INVARIANT: from when a recipient has enrolled a key for a parcel, its code leaves this node sealed to
-//! that key and in no other way: no message says it, no page shows it, and no feed of a partner holds it.
-//! The key ends with the stay. What
-//! was sealed opens for ever at whoever holds the private key, and is worth nothing once the parcel is out:
-//! a code opens its door once.
+//! that key and in no other way: no message says it, no page shows it, and no feed of a partner holds it in
+//! clear. The key ends with the stay. What was sealed opens for ever at whoever holds the private key, and
+//! is worth nothing once the parcel is out: a code opens its door once.
 
 use interlock_core::ids::{DepositId, ParcelId};
 use interlock_core::waybill::Waybill;
