@@ -10,24 +10,20 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::cargo::cargo;
-use crate::tools::Tools;
+use crate::tools::{Tools, need};
 
 const TOOLS: Tools = Tools {
-    what: "chromium with its driver, poppler's tools, and npm",
-    programs: &[
-        ("chromium", "--version"),
-        ("chromedriver", "--version"),
-        ("npm", "--version"),
-        ("pdftotext", "-v"),
-        ("pdftoppm", "-v"),
-    ],
-    // A font with Chinese characters: without one pictures show boxes, and widths are others.
-    packages: &[
-        "chromium",
-        "chromium-driver",
-        "npm",
-        "fonts-noto-cjk",
-        "poppler-utils",
+    what: "chromium with its driver, a font with Chinese characters, poppler's tools, and npm",
+    needs: &[
+        need(&["chromium", "--version"], "chromium"),
+        need(&["chromedriver", "--version"], "chromium-driver"),
+        // Any npm does; Debian's does not fit beside a Node.js from elsewhere, which has its own.
+        need(&["npm", "--version"], "npm"),
+        need(&["pdftotext", "-v"], "poppler-utils"),
+        need(&["pdftoppm", "-v"], "poppler-utils"),
+        need(&["fc-list", "--version"], "fontconfig"),
+        // Without one pictures show boxes, and widths are others.
+        need(&["fc-list", "--quiet", ":lang=zh-cn"], "fonts-noto-cjk"),
     ],
 };
 const AXE: &str = "axe-core@4.14.1";

@@ -1,6 +1,7 @@
-//! Programs of Debian without which a task cannot run.
+//! Programs without which a task cannot run, wherever they are from; Debian has them all.
 //!
-//! INVARIANT: afterwards all are there, or the error names the command that installs them.
+//! INVARIANT: afterwards all are there, or the error names the command that installs them. What is there
+//! is left as it is: Debian's package of it may not fit beside it.
 
 use std::process::{Command, Stdio};
 
@@ -10,25 +11,38 @@ use anyhow::{Context, bail};
 pub(crate) struct Tools {
     /// For people: `Java 17 or later and Maven`.
     pub(crate) what: &'static str,
-    /// Programs, each with an argument with which it does nothing.
-    pub(crate) programs: &'static [(&'static str, &'static str)],
-    /// What Debian calls the packages that they are in.
-    pub(crate) packages: &'static [&'static str],
+    /// In the order of their names in errors.
+    pub(crate) needs: &'static [Need],
+}
+
+/// One thing that a task needs.
+pub(crate) struct Need {
+    /// A command that succeeds where it is there, and does nothing.
+    pub(crate) probe: &'static [&'static str],
+    /// What Debian calls the package that it is in.
+    pub(crate) package: &'static str,
+}
+
+/// A program that succeeds with an argument where it is there.
+pub(crate) const fn need(probe: &'static [&'static str], package: &'static str) -> Need {
+    Need { probe, package }
 }
 
 impl Tools {
-    /// Installs what is missing, as root on Debian.
+    /// Installs what is missing, and nothing else, as root on Debian.
     pub(crate) fn ensure(&self) -> anyhow::Result<()> {
-        if self.are_there() {
+        let missing = self.missing();
+        if missing.is_empty() {
             return Ok(());
         }
+        let packages = packages(&missing);
         let install = ["install", "-q", "-y", "--no-install-recommends"];
-        let install = [&install, self.packages].concat();
+        let install = [&install, packages.as_slice()].concat();
         let advice = format!("apt-get {}", install.join(" "));
-        if !is_root() || !has("apt-get", "--version") {
+        if !is_root() || !succeeds(&["apt-get", "--version"]) {
             bail!("this needs {}; as root on Debian: {advice}", self.what);
         }
-        eprintln!("installing {}", self.packages.join(" "));
+        eprintln!("installing {}", packages.join(" "));
         for args in [&["update", "-q"][..], &install] {
             let mut command = Command::new("apt-get");
             command
@@ -41,29 +55,40 @@ impl Tools {
                 bail!("`apt-get {args}` failed; install by hand: {advice}");
             }
         }
-        match self.missing() {
+        match self.missing().first() {
             None => Ok(()),
-            Some((program, argument)) => {
-                bail!("`{program}` was installed and does not run; try `{program} {argument}`")
+            Some(need) => {
+                let probe = need.probe.join(" ");
+                bail!("`{}` was installed, and `{probe}` fails", need.package)
             }
         }
     }
 
-    fn are_there(&self) -> bool {
-        self.missing().is_none()
-    }
-
-    fn missing(&self) -> Option<(&'static str, &'static str)> {
-        let mut programs = self.programs.iter().copied();
-        programs.find(|(program, argument)| !has(program, argument))
+    fn missing(&self) -> Vec<&'static Need> {
+        let needs = self.needs.iter();
+        needs.filter(|need| !succeeds(need.probe)).collect()
     }
 }
 
-fn has(program: &str, argument: &str) -> bool {
+/// The packages of what is missing, each once.
+fn packages(missing: &[&Need]) -> Vec<&'static str> {
+    let mut packages: Vec<&str> = Vec::new();
+    for need in missing {
+        if !packages.contains(&need.package) {
+            packages.push(need.package);
+        }
+    }
+    packages
+}
+
+fn succeeds(command: &[&str]) -> bool {
+    let Some((program, arguments)) = command.split_first() else {
+        return false;
+    };
     let mut command = Command::new(program);
-    command.arg(argument).stdin(Stdio::null());
-    let output = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    output.is_ok_and(|status| status.success())
+    command.args(arguments).stdin(Stdio::null());
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn is_root() -> bool {
@@ -75,22 +100,20 @@ fn is_root() -> bool {
 mod tests {
     use super::*;
 
+    const THERE: Need = need(&["true"], "coreutils");
+    const FAILS: Need = need(&["false"], "coreutils");
+    const ABSENT: Need = need(&["interlock-is-no-such-program", "-V"], "interlock-is-none");
+
     #[test]
-    fn what_is_not_there_is_missed() {
+    fn only_what_is_not_there_is_missed() {
         let tools = Tools {
-            what: "two programs",
-            programs: &[
-                ("true", "--version"),
-                ("interlock-is-no-such-program", "-V"),
-            ],
-            packages: &[],
+            what: "programs",
+            needs: &[ABSENT, THERE, FAILS, FAILS],
         };
-        assert_eq!(
-            tools.missing(),
-            Some(("interlock-is-no-such-program", "-V"))
-        );
+        let missing = tools.missing();
+        assert_eq!(packages(&missing), ["interlock-is-none", "coreutils"]);
         let there = Tools {
-            programs: &[("true", "--version")],
+            needs: &[THERE],
             ..tools
         };
         assert!(there.ensure().is_ok());

@@ -19,16 +19,15 @@ use self::kit::Kit;
 use self::node::UnderTest;
 use self::verdict::Verdict;
 use crate::now;
-use crate::tools::Tools;
+use crate::tools::{Tools, need};
 
 const TOOLS: Tools = Tools {
     what: "Java 17 or later and Maven",
-    programs: &[
-        ("javac", "-version"),
-        ("java", "-version"),
-        ("mvn", "-version"),
+    needs: &[
+        need(&["javac", "-version"], "default-jdk-headless"),
+        need(&["java", "-version"], "default-jdk-headless"),
+        need(&["mvn", "-version"], "maven"),
     ],
-    packages: &["default-jdk-headless", "maven"],
 };
 /// Tests of the kit that run; two more are disabled by the kit itself.
 const TESTS: u32 = 65;
