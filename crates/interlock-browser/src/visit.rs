@@ -100,10 +100,9 @@ pub(crate) async fn all(wanted: &Wanted, axe: &str, root: &Path) -> anyhow::Resu
         world.network.stop().await;
     }
     println!(
-        "{} pages of {} kinds, each in {} looks: {} shown, {} sheets printed, {} with names to be afraid of, largest {} bytes, {} findings",
-        seen.pages,
+        "{} kinds of pages, {}: {} shown, {} sheets printed, {} with names to be afraid of, largest {} bytes, {} findings",
         seen.kinds.len(),
-        looks(wanted.quick).len(),
+        seen.in_looks(),
         seen.shown,
         seen.sheets,
         seen.named,
@@ -122,7 +121,8 @@ fn fresh(root: &Path, name: &str) -> anyhow::Result<PathBuf> {
 
 #[derive(Default)]
 struct Seen {
-    pages: usize,
+    /// Pages, by in how many looks each was shown.
+    pages: std::collections::BTreeMap<usize, usize>,
     kinds: std::collections::BTreeSet<String>,
     shown: usize,
     sheets: usize,
@@ -130,6 +130,21 @@ struct Seen {
     named: usize,
     largest: u64,
     found: usize,
+}
+
+impl Seen {
+    /// `300 pages each in 8 looks, 120 each in 4`.
+    fn in_looks(&self) -> String {
+        let mut words = Vec::new();
+        for (looks, pages) in self.pages.iter().rev() {
+            let (what, how) = match words.is_empty() {
+                true => (" pages", " looks"),
+                false => ("", ""),
+            };
+            words.push(format!("{pages}{what} each in {looks}{how}"));
+        }
+        words.join(", ")
+    }
 }
 
 struct Tour<'a> {
@@ -292,37 +307,57 @@ impl Tour<'_> {
         places: &[Place],
         seen: &mut Seen,
     ) -> anyhow::Result<()> {
-        seen.pages += places.len();
+        *seen.pages.entry(self.looks.len()).or_default() += places.len();
         eprintln!("{}: {who}: {} pages", self.moment, places.len());
-        for look in self.looks.iter().copied() {
-            browser.look(look).await?;
+        for language in [Language::English, Language::Chinese] {
+            let looks = self.looks.iter().filter(|look| look.language == language);
+            let looks: Vec<Look> = looks.copied().collect();
             for place in places {
                 seen.kinds.insert(format!("{who} {}", place.pattern));
+                // A page is asked for once in each language: the node knows neither width nor colours.
+                let first = looks.first().context("a language has no look")?;
+                browser.look(*first).await?;
                 self.arrive(browser, place).await?;
-                let name = name_of(self.moment, who, &place.pattern, look);
-                if let Some(directory) = &self.wanted.screenshots {
-                    let picture = picture(browser).await?;
-                    let file = directory.join(format!("{name}.png"));
-                    std::fs::write(&file, picture)
-                        .with_context(|| format!("failed to write `{}`", file.display()))?;
-                }
-                let judged = judge(browser, look, self.axe, &self.world.secrets).await;
-                let (found, size) = judged.with_context(|| format!("at {}", place.url))?;
-                if self.spoilt {
-                    let text = Hand::at(browser).reads().await?;
-                    seen.named += usize::from(MARKS.iter().any(|mark| text.contains(mark)));
-                    if who != "anybody" && text.contains(RECIPIENT) {
-                        seen.found += 1;
-                        println!("{name}: shows a recipient's name");
-                    }
-                }
-                seen.shown += 1;
-                seen.largest = seen.largest.max(size);
-                seen.found += found.len();
-                for finding in found {
-                    println!("{name}: {finding}");
+                for look in &looks {
+                    browser.look(*look).await?;
+                    self.see(browser, who, place, *look, seen).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Pictures and judges the page that is shown.
+    async fn see(
+        &self,
+        browser: &Browser,
+        who: &str,
+        place: &Place,
+        look: Look,
+        seen: &mut Seen,
+    ) -> anyhow::Result<()> {
+        let name = name_of(self.moment, who, &place.pattern, look);
+        if let Some(directory) = &self.wanted.screenshots {
+            let picture = picture(browser).await?;
+            let file = directory.join(format!("{name}.png"));
+            std::fs::write(&file, picture)
+                .with_context(|| format!("failed to write `{}`", file.display()))?;
+        }
+        let judged = judge(browser, look, self.axe, &self.world.secrets).await;
+        let (found, size) = judged.with_context(|| format!("at {}", place.url))?;
+        if self.spoilt {
+            let text = Hand::at(browser).reads().await?;
+            seen.named += usize::from(MARKS.iter().any(|mark| text.contains(mark)));
+            if who != "anybody" && text.contains(RECIPIENT) {
+                seen.found += 1;
+                println!("{name}: shows a recipient's name");
+            }
+        }
+        seen.shown += 1;
+        seen.largest = seen.largest.max(size);
+        seen.found += found.len();
+        for finding in found {
+            println!("{name}: {finding}");
         }
         Ok(())
     }
@@ -381,4 +416,26 @@ async fn log_in(browser: &Browser, world: &World, account: &Account) -> anyhow::
         bail!("`{}` was not let in: {}", account.key, hand.reads().await?);
     }
     Ok(browser.client().current_url().await?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_at_the_end_tells_looks_apart() {
+        let mut seen = Seen::default();
+        seen.pages.insert(4, 120);
+        assert_eq!(seen.in_looks(), "120 pages each in 4 looks");
+        seen.pages.insert(8, 300);
+        assert_eq!(seen.in_looks(), "300 pages each in 8 looks, 120 each in 4");
+    }
+
+    #[test]
+    fn quick_looks_are_the_light_ones() {
+        assert_eq!(looks(false).len(), 8);
+        let quick = looks(true);
+        assert_eq!(quick.len(), 4);
+        assert!(quick.iter().all(|look| !look.dark));
+    }
 }
