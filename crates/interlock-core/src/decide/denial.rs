@@ -166,7 +166,7 @@ impl DenialReason {
             Self::NotYet => "协议尚未开始。请在生效后再查询。",
             Self::TermEnded => "协议已到期。请续约，或由其他方办理。",
             Self::Closing => "协议即将到期，已停止提供。请续约。",
-            Self::Suspended => "协议已中止。请恢复协议，或了解中止原因。",
+            Self::Suspended => "协议已暂停。请恢复协议，或了解暂停原因。",
             Self::Superseded => "协议已被新协议取代。请按新协议查询。",
             Self::Terminated => "协议已提前终止。请重新协商。",
             Self::PurposeNotGranted => "协议不含该用途。请使用协议内的用途，或协商增加。",

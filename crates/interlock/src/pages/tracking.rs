@@ -189,7 +189,7 @@ fn warning(stale: &Stale, last: Option<&TrackedEvent>, language: Language) -> St
                 format!("自 {since}起无有效协议，{source}信息暂停更新。{then}")
             }
             StaleReason::Suspended => {
-                format!("自 {since}起协议中止，{source}信息暂停更新。{then}")
+                format!("自 {since}起协议已暂停，{source}信息暂停更新。{then}")
             }
             StaleReason::Unreachable => {
                 format!("自 {since}起{source}系统无响应，信息暂停更新。{then}")

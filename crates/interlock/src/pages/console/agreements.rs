@@ -208,8 +208,8 @@ pub fn agreements_page(reader: &Reader<'_>, view: &AgreementsView, names: &Names
         (headline(tone, title, &lead))
         @if all.is_empty() {
             (empty(reader.pick(
-                "还没有协议。伙伴列出后，可在“伙伴”页查看其报价并提出。",
-                "No agreements yet. Propose one from what a partner offers, under Partners.",
+                "还没有协议。用 interlock catalog 查看伙伴的报价，用 interlock agreement propose 提出；伙伴的提案出现在“待办提案”。",
+                "No agreements yet. interlock catalog shows what a partner offers, interlock agreement propose asks for it; what partners propose is in the inbox.",
             )))
         } @else {
             (charts::bars(
@@ -289,7 +289,8 @@ pub fn agreement_page(
         Tone::Good if left_ms <= SOON_MS => Tone::Soon,
         Tone::Good | Tone::Soon | Tone::Stopped | Tone::Waiting | Tone::Unknown => tone,
     };
-    let mut lines: Vec<&LineView> = view.history.iter().chain(&view.negotiated).collect();
+    // What was negotiated at an instant came before what was done under it.
+    let mut lines: Vec<&LineView> = view.negotiated.iter().chain(&view.history).collect();
     lines.sort_by_key(|line| line.at);
     let main = html! {
         (Again::summary(again, reader))
@@ -442,7 +443,7 @@ fn acts(reader: &Reader<'_>, view: &AgreementView, again: Option<&Again<'_>>) ->
                         (reader.mark())
                         (reason_field(reader, again, "terminate"))
                         div.field {
-                            label for="at" { (reader.pick("何时终止（至少提前，如 2017-07-01T00:00:00+08:00）", "When, such as 2017-07-01T00:00:00+08:00")) }
+                            label for="at" { (reader.pick("何时终止，如 ", "When, such as ")) span.instant { "2017-07-01T00:00:00+08:00" } }
                             input #at name="at" type="text" required value=(Again::value(again, "terminate", "at", &end));
                         }
                         (super::parts::code_field(reader, "terminate-code"))

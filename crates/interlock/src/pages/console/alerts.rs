@@ -59,7 +59,10 @@ pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Mar
                     }
                 }
                 td { @if let Some(parcel) = &alert.parcel { code { (masked(parcel)) } } }
-                td.text lang="en" { (alert.detail) }
+                @match said(reader, &alert.detail) {
+                    Some(zh) => td.text { (zh) },
+                    None => td.text lang="en" { (alert.detail) },
+                }
             }
         }
     };
@@ -93,6 +96,33 @@ pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Mar
     )
 }
 
+/// What happened in the reader's language, if the commonest of alerts says it: that agreements end.
+fn said(reader: &Reader<'_>, detail: &str) -> Option<String> {
+    match reader.language {
+        Language::Chinese => ends_in_chinese(detail),
+        Language::English => None,
+    }
+}
+
+/// `3 agreements end within 14 days and nothing follows them (parcels touched: 4, merchants: 2): …`
+fn ends_in_chinese(detail: &str) -> Option<String> {
+    let (number, rest) = detail.split_once(" agreement")?;
+    let (_, rest) = rest.split_once(" within ")?;
+    let (span, rest) = rest.split_once(" and nothing follows ")?;
+    let (_, rest) = rest.split_once("(parcels touched: ")?;
+    let (parcels, rest) = rest.split_once(", merchants: ")?;
+    let (merchants, _) = rest.split_once(')')?;
+    let (length, unit) = span.split_once(' ')?;
+    let unit = match unit {
+        "day" | "days" => "天",
+        "hour" | "hours" => "小时",
+        _ => return None,
+    };
+    Some(format!(
+        "{number} 份协议将在 {length} {unit}内到期，尚无后续协议，涉及 {parcels} 件包裹、{merchants} 个商家。请续约，或演练到期。"
+    ))
+}
+
 /// A waybill with its middle hidden.
 pub(super) fn masked(waybill: &str) -> String {
     let chars: Vec<char> = waybill.chars().collect();
@@ -101,4 +131,19 @@ pub(super) fn masked(waybill: &str) -> String {
     hidden
         .map(|(c, at)| if shown(at) { *c } else { '*' })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_said_in_chinese_and_what_is_not_known_is_left() {
+        let detail = "1 agreement ends within 12 hours and nothing follows it (parcels touched: 4, merchants: 2): \
+                      renew it, or rehearse the end";
+        let said = ends_in_chinese(detail).unwrap();
+        assert!(said.starts_with("1 份协议将在 12 小时内到期，"), "{said}");
+        assert!(said.contains("涉及 4 件包裹、2 个商家"), "{said}");
+        assert_eq!(ends_in_chinese("two participants claim the parcel"), None);
+    }
 }

@@ -123,6 +123,10 @@ pub fn feeds_page(reader: &Reader<'_>, view: &FeedsView, names: &Names) -> Marku
                 grouped(n)
             ),
         ),
+        (1, Language::English) => (
+            Tone::Soon,
+            "1 item is held here: no agreement covers it. It leaves once one does.".into(),
+        ),
         (n, Language::English) => (
             Tone::Soon,
             format!(

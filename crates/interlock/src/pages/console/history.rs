@@ -1,7 +1,8 @@
 //! Who did what, in a reader's words.
 //!
 //! INVARIANT: what has words here is said in the reader's language, with what people wrote left as they
-//! wrote it; what has none is shown as it is on record, marked as English.
+//! wrote it; what has none is shown as it is on record, marked as English. Codes of datasets and ids of
+//! participants are named in both languages.
 
 use maud::{Markup, html};
 
@@ -116,6 +117,23 @@ fn chinese(reader: &Reader<'_>, names: &Names, what: &str) -> Option<String> {
     })
 }
 
+/// A line in English that names a dataset or somebody by a code, with the word for it.
+fn english(reader: &Reader<'_>, names: &Names, what: &str) -> Option<String> {
+    let retold = what
+        .strip_prefix("says that ")
+        .and_then(|rest| rest.split_once(' '))
+        .filter(|(who, _)| names.of(who) != *who);
+    if let Some((who, said)) = retold {
+        let said = english(reader, names, said).unwrap_or_else(|| said.into());
+        return Some(format!("says that {} {said}", names.of(who)));
+    }
+    NAMING.iter().find_map(|([before, after], _)| {
+        let thing = what.strip_prefix(before)?.strip_suffix(after)?;
+        let named = words::dataset(reader, names.of(thing));
+        (named != thing).then(|| format!("{before}{named}{after}"))
+    })
+}
+
 /// Lines of a history, newest first.
 pub(super) fn timeline(reader: &Reader<'_>, names: &Names, lines: &[&LineView]) -> Markup {
     html! {
@@ -139,7 +157,7 @@ pub(super) fn timeline(reader: &Reader<'_>, names: &Names, lines: &[&LineView]) 
 fn said(reader: &Reader<'_>, names: &Names, what: &str) -> Option<String> {
     match reader.language {
         Language::Chinese => chinese(reader, names, what),
-        Language::English => None,
+        Language::English => english(reader, names, what),
     }
 }
 
@@ -191,6 +209,23 @@ mod tests {
             language: Language::English,
             ..reader
         };
-        assert_eq!(said(&english, &names, "agreed"), None);
+        for (what, en) in [
+            ("agreed", None),
+            ("ended it: too late <b>", None),
+            (
+                "asked for tracking-events",
+                Some("asked for tracking events"),
+            ),
+            (
+                "says that did:web:sf.example accepted",
+                Some("says that 顺丰 accepted"),
+            ),
+            (
+                "proposed to both what did:web:sf.example would accept",
+                Some("proposed to both what 顺丰 would accept"),
+            ),
+        ] {
+            assert_eq!(said(&english, &names, what).as_deref(), en, "{what}");
+        }
     }
 }

@@ -83,7 +83,7 @@ fn why(reader: &Reader<'_>, sold: &SoldView) -> Option<String> {
             )
         }
         ("suspended", Language::Chinese) => {
-            format!("自 {at}起协议暂停，{}信息暂停更新", stale.source)
+            format!("自 {at}起协议已暂停，{}信息暂停更新", stale.source)
         }
         ("suspended", Language::English) => {
             format!(

@@ -13,11 +13,14 @@ use super::mediations::MediationsView;
 use super::parts::{count, empty, headline, siblings, state, table};
 use super::values::{Instant, Names, grouped};
 use super::words;
+use crate::identity::url::segment;
 use crate::pages::Language;
 use crate::pages::layout::Tone;
 
 /// Most things on the list of what is needed, the most urgent.
 const NEEDS_SHOWN_MAX: usize = 100;
+/// Most partners on the overview; the rest are on a page of their own.
+const PARTNERS_SHOWN_MAX: usize = 20;
 
 /// Of `GET /status`.
 #[derive(Debug, Deserialize)]
@@ -64,6 +67,8 @@ pub struct OverviewView {
 /// Something that needs somebody.
 struct Need {
     by: Option<Instant>,
+    /// The same in words.
+    when: String,
     tone: Tone,
     what: String,
     path: String,
@@ -81,11 +86,24 @@ fn family(reader: &Reader<'_>) -> Markup {
     )
 }
 
+/// What has begun already, with how long ago.
+fn since(reader: &Reader<'_>, zh: (&str, &str), en: &str, at: Instant) -> String {
+    let ago = reader.language.ago(at.0, reader.as_of);
+    match reader.language {
+        Language::Chinese => format!("{} {ago}{}", zh.0, zh.1),
+        Language::English => format!("{en} {ago}"),
+    }
+}
+
+// tidy: long, one kind of need after the other
 fn needs(reader: &Reader<'_>, view: &OverviewView, names: &Names) -> Vec<Need> {
     let mut needs = Vec::new();
     for proposal in &view.proposals.proposals {
         needs.push(Need {
             by: proposal.answer_by(),
+            when: proposal
+                .answer_by()
+                .map_or_else(String::new, |by| left(reader, by)),
             tone: Tone::Waiting,
             what: proposal.line(reader, names),
             path: proposal.path(),
@@ -95,6 +113,7 @@ fn needs(reader: &Reader<'_>, view: &OverviewView, names: &Names) -> Vec<Need> {
     for mediation in view.mediations.mediations.iter().filter(|m| m.waits()) {
         needs.push(Need {
             by: Some(mediation.answer_by()),
+            when: left(reader, mediation.answer_by()),
             tone: Tone::Waiting,
             what: mediation.line(reader, names),
             path: mediation.path(),
@@ -104,37 +123,51 @@ fn needs(reader: &Reader<'_>, view: &OverviewView, names: &Names) -> Vec<Need> {
     for agreement in view.agreements.agreements.iter().filter(|a| a.is_open()) {
         let soon = agreement.ends_at.0.since_ms(reader.as_of) < SOON_MS;
         let suspended = agreement.state == "SUSPENDED";
+        let is_over = agreement.ends_at.0 <= reader.as_of;
         if soon || suspended {
             let (tone, word) = words::agreement_state(reader, &agreement.state);
             needs.push(Need {
                 by: Some(agreement.ends_at),
+                when: match is_over {
+                    true => since(reader, ("已于", "到期"), "ended", agreement.ends_at),
+                    false => left(reader, agreement.ends_at),
+                },
                 tone: if suspended { tone } else { Tone::Soon },
                 what: format!(
-                    "{} · {} · {word}",
+                    "{} · {}{}{} · {word}",
                     names.of(&agreement.partner),
+                    words::direction(reader, &agreement.role),
+                    reader.pick("：", ": "),
                     words::dataset(reader, &agreement.dataset)
                 ),
                 path: agreement.path(),
-                act: reader.pick("续约或演练", "Renew or rehearse"),
+                act: match is_over {
+                    true => reader.pick("续约", "Renew"),
+                    false => reader.pick("续约或演练", "Renew or rehearse"),
+                },
             });
         }
     }
     for feed in view.status.feeds.iter().filter(|feed| feed.held() > 0) {
         needs.push(Need {
             by: feed.oldest_held(),
+            when: feed.oldest_held().map_or_else(String::new, |at| {
+                since(reader, ("最早", ""), "the oldest", at)
+            }),
             tone: Tone::Soon,
             what: match reader.language {
                 Language::Chinese => format!(
-                    "{} · {}：{} 条滞留，没有协议可依",
+                    "{} · 我方提供：{}：{} 条滞留，没有协议可依",
                     names.of(feed.to()),
                     words::dataset(reader, feed.dataset()),
                     grouped(feed.held())
                 ),
                 Language::English => format!(
-                    "{} · {}: {} items held, no agreement covers them",
+                    "{} · we give: {}: {} held, no agreement covers {}",
                     names.of(feed.to()),
                     words::dataset(reader, feed.dataset()),
-                    grouped(feed.held())
+                    items(feed.held()),
+                    if feed.held() == 1 { "it" } else { "them" }
                 ),
             },
             path: "/console/feeds".into(),
@@ -143,6 +176,12 @@ fn needs(reader: &Reader<'_>, view: &OverviewView, names: &Names) -> Vec<Need> {
     }
     needs.sort_by_key(|need| need.by.map_or(i64::MAX, |by| by.0.as_millis()));
     needs
+}
+
+/// `1 item`, `2 items`.
+pub(super) fn items(number: u64) -> String {
+    let word = if number == 1 { "item" } else { "items" };
+    format!("{} {word}", grouped(number))
 }
 
 /// The page.
@@ -162,6 +201,7 @@ pub fn overview_page(reader: &Reader<'_>, view: &OverviewView, names: &Names) ->
             Tone::Soon,
             format!("没有到期事项；有 {} 条提醒。", grouped(n)),
         ),
+        (0, 1, Language::English) => (Tone::Soon, "Nothing is due; there is 1 alert.".into()),
         (0, n, Language::English) => (
             Tone::Soon,
             format!("Nothing is due; there are {} alerts.", grouped(n)),
@@ -177,7 +217,7 @@ pub fn overview_page(reader: &Reader<'_>, view: &OverviewView, names: &Names) ->
         @for need in needs.iter().take(NEEDS_SHOWN_MAX) {
             tr {
                 th scope="row" { (state(need.tone, &need.what)) }
-                td { @if let Some(by) = need.by { (left(reader, by)) } }
+                td { (need.when) }
                 td { a href=(need.path) { (need.act) } }
             }
         }
@@ -208,6 +248,7 @@ pub fn overview_page(reader: &Reader<'_>, view: &OverviewView, names: &Names) ->
                 reader.pick("下一步", "Next step"),
             ], &rows))
         }
+        (partners(reader, view, names))
         h2 { (reader.pick("数字", "In numbers")) }
         dl.facts {
             div { dt { (reader.pick("提供的数据项", "Items released")) } dd { (count(status.releases, "/console/releases?outcome=released")) } }
@@ -226,6 +267,47 @@ pub fn overview_page(reader: &Reader<'_>, view: &OverviewView, names: &Names) ->
         },
         &main,
     )
+}
+
+/// What runs between us and each partner.
+fn partners(reader: &Reader<'_>, view: &OverviewView, names: &Names) -> Markup {
+    let open = || view.agreements.agreements.iter().filter(|a| a.is_open());
+    let number =
+        |id: &str, role: &str| open().filter(|a| a.partner == id && a.role == role).count();
+    let waiting = |id: &str| {
+        let feeds = view.status.feeds.iter().filter(|feed| feed.to() == id);
+        feeds.map(FeedView::waiting).sum::<u64>()
+    };
+    // What is in its run-off has ended already.
+    let first_end = |id: &str| {
+        let ends = open().filter(|a| a.partner == id).map(|a| a.ends_at);
+        ends.filter(|end| end.0 > reader.as_of).min()
+    };
+    let rows = html! {
+        @for (id, name) in names.all().take(PARTNERS_SHOWN_MAX) {
+            tr {
+                th scope="row" { a href={ "/console/partners/" (segment(id)) } { (name) } }
+                td { @if let Some(end) = first_end(id) { (left(reader, end)) } }
+                td.number { (number(id, "provider")) }
+                td.number { (number(id, "consumer")) }
+                td.number { (count(waiting(id), "/console/feeds")) }
+            }
+        }
+    };
+    html! {
+        @if names.all().next().is_some() {
+            (table("partners", reader.pick("伙伴", "Partners"), &[
+                reader.pick("伙伴", "Partner"),
+                reader.pick("最先到期", "First to end"),
+                reader.pick("我方提供（协议数）", "We give (agreements)"),
+                reader.pick("我方获得（协议数）", "We get (agreements)"),
+                reader.pick("待送", "Waiting"),
+            ], &rows))
+            @if names.all().nth(PARTNERS_SHOWN_MAX).is_some() {
+                p { a href="/console/partners" { (reader.pick("全部伙伴", "All partners")) } }
+            }
+        }
+    }
 }
 
 /// How the node runs.
@@ -278,9 +360,17 @@ pub fn health_page(reader: &Reader<'_>, status: &StatusView, names: &Names) -> M
         ),
     ];
     let by_reason = |id: &str, caption: &str, counts: &BTreeMap<String, u64>| {
+        let word = |reason| match id {
+            "denials" => words::denied(reader, reason),
+            _ => words::refused(reader, reason),
+        };
         let rows = html! {
             @for (reason, number) in counts.iter().take(NEEDS_SHOWN_MAX) {
-                tr { th scope="row" { code { (reason) } } td.number { (grouped(*number)) } }
+                @let said = word(reason.as_str());
+                tr {
+                    th scope="row" { @if said != reason { (said) " " } code.muted { (reason) } }
+                    td.number { (grouped(*number)) }
+                }
             }
         };
         html! {
@@ -317,4 +407,99 @@ pub fn health_page(reader: &Reader<'_>, status: &StatusView, names: &Names) -> M
         },
         &main,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use interlock_core::time::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::pages::console::Theme;
+
+    fn view<T: serde::de::DeserializeOwned>(answer: Value) -> T {
+        serde_json::from_value(answer).unwrap()
+    }
+
+    fn agreement(dataset: &str, state: &str, ends_at: &str) -> Value {
+        json!({
+            "id": format!("urn:{dataset}"), "role": "provider", "partner": "did:web:sf.example",
+            "dataset": dataset, "state": state, "from": "2017-05-01T00:00:00+08:00",
+            "endsAt": ends_at, "cooperation": "c", "assurance": "signed",
+        })
+    }
+
+    fn page(language: Language) -> String {
+        let lane = json!({ "ready": 2, "released": 0 });
+        let status = json!({
+            "parcels": 0, "deposits": 0, "depositsUnderWay": 0, "depositsRefused": {}, "pickedUp": 0,
+            "messagesSent": 0, "messagesWaiting": 0, "eventsAccepted": 0, "eventsReceived": 0,
+            "eventsDuplicate": 0, "eventsOutOfOrder": 0, "releases": 0, "denials": {}, "alerts": 0,
+            "notCompared": [], "rolledBackAt": null,
+            "feeds": [{
+                "to": "did:web:sf.example", "dataset": "pre-advice", "live": lane, "backlog": lane,
+                "held": 1, "dropped": 0, "oldestHeld": "2017-06-01T23:00:00+08:00",
+            }],
+        });
+        let agreements = [
+            agreement("tracking-events", "RUN_OFF", "2017-06-01T00:00:00+08:00"),
+            agreement("locker-events", "IN_FORCE", "2017-06-03T12:00:00+08:00"),
+        ];
+        let view = OverviewView {
+            status: view(status),
+            agreements: view(json!({ "agreements": agreements })),
+            proposals: view(json!({ "proposals": [] })),
+            mediations: view(json!({ "mediations": [] })),
+        };
+        let (as_of, zone) = Timestamp::parse_zoned("2017-06-02T00:00:00+08:00").unwrap();
+        let reader = Reader {
+            language,
+            theme: Theme::System,
+            publisher: "Cainiao",
+            person: None,
+            csrf: "",
+            here: "/console",
+            as_of,
+            zone,
+            print: false,
+        };
+        let names = Names::new([("did:web:sf.example".into(), "SF".into())]);
+        overview_page(&reader, &view, &names).into_string()
+    }
+
+    #[test]
+    fn each_need_says_who_gives_and_what_is_over_is_not_rehearsed() {
+        let says = page(Language::English);
+        for said in [
+            "SF · we give: tracking events · in run-off",
+            "ended 1 day ago",
+            ">Renew<",
+            "SF · we give: locker events · in force",
+            "in 36 hours",
+            ">Renew or rehearse<",
+            "1 item held, no agreement covers it",
+            "the oldest 1 hour ago",
+        ] {
+            assert!(says.contains(said), "{said}: {says}");
+        }
+        let says = page(Language::Chinese);
+        assert!(says.contains("已于 1 天前到期"), "{says}");
+        assert!(says.contains("最早 1 小时前"), "{says}");
+    }
+
+    #[test]
+    fn each_partner_stands_there_with_what_runs_and_waits() {
+        let says = page(Language::English);
+        let (_, row) = says.split_once("id=\"partners\"").unwrap();
+        let row = row.split("<tbody>").nth(1).unwrap();
+        let row = row.split("</tbody>").next().unwrap();
+        assert!(row.contains("SF</a>"), "{row}");
+        assert!(
+            row.contains("<td class=\"number\">2</td><td class=\"number\">0</td>"),
+            "{row}"
+        );
+        // What ended already is no end to come.
+        assert!(row.contains("<td>in 36 hours</td>"), "{row}");
+        assert!(row.contains(">5</a>"), "{row}");
+    }
 }

@@ -107,20 +107,16 @@ pub fn parcels_page(
         @if let Some(trouble) = &asked.trouble { (summary(reader, &html! { (trouble) }, Some("waybill"))) }
         (family(reader))
         @match parcel {
-            Some(parcel) => { (found(reader, parcel, names)) }
+            // The field that scanners type into has the focus: what it found stands below it, in sight.
+            Some(parcel) => {
+                (ask(reader, asked, reader.pick("查询另一件", "Another waybill")))
+                (found(reader, parcel, names))
+            }
             None => {
                 h1 { (title) }
                 p.lead { (reader.pick("输入或扫描运单号。", "Type or scan a waybill.")) }
+                (ask(reader, asked, reader.pick("运单号", "Waybill")))
             }
-        }
-        form.sheet.inline method="post" action="/console/parcels" {
-            (reader.mark())
-            div.field {
-                label for="waybill" { (reader.pick("运单号", "Waybill")) }
-                input #waybill name="waybill" type="text" autocomplete="off" required
-                    value=(asked.waybill) maxlength="64" autofocus[asked.trouble.is_none()];
-            }
-            button type="submit" { (reader.pick("查询", "Look up")) }
         }
     };
     sheet(
@@ -132,6 +128,20 @@ pub fn parcels_page(
         },
         &main,
     )
+}
+
+fn ask(reader: &Reader<'_>, asked: &Asked, label: &str) -> Markup {
+    html! {
+        form.sheet.inline method="post" action="/console/parcels" {
+            (reader.mark())
+            div.field {
+                label for="waybill" { (label) }
+                input #waybill name="waybill" type="text" autocomplete="off" required
+                    value=(asked.waybill) maxlength="64" autofocus[asked.trouble.is_none()];
+            }
+            button type="submit" { (reader.pick("查询", "Look up")) }
+        }
+    }
 }
 
 pub(super) fn step<'a>(reader: &Reader<'_>, code: &'a str) -> (Tone, &'a str) {
@@ -238,7 +248,7 @@ fn found(reader: &Reader<'_>, parcel: &ParcelView, names: &Names) -> Markup {
                 @for given in &parcel.contact_releases {
                     li {
                         strong { (names.of(&given.to)) }
-                        span { code { (given.purpose) } " · " code { (given.form) } }
+                        span { (words::purpose(reader, &given.purpose)) " · " (words::contact_form(reader, &given.form)) }
                         span.muted { (when(reader, given.at)) }
                     }
                 }
@@ -293,7 +303,7 @@ fn parcel_facts<'a>(
         ));
         rows.push((
             reader.pick("由谁通知", "Who tells the recipient"),
-            html! { code { (deposit.notifier) } },
+            html! { (words::notifier(reader, &deposit.notifier)) },
         ));
         if let Some(at) = deposit.pickup_until {
             rows.push((reader.pick("取件截止", "Pick up by"), when(reader, at)));

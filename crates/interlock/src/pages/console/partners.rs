@@ -103,7 +103,9 @@ pub fn partners_page(
         p.lead {
             @match reader.language {
                 Language::Chinese => { "与 " (number) " 个伙伴有往来。" }
-                Language::English => { (number) " partners may talk to us." }
+                Language::English => {
+                    (number) (if partners.items.len() == 1 { " partner" } else { " partners" }) " may talk to us."
+                }
             }
         }
         @if partners.items.is_empty() {

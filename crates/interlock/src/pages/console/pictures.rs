@@ -262,9 +262,18 @@ fn the_health_page_has_every_figure_of_the_status_that_it_was_made_from() {
         ("refusals", [("consent-refused", 1), ("ended", 3_000)]),
     ] {
         let told = rows(&page, id);
-        let told = told
-            .iter()
-            .map(|row| (one(row[0], "<code>", "</code>"), figure(row[1])));
+        let told = told.iter().map(|row| {
+            (
+                one(row[0], "<code class=\"muted\">", "</code>"),
+                figure(row[1]),
+            )
+        });
         assert_eq!(told.collect::<Vec<_>>(), counts, "{page}");
+    }
+    for said in [
+        "The recipient has not agreed to a locker <",
+        "quota is used up <",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
     }
 }

@@ -92,7 +92,7 @@ pub fn rehearsal_page(
         }
         form.sheet.inline method="get" action="/console/rehearsals" {
             div.field {
-                label for="at" { (reader.pick("时刻，如 2017-07-01T00:00:00+08:00", "Instant, such as 2017-07-01T00:00:00+08:00")) }
+                label for="at" { (reader.pick("时刻，如 ", "Instant, such as ")) span.instant { "2017-07-01T00:00:00+08:00" } }
                 input #at name="at" type="text" required value=(at) maxlength="40";
             }
             button type="submit" { (reader.pick("演练", "Rehearse")) }
@@ -131,9 +131,15 @@ fn found(reader: &Reader<'_>, title: &str, view: &RehearsalView) -> Markup {
         (false, Language::English) => (
             Tone::Soon,
             format!(
-                "Up to {at} agreements with {} partners end and touch {} parcels.",
+                "Up to {at} agreements with {} {} end and touch {} {}.",
                 view.cooperations.len(),
-                grouped(touched)
+                if view.cooperations.len() == 1 {
+                    "partner"
+                } else {
+                    "partners"
+                },
+                grouped(touched),
+                if touched == 1 { "parcel" } else { "parcels" }
             ),
         ),
     };

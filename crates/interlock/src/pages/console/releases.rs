@@ -1,6 +1,7 @@
 //! What left, what was denied, and why.
 
 use interlock_core::dataset::Dataset;
+use interlock_core::terms::Purpose;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -167,9 +168,9 @@ pub fn releases_page(
                 }
                 td { (names.of(&entry.to)) }
                 td { (words::dataset(reader, &entry.dataset)) }
-                td { @if let Some(purpose) = &entry.purpose { code { (purpose) } } }
+                td { @if let Some(purpose) = &entry.purpose { (words::purpose(reader, purpose)) } }
                 td { (state(tone, &word)) }
-                td { @if let Some(reason) = &entry.outcome.denied { code { (reason) } } }
+                td { @if let Some(reason) = &entry.outcome.denied { (words::denied(reader, reason)) } }
             }
         }
     };
@@ -254,7 +255,15 @@ fn filter_form(reader: &Reader<'_>, filter: &LedgerFilter, names: &Names) -> Mar
             }
             div.field {
                 label for="purpose" { (reader.pick("用途", "Purpose")) }
-                input #purpose name="purpose" type="text" value=(filter.purpose) maxlength="64";
+                select #purpose name="purpose" {
+                    option value="" { (all) }
+                    @for code in Purpose::ALL.iter().map(|purpose| purpose.as_str()) {
+                        option value=(code) selected[code == filter.purpose] { (words::purpose(reader, code)) }
+                    }
+                    @if !filter.purpose.is_empty() && Purpose::parse(&filter.purpose).is_none() {
+                        option value=(filter.purpose) selected { (filter.purpose) }
+                    }
+                }
             }
             div.field {
                 label for="since" { (reader.pick("从", "From")) }
@@ -303,21 +312,24 @@ pub fn release_page(reader: &Reader<'_>, view: &LedgerView, names: &Names) -> Op
             html! { (words::dataset(reader, &entry.dataset)) },
         ),
     ];
-    let codes = [
-        (reader.pick("用途", "Purpose"), &entry.purpose),
-        (
+    if let Some(code) = &entry.purpose {
+        let word = words::purpose(reader, code);
+        rows.push((
+            reader.pick("用途", "Purpose"),
+            html! { (word) @if word != code { " " code.muted { (code) } } },
+        ));
+    }
+    if let Some(code) = &entry.outcome.contact_form {
+        rows.push((
             reader.pick("联系方式形式", "Form of contact"),
-            &entry.outcome.contact_form,
-        ),
-        (
+            html! { (words::contact_form(reader, code)) },
+        ));
+    }
+    if let Some(code) = &entry.outcome.denied {
+        rows.push((
             reader.pick("原因代码", "Reason code"),
-            &entry.outcome.denied,
-        ),
-    ];
-    for (name, code) in codes {
-        if let Some(code) = code {
-            rows.push((name, html! { code { (code) } }));
-        }
+            html! { code { (code) } },
+        ));
     }
     if let Some(lane) = &entry.outcome.lane {
         let word = match lane.as_str() {

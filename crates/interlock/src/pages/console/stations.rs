@@ -89,16 +89,23 @@ impl StationView {
             "operating" | "overloaded" if self.free() == 0 => {
                 (Tone::Stopped, reader.pick("已满", "full"))
             }
-            "operating" => (Tone::Good, reader.pick("运行", "operating")),
-            "overloaded" => (Tone::Soon, reader.pick("拥挤", "overloaded")),
-            "created" => (Tone::Waiting, reader.pick("未启用", "not open yet")),
-            "disabled" | "non-operating" => (Tone::Stopped, reader.pick("停用", "out of use")),
-            _ => (Tone::Unknown, reader.pick("未知", "unknown")),
+            state => look(reader, state),
         }
     }
 
     fn path(&self) -> String {
         format!("/console/stations/{}", segment(&self.id))
+    }
+}
+
+/// The state of a station, by what its operator says.
+fn look(reader: &Reader<'_>, code: &str) -> (Tone, &'static str) {
+    match code {
+        "operating" => (Tone::Good, reader.pick("运行", "operating")),
+        "overloaded" => (Tone::Soon, reader.pick("拥挤", "overloaded")),
+        "created" => (Tone::Waiting, reader.pick("未启用", "not open yet")),
+        "disabled" | "non-operating" => (Tone::Stopped, reader.pick("停用", "out of use")),
+        _ => (Tone::Unknown, reader.pick("未知", "unknown")),
     }
 }
 
@@ -206,7 +213,7 @@ fn of_partners(reader: &Reader<'_>, view: &StationsView, names: &Names) -> Marku
                 th scope="row" { (seen.name.as_deref().unwrap_or(&seen.id)) }
                 td { code { (seen.id) } }
                 td { (names.of(&seen.operator)) }
-                td { (seen.state.as_deref().unwrap_or("")) }
+                td { @if let Some(code) = &seen.state { @let (tone, word) = look(reader, code); (state(tone, word)) } }
             }
         }
     };
@@ -235,6 +242,7 @@ pub fn station_page(reader: &Reader<'_>, station: &StationView) -> Markup {
         (0, Language::Chinese) => "没有空格口。".to_owned(),
         (0, Language::English) => "No compartment is free.".to_owned(),
         (n, Language::Chinese) => format!("有 {} 个空格口。", grouped(n)),
+        (1, Language::English) => "1 compartment is free.".into(),
         (n, Language::English) => format!("{} compartments are free.", grouped(n)),
     };
     let bars: Vec<Bar> = SIZES

@@ -2,13 +2,14 @@
 //!
 //! INVARIANT: a code that has no word here is shown as it was received.
 
+use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::decide::DenialReason;
-use interlock_core::terms::{self, TermClass, TermKey};
+use interlock_core::terms::{self, Notifier, Purpose, TermClass, TermKey};
 
 use super::frame::Reader;
-use crate::pages::Language;
 use crate::pages::layout::Tone;
+use crate::pages::{Language, words};
 
 fn of<'a>(
     reader: &Reader<'_>,
@@ -55,6 +56,115 @@ pub(super) fn denial<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
         ),
         (None, other) => other,
     }
+}
+
+/// Why something was denied, without what to do about it.
+pub(super) fn denied<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
+    let whole = denial(reader, code);
+    let mark = reader.pick("。", ". ");
+    let first = whole.split(mark).next().unwrap_or(whole);
+    first.trim_end_matches('.')
+}
+
+/// Why parcels did not go into a locker, where it is no denial: code, Chinese, English.
+const REFUSED: &[(&str, &str, &str)] = &[
+    (
+        "consent-refused",
+        "收件人不同意使用快递柜",
+        "The recipient has not agreed to a locker",
+    ),
+    (
+        "consent-unknown",
+        "不知道收件人是否同意",
+        "Whether the recipient agrees is not known",
+    ),
+    (
+        "consent-no-locker",
+        "收件人不要快递柜",
+        "The recipient wants no locker",
+    ),
+    (
+        "consent-other-station",
+        "收件人指定了其他网点",
+        "The recipient wants another station",
+    ),
+    (
+        "consent-not-before",
+        "收件人希望晚些送达",
+        "The recipient wants it later in the day",
+    ),
+    (
+        "ownership-contested",
+        "两方主张此包裹",
+        "Two participants claim the parcel",
+    ),
+    (
+        "owner-unknown",
+        "不知道包裹属于谁",
+        "Nobody knows whose parcel it is",
+    ),
+    (
+        "no-agreement",
+        "与包裹归属方没有协议",
+        "There is no agreement with the parcel's owner",
+    ),
+    (
+        "code-withheld",
+        "通知方拿不到取件码",
+        "Whoever would tell the recipient is not given the code",
+    ),
+    (
+        "request-lost",
+        "归属方没有我方请求的记录",
+        "The owner has no request of ours on record",
+    ),
+    (
+        "transfer-unknown",
+        "归属方不认识此协议",
+        "The owner does not know the agreement",
+    ),
+    (
+        "transfer-not-started",
+        "协议下的数据传输尚未开始",
+        "The transfer under the agreement has not begun",
+    ),
+    ("no-gateway", "无法发送短信", "No messages can be sent"),
+];
+
+/// Why a parcel did not go into a locker.
+pub(super) fn refused<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
+    let known = of(reader, code, REFUSED);
+    match known == code {
+        true => denied(reader, code),
+        false => known,
+    }
+}
+
+/// What data was asked for.
+pub(super) fn purpose<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
+    Purpose::parse(code).map_or(code, |purpose| purpose.label(spoken(reader)))
+}
+
+/// Who tells a recipient.
+pub(super) fn notifier<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
+    match (Notifier::parse(code), code) {
+        (Some(notifier), _) => notifier.label(spoken(reader)),
+        (None, "queued") => reader.pick("待归属方答复", "waits for the owner's answer"),
+        (None, "nobody") => reader.pick("没有人", "nobody"),
+        (None, other) => other,
+    }
+}
+
+/// In which form a contact was released.
+pub(super) fn contact_form<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
+    let forms = [
+        ContactForm::Masked,
+        ContactForm::Sealed,
+        ContactForm::Virtual,
+        ContactForm::Full,
+    ];
+    let known = forms.into_iter().find(|form| form.as_str() == code);
+    known.map_or(code, |form| words::contact_form(form, reader.language))
 }
 
 /// The state of an agreement, with how it looks.
@@ -133,7 +243,7 @@ pub(super) fn alert<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
             ("key-rotated", "签名密钥已更换", "signing key rotated"),
             (
                 "suspension-announced",
-                "对方预告中止",
+                "对方预告暂停",
                 "suspension announced",
             ),
             ("over-collection", "查询超出投柜", "asked beyond deposits"),
