@@ -21,10 +21,12 @@ const INK_BELOW: u8 = 128;
 /// The most of a page that may be ink: more is a dark page.
 const INK_SHARE_MAX: f64 = 0.25;
 
-/// What must be on paper: whatever is shown as a value, whole, and the heads of tables.
+/// What must be on paper: whatever is shown as a value, whole, and the heads of tables. What can only be done
+/// on a screen is left out: forms, what they unfold from, their headings.
 const SHOWN: &str = "
 const text = e => e.textContent.trim();
-const all = css => [...document.querySelectorAll(css)].map(text).filter(t => t !== '');
+const acts = 'form *, details:has(form) *, .acts *, h2:has(+ form), h2:has(+ .acts)';
+const all = css => [...document.querySelectorAll(css)].filter(e => !e.matches(acts)).map(text).filter(t => t !== '');
 return {
   whole: all('main code, main h1, main h2, main dd, main tbody th'),
   heads: [...document.querySelectorAll('main table')].map(t => ({

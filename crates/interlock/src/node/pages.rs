@@ -112,6 +112,8 @@ impl Node {
         let mut events: Vec<TrackedEvent> = parcel
             .events
             .iter()
+            // Of one minute, what was learnt last is the newest.
+            .rev()
             .map(|entry| TrackedEvent {
                 step: entry.event.step.clone(),
                 at: entry.event.at,

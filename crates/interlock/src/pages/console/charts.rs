@@ -13,6 +13,8 @@ use crate::pages::layout::Tone;
 
 /// Width of the plot, in units of the picture.
 const WIDTH: u64 = 600;
+/// Room before the bars for their numbers, by which the list below names them.
+const GUTTER: u64 = 32;
 /// Height of a bar and the gap below it.
 const BAR: usize = 14;
 const STEP: usize = 22;
@@ -28,16 +30,16 @@ pub(super) struct Bar {
     pub(super) path: String,
 }
 
-/// Horizontal bars, longest value across the whole width.
+/// Horizontal bars, longest value across the whole width; where there is nothing to see, no picture.
 pub(super) fn bars(id: &str, title: &str, unit: &str, bars: &[Bar]) -> Markup {
     let most = bars.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
     let height = bars.len() * STEP + 20;
     let hatch = format!("{id}-hatch");
     html! {
-        @if !bars.is_empty() {
+        @if bars.iter().any(|bar| bar.value > 0) {
             figure.chart {
                 figcaption { (title) " (" (unit) ")" }
-                svg viewBox=(format!("0 0 640 {height}")) role="img" aria-label=(title) {
+                svg viewBox=(format!("0 0 {} {height}", GUTTER + WIDTH + 40)) role="img" aria-label=(title) {
                     defs {
                         pattern id=(hatch) width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
                             path.hatch d="M0 0V6" {}
@@ -48,16 +50,17 @@ pub(super) fn bars(id: &str, title: &str, unit: &str, bars: &[Bar]) -> Markup {
                         @let long = bar.value * WIDTH / most;
                         @let denied = bar.hatched * WIDTH / most;
                         g.(bar.tone.class()) {
-                            rect.bar x="0" y=(y) width=(long.max(1)) height=(BAR) {}
+                            rect.bar x=(GUTTER) y=(y) width=(long.max(1)) height=(BAR) {}
                             @if denied > 0 {
-                                rect x=(long.saturating_sub(denied)) y=(y) width=(denied) height=(BAR) fill={ "url(#" (hatch) ")" } {}
+                                rect x=(GUTTER + long.saturating_sub(denied)) y=(y) width=(denied) height=(BAR) fill={ "url(#" (hatch) ")" } {}
                             }
                         }
-                        text.value x=(long.max(1) + 6) y=(y + 12) { (grouped(bar.value)) }
+                        text.last x=(GUTTER - 6) y=(y + 12) { (at + 1) }
+                        text.value x=(GUTTER + long.max(1) + 6) y=(y + 12) { (grouped(bar.value)) }
                     }
-                    path.axis d=(format!("M0 0V{}", bars.len() * STEP)) {}
-                    text.end x="0" y=(height - 4) { "0" }
-                    text.end.last x=(WIDTH) y=(height - 4) { (grouped(most)) }
+                    path.axis d=(format!("M{GUTTER} 0V{}", bars.len() * STEP)) {}
+                    text.end x=(GUTTER) y=(height - 4) { "0" }
+                    text.end.last x=(GUTTER + WIDTH) y=(height - 4) { (grouped(most)) }
                 }
                 ol.labels {
                     @for bar in bars {

@@ -95,7 +95,7 @@ const UNTOLD: &[Said] = &[
     ),
     (
         &["suspended"],
-        "请勿投柜：与平台的协议已中止，无人通知收件人。请按地址投递。",
+        "请勿投柜：与平台的协议已暂停，无人通知收件人。请按地址投递。",
         "Don't use the locker: the agreement with the parcel's owner is suspended, and nobody can tell the recipient. Deliver to the address.",
     ),
     (
@@ -284,11 +284,17 @@ fn round_list(reader: &Reader<'_>, round: &RoundView) -> Markup {
         @for open in &round.items {
             @let overdue = open.deposit.state == "overdue";
             tr {
-                th scope="row" { code { (open.waybill.as_deref().unwrap_or("")) } }
+                th scope="row" {
+                    a href={ "/courier/deposits/" (open.deposit.id) } {
+                        @match &open.waybill {
+                            Some(waybill) => code { (waybill) },
+                            None => (reader.pick("打开", "Open")),
+                        }
+                    }
+                }
                 td { (state(if overdue { Tone::Soon } else { Tone::Good }, words::phase(reader, &open.deposit.state))) }
                 td { (open.deposit.station) " · " (open.deposit.compartment) }
                 td { @if let Some(until) = open.deposit.pickup_until { (when(reader, until)) } }
-                td { a href={ "/courier/deposits/" (open.deposit.id) } { (reader.pick("打开", "Open")) } }
             }
         }
     };
@@ -305,7 +311,13 @@ fn round_list(reader: &Reader<'_>, round: &RoundView) -> Markup {
         } @else {
             p {
                 @match reader.language {
-                    Language::Chinese => { (grouped(number)) " 件，其中 " (overdue) " 件逾期需取回。" }
+                    Language::Chinese => {
+                        (grouped(number)) " 件，"
+                        @match overdue {
+                            0 => "均未逾期。",
+                            n => { "其中 " (n) " 件逾期需取回。" }
+                        }
+                    }
                     Language::English => {
                         (grouped(number)) (if number == 1 { " parcel" } else { " parcels" })
                         @match overdue {
@@ -320,8 +332,25 @@ fn round_list(reader: &Reader<'_>, round: &RoundView) -> Markup {
                 reader.pick("状态", "State"),
                 reader.pick("网点与格口", "Station and compartment"),
                 reader.pick("取件截止", "Pick up by"),
-                reader.pick("操作", "Act"),
             ], &rows))
+        }
+    }
+}
+
+/// How to reach the recipient: a number that can be called leads to the telephone, a masked one does not.
+fn contact(reader: &Reader<'_>, phone: Option<&str>) -> Markup {
+    let Some(phone) = phone else {
+        return html! { (reader.pick("不显示", "not shown")) };
+    };
+    if phone.contains('*') {
+        return html! { (phone) };
+    }
+    let (number, extension) = phone.split_once(',').unwrap_or((phone, ""));
+    html! {
+        a href={ "tel:" (phone) } { span.instant { (number) } }
+        @if !extension.is_empty() {
+            (reader.pick("，分机 ", ", extension "))
+            strong.instant { (extension) }
         }
     }
 }
@@ -397,7 +426,7 @@ pub fn deposit_page(
         (facts(&[
             (reader.pick("网点", "Station"), html! { (deposit.station) }),
             (reader.pick("状态", "State"), html! { (words::phase(reader, &deposit.state)) }),
-            (reader.pick("联系", "Contact"), html! { (deposit.phone.as_deref().unwrap_or(reader.pick("不显示", "not shown"))) }),
+            (reader.pick("联系", "Contact"), contact(reader, deposit.phone.as_deref())),
         ]))
     };
     sheet(

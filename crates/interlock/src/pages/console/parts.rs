@@ -20,7 +20,7 @@ pub(super) fn when(reader: &Reader<'_>, at: Instant) -> Markup {
     };
     html! {
         time datetime=(at.0.to_rfc3339(at.1)) { (reader.language.instant(at.0, at.1)) }
-        span.muted { (reader.pick("，", ", ")) (relative) }
+        span.muted { (reader.pick("，", ", ")) span.instant { (relative) } }
     }
 }
 
