@@ -39,18 +39,22 @@ const PRINTED: [&str; 5] = [
     "/regulator",
 ];
 
-/// In which looks June 2017 is done by hand.
-const JUNE: [(Look, &str); 2] = [
+/// In which looks June 2017 is done by hand; in the first two when it must be quick.
+const JUNE: [(Look, &str); 4] = [
     (PLAIN, "june-en-1280"),
-    (
-        Look {
-            language: Language::Chinese,
-            width: 320,
-            dark: false,
-        },
-        "june-zh-320",
-    ),
+    (by_hand(Language::Chinese, 320), "june-zh-320"),
+    (by_hand(Language::English, 320), "june-en-320"),
+    (by_hand(Language::Chinese, 1_280), "june-zh-1280"),
 ];
+const JUNE_QUICK: usize = 2;
+
+const fn by_hand(language: Language, width: u32) -> Look {
+    Look {
+        language,
+        width,
+        dark: false,
+    }
+}
 
 /// Visits all pages; how much was found.
 pub(crate) async fn all(wanted: &Wanted, axe: &str, root: &Path) -> anyhow::Result<usize> {
@@ -62,7 +66,12 @@ pub(crate) async fn all(wanted: &Wanted, axe: &str, root: &Path) -> anyhow::Resu
     };
     let moments = moments.unwrap_or_default();
     let mut seen = Seen::default();
-    for (look, name) in JUNE.iter().filter(|_| !wanted.names) {
+    let junes = match (wanted.names, wanted.quick) {
+        (true, _) => 0,
+        (false, true) => JUNE_QUICK,
+        (false, false) => JUNE.len(),
+    };
+    for (look, name) in JUNE.iter().take(junes) {
         let place = fresh(root, name)?;
         eprintln!("June 2017 by hand: {name}");
         let lived = june::live(&driver, *look, &place).await;

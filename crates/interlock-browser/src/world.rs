@@ -18,6 +18,11 @@ use totp_rs::{Algorithm, Builder, Secret, Totp};
 /// Parcels of each world: enough that every page has something to show.
 const PARCELS: usize = 120;
 
+/// A parcel that lies in a locker, and whose it is.
+const LYING: &str = "SF1999999999998";
+const PHONE: &str = "13800000411";
+const NAME: &str = "Li Lei";
+
 /// A moment at which the pages are looked at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
@@ -107,16 +112,10 @@ impl World {
         let sold = sold.context("the demo sells nothing on Taobao")?;
         let accounts = people(&network, sold).await?;
         asked_for(&network, sold).await?;
-        let recipient =
-            json!({ "name": "Li Lei", "phone": "13800000411", "address": "West Lake 1" });
-        let lying = lies(
-            &network,
-            "SF1999999999998",
-            sold.courier.as_str(),
-            &recipient,
-        )
-        .await?;
-        let secrets = accounts.iter().map(|it| it.password.clone()).collect();
+        let recipient = json!({ "name": NAME, "phone": PHONE, "address": "West Lake 1" });
+        let lying = lies(&network, LYING, sold.courier.as_str(), &recipient).await?;
+        let mut secrets: Vec<String> = accounts.iter().map(|it| it.password.clone()).collect();
+        secrets.extend([LYING, PHONE, NAME, sold.waybill_number.as_str()].map(str::to_owned));
         let waybill = format!("{}/{}", sold.carrier.as_str(), sold.waybill_number);
         Ok(Self {
             network,
