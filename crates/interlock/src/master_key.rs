@@ -10,7 +10,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use interlock_journal::disk::RealDisk;
 use interlock_journal::hex;
@@ -28,6 +30,11 @@ const NEW_NAME: &str = "master.key.new";
 /// Most that a program may print, in bytes: the digits and a line's end.
 const PRINTED_BYTES_MAX: u64 = 4_096;
 
+/// How long a program may go on once it has printed all, in milliseconds.
+const EXIT_MS_MAX: u64 = 2_000;
+/// How often it is looked at meanwhile, in milliseconds.
+const EXIT_POLL_MS: u64 = 10;
+
 /// Whence a node has its master key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MasterKeySource {
@@ -41,6 +48,8 @@ pub enum MasterKeySource {
         program: String,
         /// What it is given.
         arguments: Vec<String>,
+        /// How long it may take, in seconds.
+        limit_s: u32,
     },
 }
 
@@ -77,7 +86,12 @@ pub enum MasterKeyError {
     NotRun(String, io::Error),
     /// The program failed or printed something else. What it printed is not repeated.
     #[error("`{0}` gave no master key ({1}); it must print 64 hexadecimal digits and end with 0")]
-    NotPrinted(String, std::process::ExitStatus),
+    NotPrinted(String, ExitStatus),
+    /// The program took too long and was ended.
+    #[error(
+        "`{0}` gave no master key within {1} s and was ended; see `master_key_command`, or allow it more in `master_key_command_seconds`"
+    )]
+    TooSlow(String, u32),
     /// Where the key comes from outside, nobody here can draw another.
     #[error(
         "the master key comes from outside: put the next one there, the one before into a private file, and name that with `--from`"
@@ -106,13 +120,17 @@ impl MasterKeySource {
                 let wrong = || MasterKeyError::NoVariable(name.clone());
                 Ok(Zeroizing::new(key.ok_or_else(wrong)?))
             }
-            Self::Command { program, arguments } => printed(program, arguments),
+            Self::Command {
+                program,
+                arguments,
+                limit_s,
+            } => printed(program, arguments, *limit_s),
         }
     }
 }
 
 /// What a program prints. What it says to people goes where ours goes.
-fn printed(program: &str, arguments: &[String]) -> Result<Key, MasterKeyError> {
+fn printed(program: &str, arguments: &[String], limit_s: u32) -> Result<Key, MasterKeyError> {
     let not_run = |error| MasterKeyError::NotRun(program.into(), error);
     let mut child = Command::new(program)
         .args(arguments)
@@ -120,15 +138,49 @@ fn printed(program: &str, arguments: &[String]) -> Result<Key, MasterKeyError> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(not_run)?;
-    let mut text = Zeroizing::new(String::new());
-    let read = match child.stdout.take() {
-        Some(out) => out.take(PRINTED_BYTES_MAX).read_to_string(&mut text),
-        None => Ok(0),
+    let text = child
+        .stdout
+        .take()
+        .and_then(|out| read_within(out, limit_s));
+    let ended = match text {
+        Some(_) => ends(&mut child).map_err(not_run)?,
+        None => None,
     };
-    let status = child.wait().map_err(not_run)?;
-    let key = crate::node::parse_hex32(text.trim()).filter(|_| read.is_ok() && status.success());
+    let Some((text, status)) = text.zip(ended) else {
+        child.kill().map_err(not_run)?;
+        child.wait().map_err(not_run)?;
+        return Err(MasterKeyError::TooSlow(program.into(), limit_s));
+    };
+    let key = crate::node::parse_hex32(text.trim()).filter(|_| status.success());
     let wrong = || MasterKeyError::NotPrinted(program.into(), status);
     Ok(Zeroizing::new(key.ok_or_else(wrong)?))
+}
+
+/// All that a program prints, if it comes to an end in time; nothing of what is too long or no text. A
+/// thread reads it: a pipe that a child of the program keeps open would hold us up for ever.
+fn read_within(out: ChildStdout, limit_s: u32) -> Option<Zeroizing<String>> {
+    let (done, read) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = Zeroizing::new(String::new());
+        let all = out.take(PRINTED_BYTES_MAX).read_to_string(&mut text);
+        if all.is_err() {
+            *text = String::new();
+        }
+        // Nobody waits any more for what comes too late.
+        let _ = done.send(text);
+    });
+    read.recv_timeout(Duration::from_secs(limit_s.into())).ok()
+}
+
+/// How a program ended that has printed all; `None` if it goes on.
+fn ends(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    for _ in 0..EXIT_MS_MAX / EXIT_POLL_MS {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(Duration::from_millis(EXIT_POLL_MS));
+    }
+    Ok(None)
 }
 
 /// The master key of the node whose signing key is `beside`.
@@ -315,6 +367,7 @@ mod tests {
         MasterKeySource::Command {
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
+            limit_s: 30,
         }
     }
 
@@ -357,12 +410,38 @@ mod tests {
         let missing = MasterKeySource::Command {
             program: "/nowhere/unwrap".into(),
             arguments: Vec::new(),
+            limit_s: 30,
         };
         assert!(matches!(
             missing.read(beside, none),
             Err(MasterKeyError::NotRun(..))
         ));
         assert!(MasterKeySource::File.read(beside, none).is_err());
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_and_named() {
+        let digits = "ab".repeat(32);
+        // Before it prints, once it has printed, and in a child that keeps the pipe open.
+        for script in [
+            "exec sleep 5".to_owned(),
+            format!("echo {digits}; exec sleep 9"),
+            format!("echo {digits}; sleep 3 & exit 0"),
+            format!("echo {digits}; exec 1>&-; exec sleep 9"),
+        ] {
+            let source = MasterKeySource::Command {
+                program: "/bin/sh".into(),
+                arguments: vec!["-c".into(), format!("{script} # of-a-hanging-program")],
+                limit_s: 1,
+            };
+            let refused = source.read(Path::new("/nowhere/node.pem"), |_| None);
+            let told = refused.unwrap_err().to_string();
+            assert!(
+                told.contains("`/bin/sh` gave no master key within 1 s"),
+                "{told}"
+            );
+            assert!(!told.contains("abab"), "{told}");
+        }
     }
 
     #[test]

@@ -76,6 +76,11 @@ pub(super) const PARTICIPANT: Table = Table {
             "[\"/usr/local/bin/unwrap\", \"interlock\"]",
             "Or a program that prints it, which asks a key management service. It is run at each start.",
         ),
+        key(
+            "master_key_command_seconds",
+            "30",
+            "How long that program may take before it is ended and the node does not start.",
+        ),
     ],
 };
 

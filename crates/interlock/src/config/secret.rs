@@ -88,11 +88,20 @@ pub(super) fn master_key(reader: &Reader<'_>) -> MasterKeySource {
             ConfigErrorKind::Combination(text.into()),
         );
     }
+    let limit_s = reader.number("master_key_command_seconds", 1..=600, 30);
+    if reader.has("master_key_command_seconds") && !reader.has("master_key_command") {
+        let text = "`master_key_command_seconds` says nothing without `master_key_command`; set both or none";
+        reader.error(
+            "master_key_command_seconds",
+            ConfigErrorKind::Combination(text.into()),
+        );
+    }
     match (variable, command.next()) {
         (Some(name), _) => MasterKeySource::Env(name),
         (None, Some(program)) => MasterKeySource::Command {
             program,
             arguments: command.collect(),
+            limit_s,
         },
         (None, None) => MasterKeySource::File,
     }

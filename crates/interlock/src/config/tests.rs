@@ -54,10 +54,22 @@ fn the_master_key_is_named_by_one_way_alone() {
     let command = MasterKeySource::Command {
         program: "/bin/unwrap".into(),
         arguments: vec!["a".into()],
+        limit_s: 30,
     };
-    assert_eq!(
-        of("master_key_command = [\"/bin/unwrap\", \"a\"]\n"),
-        command
+    let text = "master_key_command = [\"/bin/unwrap\", \"a\"]\n";
+    assert_eq!(of(text), command);
+    let MasterKeySource::Command { limit_s, .. } =
+        of(&format!("{text}master_key_command_seconds = 5\n"))
+    else {
+        panic!("a command");
+    };
+    assert_eq!(limit_s, 5);
+    check_added(
+        "master_key_command_seconds = 0\n",
+        expect![[r#"
+            line 6: `master_key_command_seconds`: `0` is out of range; write a whole number from 1 to 600
+            line 6: `master_key_command_seconds` says nothing without `master_key_command`; set both or none
+        "#]],
     );
     check_added(
         "master_key_env = \"KEY\"\nmaster_key_command = [\"/bin/unwrap\"]\n",

@@ -307,3 +307,53 @@ fn a_node_without_its_memory_or_with_another_master_key_does_not_start() {
     assert!(said.contains("interlock restore"), "{said}");
     assert!(!node.join("data/journal").exists(), "nothing was made");
 }
+
+#[test]
+fn a_node_whose_master_key_does_not_come_from_its_program_does_not_start() {
+    let dir = Dir::new("master-program");
+    let (node, key) = made(&dir.0);
+    let config = node.join("interlock.toml");
+    let before = std::fs::read_to_string(&config).unwrap();
+    assert!(before.contains("\n[listen]\n"), "{before}");
+    let with = |lines: &str| {
+        let text = before.replacen("\n[listen]\n", &format!("\n{lines}\n[listen]\n"), 1);
+        std::fs::write(&config, text).unwrap();
+    };
+    let master = std::fs::read_to_string(node.join("keys/master.key")).unwrap();
+    let digits = master.trim();
+    let shell = |script: &str, more: &str| {
+        with(&format!(
+            "master_key_command = [\"/bin/sh\", \"-c\", \"{script}\"]\n{more}"
+        ));
+    };
+    for (script, more, named) in [
+        (
+            "exec sleep 30",
+            "master_key_command_seconds = 1\n",
+            "within 1 s",
+        ),
+        ("exit 0", "", "must print 64 hexadecimal digits"),
+        ("echo 00; exit 3", "", "must print 64 hexadecimal digits"),
+    ] {
+        shell(script, more);
+        let said = refused(&node);
+        assert!(
+            said.contains(named) && said.contains("`/bin/sh` gave no master key"),
+            "{said}"
+        );
+        assert!(!said.contains(digits), "{said}");
+    }
+    with("master_key_command = []\n");
+    let said = refused(&node);
+    assert!(
+        said.contains("`master_key_command` names no program"),
+        "{said}"
+    );
+    with("master_key_command_seconds = 5\n");
+    let said = refused(&node);
+    assert!(said.contains("says nothing without"), "{said}");
+    // And the same node starts with the key that its file had.
+    shell(&format!("echo {digits}"), "");
+    std::fs::remove_file(node.join("keys/master.key")).unwrap();
+    drop(Running::start(&node, &key));
+}
