@@ -224,6 +224,35 @@ pub fn check_combination(terms: &Terms) -> Result<(), Vec<CombinationError>> {
     }
 }
 
+/// Whether recipients would be sent to a door that stays closed: under `events`, terms of `locker-events`,
+/// their consumer tells recipients that a parcel lies in a locker, and nothing `beside` them, of the same two
+/// parties, for the same marketplaces and as long, gives it the code in the open (`pickup-code`) or has the
+/// operator tell the recipient itself (`recipient-contact`).
+pub fn withholds_code<'a>(events: &Terms, beside: impl IntoIterator<Item = &'a Terms>) -> bool {
+    let tells = matches!(events.notifier, Some(Notifier::Owner | Notifier::Carrier));
+    if events.dataset != Dataset::LockerEvents || !tells {
+        return false;
+    }
+    let covers = |other: &Terms| {
+        other.from <= events.from
+            && events.until <= other.until
+            && events.marketplaces.is_subset(&other.marketplaces)
+    };
+    let serves = |other: &Terms| match other.dataset {
+        Dataset::PickupCode => other.contact_forms.contains(&ContactForm::Full),
+        Dataset::RecipientContact => other.notifier == Some(Notifier::Operator),
+        Dataset::PreAdvice
+        | Dataset::LockerEvents
+        | Dataset::LockerStations
+        | Dataset::TrackingEvents
+        | Dataset::CooperationStatus
+        | Dataset::ExchangeStatistics => false,
+    };
+    !beside
+        .into_iter()
+        .any(|other| serves(other) && covers(other))
+}
+
 type Errors = Vec<CombinationError>;
 
 fn purposes_and_scope(terms: &Terms, errors: &mut Errors) {
@@ -463,6 +492,38 @@ mod tests {
         terms.notifier = Some(Notifier::Owner);
         terms.purposes.insert(Purpose::PickupNotification);
         terms
+    }
+
+    #[test]
+    fn who_tells_recipients_has_the_code_or_the_operator_tells_too() {
+        let mut events = event_terms();
+        events.notifier = Some(Notifier::Owner);
+        events.purposes.insert(Purpose::PickupNotification);
+        let mut code = code_terms();
+        code.contact_forms = set(&[ContactForm::Full]);
+        let told = |change: fn(&mut Terms), code: &Terms| {
+            let mut other = code.clone();
+            change(&mut other);
+            !withholds_code(&events, [&other])
+        };
+        assert!(withholds_code(&events, []));
+        assert!(told(|_| {}, &code));
+        assert!(!told(
+            |it| it.contact_forms = set(&[ContactForm::Sealed]),
+            &code
+        ));
+        assert!(!told(|it| it.marketplaces = set(&[market("jd")]), &code));
+        assert!(!told(|it| it.until = it.until.plus_ms(-1), &code));
+        assert!(!told(|it| it.from = it.from.plus_ms(1), &code));
+        assert!(!told(|it| it.dataset = Dataset::TrackingEvents, &code));
+        let contact = contact_terms();
+        assert_eq!(contact.notifier, Some(Notifier::Operator));
+        assert!(told(|_| {}, &contact));
+        assert!(!told(|it| it.notifier = Some(Notifier::Owner), &contact));
+        for notifier in [None, Some(Notifier::Operator)] {
+            events.notifier = notifier;
+            assert!(!withholds_code(&events, []));
+        }
     }
 
     fn station_terms() -> Terms {

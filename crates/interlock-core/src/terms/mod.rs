@@ -25,7 +25,7 @@ use crate::dataset::Dataset;
 use crate::ids::Marketplace;
 use crate::time::{DAY_MS, Timestamp, Zone};
 
-pub use combination::{CombinationError, check_combination, purposes_of};
+pub use combination::{CombinationError, check_combination, purposes_of, withholds_code};
 pub use comparison::{Effect, TermChange, changes, within};
 pub use labels::dataset_label;
 pub use parse::{TermError, TermProblem, parse_policy};

@@ -391,6 +391,15 @@ impl Node {
             let detail = "the address of our exchange door is not one; set `listen.exchange_url`";
             return Err(problem("no-address", 500, "nothing was proposed", detail));
         }
+        let parties = [partner, &self.state.me];
+        let together = || wanted.iter().map(|it| &it.terms);
+        for it in &wanted {
+            self.leaves_codes(&it.terms, parties, together())
+                .map_err(|detail| {
+                    let title = "nothing was proposed";
+                    field("proposal-refused", 422, title, "/offers", detail)
+                })?;
+        }
         let cooperation = new_id(turn);
         let mut ids = Vec::with_capacity(wanted.len());
         for Wanted {

@@ -250,6 +250,8 @@ impl Node {
             }
             named.push(agreement);
         }
+        self.manifest_leaves_codes(&named)
+            .map_err(|detail| wrong("/manifest/policies", &detail))?;
         let from = named.iter().map(|a| a.terms.from).min();
         let until = named.iter().map(|a| a.terms.until).max();
         match (manifest.term(), from, until) {

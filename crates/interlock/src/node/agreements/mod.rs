@@ -9,6 +9,7 @@ mod address;
 pub mod approver;
 mod book;
 mod catalog;
+mod closed_doors;
 mod consumer;
 mod delivery;
 mod door;

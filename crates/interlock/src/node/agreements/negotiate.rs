@@ -144,7 +144,9 @@ impl Node {
         waited: bool,
     ) {
         let offer = self.offer_about(&negotiation).cloned();
-        let can_provide = self.can_provide(&negotiation.terms).is_ok();
+        let parties = negotiation.parties(&self.state.me);
+        let can_provide = self.can_provide(&negotiation.terms).is_ok()
+            && self.leaves_codes(&negotiation.terms, parties, []).is_ok();
         let Decided { next, by } = self.approver.negotiation(&NegotiationCase {
             negotiation: &negotiation,
             offer: offer.as_ref(),

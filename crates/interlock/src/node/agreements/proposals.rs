@@ -117,6 +117,9 @@ impl Node {
             self.can_provide(negotiation.shown_terms())
                 .map_err(|detail| refused("cannot-provide", detail))?;
         }
+        let parties = negotiation.parties(&self.state.me);
+        self.leaves_codes(negotiation.shown_terms(), parties, [])
+            .map_err(|detail| refused("code-withheld", detail))?;
         let person = Actor::Person(by.into());
         if let Some(draft) = negotiation.draft.take() {
             let what = format!("approved what {} wants to propose", draft.by);
@@ -242,8 +245,10 @@ impl Node {
             ));
         }
         if negotiation.party == Party::Provider {
-            self.can_provide(&terms).map_err(refused)?;
+            self.can_provide(&terms).map_err(&refused)?;
         }
+        self.leaves_codes(&terms, negotiation.parties(&self.state.me), [])
+            .map_err(refused)?;
         Ok(terms)
     }
 }

@@ -52,6 +52,7 @@ impl Node {
         let of_offer = of_offer.map(|offer| (offer.target.clone(), offer.terms.clone()));
         let known = of_offer.or_else(|| renewed.map(|a| (a.target.clone(), a.terms.clone())));
         let mediated = self.accepted_in_mediation(message.from, offer_id);
+        let alone = mediated.is_none();
         let cooperation = mediated.and_then(|(m, _)| Some(m.read_manifest()?.cooperation));
         let known = known.or_else(|| {
             let (_, mediated) = mediated?;
@@ -61,6 +62,10 @@ impl Node {
         self.can_attest(message.from, offered.dataset)
             .map_err(Refusal::Policy)?;
         let asked = self.terms_of(turn, &body.offer.to_policy(), &target)?;
+        if alone {
+            self.leaves_codes(&asked, [&self.state.me, message.from], [])
+                .map_err(Refusal::Policy)?;
+        }
         check_frame(
             &body.offer,
             &target,
@@ -132,6 +137,8 @@ impl Node {
         };
         let policy = body.offer.to_policy();
         let asked = self.terms_of(turn, &policy, &negotiation.target)?;
+        self.leaves_codes(&asked, [&self.state.me, message.from], [])
+            .map_err(Refusal::Policy)?;
         check_frame(
             &body.offer,
             &negotiation.target,

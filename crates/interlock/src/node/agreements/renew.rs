@@ -118,6 +118,9 @@ impl Node {
             self.can_provide(&terms)
                 .map_err(|e| refused("/policy", e))?;
         }
+        let parties = [&agreement.provider, &agreement.consumer];
+        self.leaves_codes(&terms, parties, [])
+            .map_err(|e| refused("/policy", e))?;
         Ok(terms)
     }
 

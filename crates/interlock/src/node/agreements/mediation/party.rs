@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::terms::Terms;
 use interlock_core::time::Timestamp;
@@ -276,6 +277,15 @@ impl Node {
             return Err(problem("no-address", 500, "not accepted", detail));
         }
         for mediated in known.agreements.values() {
+            let parties = [&mediated.provider, &mediated.consumer];
+            let together = known.agreements.values();
+            let together = together.filter(|it| {
+                let way = [&it.provider, &it.consumer];
+                let contacts = it.terms.dataset == Dataset::RecipientContact;
+                way == parties && !contacts || way == [parties[1], parties[0]] && contacts
+            });
+            self.leaves_codes(&mediated.terms, parties, together.map(|it| &it.terms))
+                .map_err(cannot)?;
             if mediated.provider == self.state.me {
                 self.can_provide(&mediated.terms).map_err(cannot)?;
                 self.can_attest(&mediated.consumer, mediated.terms.dataset)

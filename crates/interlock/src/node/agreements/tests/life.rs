@@ -516,6 +516,81 @@ fn contacts_in_a_form_that_the_node_cannot_make_are_not_offered() {
     assert_eq!(status, 201, "{body}");
 }
 
+/// Terms under which the consumer tells recipients that their parcel lies in a locker.
+pub(super) fn told_by_owner() -> Terms {
+    let mut told = events();
+    told.notifier = Some(interlock_core::terms::Notifier::Owner);
+    told.purposes.insert(Purpose::PickupNotification);
+    told
+}
+
+/// Codes for the consumer, in the open.
+pub(super) fn codes() -> Terms {
+    Terms {
+        dataset: Dataset::PickupCode,
+        purposes: BTreeSet::from([Purpose::PickupNotification]),
+        fields: BTreeSet::from([Field::Waybill, Field::Code, Field::Station]),
+        contact_forms: BTreeSet::from([interlock_core::contact::ContactForm::Full]),
+        ..told_by_owner()
+    }
+}
+
+#[track_caller]
+pub(super) fn names_the_way_out(answer: &Value) {
+    let text = answer.to_string();
+    for word in [
+        "il:notifier",
+        "`owner`",
+        "`pickup-code`",
+        "`full`",
+        "`operator`",
+    ] {
+        assert!(text.contains(word), "{word} is not in {text}");
+    }
+}
+
+#[test]
+fn who_is_to_tell_recipients_is_not_agreed_with_without_the_code() {
+    let mut world = World::new();
+    world.publish("events", &told_by_owner(), true);
+    world.publish("plain", &events(), false);
+    // Not asked for,
+    let (status, body) = world.propose(&["events"], &[]);
+    assert_eq!((status, &body["kind"]), (422, &"proposal-refused".into()));
+    names_the_way_out(&body);
+    // not asked for in place of what is offered,
+    let (status, body) = world.propose(&["plain"], &[("plain", &told_by_owner())]);
+    assert_eq!((status, &body["kind"]), (422, &"proposal-refused".into()));
+    // not taken from a consumer that asks all the same,
+    let mut offer = hostile::with_id("events", &told_by_owner());
+    offer["target"] = "locker-events".into();
+    let request = hostile::opening("urn:uuid:theirs", &offer);
+    let (status, body) = world.post(&name(C), P, "/negotiations/request", &request);
+    assert_eq!((status, &body["code"]), (400, &"policy-refused".into()));
+    names_the_way_out(&body);
+    assert!(world.book(P).negotiations.is_empty());
+    // and not offered by people in place of what was asked for.
+    assert_eq!(world.propose(&["plain"], &[]).0, 201);
+    let policy = told_by_owner().to_policy();
+    let (status, body) = world.decide(P, Decision::Counter { policy });
+    assert_eq!((status, &body["kind"]), (422, &"counter-refused".into()));
+    names_the_way_out(&body);
+}
+
+#[test]
+fn who_is_to_tell_recipients_is_agreed_with_together_with_the_code() {
+    let mut world = World::new();
+    world.publish("events", &told_by_owner(), true);
+    world.publish("codes", &codes(), true);
+    let (status, body) = world.propose(&["events", "codes"], &[]);
+    assert_eq!(status, 201, "{body}");
+    world.run_until(JUNE.plus_ms(HOUR_MS));
+    for at in [P, C] {
+        let (states, _) = world.states(at);
+        assert_eq!(states, vec![AgreementState::InForce; 2]);
+    }
+}
+
 #[test]
 fn an_uncertain_clock_begins_late_and_still_begins() {
     let mut world = World::new();

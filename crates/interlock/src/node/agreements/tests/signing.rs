@@ -124,6 +124,40 @@ fn a_manifest_that_is_not_what_was_agreed_on_is_not_signed() {
 }
 
 #[test]
+fn a_manifest_that_leaves_the_code_out_is_not_signed() {
+    let mut world = World::new();
+    world.publish("events", &life::told_by_owner(), true);
+    world.publish("codes", &life::codes(), true);
+    let is_manifest =
+        |(_, sent): &&(usize, PeerRequest)| matches!(sent, PeerRequest::Cooperation(_));
+    // Both are FINALIZED, and no manifest arrives.
+    world.fates = (9..MESSAGES_MAX).map(|n| (n, Fate::RequestLost)).collect();
+    assert_eq!(world.propose(&["events", "codes"], &[]).0, 201);
+    let (_, last) = world.sent.iter().rfind(is_manifest).unwrap().clone();
+    let PeerRequest::Cooperation(message) = last else {
+        panic!("{last:?}");
+    };
+    world.fates.clear();
+    let whole: Manifest = serde_json::from_value(message.manifest.clone()).unwrap();
+    assert_eq!(whole.policies.len(), 2);
+    let mut less = whole;
+    less.policies
+        .retain(|_, policy| policy.dataset == Dataset::LockerEvents);
+    let without = CooperationMessage {
+        signatures: vec![signed(&less, C)],
+        manifest: serde_json::to_value(&less).unwrap(),
+    };
+    let PeerAnswer::Problem(problem) = send(&mut world, C, without) else {
+        panic!("it was signed");
+    };
+    assert_eq!(problem.errors[0].pointer, "/manifest/policies");
+    life::names_the_way_out(&problem.errors[0].detail.clone().into());
+    let PeerAnswer::Cooperation(_) = send(&mut world, C, message) else {
+        panic!("the whole is signed");
+    };
+}
+
+#[test]
 fn only_the_parties_own_signature_counts() {
     let (mut world, message) = finalized();
     let before = world.book(P).clone();
