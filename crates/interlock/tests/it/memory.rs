@@ -1,8 +1,7 @@
 //! What was deleted is in the memory of no process: that of two nodes is read while they run, as whoever
 //! takes a core of them would.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use interlock_core::dataset::Dataset;
 use serde_json::{Value, json};
 
 use super::backup::Dir;
+use super::canary::planted::{Kind, Planted};
 use super::mediation::{Member, OPERATOR, OWNER, policy, waits};
 
 const PHONE: &str = "13876501987";
@@ -19,8 +19,6 @@ const ADDRESS: &str = "Canary Lane 7719";
 const WAYBILL: &str = "sf/SF1234567890123";
 /// Longest that a connection which nobody uses is kept open, and its buffers with it, in seconds.
 pub(super) const IDLE_S_MAX: u32 = 90;
-/// Bytes that are read at a time; what lies across two reads is found too.
-const READ_SIZE_BYTES: usize = 1 << 20;
 
 /// A gateway that takes every message and keeps them.
 pub(super) fn gateway() -> (String, Arc<Mutex<Vec<String>>>) {
@@ -67,65 +65,6 @@ pub(super) fn code_in(text: &str) -> String {
     let (_, rest) = text.split_once("取件码 ").expect("a code");
     let code = rest.chars().take_while(char::is_ascii_digit);
     code.collect()
-}
-
-/// The ranges of a process's memory that can be read, but for the program itself and its libraries, which it
-/// cannot write to.
-pub(super) fn ranges(pid: u32) -> Vec<(u64, u64, String)> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-    let parsed = maps.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        let (from, to) = words.next()?.split_once('-')?;
-        let rights = words.next()?;
-        let name = words.nth(3).unwrap_or_default();
-        let program = name.starts_with('/') && !rights.contains('w');
-        let kernel = name.starts_with("[v");
-        let readable = rights.starts_with('r') && !program;
-        let number = |text| u64::from_str_radix(text, 16).ok();
-        (readable && !kernel).then_some((number(from)?, number(to)?, name.to_owned()))
-    });
-    parsed.collect()
-}
-
-/// Which of the words are in a process's memory, and in which range; `None` if it may not be read.
-fn found(pid: u32, words: &[&str]) -> Option<Vec<String>> {
-    let mut memory = match File::open(format!("/proc/{pid}/mem")) {
-        Ok(memory) => memory,
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            eprintln!("SKIPPED: the memory of a child may not be read here (ptrace): {error}");
-            return None;
-        }
-        Err(error) => panic!("{error}"),
-    };
-    let longest = words.iter().map(|word| word.len()).max().unwrap();
-    let (mut all, mut read) = (Vec::new(), 0);
-    for (from, to, name) in ranges(pid) {
-        let mut at = from;
-        let mut window: Vec<u8> = Vec::new();
-        while at < to {
-            let size = READ_SIZE_BYTES.min(usize::try_from(to - at).unwrap());
-            let kept = window.len().min(longest);
-            window.drain(..window.len() - kept);
-            let begin = window.len();
-            window.resize(begin + size, 0);
-            memory.seek(SeekFrom::Start(at)).unwrap();
-            // A range that was given back since, or a guard page.
-            if memory.read_exact(&mut window[begin..]).is_err() {
-                break;
-            }
-            for word in words {
-                if let Some(place) = memchr::memmem::find(&window, word.as_bytes()) {
-                    let around = &window[place.saturating_sub(80)..(place + 80).min(window.len())];
-                    let around = String::from_utf8_lossy(around).into_owned();
-                    all.push(format!("`{word}` in {from:x} {name}: {around:?}"));
-                }
-            }
-            at += size as u64;
-            read += size;
-        }
-    }
-    assert!(read > 1 << 20, "the memory was read: {read} bytes");
-    Some(all)
 }
 
 /// Both nodes list each other, and contacts flow to the operator.
@@ -196,18 +135,31 @@ fn what_was_deleted_is_in_the_memory_of_no_process() {
         assert!(body["to"].to_string().contains(PHONE), "{body}");
         Some(code_in(body["text"]["zh"].as_str().unwrap()))
     });
-    let pids = [owner.running.pid(), operator.running.pid()];
+    let processes = [("cainiao", &owner), ("fengchao", &operator)];
+    let mut planted = Planted::new(&[
+        ("phone", Kind::Phone, PHONE),
+        ("name", Kind::Text, NAME),
+        ("address", Kind::Text, ADDRESS),
+    ]);
+    planted.plant_codes(&[("code", code.clone())]);
+    let in_memory = |(name, member): (&str, &Member)| {
+        planted.in_memory(&format!("memory of {name}"), member.running.pid())
+    };
 
     // What is held is found, so what is not found is not there.
-    let Some(held) = found(pids[0], &[PHONE, NAME, ADDRESS]) else {
-        return;
-    };
-    for word in [PHONE, NAME, ADDRESS] {
-        assert!(held.iter().any(|it| it.contains(word)), "{word}: {held:#?}");
-    }
-    let held = found(pids[1], &[PHONE, &code]).unwrap();
-    for word in [PHONE, code.as_str()] {
-        assert!(held.iter().any(|it| it.contains(word)), "{word}: {held:#?}");
+    for (process, held) in processes
+        .into_iter()
+        .zip([&["phone", "name", "address"][..], &["phone", "code"]])
+    {
+        let Some(found) = in_memory(process) else {
+            return;
+        };
+        for what in held {
+            assert!(
+                found.iter().any(|it| it.whose == *what),
+                "{what}: {found:#?}"
+            );
+        }
     }
 
     act("open", &json!({ "code": code }));
@@ -220,10 +172,10 @@ fn what_was_deleted_is_in_the_memory_of_no_process() {
         (view["held"] == false && told).then_some(())
     });
     // Connections between the two are kept open for a while, each with its last message.
-    let words = [PHONE, NAME, ADDRESS, &code];
-    let mut left = Vec::new();
+    let mut left: Vec<_> = Vec::new();
     for _ in 0..IDLE_S_MAX {
-        left = pids.map(|pid| found(pid, &words).unwrap()).concat();
+        let all = processes.into_iter().map(in_memory);
+        left = all.flat_map(Option::unwrap).collect();
         if left.is_empty() {
             return;
         }

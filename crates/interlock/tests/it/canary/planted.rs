@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
@@ -17,7 +17,7 @@ const STEM_LENGTH: usize = 9;
 const LENGTH_MAX: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in super::super) enum Kind {
     /// Eleven digits, which are looked for with separators too.
     Phone,
     /// A name or an address, or a part of one that nothing else has.
@@ -28,8 +28,8 @@ pub(super) enum Kind {
 
 /// Something planted, in a place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Found {
-    pub(super) whose: String,
+pub(in super::super) struct Found {
+    pub(in super::super) whose: String,
     pub(super) place: String,
     /// What it is, and as what it was found.
     pub(super) what: String,
@@ -45,14 +45,14 @@ struct Spelling {
     alone: bool,
 }
 
-pub(super) struct Planted {
+pub(in super::super) struct Planted {
     spellings: Vec<Spelling>,
     /// What every spelling begins with: where none of it is, nothing planted is.
     stems: AhoCorasick,
 }
 
 impl Planted {
-    pub(super) fn new(all: &[(&str, Kind, &str)]) -> Self {
+    pub(in super::super) fn new(all: &[(&str, Kind, &str)]) -> Self {
         let mut planted = Self {
             spellings: Vec::new(),
             stems: stems(&BTreeSet::new()),
@@ -61,7 +61,7 @@ impl Planted {
         planted
     }
 
-    pub(super) fn plant_codes(&mut self, codes: &[(&str, String)]) {
+    pub(in super::super) fn plant_codes(&mut self, codes: &[(&str, String)]) {
         let codes = codes.iter();
         self.plant(codes.map(|(whose, code)| (*whose, Kind::Code, code.as_str())));
     }
@@ -114,27 +114,24 @@ impl Planted {
         all
     }
 
-    /// What the memory of a process holds of it; `None` if it may not be read here.
-    pub(super) fn in_memory(
-        &self,
-        place: &str,
-        pid: u32,
-        ranges: &[(u64, u64, String)],
-    ) -> Option<BTreeSet<Found>> {
+    /// What the memory of a process holds of it; `None` if it may not be read here, which is said even
+    /// where a test passes, and fails in CI.
+    pub(in super::super) fn in_memory(&self, place: &str, pid: u32) -> Option<BTreeSet<Found>> {
+        let ranges = ranges(pid);
         let mut memory = match File::open(format!("/proc/{pid}/mem")) {
             Ok(memory) => memory,
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                eprintln!("SKIPPED: the memory of a child may not be read here (ptrace): {error}");
+                not_read(place, &error);
                 return None;
             }
             Err(error) => panic!("{error}"),
         };
         let nothing = vec![0; READ_SIZE_BYTES];
         let (mut all, mut read) = (BTreeSet::new(), 0);
-        for (from, to, _) in ranges {
-            let mut at = *from;
+        for (from, to) in ranges {
+            let mut at = from;
             let mut window: Vec<u8> = Vec::new();
-            while at < *to {
+            while at < to {
                 let size = READ_SIZE_BYTES.min(usize::try_from(to - at).unwrap());
                 let kept = window.len().min(LENGTH_MAX);
                 window.drain(..window.len() - kept);
@@ -157,6 +154,32 @@ impl Planted {
         assert!(read > READ_SIZE_BYTES, "the memory was read: {read} bytes");
         Some(all)
     }
+}
+
+/// The ranges of a process's memory that can be read, but for the program itself and its libraries, which it
+/// cannot write to.
+fn ranges(pid: u32) -> Vec<(u64, u64)> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let parsed = maps.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (from, to) = words.next()?.split_once('-')?;
+        let rights = words.next()?;
+        let name = words.nth(3).unwrap_or_default();
+        let program = name.starts_with('/') && !rights.contains('w');
+        let kernel = name.starts_with("[v");
+        let readable = rights.starts_with('r') && !program;
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        (readable && !kernel).then_some((number(from)?, number(to)?))
+    });
+    parsed.collect()
+}
+
+/// Says that memory was not read: past what the test harness catches, so that it is seen where all passes.
+fn not_read(place: &str, error: &std::io::Error) {
+    let told = format!("NOT TESTED: {place} may not be read here (ptrace is forbidden): {error}");
+    let in_ci = std::env::var("CI").is_ok_and(|it| !matches!(it.as_str(), "" | "0" | "false"));
+    assert!(!in_ci, "{told}; allow ptrace of children where CI is set");
+    let _ = writeln!(std::io::stderr(), "\n{told}");
 }
 
 fn stems(begins: &BTreeSet<&[u8]>) -> AhoCorasick {
