@@ -252,6 +252,58 @@ fn passed(net: &Network) -> Vec<String> {
     legible.collect()
 }
 
+/// A day at a station of 40 small compartments of which Cainiao is shown how full it is, while a rival puts
+/// in so many parcels, one every ten minutes.
+fn station_beside(rivals: usize) -> Vec<String> {
+    let mut net = Network::of_june_2017(912);
+    let (from, until) = (MIDNIGHT.plus_ms(-60 * DAY_MS), MIDNIGHT.plus_ms(DAY_MS));
+    let mut stations = terms(Dataset::LockerStations, from, until, &[]);
+    (stations.run_off_ms, stations.backlog) = (None, None);
+    net.agree(FENGCHAO, CAINIAO, stations, "stations");
+    for ix in [FENGCHAO, CAINIAO] {
+        net.world.kill(ix);
+        assert!(net.world.restart(ix));
+    }
+    let start = net.world.now();
+    net.put_station(FENGCHAO, "FC0001", 40);
+    net.world.run_until(start.plus_ms(HOUR_MS));
+    for n in 0..rivals {
+        let begun = HOUR_MS + i64::try_from(n).unwrap() * 600_000;
+        net.world.run_until(start.plus_ms(begun + 3_001));
+        net.put_parcel(&rival(n), "jd", JD, &format!("139000000{n:02}"));
+        net.world.run_until(start.plus_ms(begun + 61_003));
+        let deposit = net
+            .deposit(FENGCHAO, &rival(n), "FC0001", &rival(n))
+            .unwrap();
+        net.world.run_until(start.plus_ms(begun + 122_005));
+        net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+            .unwrap();
+    }
+    net.world.run_until(start.plus_ms(12 * HOUR_MS));
+    passed(&net)
+}
+
+/// How often a level is told.
+fn told(passed: &[String], level: &str) -> usize {
+    let level = format!("\"availability\":[\"{level}\"");
+    passed.iter().filter(|it| it.contains(&level)).count()
+}
+
+#[test]
+fn free_compartments_are_counted_by_nobody_between_two_levels() {
+    let [none, few, many] = [0, 3, 28].map(station_beside);
+    assert!(told(&none, "normal") > 0, "the station is shown");
+    assert_eq!(told(&none, "low"), 0);
+    // 40, 37 or 12 of 40 are free: not a byte tells which.
+    assert_eq!(none, few);
+    assert_eq!(none, many);
+    // With the 29th parcel 11 are free: that the level fell is told, once, and then nothing more.
+    let [low, lower] = [29, 36].map(station_beside);
+    assert_eq!(told(&low, "low"), 1, "{low:#?}");
+    assert_eq!(low, lower);
+    assert_eq!(told(&station_beside(37), "very-low"), 1);
+}
+
 #[test]
 fn forty_days_beside_a_rival_look_the_same_however_much_it_does() {
     let mut alone = world_beside(0);
