@@ -59,6 +59,14 @@ impl Phone {
         &self.0
     }
 
+    /// Its digits as a whole number, of which E.164 has at most 15.
+    pub fn digits(&self) -> u64 {
+        let digits = self.0.bytes().filter(u8::is_ascii_digit);
+        digits.fold(0, |number, digit| {
+            number * 10 + u64::from(digit.saturating_sub(b'0'))
+        })
+    }
+
     /// `*******1234`: the last four digits (GB/T 41833-2022 hides six or more).
     pub fn masked(&self) -> String {
         let tail = self
@@ -66,6 +74,57 @@ impl Phone {
             .get(self.0.len().saturating_sub(4)..)
             .unwrap_or_default();
         alloc::format!("*******{tail}")
+    }
+}
+
+/// Most numbers of a range.
+pub const RANGE_NUMBERS_MAX: u64 = 100_000;
+
+/// Numbers in a row that a telephone network leased to us, such as `+8617000000000-+8617000000999`. None
+/// of them is anybody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberRange {
+    first: u64,
+    last: u64,
+}
+
+/// Why a text is no range of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a range of telephone numbers; write the first and the last in E.164, such as `+8617000000000-+8617000000999`, at most 100,000 of one length"
+)]
+pub struct NumberRangeError;
+
+impl NumberRange {
+    /// Reads the first and the last number, joined by `-`.
+    ///
+    /// # Errors
+    /// [`NumberRangeError`] unless both are numbers in E.164, of one length and in order, and all between
+    /// them are at most [`RANGE_NUMBERS_MAX`].
+    pub fn parse(text: &str) -> Result<Self, NumberRangeError> {
+        let (first, last) = text.split_once('-').ok_or(NumberRangeError)?;
+        if !first.starts_with('+') || !last.starts_with('+') || first.len() != last.len() {
+            return Err(NumberRangeError);
+        }
+        let digits = |text| Phone::parse(text).map(|phone| phone.digits());
+        let (Ok(first), Ok(last)) = (digits(first), digits(last)) else {
+            return Err(NumberRangeError);
+        };
+        let count = last.checked_sub(first).ok_or(NumberRangeError)?;
+        let range = Self { first, last };
+        (count < RANGE_NUMBERS_MAX)
+            .then_some(range)
+            .ok_or(NumberRangeError)
+    }
+
+    /// The digits of its first and of its last number.
+    pub const fn ends(self) -> (u64, u64) {
+        (self.first, self.last)
+    }
+
+    /// Whether a number with these digits is one of them.
+    pub const fn contains(self, digits: u64) -> bool {
+        self.first <= digits && digits <= self.last
     }
 }
 
@@ -143,6 +202,28 @@ impl ContactForm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_is_of_numbers_in_a_row() {
+        let range = NumberRange::parse("+8617000000000-+8617000000999").unwrap();
+        assert_eq!(range.ends(), (8_617_000_000_000, 8_617_000_000_999));
+        let one = Phone::parse("17000000999").unwrap();
+        assert!(range.contains(one.digits()));
+        assert!(!range.contains(one.digits() + 1));
+        assert!(NumberRange::parse("+8617000000000-+8617000000000").is_ok());
+        for wrong in [
+            "",
+            "+8617000000000",
+            "17000000000-17000000999",
+            "+8617000000999-+8617000000000",
+            "+8617000000000-+8617000100000",
+            "+869500000-+8695000009",
+            "+8612000000000-+8612000000009",
+            "+8617000000000-+8617000000009-+8617000000019",
+        ] {
+            assert_eq!(NumberRange::parse(wrong), Err(NumberRangeError), "{wrong}");
+        }
+    }
 
     #[test]
     fn phones_are_parsed_and_masked() {

@@ -15,6 +15,7 @@ use interlock::node::io::{
 };
 use interlock::node::record::Record;
 use interlock::node::{Node, NodeConfig};
+use interlock_core::contact::{NumberRange, Phone};
 use interlock_core::ids::{IdempotencyKey, Marketplace, MessageId, ParticipantId};
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::CarrierCode;
@@ -194,6 +195,19 @@ impl World {
     pub fn seals_to(&mut self, ix: NodeIx, messenger: Messenger) {
         if let Some(node) = self.nodes.get_mut(ix) {
             node.config.messenger = Some(messenger);
+        }
+    }
+
+    /// From its next start on, a node binds the numbers of a pool to partners that call from these numbers.
+    pub fn binds_numbers(
+        &mut self,
+        ix: NodeIx,
+        pool: Option<NumberRange>,
+        callers: impl IntoIterator<Item = (Phone, ParticipantId)>,
+    ) {
+        if let Some(node) = self.nodes.get_mut(ix) {
+            node.config.virtual_pool = pool;
+            node.config.virtual_callers = callers.into_iter().collect();
         }
     }
 

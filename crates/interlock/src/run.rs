@@ -323,6 +323,8 @@ fn node_config(config: &Config) -> NodeConfig {
             .virtual_number
             .as_ref()
             .map(|p| p.reveal().into()),
+        virtual_pool: config.notify.virtual_pool,
+        virtual_callers: config.notify.virtual_callers.clone(),
         courier_number: config
             .notify
             .courier_number

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod anchors;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod code_keys;

@@ -114,7 +114,7 @@ pub(super) enum Command {
     /// Who may log in to the pages
     #[command(subcommand)]
     People(super::people::PeopleCommand),
-    /// A messenger's key, and contacts that were sealed to it; needs no node
+    /// A messenger's key, contacts that were sealed to it, and calls to virtual numbers
     #[command(subcommand)]
     Messenger(super::messenger::MessengerCommand),
     /// Print completions for a shell

@@ -1,4 +1,4 @@
-//! `messenger`: keys of a messenger, and contacts that were sealed to it. Needs no node.
+//! `messenger`: keys of a messenger, contacts that were sealed to it, and calls to numbers that a node leased.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use interlock_core::ids::ParticipantId;
 use serde_json::json;
 
-use super::Around;
+use super::args::Common;
 use super::error::CliError;
 use super::output::Output;
+use super::{Around, place};
 use crate::driver::entropy::SystemRng;
 use crate::exchange::wire::Contact;
 use crate::identity::private_file;
@@ -35,11 +36,24 @@ pub(super) enum MessengerCommand {
         #[arg(long, value_name = "DID", value_parser = ParticipantId::parse)]
         from: ParticipantId,
     },
+    /// Ask the node whom to connect a call to one of its virtual numbers to, as the program that a
+    /// telephone system runs for each call; needs a key of the role `telephone`
+    Call {
+        /// The number that was dialled, in E.164
+        to: String,
+        /// What was dialled behind it
+        #[arg(long, value_name = "DIGITS")]
+        extension: Option<String>,
+        /// From which number, in E.164; absent where it is withheld
+        #[arg(long, value_name = "NUMBER")]
+        from: Option<String>,
+    },
 }
 
 /// Runs a command.
 pub(super) fn run(
     command: &MessengerCommand,
+    common: &Common,
     around: &Around<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), CliError> {
@@ -51,6 +65,20 @@ pub(super) fn run(
                 .map_err(|error| CliError::Failed(error.to_string()))?;
             let key = secret.public().to_hex();
             output.card(&json!({ "key": key }), &[("key", "/key")])
+        }
+        MessengerCommand::Call {
+            to,
+            extension,
+            from,
+        } => {
+            let mut call = json!({ "to": to });
+            for (name, value) in [("extension", extension), ("from", from)] {
+                if let (Some(value), Some(members)) = (value, call.as_object_mut()) {
+                    members.insert(name.into(), json!(value));
+                }
+            }
+            let reached = place::client(common, around)?.post("/calls", Some(&call))?;
+            output.card(&reached, &[("phone", "/phone"), ("until", "/until")])
         }
         MessengerCommand::Open { file, from } => {
             let text = private_file::read(&around.directory.join(file))

@@ -185,7 +185,7 @@ fn dispatch(
         Command::Restore(arguments) => backup::restore(arguments, around, output),
         Command::Key(command) => show::key(command, common, around, output),
         Command::People(command) => people::run(command, common, around, output),
-        Command::Messenger(command) => messenger::run(command, around, output),
+        Command::Messenger(command) => messenger::run(command, common, around, output),
         Command::Completions { shell } => {
             let mut bytes = Vec::new();
             let mut command = Arguments::command();

@@ -571,6 +571,25 @@ fn a_denial_is_three_and_says_why() {
 }
 
 #[test]
+fn a_call_is_asked_for_as_it_was_dialled() {
+    let reached = |_: &LocalRequest| {
+        ok(json!({ "phone": "+8613812341234", "until": "2017-06-08T00:00:00+08:00" }))
+    };
+    let command = "messenger call +8695000000 --extension 004711000815 --from +8695000001";
+    let (out, request) = pass(reached, command);
+    assert!(out.contains("+8613812341234"), "{out}");
+    let LocalRequest::ConnectCall(call) = request else {
+        panic!("another request");
+    };
+    assert_eq!(call.to.reveal(), "+8695000000");
+    assert_eq!(call.from.unwrap().reveal(), "+8695000001");
+    assert_eq!(call.extension.unwrap().as_str(), "004711000815");
+    let nobody = |_: &LocalRequest| refusal("not-found", 404);
+    let done = ask(&serve(nobody), "messenger call +8617000000001");
+    assert_eq!((done.code, done.out.as_str()), (1, ""));
+}
+
+#[test]
 fn a_rehearsal_is_a_table_for_each_partner() {
     let script = |_: &LocalRequest| {
         let counts = |n: u32| {

@@ -12,11 +12,13 @@ mod schema;
 mod secret;
 mod sections;
 mod template;
+mod virtual_numbers;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use interlock_core::contact::Phone;
+use interlock_core::contact::{NumberRange, Phone};
 use interlock_core::dataset::Dataset;
 use interlock_core::ids::{Marketplace, ParticipantId, WireId};
 use interlock_core::time::Zone;
@@ -142,6 +144,10 @@ pub struct NotifyConfig {
     pub systems: Option<GatewayConfig>,
     /// The number behind which recipients' own are hidden.
     pub virtual_number: Option<Phone>,
+    /// Numbers that are bound to a partner that calls and a recipient.
+    pub virtual_pool: Option<NumberRange>,
+    /// From which numbers partners call those.
+    pub virtual_callers: BTreeMap<Phone, ParticipantId>,
     /// The number behind which recipients reach couriers.
     pub courier_number: Option<Phone>,
     /// To whom contacts are sealed.

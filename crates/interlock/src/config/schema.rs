@@ -216,6 +216,16 @@ pub(super) const NOTIFY: Table = Table {
             "The number behind which recipients' own are hidden, with an extension each. Default: none.",
         ),
         key(
+            "virtual_pool",
+            "\"+8617000000000-+8617000000999\"",
+            "Numbers in a row of which each is bound to a partner that calls and a recipient (AXB); `virtual_number` serves where none is free. Default: none.",
+        ),
+        key(
+            "virtual_callers",
+            "[\"did:web:fengchao.example +8695000001\"]",
+            "From which numbers partners call those: a call from any other reaches nobody. Our telephone system asks `POST /calls` whom to connect.",
+        ),
+        key(
             "courier_number",
             "\"+8695000001\"",
             "A locker operator's number behind which recipients reach the courier of their parcel, with an extension each; our telephone system asks `GET /calls/{extension}` whom to ring. Default: none.",

@@ -13,6 +13,7 @@ use super::error::{ConfigError, ConfigErrorKind};
 use super::reader::{self, Errors, Reader};
 use super::schema::{self, Table};
 use super::secret;
+use super::virtual_numbers::{virtual_callers, virtual_pool};
 use super::{
     CONFIG_BYTES_MAX, Config, Door, GatewayConfig, Language, Limits, ListenConfig, LockerConfig,
     NotifyConfig, OfferConfig, ParticipantConfig, PartnerConfig, PolicySource, StoreConfig,
@@ -441,6 +442,8 @@ fn notify(reader: &Reader<'_>, allowed: Allowed) -> NotifyConfig {
             ["webhook_url", "webhook_secret_file", "webhook_secret_env"],
         ),
         virtual_number: reader.parsed("virtual_number", Phone::parse),
+        virtual_pool: virtual_pool(reader),
+        virtual_callers: virtual_callers(reader),
         courier_number: reader.parsed("courier_number", Phone::parse),
         messenger: messenger(reader),
         language: language.unwrap_or(Language::Zh),

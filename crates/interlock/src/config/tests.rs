@@ -86,6 +86,54 @@ fn the_master_key_is_named_by_one_way_alone() {
 }
 
 #[test]
+fn a_pool_of_numbers_has_callers_and_a_number_beside_it() {
+    let of = |lines: &str| Config::parse(&format!("{GOOD}[notify]\n{lines}"));
+    let pool = "virtual_pool = \"+8617000000000-+8617000000999\"\n";
+    let callers = "virtual_callers = [\"did:web:cainiao.example +8695000077\"]\n";
+    let number = "virtual_number = \"+8695000000\"\n";
+    let whole = of(&format!("{pool}{callers}{number}")).unwrap().notify;
+    assert_eq!(whole.virtual_pool.unwrap().ends().1, 8_617_000_000_999);
+    let (phone, id) = whole.virtual_callers.iter().next().unwrap();
+    assert_eq!(
+        (phone.reveal(), id.as_str()),
+        ("+8695000077", "did:web:cainiao.example")
+    );
+    for (lines, told) in [
+        (
+            format!("{pool}{number}"),
+            "`virtual_pool` needs `virtual_callers`",
+        ),
+        (
+            format!("{pool}{callers}"),
+            "`virtual_pool` needs `virtual_number`",
+        ),
+        (
+            format!("{callers}{number}"),
+            "`virtual_callers` needs `virtual_pool`",
+        ),
+        (
+            format!(
+                "{pool}{number}virtual_callers = [\"did:web:a.example +8695000077\", \"did:web:b.example +8695000077\"]\n"
+            ),
+            "a number is there twice",
+        ),
+        (
+            format!("{pool}{number}virtual_callers = [\"+8695000077\"]\n"),
+            "not a partner and its number",
+        ),
+        (
+            format!("virtual_pool = \"+8617000000000\"\n{callers}{number}"),
+            "not a range of telephone numbers",
+        ),
+    ] {
+        let errors = of(&lines).unwrap_err();
+        let errors: String = errors.iter().map(|error| format!("{error}\n")).collect();
+        assert!(errors.contains(told), "{told}: {errors}");
+        assert!(!errors.contains("95000077"), "{errors}");
+    }
+}
+
+#[test]
 fn the_smallest_file() {
     let config = Config::parse(GOOD).unwrap();
     assert_eq!(config.participant.zone, Zone::CHINA);

@@ -152,6 +152,9 @@ fn masked(contact: &Contact) -> String {
     match contact {
         Contact::Masked { phone } => phone.clone(),
         Contact::Sealed { .. } => "sealed to a messenger".into(),
+        Contact::Virtual {
+            number, extension, ..
+        } if extension.is_empty() => number.clone(),
         Contact::Virtual { number, .. } => format!("{number} ext. ******"),
         Contact::Full { phone } => {
             let digits = phone.chars().count();

@@ -5,6 +5,7 @@
 
 use interlock_core::time::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::cast::Who;
 use super::deal::MIDNIGHT;
@@ -13,6 +14,7 @@ use super::network::Network;
 use super::parcels::{DemoMarketplace, DemoOperator, DemoParcel};
 use super::report::clock;
 use super::streets::Streets;
+use super::telephone::Exchange;
 
 /// What somebody sees, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,10 +63,10 @@ pub async fn look(
     }
     let told = streets.inside().filter_map(|n| {
         let parcel = parcels.get(n).filter(|parcel| is_taobao(parcel))?;
-        Some((parcel, streets.page_inside(n)?))
+        Some((n, parcel, streets.page_inside(n)?))
     });
-    let lies = told.min_by_key(|(parcel, _)| parcel.operator != DemoOperator::Fengchao);
-    if let Some((parcel, url)) = lies {
+    let lies = told.min_by_key(|(_, parcel, _)| parcel.operator != DemoOperator::Fengchao);
+    if let Some((number, parcel, url)) = lies {
         let operator = Who::operator_of(parcel);
         let who = format!(
             "recipient, at {}, of a parcel put in at {}",
@@ -72,8 +74,38 @@ pub async fn look(
             clock(parcel.deposited_at)
         );
         sights.push(sight(network, now, operator, who, url).await?);
+        sights.extend(call(network, streets, number, now).await?);
     }
     Ok(sights)
+}
+
+/// What the courier hears who calls the recipient of a parcel in a locker, at the virtual number that their
+/// owner leased.
+async fn call(
+    network: &Network,
+    streets: &Streets<'_>,
+    number: usize,
+    now: Timestamp,
+) -> Result<Option<Sight>, DemoError> {
+    let Some((operator, deposit)) = streets.deposit_inside(number) else {
+        return Ok(None);
+    };
+    let api = &network.nodes.of(operator).api;
+    let view = api.get(&format!("/deposits/{deposit}")).await?;
+    let Some(dialled) = view.get("phone").and_then(Value::as_str) else {
+        return Ok(None);
+    };
+    let exchange = Exchange::of(network, Who::Cainiao).await?;
+    let reads = match exchange.connect(dialled).await? {
+        Some(phone) => format!("connected to {phone}"),
+        None => "connected to nobody".into(),
+    };
+    Ok(Some(Sight {
+        at: now,
+        who: format!("courier of {}, who calls that recipient", operator.name()),
+        url: "a virtual number of Cainiao, through its telephone exchange".into(),
+        reads,
+    }))
 }
 
 /// Pages that still work when all is over: of the newest parcel at Cainiao, and of the newest message.

@@ -22,6 +22,7 @@ mod report;
 mod stay;
 mod streets;
 pub mod style;
+mod telephone;
 mod text;
 
 use std::ffi::OsStr;

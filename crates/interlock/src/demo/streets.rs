@@ -350,6 +350,12 @@ impl<'a> Streets<'a> {
         self.phones.get(&place).map(|note| note.link.as_str())
     }
 
+    /// The deposit of a parcel in a locker, and whose locker that is.
+    pub fn deposit_inside(&self, number: usize) -> Option<(Who, &str)> {
+        let inside = self.inside.get(&number)?;
+        Some((inside.operator, inside.deposit.as_str()))
+    }
+
     /// Numbers of the parcels in lockers now.
     pub fn inside(&self) -> impl Iterator<Item = usize> {
         self.inside.keys().copied()

@@ -504,7 +504,7 @@ pub enum Contact {
     Virtual {
         /// Number to call, E.164.
         number: String,
-        /// Extension to dial.
+        /// Extension to dial; empty where the number itself is leased.
         extension: String,
         /// When the lease ends.
         expires_at: Timestamp,

@@ -132,9 +132,9 @@ pub struct Person {
 
 impl Person {
     /// Whether the person has one of `roles`; an administrator has all but those of couriers and
-    /// merchants, which are bound to one.
+    /// merchants, which are bound to one, and that of the telephone network, which is nobody's.
     pub fn has_any(&self, roles: &[Role]) -> bool {
-        let bound = |role: &Role| matches!(role, Role::Courier | Role::Merchant);
+        let bound = |role: &Role| matches!(role, Role::Courier | Role::Merchant | Role::Telephone);
         roles.iter().any(|role| self.roles.contains(role))
             || (self.roles.contains(&Role::Admin)
                 && (roles.is_empty() || roles.iter().any(|role| !bound(role))))

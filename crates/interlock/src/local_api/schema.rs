@@ -464,6 +464,7 @@ fn administration() -> Named {
         ("Person", people::person()),
         ("Reveal", people::reveal()),
         ("LabelCode", people::label_code()),
+        ("Call", people::call()),
         ("Wish", people::wish()),
         ("CodeKey", people::code_key()),
     ]

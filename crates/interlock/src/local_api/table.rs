@@ -171,6 +171,16 @@ const LOCKERS: &[Route] = &[
     ),
     write(
         Method::POST,
+        "/calls",
+        "connectCall",
+        "For the telephone network behind our virtual numbers (`notify.virtual_number`, `notify.virtual_pool`), with a key of the role `telephone`: whom to connect. Nobody, once the lease, the stay or the agreement is over; at a number of the pool nobody but the partner that it is bound to. Each time it is on record.",
+        (200, "The recipient's phone, in `phone`, and when the lease ends, in `until`."),
+        Target::Node(parcels::call),
+    )
+    .takes("Call", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Refused),
+    write(
+        Method::POST,
         "/deposits/{id}/confirm",
         "confirmDeposit",
         "The door is closed and the parcel lies inside.",

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 use super::cipher::Cipher;
 use super::io::{Digest, Extension};
 use super::record::Sealed;
+use super::scramble::{self, scramble, unscramble};
+use super::state::parcels::Number;
 use super::{ContentKeys, Rng};
 use crate::exchange::wire::Blob;
 use crate::identity::code_key::CodeKey;
@@ -146,7 +148,14 @@ pub enum LinkKind {
 #[derive(Clone)]
 pub struct Links {
     secret: [u8; 32],
+    /// Whether recipients have a number at which they call couriers.
+    calls: bool,
 }
+
+/// How often one parcel is leased before its extensions come again.
+const LEASES: u64 = 10;
+/// How many parcels in a row have extensions of their own.
+const LEASED_PARCELS: u64 = scramble::NUMBERS / LEASES;
 
 impl std::fmt::Debug for Links {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -155,16 +164,30 @@ impl std::fmt::Debug for Links {
 }
 
 impl Links {
-    /// From what was derived from the node's first signing key.
-    pub fn from_derived(derived: &Derived) -> Self {
+    /// From what was derived from the node's first signing key; `calls`: whether recipients have a number
+    /// at which they call couriers.
+    pub fn from_derived(derived: &Derived, calls: bool) -> Self {
         Self {
             secret: *derived.links,
+            calls,
         }
     }
 
     /// Stands in where none are known yet.
     pub(super) const fn unset() -> Self {
-        Self { secret: [0; 32] }
+        Self {
+            secret: [0; 32],
+            calls: false,
+        }
+    }
+
+    /// The same, with a number for calls to couriers.
+    #[cfg(test)]
+    pub(super) const fn unset_with_calls() -> Self {
+        Self {
+            calls: true,
+            ..Self::unset()
+        }
     }
 
     /// The token of a link, 32 hexadecimal digits.
@@ -193,10 +216,33 @@ impl Links {
         Sha256::digest(self.delegate(link).as_bytes()).into()
     }
 
-    /// The extension at which the recipient of a deposit calls its courier.
-    pub fn extension(&self, deposit: DepositId) -> Extension {
+    /// The extension at which the recipient of a deposit calls its courier, if there is a number for that.
+    pub fn extension(&self, deposit: DepositId) -> Option<Extension> {
+        if !self.calls {
+            return None;
+        }
         let full = mac(&self.secret, &[b"courier", deposit.as_bytes()]);
-        Extension::of(full.first_chunk::<4>().copied().unwrap_or_default())
+        Some(Extension::of(
+            full.first_chunk::<4>().copied().unwrap_or_default(),
+        ))
+    }
+
+    /// The extension at which a parcel's recipient is called under the `nth` of its leases. It leads back
+    /// to the parcel, so no table of them is kept.
+    pub fn lease(&self, parcel: Number, nth: u64) -> String {
+        let number = parcel % LEASED_PARCELS * LEASES + nth % LEASES;
+        format!("{:012}", scramble(&self.secret, number))
+    }
+
+    /// The parcel of an extension of 12 digits, of `count` parcels that there are, and which of its leases
+    /// it is. Of two parcels as far apart as numbers reach it is the later one: the other is years old.
+    pub fn leased(&self, extension: &str, count: u64) -> Option<(Number, u64)> {
+        let digits = extension.len() == 12 && extension.bytes().all(|b| b.is_ascii_digit());
+        let image = extension.parse().ok().filter(|_| digits)?;
+        let number = unscramble(&self.secret, image);
+        let (parcel, nth) = (number / LEASES, number % LEASES);
+        let rounds = count.checked_sub(parcel + 1)? / LEASED_PARCELS;
+        Some((parcel + rounds * LEASED_PARCELS, nth))
     }
 
     /// The code that a label shows in place of an address: 60 bits, in Crockford's base 32.
@@ -263,7 +309,7 @@ impl Rng for Drawn {
     }
 }
 
-fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
         return [0; 32];
     };

@@ -31,7 +31,10 @@ impl Node {
     /// What a request would show of parcels, if it is a person who asks.
     pub(super) fn look_of(&self, caller: &Digest, request: &LocalRequest) -> Option<Looked> {
         let machine = self.state.api_keys.get(caller).is_some_and(|(_, role)| {
-            matches!(role, Role::OrderSystem | Role::Handheld | Role::Cabinet)
+            matches!(
+                role,
+                Role::OrderSystem | Role::Handheld | Role::Cabinet | Role::Telephone
+            )
         });
         if machine {
             return None;
@@ -102,7 +105,7 @@ impl Node {
                     "by": entry.by.name,
                     "what": kind,
                     "parcels": parcels.iter().map(|id| self.waybill_of(*id)).collect::<Vec<_>>(),
-                    "merchant": match &entry.what { Looked::Shop(merchant) => Some(merchant.as_str()), Looked::Parcel { .. } | Looked::Round { .. } | Looked::Phone(_) | Looked::Address(_) => None },
+                    "merchant": match &entry.what { Looked::Shop(merchant) => Some(merchant.as_str()), Looked::Parcel { .. } | Looked::Round { .. } | Looked::Phone(_) | Looked::Address(_) | Looked::Call(_) => None },
                     "contactForm": form.map(ContactForm::as_str),
                 })
             })
@@ -267,5 +270,6 @@ fn parts(what: &Looked) -> (&'static str, BTreeSet<ParcelId>, Option<ContactForm
         Looked::Shop(_) => ("shop", BTreeSet::new(), None),
         Looked::Address(parcel) => ("address", [*parcel].into(), None),
         Looked::Phone(parcel) => ("phone", [*parcel].into(), Some(ContactForm::Full)),
+        Looked::Call(parcel) => ("call", [*parcel].into(), Some(ContactForm::Full)),
     }
 }

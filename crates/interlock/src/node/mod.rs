@@ -41,15 +41,20 @@ pub mod record;
 mod rehearse;
 mod rounds;
 mod run_off;
+mod scramble;
 mod settle;
 pub mod state;
 mod stations;
+mod telephone;
 mod turn;
 mod views;
 mod warnings;
 mod wishes;
 
+use std::collections::BTreeMap;
+
 use ed25519_dalek::SigningKey;
+use interlock_core::contact::{NumberRange, Phone};
 use interlock_core::ids::{Marketplace, ParticipantId};
 use interlock_core::time::{ClockInterval, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, Zone};
 
@@ -110,6 +115,10 @@ pub struct NodeConfig {
     pub exchange_url: String,
     /// Number from which virtual numbers are leased, E.164.
     pub virtual_number: Option<String>,
+    /// Numbers of which each is bound to a consumer that calls and a recipient.
+    pub virtual_pool: Option<NumberRange>,
+    /// From which numbers consumers call the numbers of the pool.
+    pub virtual_callers: BTreeMap<Phone, ParticipantId>,
     /// Number behind which recipients reach couriers, E.164.
     pub courier_number: Option<String>,
     /// To whom contacts are sealed.
@@ -168,6 +177,8 @@ impl NodeConfig {
             public_url: String::new(),
             exchange_url: String::new(),
             virtual_number: None,
+            virtual_pool: None,
+            virtual_callers: BTreeMap::new(),
             courier_number: None,
             messenger: None,
             pickup_period_ms: 24 * HOUR_MS,
@@ -214,7 +225,8 @@ impl Node {
 
     /// The same, where the secrets of links and transfers were derived from an earlier key.
     pub fn with_derived(config: NodeConfig, key: SigningKey, derived: &Derived) -> Self {
-        let state = State::new(config.id.clone(), Links::from_derived(derived));
+        let links = Links::from_derived(derived, config.courier_number.is_some());
+        let state = State::new(config.id.clone(), links);
         Self {
             tokens: TransferTokens::from_derived(derived),
             codes: OneTimeCodes::from_derived(derived),
@@ -236,7 +248,8 @@ impl Node {
         rows: Rows,
         keys: SharedKeys,
     ) -> Option<Self> {
-        let state = State::restore(kept, Links::from_derived(derived), rows, keys)?;
+        let links = Links::from_derived(derived, config.courier_number.is_some());
+        let state = State::restore(kept, links, rows, keys)?;
         let ours = state.me == config.id;
         ours.then(|| Self {
             state,

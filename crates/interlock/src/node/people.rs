@@ -116,6 +116,7 @@ fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::PutCodeKey(..)
         | LocalRequest::GetSealedCode(_)
         | LocalRequest::ResolveLabel(..)
+        | LocalRequest::ConnectCall(_)
         | LocalRequest::GetReveals
         | LocalRequest::GetMessages { .. }
         | LocalRequest::GetEvidence

@@ -50,9 +50,8 @@ impl Node {
     /// 404 if nothing lies there about which anybody could call, or it would not be known whom.
     pub(super) fn call_answer(&self, extension: Extension) -> Result<LocalAnswer, Problem> {
         let found = self.state.rounds.called(extension);
-        let found = found.and_then(|id| Some((id, self.state.deposits.get(&id)?)));
-        let reached = found.filter(|_| self.config.courier_number.is_some());
-        let reached = reached.and_then(|(id, deposit)| {
+        let reached = found.and_then(|id| {
+            let deposit = self.state.deposits.get(&id)?;
             let courier = deposit.courier.value.as_ref()?.as_str().to_owned();
             Some((id, deposit, courier))
         });
@@ -71,7 +70,7 @@ impl Node {
     pub(super) fn call_view(&self, parcel: &Parcel) -> Option<CallView> {
         let number = self.config.courier_number.clone()?;
         let id = parcel.deposit?;
-        let extension = self.state.links.extension(id);
+        let extension = self.state.links.extension(id)?;
         // Nobody is called at an extension that would reach somebody else.
         let reached = self.state.rounds.called(extension) == Some(id);
         reached.then(|| CallView {

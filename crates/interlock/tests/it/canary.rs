@@ -594,7 +594,7 @@ fn what_is_planted_is_found_where_a_term_says_so_and_nowhere_once_deleted() {
     let round = [OURS, OURS_TOO, RIVALS].map(|it| format!("sf/{it}"));
     let round = json!({ "waybills": round });
     day.call(FENGCHAO, "POST", "/rounds/check", &round);
-    let mut deposits = Vec::new();
+    let (mut deposits, mut leased) = (Vec::new(), String::new());
     for (number, contact, form, typed) in [
         (OURS, "13876501987", "full", None),
         (OURS_TOO, "13876501988", "full", None),
@@ -603,6 +603,9 @@ fn what_is_planted_is_found_where_a_term_says_so_and_nowhere_once_deleted() {
     ] {
         let (id, opened) = day.deposit(number, typed);
         assert_eq!(opened["contactForm"], form, "{opened}");
+        if form == "virtual" {
+            leased = opened["phone"].as_str().unwrap().to_owned();
+        }
         let (code, link) = day.told(contact);
         deposits.push((number, id, code, link));
     }
@@ -635,6 +638,8 @@ fn what_is_planted_is_found_where_a_term_says_so_and_nowhere_once_deleted() {
     found.extend(held.unwrap_or_default());
     assert_allowed(&found, memory_is_read);
     doors::revealed(&day, OURS, "13876501987");
+    let reached = doors::connected(&day, &people, &leased);
+    assert_eq!(reached.as_deref(), Some("+8613876501990"));
 
     // The parcels go, and their recipients want to be forgotten.
     for (_, id, code, _) in &deposits {
@@ -694,6 +699,7 @@ fn what_is_planted_is_found_where_a_term_says_so_and_nowhere_once_deleted() {
         .drain(..)
         .map(|node| node.restarted(LOG))
         .collect();
+    assert_eq!(doors::connected(&day, &people, &leased), None);
     let mut found = doors::visit(&day, &people, &deposits, &links, false);
     found.extend(day.commands("after"));
     found.extend(day.files());

@@ -207,6 +207,7 @@ fn assert_midnight(report: &Report) {
         report.sights
     );
     assert!(reads("Ready to pick up"), "{:?}", report.sights);
+    assert!(reads("connected to *******"), "{:?}", report.sights);
 }
 
 #[tokio::test(flavor = "multi_thread")]

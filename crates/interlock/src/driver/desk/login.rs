@@ -139,7 +139,8 @@ const fn home_path(role: Role) -> Option<&'static str> {
         | Role::Cabinet
         | Role::Approver
         | Role::Auditor
-        | Role::Operations => None,
+        | Role::Operations
+        | Role::Telephone => None,
     }
 }
 

@@ -17,11 +17,12 @@ use crate::node::io::{LocalRequest, Problem, Role};
 pub(in super::super) const KEY_NAME_BYTES_MAX: usize = 64;
 
 /// All roles of keys: people have accounts.
-pub(in super::super) const ROLES: [Role; 6] = [
+pub(in super::super) const ROLES: [Role; 7] = [
     Role::Admin,
     Role::OrderSystem,
     Role::Handheld,
     Role::Cabinet,
+    Role::Telephone,
     Role::Approver,
     Role::Auditor,
 ];

@@ -11,7 +11,9 @@ use super::super::input::{Errors, Object, below, flag, one_of, text, whole, word
 use super::super::{PARCELS_MAX, PARTICIPANTS_MAX};
 use super::{instant, needed_waybill, refuse_repeats};
 use crate::identity::code_key::CodeKey;
-use crate::node::io::{LocalRequest, ParcelPut, Problem, REVEAL_REASONS, RevealPut};
+use crate::node::io::{
+    CallPut, LeasedExtension, LocalRequest, ParcelPut, Problem, REVEAL_REASONS, RevealPut,
+};
 
 /// Longest name of a recipient, in bytes.
 pub(in super::super) const RECIPIENT_NAME_BYTES_MAX: usize = 128;
@@ -164,6 +166,20 @@ pub(in super::super) fn resolve(call: &Call<'_>) -> Result<LocalRequest, Problem
         let waybill = needed_waybill(object);
         let code = object.need("code", text(typed));
         Some(LocalRequest::ResolveLabel(waybill?, code?))
+    })
+}
+
+/// `POST /calls`. Numbers are not repeated in errors.
+pub(in super::super) fn call(call: &Call<'_>) -> Result<LocalRequest, Problem> {
+    call.object(&["from", "to", "extension"], |object| {
+        let from = object.may("from", text(Phone::parse));
+        let to = object.need("to", text(Phone::parse));
+        let extension = object.may("extension", text(LeasedExtension::parse));
+        Some(LocalRequest::ConnectCall(CallPut {
+            from,
+            to: to?,
+            extension,
+        }))
     })
 }
 

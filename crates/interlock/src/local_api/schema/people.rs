@@ -7,6 +7,9 @@ use super::{list, named, object, one_of, text, with_example};
 use crate::identity::person::PEOPLE_ROLES;
 use crate::node::io::{REVEAL_REASONS, Role};
 
+/// Longest telephone number, in bytes: a plus sign and 15 digits.
+const PHONE_BYTES_MAX: usize = 16;
+
 /// `POST /reveals`.
 pub(super) fn reveal() -> Value {
     let reveal = object(
@@ -57,6 +60,24 @@ pub(super) fn label_code() -> Value {
     with_example(
         code,
         json!({ "waybill": "sf/SF1234567890123", "code": "7K3M-Q2XD-90AB" }),
+    )
+}
+
+/// `POST /calls`.
+pub(super) fn call() -> Value {
+    let call = object(
+        "A call that arrives at one of our virtual numbers.",
+        &["to"],
+        json!({
+            "from": text("From which number, in E.164; absent where it is withheld.", PHONE_BYTES_MAX),
+            "to": text("At which of our numbers, in E.164.", PHONE_BYTES_MAX),
+            "extension": { "type": "string", "pattern": "^[0-9]{12}$",
+                "description": "What was dialled behind it, at `notify.virtual_number`." },
+        }),
+    );
+    with_example(
+        call,
+        json!({ "from": "+8695000001", "to": "+8695000000", "extension": "004711000815" }),
     )
 }
 

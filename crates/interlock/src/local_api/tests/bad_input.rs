@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Door, HANDHELD_KEY, KEY, example};
 use crate::local_api::{BODY_SIZE_BYTES_MAX, SMALL_BODY_SIZE_BYTES_MAX};
+use crate::node::io::LocalRequest;
 
 #[test]
 fn all_errors_of_many_parcels_are_listed_at_once() {
@@ -110,6 +111,43 @@ fn a_telephone_number_in_the_wrong_place_is_not_repeated() {
     let answer = door.ask_text("PUT", "/parcels", Some("{\"phone\": 13812341234"));
     assert_eq!(answer.status, 400);
     assert!(!answer.body.to_string().contains("1234"), "{}", answer.body);
+}
+
+#[test]
+fn calls_name_numbers_as_they_are_dialled() {
+    let door = Door::new();
+    let good = example("Call");
+    let asked = door.pass("POST", "/calls", Some(&good));
+    assert!(matches!(asked.request, LocalRequest::ConnectCall(_)));
+    for (pointer, wrong) in [
+        ("/to", json!("13812341")),
+        ("/to", json!(8_695_000_000_u64)),
+        ("/to", json!(null)),
+        ("/from", json!("+86 138 1234 1234")),
+        ("/extension", json!("12341234")),
+        ("/extension", json!("0047110008155")),
+        ("/extension", json!("1234x1234567")),
+        ("/extension", json!(4_711)),
+    ] {
+        let mut call = good.clone();
+        *call.pointer_mut(pointer).unwrap() = wrong;
+        let details = door.refuse("POST", "/calls", &call, &[pointer]);
+        assert!(!details.contains("1234"), "{details}");
+    }
+    let mut more = good.clone();
+    more["waybill"] = "SF1234567890123".into();
+    door.refuse("POST", "/calls", &more, &["/waybill"]);
+    door.refuse(
+        "POST",
+        "/calls",
+        &json!({ "extension": "004711000815" }),
+        &["/to"],
+    );
+    let mut large = good;
+    large["to"] = "1".repeat(SMALL_BODY_SIZE_BYTES_MAX).into();
+    assert_eq!(door.ask("POST", "/calls", Some(&large)).status, 413);
+    let withheld = json!({ "to": "+8695000000", "extension": "004711000815" });
+    door.pass("POST", "/calls", Some(&withheld));
 }
 
 #[test]

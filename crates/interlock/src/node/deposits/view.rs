@@ -92,6 +92,9 @@ impl Node {
             Contact::Masked { phone } => Some(phone.clone()),
             Contact::Virtual {
                 number, extension, ..
+            } if extension.is_empty() => Some(number.clone()),
+            Contact::Virtual {
+                number, extension, ..
             } => Some(format!("{number},{extension}")),
             Contact::Sealed { .. } => None,
         }

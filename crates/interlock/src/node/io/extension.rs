@@ -32,9 +32,54 @@ impl std::fmt::Display for Extension {
     }
 }
 
+/// At which whoever leased a number from us calls a recipient: twelve digits. It does not print itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LeasedExtension(String);
+
+impl LeasedExtension {
+    /// Reads twelve digits.
+    ///
+    /// # Errors
+    /// What to write instead; the input is not repeated.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let digits = text.len() == 12 && text.bytes().all(|digit| digit.is_ascii_digit());
+        digits
+            .then(|| Self(text.to_owned()))
+            .ok_or("write the 12 digits that were dialled")
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for LeasedExtension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LeasedExtension(redacted)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leased_extension_is_twelve_digits_and_does_not_print_itself() {
+        let leased = LeasedExtension::parse("004711000815").unwrap();
+        assert_eq!(leased.as_str(), "004711000815");
+        assert!(!format!("{leased:?}").contains("4711"));
+        for wrong in [
+            "",
+            "00471100",
+            "0047110008155",
+            "00471100081x",
+            "+04711000815",
+        ] {
+            let told = LeasedExtension::parse(wrong).unwrap_err();
+            assert!(wrong.is_empty() || !told.contains(wrong), "{told}");
+        }
+    }
 
     #[test]
     fn an_extension_is_eight_digits_and_nothing_else() {

@@ -1,6 +1,6 @@
 //! Requests and answers of the local API and the pages.
 
-use interlock_core::contact::Recipient;
+use interlock_core::contact::{Phone, Recipient};
 use interlock_core::dataset::Dataset;
 use interlock_core::event::ParcelEvent;
 use interlock_core::ids::{
@@ -12,11 +12,10 @@ use interlock_core::parcel::{Consent, Preference, SizeClass};
 use interlock_core::station::Station;
 use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
-use serde::{Deserialize, Serialize};
 
 use super::{
-    AgreementChange, Decision, Digest, EventTaken, Extension, KeyId, PersonPut, Problem, Renewal,
-    RevealAct, RevealPut,
+    AgreementChange, Decision, Digest, EventTaken, Extension, KeyId, LeasedExtension, PersonPut,
+    Problem, Renewal, RevealAct, RevealPut, Role,
 };
 use crate::identity::code_key::CodeKey;
 use crate::identity::password::PasswordHash;
@@ -252,6 +251,8 @@ pub enum LocalRequest {
     FindLedger(Box<LedgerQuery>),
     /// `GET /calls/{extension}`.
     GetCall(Extension),
+    /// `POST /calls`: whom the telephone network connects.
+    ConnectCall(CallPut),
     /// A courier's deposits that are not over. No route of the local API leads here.
     GetRound(CourierId),
     /// A merchant's parcels, newest first. No route of the local API leads here.
@@ -301,28 +302,15 @@ pub enum LocalRequest {
     ChangePassword(Box<PasswordHash>),
 }
 
-/// What a holder of an API key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Everything.
-    Admin,
-    /// Order system of a platform or carrier: parcels, events.
-    OrderSystem,
-    /// Courier's handheld: rounds, deposits.
-    Handheld,
-    /// Locker cabinet: deposits and what becomes of them.
-    Cabinet,
-    /// People who decide about agreements.
-    Approver,
-    /// Reads the ledger, alerts, evidence.
-    Auditor,
-    /// People on duty: see how everything runs and where a parcel is; decide nothing.
-    Operations,
-    /// A courier: own deposits and what a deposit needs.
-    Courier,
-    /// A merchant's people: own parcels.
-    Merchant,
+/// `POST /calls`: a call that arrives at one of our numbers.
+#[derive(Clone, Debug)]
+pub struct CallPut {
+    /// From which number, unless it is withheld.
+    pub from: Option<Phone>,
+    /// At which of ours.
+    pub to: Phone,
+    /// What was dialled behind it.
+    pub extension: Option<LeasedExtension>,
 }
 
 /// What the ledger is searched by; what is absent fits everything.

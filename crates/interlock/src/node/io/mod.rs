@@ -11,17 +11,19 @@ mod key_id;
 mod local;
 mod page;
 mod people;
+mod role;
 mod taken;
 
 pub use agreements::{AgreementChange, Decision, Renewal};
-pub use extension::Extension;
+pub use extension::{Extension, LeasedExtension};
 pub use key_id::KeyId;
 pub use local::{
-    DepositAction, DepositRequest, EventPut, ExplainRequest, LedgerQuery, LocalAnswer,
-    LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, ParcelPut, Role,
+    CallPut, DepositAction, DepositRequest, EventPut, ExplainRequest, LedgerQuery, LocalAnswer,
+    LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, ParcelPut,
 };
 pub use page::PageRequest;
 pub use people::{PersonCaller, PersonPut, REVEAL_REASONS, RevealAct, RevealPut};
+pub use role::Role;
 pub use taken::EventTaken;
 
 use interlock_core::ids::{IdempotencyKey, MessageId, ParticipantId, WireId};

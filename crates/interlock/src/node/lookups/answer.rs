@@ -1,6 +1,6 @@
 //! Answering partners that ask for the contacts of our parcels.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use interlock_core::contact::{ContactForm, Phone};
@@ -44,6 +44,10 @@ struct Asking<'a> {
     released: Vec<ParcelId>,
     /// Those of them that had not counted on this day before.
     new: BTreeSet<ParcelId>,
+    /// Numbers of the pool that may be bound for the asker, the next one last.
+    free: Vec<u64>,
+    /// What this lookup has leased so far.
+    leases: BTreeMap<ParcelId, (String, Timestamp)>,
 }
 
 impl Node {
@@ -139,10 +143,12 @@ impl Node {
             day,
             released: Vec::new(),
             new: BTreeSet::new(),
+            free: self.free_numbers(turn, from, request.items.len()),
+            leases: BTreeMap::new(),
         };
         let mut outcomes = Vec::with_capacity(request.items.len());
         for item in &request.items {
-            let outcome = self.decide_contact(turn, &asking, item);
+            let outcome = self.decide_contact(turn, &mut asking, item);
             if let LookupDecision::Released { parcel, .. } = &outcome {
                 let channel = self.state.channels.get(from);
                 let used = channel.and_then(|c| c.usage.get(&asking.terms.dataset));
@@ -250,8 +256,8 @@ impl Node {
 
     fn decide_contact(
         &self,
-        turn: &mut Turn<'_>,
-        asking: &Asking<'_>,
+        turn: &Turn<'_>,
+        asking: &mut Asking<'_>,
         item: &LookupItem,
     ) -> LookupDecision {
         let denied = |reason: &str| LookupDecision::Denied {
@@ -281,7 +287,7 @@ impl Node {
                 Ok(()) => LookupDecision::Released {
                     parcel: parcel.id,
                     form,
-                    lease: self.lease(turn, &parcel, asking.from, form),
+                    lease: self.lease(turn, asking, &parcel, form),
                 },
             },
         }
@@ -290,7 +296,7 @@ impl Node {
     /// Whether a parcel is one that these terms can release: ours, of a marketplace in their scope, with
     /// a recipient who is still known. All others are answered like a waybill that does not exist: a
     /// reason of their own would tell whose they are.
-    fn may_be_asked_about(&self, parcel: &Parcel, terms: &Terms) -> bool {
+    pub(in crate::node) fn may_be_asked_about(&self, parcel: &Parcel, terms: &Terms) -> bool {
         let held = parcel.recipient.as_ref().and_then(|r| r.value.as_ref());
         let marketplace = parcel.marketplace.as_ref();
         parcel.owner() == Some(&self.state.me)
@@ -400,12 +406,26 @@ impl Node {
         })
     }
 
-    /// The leased number for a parcel: the one that the consumer has, while it works.
+    /// The numbers of the pool that may be bound for a consumer, if it has a number to call them from.
+    fn free_numbers(&self, turn: &Turn<'_>, to: &ParticipantId, most: usize) -> Vec<u64> {
+        let Some(pool) = self.config.virtual_pool else {
+            return Vec::new();
+        };
+        if !self.config.virtual_callers.values().any(|id| id == to) {
+            return Vec::new();
+        }
+        let mut free = self.state.bindings.free(to, pool, turn.at(), most);
+        free.reverse();
+        free
+    }
+
+    /// What is leased for a parcel: what the consumer has while it works, else a number of the pool, else
+    /// an extension.
     fn lease(
         &self,
-        turn: &mut Turn<'_>,
+        turn: &Turn<'_>,
+        asking: &mut Asking<'_>,
         parcel: &Parcel,
-        to: &ParticipantId,
         form: ContactForm,
     ) -> Option<(String, Timestamp)> {
         if form != ContactForm::Virtual {
@@ -414,14 +434,33 @@ impl Node {
         let held = parcel
             .lease
             .as_ref()
-            .filter(|(_, until, holder)| holder == to && *until > turn.at());
-        Some(match held {
-            Some((extension, until, _)) => (extension.clone(), *until),
-            None => (
-                format!("{:06}", turn.random64() % 1_000_000),
-                turn.at().plus_ms(LEASE_MS),
-            ),
-        })
+            .filter(|(_, until, holder)| holder == asking.from && *until > turn.at());
+        if let Some((leased, until, _)) = held {
+            return Some((leased.clone(), *until));
+        }
+        if let Some(drawn) = asking.leases.get(&parcel.id) {
+            return Some(drawn.clone());
+        }
+        let leased = match asking.free.pop() {
+            Some(number) => format!("+{number}"),
+            None => self.next_extension(parcel)?,
+        };
+        let lease = (leased, turn.at().plus_ms(LEASE_MS));
+        asking.leases.insert(parcel.id, lease.clone());
+        Some(lease)
+    }
+
+    /// The extension of a parcel's next lease: not that of the one before, which somebody else may have.
+    fn next_extension(&self, parcel: &Parcel) -> Option<String> {
+        let parcels = &self.state.parcels;
+        let links = &self.state.links;
+        let before = parcel.lease.as_ref();
+        let before = before.and_then(|(leased, _, _)| links.leased(leased, parcels.len()));
+        let nth = match before {
+            Some((_, nth)) => nth + 1,
+            None => u64::try_from(parcel.uses.len()).unwrap_or_default(),
+        };
+        Some(links.lease(parcels.number(parcel.id)?, nth))
     }
 
     /// An outcome with the contact itself, from the parcel as it is now.
@@ -450,6 +489,7 @@ impl Node {
         let Some(recipient) = recipient else {
             return denied("deleted");
         };
+        let lease = lease.as_ref().map(|(leased, until)| (leased, *until));
         match (form, lease, &self.config.virtual_number) {
             (ContactForm::Masked, _, _) => LookupOutcome::Released(Contact::Masked {
                 phone: recipient.phone.masked(),
@@ -457,11 +497,18 @@ impl Node {
             (ContactForm::Full, _, _) => LookupOutcome::Released(Contact::Full {
                 phone: recipient.phone.reveal().into(),
             }),
+            (ContactForm::Virtual, Some((number, expires_at)), _) if number.starts_with('+') => {
+                LookupOutcome::Released(Contact::Virtual {
+                    number: number.clone(),
+                    extension: String::new(),
+                    expires_at,
+                })
+            }
             (ContactForm::Virtual, Some((extension, expires_at)), Some(number)) => {
                 LookupOutcome::Released(Contact::Virtual {
                     number: number.clone(),
                     extension: extension.clone(),
-                    expires_at: *expires_at,
+                    expires_at,
                 })
             }
             (ContactForm::Virtual, _, _) => denied("no-virtual-number"),

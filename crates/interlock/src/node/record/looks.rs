@@ -43,6 +43,8 @@ pub enum Looked {
     Phone(ParcelId),
     /// The address behind the code of a label.
     Address(ParcelId),
+    /// The phone of a parcel's recipient, by the telephone network that connects a call.
+    Call(ParcelId),
 }
 
 /// A look of a person at personal data.

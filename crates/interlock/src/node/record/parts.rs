@@ -233,7 +233,7 @@ pub enum LookupDecision {
         parcel: ParcelId,
         /// In which form.
         form: ContactForm,
-        /// Extension of a leased number and the end of the lease.
+        /// What was leased, an extension or a number of a pool in E.164, and the end of the lease.
         lease: Option<(String, Timestamp)>,
     },
     /// Denied.

@@ -661,6 +661,7 @@ fn of_looks() -> Vec<Record> {
         look(Looked::Shop(MerchantId::parse("m1").unwrap())),
         look(Looked::Phone(parcel)),
         look(Looked::Address(parcel)),
+        look(Looked::Call(parcel)),
         Record::Wished {
             parcel,
             consent: Consent::Given,

@@ -6,6 +6,7 @@
 
 pub mod anchor;
 mod apply;
+mod bindings;
 pub mod channel;
 mod cooperations;
 mod delegates;
@@ -48,6 +49,7 @@ use interlock_journal::rows::Rows;
 use serde::{Deserialize, Serialize};
 
 pub use self::apply::ReplayError;
+use self::bindings::Bindings;
 use self::channel::Channel;
 use self::delegates::Delegates;
 pub use self::deposits::Deposit;
@@ -169,6 +171,8 @@ pub struct State {
     pub statistics: Statistics,
     /// Phones that people asked to see.
     pub reveals: BTreeMap<RequestId, Reveal>,
+    /// Numbers that are bound to callers and recipients.
+    pub bindings: Bindings,
     /// How many records were applied: the position in the journal of the last one.
     pub applied: u64,
     queues: QueueIds,
@@ -399,6 +403,7 @@ impl State {
             statistics: Statistics::default(),
             looks: List::default(),
             reveals: BTreeMap::new(),
+            bindings: Bindings::default(),
             applied: 0,
             queues: QueueIds::default(),
             cold,

@@ -65,7 +65,7 @@ pub struct Parcel {
     pub deposit: Option<DepositId>,
     /// Who had the contact, and why.
     pub uses: Vec<ContactUse>,
-    /// Leased extension, its end, and for whom.
+    /// Leased extension, or the number of a pool in E.164; its end, and for whom.
     pub lease: Option<(String, Timestamp, ParticipantId)>,
     /// Its code at a partner's station, where the term allows it.
     pub code: Option<Content<CodeTold>>,
@@ -521,7 +521,12 @@ impl Parcels {
             .filter(move |(number, _)| before.is_none_or(|before| *number < before))
     }
 
-    /// The parcel at a place of a list.
+    /// The parcel's number.
+    pub fn number(&self, id: ParcelId) -> Option<Number> {
+        self.number_of(id)
+    }
+
+    /// The parcel at a place of a list, or with a number.
     pub fn at_place(&self, number: Number) -> Option<Arc<Parcel>> {
         self.all.get(&number)
     }

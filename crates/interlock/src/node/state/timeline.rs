@@ -332,8 +332,12 @@ impl State {
             form,
             at,
         });
-        if let Some((extension, until)) = lease {
-            parcel.lease = Some((extension.clone(), *until, lookup.to.clone()));
+        if let Some((leased, until)) = lease {
+            parcel.lease = Some((leased.clone(), *until, lookup.to.clone()));
+            let number = leased.strip_prefix('+').and_then(|it| it.parse().ok());
+            if let Some(number) = number {
+                self.bindings.bind(&lookup.to, number, id, *until);
+            }
         }
     }
 

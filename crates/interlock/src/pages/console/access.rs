@@ -45,6 +45,7 @@ pub(super) const fn role_word(reader: &Reader<'_>, role: Role) -> &'static str {
         Role::Operations => reader.pick("值班", "duty"),
         Role::Courier => reader.pick("快递员", "courier"),
         Role::Merchant => reader.pick("商家", "merchant"),
+        Role::Telephone => reader.pick("电话系统", "telephone network"),
     }
 }
 
@@ -96,10 +97,11 @@ const PEOPLE: [Role; 6] = [
     Role::Merchant,
 ];
 /// Roles of keys: those of machines, and those of people who call the API.
-const KEYS: [Role; 7] = [
+const KEYS: [Role; 8] = [
     Role::OrderSystem,
     Role::Handheld,
     Role::Cabinet,
+    Role::Telephone,
     Role::Admin,
     Role::Approver,
     Role::Auditor,

@@ -42,6 +42,7 @@ impl LookView {
             "round" => reader.pick("快递员的投柜记录", "a courier's deposits"),
             "shop" => reader.pick("商家的包裹清单", "a merchant's list"),
             "address" => reader.pick("面单代码对应的地址", "the address behind a label's code"),
+            "call" => reader.pick("为接通来电取用的号码", "a phone, to connect a call"),
             "phone" => reader.pick("完整手机号", "a phone in clear"),
             other => other,
         }

@@ -23,7 +23,14 @@ use super::{CAINIAO, Day, FENGCHAO, JD, NAMES, NOBODYS, OURS, OURS_TOO, RIVALS, 
 use crate::mediation::Member;
 
 /// Roles of keys, each with a key of its own at every node.
-const ROLES: [&str; 5] = ["order-system", "handheld", "cabinet", "approver", "auditor"];
+const ROLES: [&str; 6] = [
+    "order-system",
+    "handheld",
+    "cabinet",
+    "approver",
+    "auditor",
+    "telephone",
+];
 /// Pages of one pattern that are looked at.
 const ALIKE_MAX: usize = 8;
 /// An instant for whatever wants one.
@@ -612,4 +619,31 @@ pub(super) fn revealed(day: &Day, number: &str, phone: &str) {
     call(&keys[1], &format!("/reveals/{id}/approve"), &json!({}));
     let shown = call(&keys[0], &format!("/reveals/{id}/show"), &json!({}));
     assert!(shown.to_string().contains(phone), "{shown}");
+}
+
+/// Whom the telephone network is told to connect to a leased extension; `None` if nobody. No other key is
+/// told.
+pub(super) fn connected(day: &Day, people: &People, leased: &str) -> Option<String> {
+    let (number, extension) = leased.split_once(',').expect("an extension");
+    let body = json!({ "to": number, "extension": extension }).to_string();
+    let port = day.nodes[JD].port + 1;
+    let keys = people.0[JD].keys.iter();
+    let keys = keys.map(|(role, key)| (*role, key.as_str()));
+    let mut told = None;
+    for (role, key) in keys.chain([("admin", day.nodes[JD].key.as_str())]) {
+        let bearer = format!("Bearer {key}");
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        let answer = fetch(port, "POST", "/api/v1/calls", &headers, &body);
+        if role != "telephone" {
+            assert_eq!(answer.status, 403, "{role}");
+            continue;
+        }
+        let said: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert!([200, 404].contains(&answer.status), "{said}");
+        told = said["phone"].as_str().map(str::to_owned);
+    }
+    told
 }

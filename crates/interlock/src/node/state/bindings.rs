@@ -1,0 +1,149 @@
+//! Numbers of a pool that are bound to a caller and to a recipient.
+//!
+//! Purpose: which recipient a consumer reaches at a number (AXB: an alias X between a caller A and a callee
+//! B), and which number is free for it. INVARIANT: toward one consumer a number is bound to one parcel at a
+//! time, and to another one a day after the lease before it ended at the earliest. Numbers are given out by
+//! consumer, so that one learns nothing of another's. It does not know phones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use interlock_core::contact::NumberRange;
+use interlock_core::ids::{ParcelId, ParticipantId};
+use interlock_core::time::{DAY_MS, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How long a number rests between two parcels, in milliseconds: whoever still has it in a list of calls
+/// does not reach somebody else.
+pub const COOL_DOWN_MS: i64 = DAY_MS;
+
+/// By consumer.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Bindings(BTreeMap<ParticipantId, Bound>);
+
+/// What is bound for one consumer, by the digits of its numbers. It stays until its number is bound again.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Bound {
+    numbers: BTreeMap<u64, Binding>,
+    by_end: BTreeSet<(Timestamp, u64)>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Binding {
+    parcel: ParcelId,
+    until: Timestamp,
+}
+
+impl Bindings {
+    /// The parcel that a number was last bound to for a consumer. Its lease says whether it still is.
+    pub fn parcel(&self, consumer: &ParticipantId, number: u64) -> Option<ParcelId> {
+        let bound = self.0.get(consumer)?.numbers.get(&number)?;
+        Some(bound.parcel)
+    }
+
+    /// At most `most` numbers of a pool that may be bound for a consumer: first those that have rested the
+    /// longest.
+    pub fn free(
+        &self,
+        consumer: &ParticipantId,
+        pool: NumberRange,
+        at: Timestamp,
+        most: usize,
+    ) -> Vec<u64> {
+        let (first, last) = pool.ends();
+        let none = Bound::default();
+        let bound = self.0.get(consumer).unwrap_or(&none);
+        let rested = bound.by_end.iter();
+        let rested = rested.take_while(|(end, _)| end.plus_ms(COOL_DOWN_MS) <= at);
+        let rested = rested
+            .map(|(_, number)| *number)
+            .filter(|number| pool.contains(*number));
+        // What was never bound lies above the highest and below the lowest that were.
+        let mut used = bound.numbers.range(first..=last).map(|(number, _)| *number);
+        let (lowest, highest) = match (used.next(), used.next_back()) {
+            (Some(lowest), highest) => (lowest, highest.unwrap_or(lowest)),
+            (None, _) => (first, first.saturating_sub(1)),
+        };
+        let above = highest.saturating_add(1)..=last;
+        rested
+            .chain(above)
+            .chain(first..lowest)
+            .take(most)
+            .collect()
+    }
+
+    /// A number is bound to a parcel for a consumer, instead of what it was bound to before.
+    pub(super) fn bind(
+        &mut self,
+        consumer: &ParticipantId,
+        number: u64,
+        parcel: ParcelId,
+        until: Timestamp,
+    ) {
+        let bound = self.0.entry(consumer.clone()).or_default();
+        let before = bound.numbers.insert(number, Binding { parcel, until });
+        if let Some(before) = before {
+            bound.by_end.remove(&(before.until, number));
+        }
+        bound.by_end.insert((until, number));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(1_496_246_400_000);
+
+    fn parcel(n: u8) -> ParcelId {
+        ParcelId::from_bytes([n; 16])
+    }
+
+    fn consumer(name: &str) -> ParticipantId {
+        ParticipantId::parse(&format!("did:web:{name}.example")).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_bound_again_a_day_after_its_lease_and_not_before() {
+        let pool = NumberRange::parse("+8617000000000-+8617000000002").unwrap();
+        let (first, last) = pool.ends();
+        let (one, other) = (consumer("one"), consumer("other"));
+        let mut bindings = Bindings::default();
+        assert_eq!(
+            bindings.free(&one, pool, AT, 9),
+            [first, first + 1, last],
+            "nothing is bound"
+        );
+        assert_eq!(bindings.free(&one, pool, AT, 2).len(), 2);
+        for (n, number) in (0..).zip([first + 1, first, last]) {
+            let until = AT.plus_ms(i64::from(n) * DAY_MS);
+            bindings.bind(&one, number, parcel(n), until);
+        }
+        assert_eq!(bindings.parcel(&one, first + 1), Some(parcel(0)));
+        assert_eq!(bindings.parcel(&other, first + 1), None, "another's");
+        assert_eq!(bindings.free(&other, pool, AT, 9).len(), 3);
+        let rested = AT.plus_ms(DAY_MS);
+        assert_eq!(
+            bindings.free(&one, pool, rested.plus_ms(-1), 9),
+            Vec::<u64>::new()
+        );
+        assert_eq!(bindings.free(&one, pool, rested, 9), [first + 1]);
+        bindings.bind(&one, first + 1, parcel(9), AT.plus_ms(9 * DAY_MS));
+        assert_eq!(bindings.parcel(&one, first + 1), Some(parcel(9)));
+        let later = AT.plus_ms(5 * DAY_MS);
+        assert_eq!(bindings.free(&one, pool, later, 9), [first, last]);
+    }
+
+    #[test]
+    fn a_pool_that_grows_has_more() {
+        let grown = NumberRange::parse("+8617000000000-+8617000000009").unwrap();
+        let (first, last) = grown.ends();
+        let one = consumer("one");
+        let mut bindings = Bindings::default();
+        bindings.bind(&one, first + 3, parcel(1), AT);
+        bindings.bind(&one, first + 4, parcel(2), AT);
+        bindings.bind(&one, 1, parcel(3), AT);
+        let free = bindings.free(&one, grown, AT, 99);
+        let expected = (first + 5..=last).chain(first..first + 3);
+        assert_eq!(free, expected.collect::<Vec<_>>());
+    }
+}
