@@ -71,6 +71,14 @@ fn restart(net: &mut Network) {
     net.world.settle();
 }
 
+/// Two parcels of which one has a number of the pool and one an extension.
+pub fn leased(seed: u64) -> Network {
+    let mut net = begin(seed, Some(1));
+    deposited(&mut net, PARCEL, "k1");
+    deposited(&mut net, OTHER, "k2");
+    net
+}
+
 /// Deposits a parcel; its deposit, and what its recipient was told by.
 fn deposited(net: &mut Network, number: &str, key: &str) -> (Value, Leased) {
     let deposit = net.deposit(FENGCHAO, number, "FC0001", key).unwrap();

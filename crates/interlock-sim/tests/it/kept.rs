@@ -17,8 +17,8 @@ use interlock_core::ids::CourierId;
 use interlock_core::time::{DAY_MS, HOUR_MS};
 
 use self::shape::Shape;
-use crate::random;
 use crate::support::*;
+use crate::{calls, random};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kept/form.txt");
 /// Schedules of which the states are looked at.
@@ -90,9 +90,10 @@ fn another_form_of_what_is_kept_has_another_version() {
     for seed in SEEDS {
         random::states_after(seed, &mut |state| add(&shape, state));
     }
-    let net = negotiated();
-    for ix in [CAINIAO, FENGCHAO] {
-        add(&shape, net.world.node(ix).unwrap().state());
+    for net in [negotiated(), calls::leased(966)] {
+        for ix in [CAINIAO, FENGCHAO] {
+            add(&shape, net.world.node(ix).unwrap().state());
+        }
     }
     let found = shape.lines();
     let text = std::fs::read_to_string(FILE).unwrap();
