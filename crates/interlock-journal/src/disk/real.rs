@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::{Disk, FILE_NAME_BYTES_MAX};
 
 /// Files held open at once, at most.
-const OPEN_FILES_MAX: usize = 32;
+const OPEN_FILES_MAX: usize = 128;
 /// Zeros are written in pieces of this size.
 const ZEROS_SIZE_BYTES: usize = 64 * 1024;
 const LOCK_NAME: &str = "lock";

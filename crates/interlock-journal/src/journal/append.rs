@@ -18,6 +18,12 @@ use super::frame::{
 use super::scan::segment_name;
 use super::{GROUP_RECORDS_MAX, GROUP_SIZE_BYTES_MAX, Journal, Options, io_error};
 
+/// From this size on a group gets no more space than it needs. Where groups are large, zeros beyond them
+/// are as much again to write, and the longer sync of a file that grows is shared by many records.
+const LARGE_GROUP_SIZE_BYTES: u64 = 128 * 1024;
+/// What a file grows by for such a group.
+const PAGE_SIZE_BYTES: u64 = 4096;
+
 /// A record to append.
 #[derive(Clone, Copy, Debug)]
 pub struct NewRecord<'a> {
@@ -105,11 +111,15 @@ impl Journal {
     fn make_room(&mut self, size_bytes: u64) -> Result<(), JournalError> {
         let has_groups = self.end_bytes > SEGMENT_HEADER_SIZE_BYTES as u64;
         let would_end = self.end_bytes + size_bytes;
+        let step = match size_bytes < LARGE_GROUP_SIZE_BYTES {
+            true => self.options.preallocate_size_bytes.max(1),
+            false => PAGE_SIZE_BYTES,
+        };
         let outcome = if would_end > self.options.segment_size_bytes && has_groups {
             self.rotate()
-                .and_then(|()| self.allocate(SEGMENT_HEADER_SIZE_BYTES as u64 + size_bytes))
+                .and_then(|()| self.allocate(SEGMENT_HEADER_SIZE_BYTES as u64 + size_bytes, step))
         } else {
-            self.allocate(would_end)
+            self.allocate(would_end, step)
         };
         if let Err(error) = &outcome
             && !matches!(error, JournalError::DiskFull)
@@ -119,11 +129,10 @@ impl Journal {
         outcome
     }
 
-    fn allocate(&mut self, end_bytes: u64) -> Result<(), JournalError> {
+    fn allocate(&mut self, end_bytes: u64, step: u64) -> Result<(), JournalError> {
         if end_bytes <= self.allocated_bytes {
             return Ok(());
         }
-        let step = self.options.preallocate_size_bytes.max(1);
         let len_bytes = end_bytes.next_multiple_of(step);
         let name = segment_name(self.active);
         self.disk

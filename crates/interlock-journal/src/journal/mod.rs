@@ -72,7 +72,7 @@ pub const GROUP_SIZE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub struct Options {
     /// A segment is followed by a new one before it would grow beyond this size.
     pub segment_size_bytes: u64,
-    /// Space is preallocated in steps of this size.
+    /// Space is preallocated in steps of this size; for a group of 128 KiB or more, in pages.
     pub preallocate_size_bytes: u64,
     /// The writer's epoch; no less than any in the journal.
     pub epoch: u32,

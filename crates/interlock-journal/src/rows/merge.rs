@@ -1,8 +1,11 @@
 //! Reading several runs as one, and making one of several.
 //!
 //! INVARIANT: of rows with one key the newest run's counts. A merge writes a new run and changes none;
-//! whoever lists runs replaces the old ones by it.
+//! whoever lists runs replaces the old ones by it. A stretch of blocks that no other run interferes with
+//! stays in the file in which it lies, if most of that file is still in use; it is neither written again nor
+//! moved.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::disk::Disk;
@@ -11,6 +14,11 @@ use super::error::{RowsError, damaged};
 use super::run::{Block, RowRef, Run, Shared, Value};
 use super::write::RunWriter;
 use super::{NewRun, Rows};
+
+/// A shorter stretch of blocks is copied, so that a file is not kept for a few of them.
+const STRETCH_BLOCKS_MIN: usize = 16;
+/// Blocks stay in a file only while so much of it, in percent, is in use.
+const USED_PERCENT_MIN: u64 = 75;
 
 /// Key and value of a row that was found.
 pub type FoundRow = (Vec<u8>, Vec<u8>);
@@ -23,6 +31,8 @@ struct Cursor {
     next: usize,
     block: Option<Block>,
     row: usize,
+    /// How many blocks from here on are known to stay where they lie.
+    staying: usize,
 }
 
 impl Cursor {
@@ -38,6 +48,7 @@ impl Cursor {
             next: first,
             block: None,
             row: 0,
+            staying: 0,
         };
         cursor.load(disk)?;
         if let Some(block) = &cursor.block {
@@ -51,6 +62,7 @@ impl Cursor {
     fn load(&mut self, disk: &Shared) -> Result<(), RowsError> {
         self.block = self.run.block(disk, self.next)?;
         self.next = self.next.saturating_add(1);
+        self.staying = self.staying.saturating_sub(1);
         self.row = 0;
         Ok(())
     }
@@ -131,6 +143,23 @@ impl Cursors {
         Ok(())
     }
 
+    /// How many blocks of a cursor come before every other row, if it stands at the first row of one.
+    fn stretch(&self, lowest: usize) -> Result<usize, RowsError> {
+        let Some(cursor) = self.all.get(lowest).filter(|cursor| cursor.row == 0) else {
+            return Ok(0);
+        };
+        let mut end: Option<&[u8]> = None;
+        for (number, other) in self.all.iter().enumerate() {
+            if number != lowest
+                && let Some((key, _)) = other.row()?
+            {
+                end = Some(end.map_or(key, |end| end.min(key)));
+            }
+        }
+        let first = cursor.next.saturating_sub(1);
+        Ok(cursor.run.index.blocks_below(first, end))
+    }
+
     /// The cursor whose whole block comes before every other row, if there is one.
     fn whole_block(&self, lowest: usize) -> Result<bool, RowsError> {
         let Some(cursor) = self.all.get(lowest).filter(|cursor| cursor.row == 0) else {
@@ -182,6 +211,23 @@ pub struct Merge {
     writer: RunWriter,
     /// Whether nothing older is left, so that removed rows need not be remembered.
     oldest: bool,
+    /// Files in which blocks may stay.
+    lasting: BTreeSet<u64>,
+}
+
+/// The files of which most is in use by these runs.
+fn lasting(runs: &[Arc<Run>]) -> BTreeSet<u64> {
+    let mut used: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for run in runs {
+        for block in run.index.blocks() {
+            let holder = run.holder(block);
+            let (bytes, _) = used.entry(holder.number).or_insert((0, holder.size_bytes));
+            *bytes += u64::from(block.size_bytes);
+        }
+    }
+    let most = |(used, size): (u64, u64)| 100 * used >= USED_PERCENT_MIN * size;
+    let lasting = used.into_iter().filter(|(_, used)| most(*used));
+    lasting.map(|(number, _)| number).collect()
 }
 
 impl Merge {
@@ -199,6 +245,7 @@ impl Merge {
             cursors: Cursors::at(&rows.disk, runs, &[])?,
             writer: RunWriter::new(disk, number, level.saturating_add(1), rows_max)?,
             oldest,
+            lasting: lasting(runs),
         })
     }
 
@@ -211,6 +258,9 @@ impl Merge {
             let Some(lowest) = self.cursors.lowest()? else {
                 return Ok(true);
             };
+            if self.stays(lowest)? && self.leave_block(lowest)? {
+                continue;
+            }
             if self.writer.takes_blocks()
                 && self.cursors.whole_block(lowest)?
                 && self.copy_block(lowest)?
@@ -226,6 +276,44 @@ impl Merge {
         Ok(false)
     }
 
+    /// Whether the block at which a cursor stands can stay where it lies.
+    fn stays(&mut self, number: usize) -> Result<bool, RowsError> {
+        let left = self.cursors.all.get(number).map_or(0, |c| c.staying);
+        let stretch = match left {
+            0 => self.cursors.stretch(number)?,
+            left => left,
+        };
+        let Some(cursor) = self.cursors.all.get_mut(number) else {
+            return Ok(false);
+        };
+        let begun = left > 0 || stretch >= STRETCH_BLOCKS_MIN;
+        cursor.staying = if begun { stretch } else { 0 };
+        let place = cursor.run.index.get(cursor.next.saturating_sub(1));
+        let lasts = |place| self.lasting.contains(&cursor.run.holder(place).number);
+        Ok(cursor.staying > 0 && cursor.row == 0 && place.is_some_and(lasts))
+    }
+
+    /// Leaves the block of a cursor where it lies. Not done if it has rows that are left out.
+    fn leave_block(&mut self, number: usize) -> Result<bool, RowsError> {
+        let Some(cursor) = self.cursors.all.get_mut(number) else {
+            return Ok(false);
+        };
+        let place = cursor.run.index.get(cursor.next.saturating_sub(1));
+        let (Some(block), Some(place)) = (&cursor.block, place) else {
+            return Ok(false);
+        };
+        let Some((first, _)) = block.row(0).filter(|_| !(self.oldest && block.forgets())) else {
+            return Ok(false);
+        };
+        let holder = cursor.run.holder(place);
+        if !self.writer.refer_to((block, first), place, holder)? {
+            return Ok(false);
+        }
+        cursor.load(&self.cursors.disk)?;
+        cursor.skip_empty(&self.cursors.disk)?;
+        Ok(true)
+    }
+
     /// Copies the block of a cursor as it is. Not done if it has rows that are left out.
     fn copy_block(&mut self, number: usize) -> Result<bool, RowsError> {
         let Some(cursor) = self.cursors.all.get_mut(number) else {
@@ -234,8 +322,7 @@ impl Merge {
         let Some(block) = &cursor.block else {
             return Ok(false);
         };
-        let removed = |row| block.row(row).is_none_or(|(_, value)| value.is_none());
-        if self.oldest && (0..block.rows).any(removed) {
+        if self.oldest && block.forgets() {
             return Ok(false);
         }
         let first = block.row(0).map(|(key, _)| key.to_vec());

@@ -3,8 +3,8 @@
 //! A run is a file that never changes (layout: the `run` module). What is newer is a run before the
 //! others, and a row that was removed is a row that says so. Runs of one level are merged into one of
 //! the next once there are [`FAN_IN`], so that a row is written again once for each factor of
-//! [`FAN_IN`] by which the whole has grown; a block that no other run interferes with is copied as it
-//! is. Which runs there are is said by a list, and the list is in the [`root`].
+//! [`FAN_IN`] by which the whole has grown; a stretch of blocks that no other run interferes with stays in
+//! the file in which it lies. Which runs there are is said by a list, and the list is in the [`root`].
 //!
 //! INVARIANT: everything here can be made anew from the journal and is worth nothing without it. A
 //! file that is not what it was is named and never answered from. It does not know what rows mean.
@@ -25,6 +25,7 @@ pub use merge::{FoundRow, Merge, Scan};
 pub use run::{RunName, Value};
 pub use write::{KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_MAX};
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -129,7 +130,15 @@ impl Rows {
 
     /// Bytes of all files.
     pub fn size_bytes(&self) -> u64 {
-        self.runs.iter().map(|run| run.size_bytes).sum()
+        let files = self.runs.iter().flat_map(|run| run.files());
+        let files: BTreeMap<u64, u64> = files.map(|f| (f.number, f.size_bytes)).collect();
+        files.values().sum()
+    }
+
+    /// The files that are read, by the numbers of the runs as which they were written.
+    pub fn files(&self) -> BTreeSet<u64> {
+        let files = self.runs.iter().flat_map(|run| run.files());
+        files.map(|file| file.number).collect()
     }
 
     /// The value under `key`.
@@ -215,13 +224,13 @@ impl fmt::Debug for Rows {
     }
 }
 
-/// Removes every run and draft that the list does not name. Nobody may be reading them.
+/// Removes every file and draft of a run that these rows do not lie in. Nobody may be reading them.
 ///
 /// # Errors
 /// [`RowsError::Io`]; what is left over does no harm.
-pub fn clean(disk: &mut dyn Disk, kept: &[RunName]) -> Result<(), RowsError> {
+pub fn clean(disk: &mut dyn Disk, kept: &Rows) -> Result<(), RowsError> {
     let names = disk.list().map_err(io_error("list", ""))?;
-    let kept: Vec<String> = kept.iter().map(RunName::file).collect();
+    let kept: BTreeSet<String> = kept.files().into_iter().map(run::file_name).collect();
     for name in names {
         let ours = name.ends_with(RUN_SUFFIX) && !kept.contains(&name);
         if ours || name.ends_with(".new") {
@@ -231,11 +240,11 @@ pub fn clean(disk: &mut dyn Disk, kept: &[RunName]) -> Result<(), RowsError> {
     Ok(())
 }
 
-/// Removes a run that no list names. Nobody may be reading it.
+/// Removes the file of a run in which no listed run has blocks. Nobody may be reading it.
 ///
 /// # Errors
 /// [`RowsError::Io`].
-pub fn remove(disk: &mut dyn Disk, run: &RunName) -> Result<(), RowsError> {
-    let file = run.file();
+pub fn remove(disk: &mut dyn Disk, number: u64) -> Result<(), RowsError> {
+    let file = run::file_name(number);
     disk.remove(&file).map_err(io_error("remove", &file))
 }

@@ -4,13 +4,16 @@
 //! blocks    BLOCK after BLOCK, each of about 8 KiB, a larger one if a single row is:
 //!            rows: key length u16, 1 + value length u32 (0: removed), key, value
 //!            then of each row its offset in the block, u32; then their number, u32
-//! index     of each block: first key's length u16, first key, offset u64, length u32, CRC-32C u32;
-//!            then the last key's length u16 and the last key
+//! index     how many other files have blocks of the run u16; number and size of each u64 u64;
+//!            of each block: first key's length u16, first key, file u16 (0: this one, then the others in
+//!            their order), offset u64, length u32, CRC-32C u32; then the last key's length u16 and the
+//!            last key
 //! filter    lines of 64 bytes (the `filter` module)
-//! footer    "ilrows01", number of rows u64, offset and length of the index u64 u64, its CRC-32C u32,
+//! footer    "ilrows02", number of rows u64, offset and length of the index u64 u64, its CRC-32C u32,
 //!            length of the filter u64, its CRC-32C u32, CRC-32C of the footer so far u32
 //! ```
-//! All numbers are little-endian. Index and filter are held in memory, about 1.3 bytes a row and 40
+//! All numbers are little-endian. A block that a merge need not change stays in the file in which it lies,
+//! which is why a run may have blocks in others; a file stays as long as a run has blocks in it. Index and filter are held in memory, about 1.3 bytes a row and 40
 //! bytes a block; blocks are read as they are asked for, and the latest held (the `recent` module).
 //!
 //! INVARIANT: nothing is answered from bytes whose checksum is not right.
@@ -25,8 +28,10 @@ use super::error::{RowsError, damaged, io_error};
 use super::filter::{Filter, hash};
 use super::recent::Recent;
 
-pub(super) const MAGIC: [u8; 8] = *b"ilrows01";
+pub(super) const MAGIC: [u8; 8] = *b"ilrows02";
 pub(super) const FOOTER_SIZE_BYTES: usize = 52;
+/// Bytes of a block's entry in the index, but for its first key.
+const ENTRY_SIZE_BYTES: usize = 20;
 /// Bytes before a row's key.
 pub(super) const ROW_HEAD_BYTES: usize = 6;
 
@@ -69,26 +74,86 @@ pub(super) struct BlockRef {
     pub(super) checksum: u32,
     key_at: u32,
     key_bytes: u16,
+    /// 0: in the run's own file; else one more than its place among the others.
+    pub(super) file: u16,
+}
+
+/// Where a block lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) file: u16,
+    pub(super) offset: u64,
+    pub(super) size_bytes: u32,
+    pub(super) checksum: u32,
+}
+
+/// A file of another run in which blocks of this one lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Other {
+    pub(super) number: u64,
+    pub(super) size_bytes: u64,
 }
 
 /// First keys and places of all blocks.
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    others: Vec<Other>,
     keys: Vec<u8>,
     blocks: Vec<BlockRef>,
     last: Vec<u8>,
 }
 
 impl Index {
-    pub(super) fn push(&mut self, first: &[u8], offset: u64, size_bytes: u32, checksum: u32) {
+    pub(super) fn push(&mut self, first: &[u8], place: Place) {
         self.blocks.push(BlockRef {
-            offset,
-            size_bytes,
-            checksum,
+            offset: place.offset,
+            size_bytes: place.size_bytes,
+            checksum: place.checksum,
             key_at: u32::try_from(self.keys.len()).unwrap_or(u32::MAX),
             key_bytes: u16::try_from(first.len()).unwrap_or(u16::MAX),
+            file: place.file,
         });
         self.keys.extend_from_slice(first);
+    }
+
+    /// What names another file in the places of blocks. `None` if there are too many.
+    pub(super) fn file(&mut self, other: Other) -> Option<u16> {
+        let known = self.others.iter().position(|known| *known == other);
+        let at = known.unwrap_or(self.others.len());
+        let file = u16::try_from(at + 1).ok()?;
+        if known.is_none() {
+            self.others.push(other);
+        }
+        Some(file)
+    }
+
+    pub(super) fn others(&self) -> &[Other] {
+        &self.others
+    }
+
+    /// The other file that blocks name so; `None` for the run's own.
+    pub(super) fn other(&self, file: u16) -> Option<&Other> {
+        self.others.get(usize::from(file).checked_sub(1)?)
+    }
+
+    pub(super) fn blocks(&self) -> &[BlockRef] {
+        &self.blocks
+    }
+
+    /// How many blocks from `first` on have only keys below `end`; all of them if there is no end.
+    pub(super) fn blocks_below(&self, first: usize, end: Option<&[u8]>) -> usize {
+        let rest = self.blocks.get(first..).unwrap_or_default();
+        let Some(end) = end.filter(|end| *end <= self.last.as_slice()) else {
+            return rest.len();
+        };
+        let begun = rest.partition_point(|block| self.first_key(block) <= end);
+        begun.saturating_sub(1)
+    }
+
+    /// Gives back what was set aside for more blocks.
+    pub(super) fn shrink(&mut self) {
+        self.keys.shrink_to_fit();
+        self.blocks.shrink_to_fit();
     }
 
     pub(super) fn set_last(&mut self, key: &[u8]) {
@@ -121,10 +186,18 @@ impl Index {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.keys.len() + 18 * self.blocks.len() + 2);
+        let fixed = 16 * self.others.len() + ENTRY_SIZE_BYTES * self.blocks.len() + 4;
+        let mut out = Vec::with_capacity(self.keys.len() + fixed + self.last.len());
+        let others = u16::try_from(self.others.len()).unwrap_or(u16::MAX);
+        out.extend(others.to_le_bytes());
+        for other in &self.others {
+            out.extend(other.number.to_le_bytes());
+            out.extend(other.size_bytes.to_le_bytes());
+        }
         for block in &self.blocks {
             out.extend(block.key_bytes.to_le_bytes());
             out.extend_from_slice(self.first_key(block));
+            out.extend(block.file.to_le_bytes());
             out.extend(block.offset.to_le_bytes());
             out.extend(block.size_bytes.to_le_bytes());
             out.extend(block.checksum.to_le_bytes());
@@ -137,22 +210,35 @@ impl Index {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut index = Self::default();
-        let mut at = 0;
+        let mut at = 2;
+        for _ in 0..u16_at(bytes, 0)? {
+            index.others.push(Other {
+                number: u64_at(bytes, at)?,
+                size_bytes: u64_at(bytes, at + 8)?,
+            });
+            at += 16;
+        }
         loop {
             let key_bytes = usize::from(u16_at(bytes, at)?);
             let key = bytes.get(at + 2..at + 2 + key_bytes)?;
             at += 2 + key_bytes;
             if at == bytes.len() {
                 index.set_last(key);
+                index.shrink();
                 return Some(index);
             }
-            index.push(
-                key,
-                u64_at(bytes, at)?,
-                u32_at(bytes, at + 8)?,
-                u32_at(bytes, at + 12)?,
-            );
-            at += 16;
+            let file = u16_at(bytes, at)?;
+            if usize::from(file) > index.others.len() {
+                return None;
+            }
+            let place = Place {
+                file,
+                offset: u64_at(bytes, at + 2)?,
+                size_bytes: u32_at(bytes, at + 10)?,
+                checksum: u32_at(bytes, at + 14)?,
+            };
+            index.push(key, place);
+            at += ENTRY_SIZE_BYTES - 2;
         }
     }
 }
@@ -186,6 +272,12 @@ impl Block {
             None => Some((key, None)),
             Some(bytes) => Some((key, Some(self.bytes.get(value_at..value_at + bytes)?))),
         }
+    }
+
+    /// Whether it has rows that were removed, or that cannot be read.
+    pub(super) fn forgets(&self) -> bool {
+        let removed = |row| self.row(row).is_none_or(|(_, value)| value.is_none());
+        (0..self.rows).any(removed)
     }
 
     /// The number of the first row whose key is not below `key`, and whether it is that key.
@@ -301,6 +393,13 @@ impl Run {
             .ok_or_else(|| damaged(&file, footer.index_at, "its index cannot be read"))?;
         let filter = Filter::from_bytes(filter)
             .ok_or_else(|| damaged(&file, filter_at, "its filter cannot be read"))?;
+        for other in index.others() {
+            let name = file_name(other.number);
+            let size = disk.len(&name).map_err(io_error("examine", &name))?;
+            if size != other.size_bytes {
+                return Err(damaged(&name, size, "it is not as long as it was"));
+            }
+        }
         Ok(Self {
             name,
             rows: footer.rows,
@@ -316,23 +415,39 @@ impl Run {
         let Some(place) = self.index.get(block) else {
             return Ok(None);
         };
+        let other = self.index.other(place.file);
+        let other = other.map(|other| file_name(other.number));
+        let file = other.as_deref().unwrap_or(&self.file);
         let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = read_up_to(
-            disk.as_mut(),
-            &self.file,
-            place.offset,
-            place.size_bytes as usize,
-        )
-        .map_err(io_error("read", &self.file))?;
+        let bytes = read_up_to(disk.as_mut(), file, place.offset, place.size_bytes as usize)
+            .map_err(io_error("read", file))?;
         drop(disk);
         if len_u64(&bytes) != u64::from(place.size_bytes)
             || crc32c::crc32c(&bytes) != place.checksum
         {
-            return Err(damaged(&self.file, place.offset, "a block is broken"));
+            return Err(damaged(file, place.offset, "a block is broken"));
         }
         Block::new(bytes)
             .map(Some)
-            .ok_or_else(|| damaged(&self.file, place.offset, "a block cannot be read"))
+            .ok_or_else(|| damaged(file, place.offset, "a block cannot be read"))
+    }
+
+    /// The file in which a block of this run lies.
+    pub(super) fn holder(&self, block: &BlockRef) -> Other {
+        self.index.other(block.file).copied().unwrap_or(self.own())
+    }
+
+    /// The run's own file.
+    pub(super) const fn own(&self) -> Other {
+        Other {
+            number: self.name.number,
+            size_bytes: self.size_bytes,
+        }
+    }
+
+    /// All files in which it has blocks.
+    pub(super) fn files(&self) -> impl Iterator<Item = Other> {
+        std::iter::once(self.own()).chain(self.index.others().iter().copied())
     }
 
     /// A block that may have been read before. `None` after the last one.

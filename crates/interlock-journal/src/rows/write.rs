@@ -9,7 +9,10 @@ use crate::disk::Disk;
 
 use super::error::{RowsError, io_error};
 use super::filter::{Filter, hash};
-use super::run::{Block, FOOTER_SIZE_BYTES, Footer, Index, Run, RunName, file_name, hashes};
+use super::run::{
+    Block, BlockRef, FOOTER_SIZE_BYTES, Footer, Index, Other, Place, Run, RunName, file_name,
+    hashes,
+};
 
 /// A block is written once it holds so many bytes.
 const BLOCK_SIZE_BYTES: usize = 8 * 1024;
@@ -115,6 +118,32 @@ impl RunWriter {
 
     /// Adds a whole block of another run, whose keys are all above those so far.
     pub(super) fn push_block(&mut self, block: &Block, first: &[u8]) -> Result<(), RowsError> {
+        self.take_keys(block, first)?;
+        self.put_block(&block.bytes)
+    }
+
+    /// The same, but the block stays where it lies. Whether it can.
+    pub(super) fn refer_to(
+        &mut self,
+        (block, first): (&Block, &[u8]),
+        place: &BlockRef,
+        holder: Other,
+    ) -> Result<bool, RowsError> {
+        let Some(file) = self.index.file(holder) else {
+            return Ok(false);
+        };
+        self.take_keys(block, first)?;
+        let place = Place {
+            file,
+            offset: place.offset,
+            size_bytes: place.size_bytes,
+            checksum: place.checksum,
+        };
+        self.index.push(&self.first, place);
+        Ok(true)
+    }
+
+    fn take_keys(&mut self, block: &Block, first: &[u8]) -> Result<(), RowsError> {
         self.end_block()?;
         self.check(first, None)?;
         let filter = &mut self.filter;
@@ -124,7 +153,7 @@ impl RunWriter {
         self.rows += block.rows as u64;
         self.first.clear();
         self.first.extend_from_slice(first);
-        self.put_block(&block.bytes)
+        Ok(())
     }
 
     /// Whether a whole block can follow without leaving a small one behind.
@@ -151,9 +180,13 @@ impl RunWriter {
 
     fn put_block(&mut self, block: &[u8]) -> Result<(), RowsError> {
         let offset = self.written + len_u64(&self.buffer);
-        let size_bytes = u32::try_from(block.len()).unwrap_or(u32::MAX);
-        self.index
-            .push(&self.first, offset, size_bytes, crc32c::crc32c(block));
+        let place = Place {
+            file: 0,
+            offset,
+            size_bytes: u32::try_from(block.len()).unwrap_or(u32::MAX),
+            checksum: crc32c::crc32c(block),
+        };
+        self.index.push(&self.first, place);
         self.buffer.extend_from_slice(block);
         if self.buffer.len() >= WRITE_SIZE_BYTES {
             self.flush()?;
@@ -184,6 +217,7 @@ impl RunWriter {
     pub(super) fn finish(mut self) -> Result<Run, RowsError> {
         self.end_block()?;
         self.index.set_last(&self.last);
+        self.index.shrink();
         let index = self.index.encode();
         let (footer, checksum) = Footer {
             rows: self.rows,

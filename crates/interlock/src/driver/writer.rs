@@ -6,16 +6,21 @@
 //! more is decided: whether the group is durable is unknown, and only recovery can tell. The writer
 //! does not know what is in a record.
 //!
-//! Requests that arrive while a group is being synced are the next group; there is no artificial wait.
+//! Requests that arrive while a group is being synced are the next group. Whoever waits for a group has
+//! it at once; one that nobody waits for, since it says only how a call ended, lets what comes within
+//! [`IDLE_GROUP_WAIT`] in, and is synced with it.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use interlock_core::ids::ParticipantId;
 use interlock_core::time::{ClockInterval, Timestamp};
 use interlock_journal::keyslots::SlotKey;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::activity::{Activity, UnderWay};
 use super::clock::Clock;
@@ -31,6 +36,8 @@ use crate::telemetry::Metrics;
 
 /// A group takes up no further input once it holds this many records.
 pub const GROUP_RECORDS_MAX: usize = 5_000;
+/// How long a group that nobody waits for waits for company.
+const IDLE_GROUP_WAIT: Duration = Duration::from_millis(2);
 /// Answers that are owed are looked through for callers who have gone at every multiple of this.
 const REPLIES_SWEEP: usize = 4_096;
 
@@ -156,6 +163,22 @@ enum Seen {
 }
 
 impl Group {
+    /// Whether another input can be taken up. A second rotation in one group would leave the first key
+    /// nowhere.
+    const fn has_room(&self) -> bool {
+        !self.stop && self.signing_key.is_none() && self.records < GROUP_RECORDS_MAX
+    }
+
+    /// Whether it has records that nobody waits for: nothing is to be seen and no key to be destroyed
+    /// once they are durable.
+    const fn is_idle(&self) -> bool {
+        self.records > 0
+            && self.seen.is_empty()
+            && self.destroy.is_empty()
+            && self.ended.is_empty()
+            && self.ticks.is_empty()
+    }
+
     fn take(&mut self, effects: Vec<Effect>, time: Timestamp) {
         let mut records = Vec::new();
         for effect in effects {
@@ -193,6 +216,13 @@ impl Group {
             self.steps.push(records);
         }
     }
+}
+
+/// Wakes the writer, which has a thread of its own, after a time.
+fn timer() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
 }
 
 /// Lets others see `now`, if it is not what they see.
@@ -260,18 +290,14 @@ impl<M: Machine, S: Store> Writer<M, S> {
         let effects = self.machine.start(now, self.rng.as_mut());
         group.take(effects, now.latest);
         self.commit(group, outside)?;
+        let timer = timer().map_err(|error| WriterError::Store {
+            what: "set a timer",
+            error,
+        })?;
         // Whoever started the node may have given up by now.
         let _ = started.send(());
         while let Some(first) = self.jobs.blocking_recv() {
-            let mut group = Group::default();
-            self.step(first, &mut group);
-            // A second rotation in one group would leave the first key nowhere.
-            while !group.stop && group.signing_key.is_none() && group.records < GROUP_RECORDS_MAX {
-                let Ok(next) = self.jobs.try_recv() else {
-                    break;
-                };
-                self.step(next, &mut group);
-            }
+            let group = self.gather(first, &timer);
             let stop = group.stop;
             self.commit(group, outside)?;
             self.keep(stop)?;
@@ -280,6 +306,28 @@ impl<M: Machine, S: Store> Writer<M, S> {
             }
         }
         Ok(())
+    }
+
+    /// The next group: what is queued, and if nobody waits for that, what comes soon.
+    fn gather(&mut self, first: Queued, timer: &Runtime) -> Group {
+        let mut group = Group::default();
+        self.step(first, &mut group);
+        let mut until = None;
+        while group.has_room() {
+            let next = match self.jobs.try_recv() {
+                Ok(next) => Some(next),
+                Err(_) if group.is_idle() => timer.block_on(async {
+                    let until = *until.get_or_insert_with(|| Instant::now() + IDLE_GROUP_WAIT);
+                    timeout_at(until, self.jobs.recv()).await.ok().flatten()
+                }),
+                Err(_) => None,
+            };
+            let Some(next) = next else {
+                break;
+            };
+            self.step(next, &mut group);
+        }
+        group
     }
 
     /// Takes up what was written of snapshots, and begins one when it is due, or the node stops.

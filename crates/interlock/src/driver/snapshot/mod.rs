@@ -2,7 +2,7 @@
 //!
 //! Purpose: write what the node froze as a run of rows, then a root that names the runs, the place in
 //! the journal and the small rest of the state; merge runs. Invariants: the root is replaced only when
-//! all that it names is durable, and a run is removed only when no root names it; nothing here is
+//! all that it names is durable, and a file is removed only when no root leads to it; nothing here is
 //! needed, so that what is damaged, missing or of another journal is thrown away and made anew. Work is
 //! done in small steps, by a thread or by a simulator. It does not know what is in a state or a row.
 
@@ -141,19 +141,20 @@ pub struct Keeper {
     merging: Option<Merging>,
     /// Whether rows were written since, without a root.
     ahead: bool,
-    /// Runs that were merged into others.
+    /// Files in which nothing lies any more, since runs were merged.
     obsolete: Vec<Obsolete>,
     /// How often rows were given to the reader, and how often it took them.
     given: u64,
     taken: u64,
 }
 
-/// A run that was merged into another.
+/// A file that is not needed any more.
 struct Obsolete {
-    run: RunName,
+    /// The run as which it was written.
+    number: u64,
     /// From these rows on it is not read.
     unread_from: u64,
-    /// Whether no durable root names it.
+    /// Whether no durable root leads to it.
     unnamed: bool,
 }
 
@@ -178,8 +179,8 @@ impl Keeper {
     /// [`SnapshotError::Rows`].
     pub fn anew(mut disk: Box<dyn Disk>) -> Result<Self, SnapshotError> {
         root::discard(disk.as_mut())?;
-        rows::clean(disk.as_mut(), &[])?;
         let rows = Rows::empty(disk.share());
+        rows::clean(disk.as_mut(), &rows)?;
         Ok(Self::over(disk, rows, 1, None))
     }
 
@@ -217,7 +218,7 @@ impl Keeper {
         }
         let kept: Kept = postcard::from_bytes(&body).map_err(|_| SnapshotError::Version)?;
         let rows = Rows::open(disk.share(), &kept.runs)?;
-        rows::clean(disk.as_mut(), &kept.runs)?;
+        rows::clean(disk.as_mut(), &rows)?;
         let saved = Some((kept.mark, kept.state));
         Ok(Some(Self::over(disk, rows, kept.next_run, saved)))
     }
@@ -266,7 +267,7 @@ impl Keeper {
         let unneeded = |old: &Obsolete| old.unnamed && old.unread_from <= taken;
         if let Some(at) = self.obsolete.iter().position(unneeded) {
             let old = self.obsolete.swap_remove(at);
-            rows::remove(self.disk.as_mut(), &old.run)?;
+            rows::remove(self.disk.as_mut(), old.number)?;
             return Ok(Step::Working);
         }
         if let Some(mut flushing) = self.flushing.take() {
@@ -315,15 +316,17 @@ impl Keeper {
         let start = names.iter().position(|name| Some(name) == first);
         let start = start.unwrap_or(names.len());
         let run = merging.merge.finish()?;
+        let before = self.rows.files();
         self.rows = self.rows.merged(start..start + merging.inputs.len(), run);
         self.given += 1;
         let unread_from = self.given;
-        self.obsolete
-            .extend(merging.inputs.into_iter().map(|run| Obsolete {
-                run,
-                unread_from,
-                unnamed: false,
-            }));
+        let after = self.rows.files();
+        let unneeded = before.difference(&after).copied();
+        self.obsolete.extend(unneeded.map(|number| Obsolete {
+            number,
+            unread_from,
+            unnamed: false,
+        }));
         // Rows that are ahead of the root's state wait for one that is not.
         if !self.ahead {
             self.save()?;

@@ -108,6 +108,48 @@ async fn what_waits_during_a_sync_is_the_next_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_nobody_waits_for_is_synced_with_the_next_or_soon() {
+    let setup = Setup::new(cast("a", 1));
+    let log = setup.store.log.clone();
+    let server = setup
+        .start(|input, _| match input {
+            Input::Local { reply, .. } => vec![record(), status(reply)],
+            Input::Voided { .. } => vec![record()],
+            _ => vec![],
+        })
+        .await;
+    let quiet = || Queued {
+        job: Job::Plain(Input::Voided {
+            reply: ReplyId(1),
+            to: cast("b", 2).id,
+            agreement: WireId::parse("urn:uuid:1").unwrap(),
+        }),
+        under_way: server.handle.activity.begin(),
+    };
+    // Alone it is durable soon, though nobody asks.
+    server.handle.jobs.send(quiet()).await.unwrap();
+    until(|| log.lines().len() == 1).await;
+    assert_eq!(log.lines(), ["append 1"]);
+    // Whoever is answered has what came before durable with it.
+    server.handle.jobs.send(quiet()).await.unwrap();
+    let answer = server
+        .handle
+        .local(None, None, LocalRequest::GetStatus)
+        .await;
+    assert!(is_ok(&answer));
+    let appended: usize = log
+        .lines()
+        .iter()
+        .filter_map(|line| line.strip_prefix("append ")?.parse::<usize>().ok())
+        .sum();
+    assert_eq!(appended, 3);
+    // A stop takes along what waits.
+    server.handle.jobs.send(quiet()).await.unwrap();
+    server.stop().await.unwrap();
+    assert_eq!(log.lines().last().unwrap(), "append 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_sync_answers_nobody_and_ends_the_writer() {
     let setup = Setup::new(cast("a", 1));
     let (store, log) = (setup.store.clone(), setup.store.log.clone());
