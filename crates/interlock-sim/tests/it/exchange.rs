@@ -1,7 +1,11 @@
 //! The exchange between whole nodes: one parcel through an agreement, and what can go wrong.
 
 use interlock::node::io::{DepositAction, LocalRequest};
+use interlock_core::dataset::Dataset;
+use interlock_core::ids::WireId;
 use interlock_core::time::HOUR_MS;
+use interlock_sim::NodeIx;
+use serde_json::Value;
 
 use crate::support::*;
 
@@ -60,6 +64,38 @@ fn one_parcel_from_the_scan_to_the_tracking_page() {
     assert_eq!(page.events.first().unwrap().step.as_str(), "picked-up");
     net.assert_all_evidence_is_mirrored();
     net.assert_replay_gives_the_same();
+}
+
+/// What is used today of the quota of contacts between Cainiao and Fengchao, as one of them shows it.
+fn used_today(net: &mut Network, at: NodeIx, partner: &str) -> Value {
+    let all = ok(net.world.local(at, LocalRequest::GetAgreements));
+    let all = all["agreements"].as_array().unwrap();
+    let is_it = |a: &&Value| a["dataset"] == "recipient-contact" && a["partner"] == partner;
+    let id = all.iter().find(is_it).unwrap()["id"].as_str().unwrap();
+    let id = WireId::parse(id).unwrap();
+    let view = ok(net.world.local(at, LocalRequest::GetAgreement(id)));
+    assert_eq!(view["quotaPerDay"], 500, "{view}");
+    view["usedToday"].clone()
+}
+
+#[test]
+fn a_provider_shows_what_is_used_of_a_quota() {
+    let mut net = Network::with_terms(3, |terms| {
+        if terms.dataset == Dataset::RecipientContact {
+            terms.quota_per_day = Some(500);
+        }
+    });
+    net.put_station(FENGCHAO, "FC0001", 20);
+    net.put_parcel("SF1000000000001", "taobao", CAINIAO, "13800000001");
+    net.world.settle();
+    let fengchao = "did:web:fengchao.example";
+    assert_eq!(used_today(&mut net, CAINIAO, fengchao), 0);
+    net.deposit(FENGCHAO, "SF1000000000001", "FC0001", "k1")
+        .expect("deposited");
+    net.world.settle();
+    assert_eq!(used_today(&mut net, CAINIAO, fengchao), 1);
+    let cainiao = "did:web:cainiao.example";
+    assert_eq!(used_today(&mut net, FENGCHAO, cainiao), Value::Null);
 }
 
 #[test]

@@ -177,7 +177,8 @@ impl Node {
     /// `GET /agreements/{id}`: `id`, `role`, `partner`, `dataset`, `state`, `from`, `until`, `endsAt`
     /// (earlier than `until` after a termination), `daysLeft` (begun days count), `cooperation`,
     /// `assurance`, `waitingForPartner`, `summary` (`en`, `zh`), `terms`, `policy` (ODRL), `policyHash`, `signatures`
-    /// (`participant`, `signature`), `finalizedAt`, `signedAt`, `suspendedBy`, `negotiation`,
+    /// (`participant`, `signature`), `quotaPerDay` and `usedToday` (different parcels; what the consumer
+    /// has used is known at the provider alone), `finalizedAt`, `signedAt`, `suspendedBy`, `negotiation`,
     /// `supersedes`, `supersededBy`, `supersededAt`, `transfers`, `asksAgainAt` (when we ask for its
     /// dataset again, if the provider ended the transfer), `history`, `negotiated` (the history of its
     /// negotiation).
@@ -210,6 +211,8 @@ impl Node {
             "policy": a.terms.to_policy(),
             "policyHash": hex(&a.policy_hash),
             "signatures": signatures,
+            "quotaPerDay": a.terms.quota_per_day,
+            "usedToday": self.used_today(turn, a),
             "finalizedAt": self.instant(a.finalized_at),
             "signedAt": instant(a.facts.manifest_complete_at),
             "suspendedBy": a.suspended_by.as_ref().map(ParticipantId::as_str),
@@ -226,6 +229,18 @@ impl Node {
             body.extend(more);
         }
         Ok(LocalAnswer::Json { status: 200, body })
+    }
+
+    /// How many different parcels the consumer of an agreement of ours has used of its quota today.
+    fn used_today(&self, turn: &Turn<'_>, agreement: &Agreement) -> Option<u32> {
+        let quota = agreement.terms.quota_per_day;
+        let ours = quota.filter(|_| agreement.provider == self.state.me);
+        let day = agreement.terms.zone.day_of(turn.at());
+        let dataset = agreement.terms.dataset;
+        ours.map(|_| {
+            self.usage(&agreement.consumer, dataset, day, None)
+                .parcels_today
+        })
     }
 
     pub(super) fn history_view(&self, id: &WireId) -> Value {

@@ -13,7 +13,7 @@ use super::parts::{
     both, done, empty, facts, headline, more, siblings, state, table, table_under, when,
 };
 use super::stretch::{others, stretch};
-use super::values::{Both, Instant, Names};
+use super::values::{Both, Instant, Names, grouped};
 use super::words;
 use crate::identity::url::segment;
 use crate::node::io::Role;
@@ -73,6 +73,8 @@ pub struct AgreementView {
     policy: Value,
     policy_hash: String,
     signatures: Vec<SignatureView>,
+    quota_per_day: Option<u64>,
+    used_today: Option<u64>,
     finalized_at: Instant,
     signed_at: Option<Instant>,
     suspended_by: Option<String>,
@@ -360,6 +362,12 @@ fn agreement_facts<'a>(
                 }
             },
         ),
+    ];
+    if let (Some(quota), Some(used)) = (view.quota_per_day, view.used_today) {
+        let word = used_of(reader, used, quota);
+        rows.push((reader.pick("今日额度", "Quota today"), word));
+    }
+    rows.extend([
         (
             reader.pick("保证", "Assurance"),
             html! {
@@ -373,7 +381,7 @@ fn agreement_facts<'a>(
             reader.pick("达成", "Concluded"),
             when(reader, view.finalized_at),
         ),
-    ];
+    ]);
     if let Some(at) = view.signed_at {
         rows.push((reader.pick("签署", "Signed"), when(reader, at)));
     }
@@ -398,6 +406,23 @@ fn agreement_facts<'a>(
         html! { code { (view.policy_hash) } },
     ));
     rows
+}
+
+/// How much of a quota is used; nine tenths of it are worth a look.
+fn used_of(reader: &Reader<'_>, used: u64, quota: u64) -> Markup {
+    let tone = match (used >= quota, used >= quota / 10 * 9) {
+        (true, _) => Tone::Stopped,
+        (false, true) => Tone::Soon,
+        (false, false) => Tone::Good,
+    };
+    let (used, quota) = (grouped(used), grouped(quota));
+    state(
+        tone,
+        &match reader.language {
+            Language::Chinese => format!("已用 {used} 件，共 {quota} 件"),
+            Language::English => format!("{used} of {quota} parcels used"),
+        },
+    )
 }
 
 /// What an approver can do with it.
@@ -464,5 +489,42 @@ pub(super) fn reason_field(reader: &Reader<'_>, again: Option<&Again<'_>>, act: 
             input id=(id) name="reason" type="text" maxlength="500" required
                 value=(Again::value(again, act, "reason", ""));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use interlock_core::time::{Timestamp, Zone};
+
+    use super::*;
+    use crate::pages::console::Theme;
+
+    #[test]
+    fn a_quota_that_is_nearly_used_stands_out() {
+        let reader = Reader {
+            language: Language::English,
+            theme: Theme::System,
+            publisher: "Cainiao",
+            person: None,
+            csrf: "",
+            here: "/",
+            as_of: Timestamp::from_millis(0),
+            zone: Zone::CHINA,
+            print: false,
+        };
+        for (used, class) in [(0, "good"), (449, "good"), (450, "soon"), (500, "stopped")] {
+            let said = used_of(&reader, used, 500).into_string();
+            assert!(said.contains(class), "{said}");
+            assert!(
+                said.contains(&format!("{used} of 500 parcels used")),
+                "{said}"
+            );
+        }
+        let chinese = Reader {
+            language: Language::Chinese,
+            ..reader
+        };
+        let said = used_of(&chinese, 1_200, 2_000).into_string();
+        assert!(said.contains("已用 1,200 件，共 2,000 件"), "{said}");
     }
 }
