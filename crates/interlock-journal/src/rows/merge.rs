@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: of rows with one key the newest run's counts. A merge writes a new run and changes none;
 //! whoever lists runs replaces the old ones by it. A stretch of blocks that no other run interferes with
-//! stays in the file in which it lies, if most of that file is still in use; it is neither written again nor
+//! stays in the file in which it lies, if half of that file or more is still in use; it is neither written again nor
 //! moved.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use super::{NewRun, Rows};
 /// A shorter stretch of blocks is copied, so that a file is not kept for a few of them.
 const STRETCH_BLOCKS_MIN: usize = 16;
 /// Blocks stay in a file only while so much of it, in percent, is in use.
-const USED_PERCENT_MIN: u64 = 75;
+const USED_PERCENT_MIN: u64 = 50;
 
 /// Key and value of a row that was found.
 pub type FoundRow = (Vec<u8>, Vec<u8>);
