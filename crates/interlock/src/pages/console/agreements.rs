@@ -410,7 +410,10 @@ fn agreement_facts<'a>(
 
 /// How much of a quota is used; nine tenths of it are worth a look.
 fn used_of(reader: &Reader<'_>, used: u64, quota: u64) -> Markup {
-    let tone = match (used >= quota, used >= quota / 10 * 9) {
+    let tone = match (
+        used >= quota,
+        used.saturating_mul(10) >= quota.saturating_mul(9),
+    ) {
         (true, _) => Tone::Stopped,
         (false, true) => Tone::Soon,
         (false, false) => Tone::Good,
@@ -519,6 +522,10 @@ mod tests {
                 said.contains(&format!("{used} of 500 parcels used")),
                 "{said}"
             );
+        }
+        for (used, class) in [(0, "good"), (4, "good"), (5, "stopped")] {
+            let said = used_of(&reader, used, 5).into_string();
+            assert!(said.contains(class), "{used} of 5: {said}");
         }
         let chinese = Reader {
             language: Language::Chinese,
