@@ -227,7 +227,8 @@ pub fn check_combination(terms: &Terms) -> Result<(), Vec<CombinationError>> {
 /// Whether recipients would be sent to a door that stays closed: under `events`, terms of `locker-events`,
 /// their consumer tells recipients that a parcel lies in a locker, and nothing `beside` them, of the same two
 /// parties, for the same marketplaces and as long, gives it the code in the open (`pickup-code`) or has the
-/// operator tell the recipient itself (`recipient-contact`).
+/// operator tell the recipient itself (`recipient-contact`). A carrier is given codes only under terms that
+/// name it as the notifier; an owner under any.
 pub fn withholds_code<'a>(events: &Terms, beside: impl IntoIterator<Item = &'a Terms>) -> bool {
     let tells = matches!(events.notifier, Some(Notifier::Owner | Notifier::Carrier));
     if events.dataset != Dataset::LockerEvents || !tells {
@@ -239,7 +240,11 @@ pub fn withholds_code<'a>(events: &Terms, beside: impl IntoIterator<Item = &'a T
             && events.marketplaces.is_subset(&other.marketplaces)
     };
     let serves = |other: &Terms| match other.dataset {
-        Dataset::PickupCode => other.contact_forms.contains(&ContactForm::Full),
+        Dataset::PickupCode => {
+            let carrier = Some(Notifier::Carrier);
+            let told = events.notifier != carrier || other.notifier == carrier;
+            told && other.contact_forms.contains(&ContactForm::Full)
+        }
         Dataset::RecipientContact => other.notifier == Some(Notifier::Operator),
         Dataset::PreAdvice
         | Dataset::LockerEvents
@@ -520,6 +525,20 @@ mod tests {
         assert_eq!(contact.notifier, Some(Notifier::Operator));
         assert!(told(|_| {}, &contact));
         assert!(!told(|it| it.notifier = Some(Notifier::Owner), &contact));
+        // An owner is given the codes of its parcels whoever tells, a carrier only if it does.
+        let all = [None, Some(Notifier::Operator), Some(Notifier::Owner)];
+        for (by, serving) in [
+            (Notifier::Owner, &[true; 4]),
+            (Notifier::Carrier, &[false, false, false, true]),
+        ] {
+            events.notifier = Some(by);
+            let named = all.into_iter().chain([Some(Notifier::Carrier)]);
+            for (notifier, serves) in named.zip(serving) {
+                code.notifier = notifier;
+                let withheld = withholds_code(&events, [&code]);
+                assert_eq!(withheld, !serves, "{by:?}, {notifier:?}");
+            }
+        }
         for notifier in [None, Some(Notifier::Operator)] {
             events.notifier = notifier;
             assert!(!withholds_code(&events, []));

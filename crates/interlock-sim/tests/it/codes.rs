@@ -444,6 +444,53 @@ fn an_owner_tells_the_recipient_where_it_has_the_code_too() {
 }
 
 #[test]
+fn a_carrier_tells_the_recipient_only_where_its_codes_are_agreed_on_with_it_as_the_notifier() {
+    for notifier in [None, Some(Notifier::Owner), Some(Notifier::Carrier)] {
+        let mut net = Network::with_terms(991, |terms| {
+            if terms.dataset == Dataset::RecipientContact {
+                terms.until = MIDNIGHT.plus_ms(-DAY_MS);
+                terms.run_off_ms = None;
+            }
+        });
+        let mut events = terms(
+            Dataset::LockerEvents,
+            MIDNIGHT.plus_ms(-60 * DAY_MS),
+            MIDNIGHT.plus_ms(90 * DAY_MS),
+            &["taobao"],
+        );
+        events.notifier = Some(Notifier::Carrier);
+        net.agree(FENGCHAO, SF, events, "carrier");
+        let full = code_terms(&[ContactForm::Full], notifier);
+        net.agree(FENGCHAO, SF, full, "codes");
+        for ix in [FENGCHAO, SF] {
+            net.world.kill(ix);
+            assert!(net.world.restart(ix));
+        }
+        net.put_station(FENGCHAO, "FC0001", 4);
+        net.world.run_until(MIDNIGHT.plus_ms(-12 * HOUR_MS));
+        net.put_parcel(NUMBER, "taobao", CAINIAO, "13877665544");
+        net.world.settle();
+        let opened = net.deposit(FENGCHAO, NUMBER, "FC0001", "k");
+        if notifier != Some(Notifier::Carrier) {
+            let refused = opened.unwrap_err();
+            assert_eq!(refused.kind, "nobody-can-tell");
+            assert!(refused.detail.contains("code-withheld"));
+            continue;
+        }
+        let deposit = opened.unwrap();
+        assert_eq!(deposit["notifier"], "carrier", "{deposit}");
+        net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+            .unwrap();
+        net.world.settle();
+        let left = codes_left(&net);
+        assert!(
+            matches!(left.as_slice(), [FeedItem::Code(view)] if view.told.is_some()),
+            "{left:?}"
+        );
+    }
+}
+
+#[test]
 fn whoever_has_not_the_parcel_does_not_change_its_code() {
     let mut net = begin(989, &[ContactForm::Full]);
     net.agree(JD, CAINIAO, code_terms(&[ContactForm::Full], None), "codes");

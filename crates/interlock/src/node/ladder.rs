@@ -53,7 +53,7 @@ impl<'a> Outlook<'a> {
         let mut codeless = false;
         let mut tells = |who: &ParticipantId, notifier| {
             let told = self.feeds_notifier(who, parcel, notifier);
-            let code = told && self.feeds_code(who, parcel);
+            let code = told && self.feeds_code(who, parcel, notifier);
             codeless |= told && !code;
             code
         };
@@ -123,13 +123,17 @@ impl<'a> Outlook<'a> {
     }
 
     /// Whether `consumer` gets the code of the parcel too: whoever knows where a parcel lies and not its code
-    /// stands before a closed door. A recipient who enrolled a key has the code from us, sealed.
-    fn feeds_code(&self, consumer: &ParticipantId, parcel: &Parcel) -> bool {
+    /// stands before a closed door. A carrier gets it only where that agreement names it as the notifier, an
+    /// owner gets the codes of its parcels under any. A recipient who enrolled a key has the code from us,
+    /// sealed.
+    fn feeds_code(&self, consumer: &ParticipantId, parcel: &Parcel, who: Notifier) -> bool {
+        let owns = who == Notifier::Owner || parcel.owner() == Some(consumer);
         let open = self
             .book
             .between(&self.state.me, consumer, Dataset::PickupCode)
             .any(|agreement| {
-                agreement.terms.contact_forms.contains(&ContactForm::Full)
+                (owns || agreement.terms.notifier == Some(who))
+                    && agreement.terms.contact_forms.contains(&ContactForm::Full)
                     && agreement.state_at(&self.now) == AgreementState::InForce
                     && parcel
                         .marketplace

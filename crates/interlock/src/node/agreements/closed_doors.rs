@@ -84,8 +84,8 @@ fn way_out(terms: &Terms) -> String {
     let notifier = terms.notifier.map_or("", |notifier| notifier.as_str());
     format!(
         "`il:notifier` is `{notifier}`, who would send recipients to a locker without the code that opens it: \
-         agree on `pickup-code` with the form `full` too, for the same marketplaces and as long, or let the \
-         operator tell recipients (`il:notifier` `operator`)"
+         agree on `pickup-code` with that notifier and the form `full` too, for the same marketplaces and as \
+         long, or let the operator tell recipients (`il:notifier` `operator`)"
     )
 }
 
