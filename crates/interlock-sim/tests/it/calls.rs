@@ -79,6 +79,13 @@ pub fn leased(seed: u64) -> Network {
     net
 }
 
+/// Cainiao does not count Fengchao among its partners any more.
+fn part(net: &mut Network) {
+    let fengchao = net.world.id(FENGCHAO).unwrap().clone();
+    let remove = LocalRequest::RemovePartner(fengchao);
+    ok(net.world.local(CAINIAO, remove));
+}
+
 /// Deposits a parcel; its deposit, and what its recipient was told by.
 fn deposited(net: &mut Network, number: &str, key: &str) -> (Value, Leased) {
     let deposit = net.deposit(FENGCHAO, number, "FC0001", key).unwrap();
@@ -300,6 +307,19 @@ fn who_is_deleted_is_called_by_nobody_and_gets_the_same_answer() {
             .world
             .local(CAINIAO, LocalRequest::EraseRecipient(waybill)));
         net.world.settle();
+        assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), None);
+        restart(&mut net);
+        assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), None);
+    }
+}
+
+#[test]
+fn who_is_no_partner_any_more_reaches_nobody() {
+    for pool in [None, Some(3)] {
+        let mut net = begin(967, pool);
+        let (_, mine) = deposited(&mut net, PARCEL, "k1");
+        assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), e164(PHONE));
+        part(&mut net);
         assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), None);
         restart(&mut net);
         assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), None);

@@ -1,7 +1,7 @@
 //! Calls to numbers that we leased: whom the telephone network connects.
 //!
-//! INVARIANT: a phone leaves by this door only to a key of the role `telephone`, for a lease that works,
-//! under an agreement that would release the contact in this form at this moment, and while the stay that
+//! INVARIANT: a phone leaves by this door only to a key of the role `telephone`, for a partner's lease that
+//! works, under an agreement that would release the contact in this form at this moment, and while the stay that
 //! it was leased for is not over; each time it is on record. Whatever else is dialled, and by whom, gets one
 //! and the same answer. It does not know the network.
 
@@ -64,7 +64,9 @@ impl Node {
         let (leased, until, holder) = parcel.lease.as_ref()?;
         let theirs = caller.is_none_or(|caller| caller == holder);
         let until = *until;
-        let works = leased == dialled && theirs && turn.now.latest < until;
+        // Whoever is no partner any more is released nothing, whatever was agreed on.
+        let partner = self.state.partners.contains_key(holder);
+        let works = leased == dialled && theirs && partner && turn.now.latest < until;
         works.then_some((parcel, until))
     }
 
