@@ -327,6 +327,32 @@ fn who_is_no_partner_any_more_reaches_nobody() {
 }
 
 #[test]
+fn whoever_asks_again_after_the_pick_up_calls_nobody() {
+    for pool in [None, Some(3)] {
+        let mut net = begin(968, pool);
+        let (deposit, mine) = deposited(&mut net, PARCEL, "k1");
+        let code = net.code();
+        for action in [DepositAction::Open { code }, DepositAction::PickUp] {
+            net.advance(FENGCHAO, &deposit, action).unwrap();
+        }
+        net.world.settle();
+        assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), None);
+        net.world.run_until(net.world.now().plus_ms(HOUR_MS));
+        let mut hostile = Hostile::new(&mut net, FENGCHAO, CAINIAO);
+        hostile.continue_from(&net);
+        let uses = |net: &Network| {
+            let state = net.world.node(CAINIAO).unwrap().state();
+            let waybill = Waybill::parse("sf", PARCEL).unwrap();
+            state.parcels.find(&waybill).unwrap().uses.len()
+        };
+        let before = uses(&net);
+        let denied = hostile.look(&mut net, PARCEL);
+        assert_eq!((denied.as_str(), uses(&net)), ("", before + 1), "leased");
+        assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), None);
+    }
+}
+
+#[test]
 fn only_the_telephone_network_is_told_and_each_time_it_is_on_record() {
     let mut net = begin(965, None);
     let (_, mine) = deposited(&mut net, PARCEL, "k1");

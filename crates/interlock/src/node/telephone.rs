@@ -127,12 +127,12 @@ impl Node {
     }
 }
 
-/// Whether what a contact was leased for is over: the parcel has left its compartment since, or its life
-/// has ended.
+/// Whether what a contact was leased for is over: the parcel's life has ended, or it has left its
+/// compartment since. Who has it in hand is called for it no more, however often the contact is asked for.
 fn is_over(parcel: &Parcel, used: &ContactUse) -> bool {
     let left = parcel
         .last_in_locker()
         .filter(|last| last.event.step.leaves_compartment());
-    left.is_some_and(|left| left.logged_at >= used.at)
-        || parcel.closed_at.is_some_and(|at| at >= used.at)
+    let left = left.is_some_and(|left| left.event.step.is_final() || left.logged_at >= used.at);
+    left || parcel.closed_at.is_some()
 }
