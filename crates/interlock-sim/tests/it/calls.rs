@@ -353,6 +353,33 @@ fn whoever_asks_again_after_the_pick_up_calls_nobody() {
 }
 
 #[test]
+fn what_was_leased_before_an_erasure_does_not_reach_who_is_told_after_it() {
+    for pool in [None, Some(3)] {
+        let mut net = begin(969, pool);
+        let (deposit, mine) = deposited(&mut net, PARCEL, "k1");
+        let waybill = Waybill::parse("sf", PARCEL).unwrap();
+        let erase = LocalRequest::EraseRecipient(waybill);
+        ok(net.world.local(CAINIAO, erase));
+        net.world.settle();
+        net.put_parcel(PARCEL, "taobao", CAINIAO, OTHERS_PHONE);
+        net.world.settle();
+        assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), None);
+        // Whoever is told anew is reached by what is leased anew.
+        net.advance(FENGCHAO, &deposit, DepositAction::Recall)
+            .unwrap();
+        let (_, again) = deposited(&mut net, PARCEL, "k2");
+        assert_ne!(again, mine);
+        for _ in 0..2 {
+            let reached = connected(&mut net, &again, Some(FENGCHAOS));
+            assert_eq!(reached, e164(OTHERS_PHONE));
+            assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), None);
+            restart(&mut net);
+        }
+        net.assert_replay_of(&[CAINIAO]);
+    }
+}
+
+#[test]
 fn only_the_telephone_network_is_told_and_each_time_it_is_on_record() {
     let mut net = begin(965, None);
     let (_, mine) = deposited(&mut net, PARCEL, "k1");

@@ -236,7 +236,7 @@ impl State {
             Record::Reveal(reveal) => {
                 self.reveals.insert(reveal.id, (**reveal).clone());
             }
-            Record::ContactDeleted { parcel } => self.contact_deleted(*parcel),
+            Record::ContactDeleted { parcel } => self.contact_deleted(at, *parcel),
             Record::BatchesTakenBack {
                 to,
                 dataset,

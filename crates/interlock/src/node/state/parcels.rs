@@ -186,6 +186,14 @@ impl Parcel {
         self.events.iter().max_by_key(|e| e.event.at)
     }
 
+    /// Nobody who was leased a number reaches the recipient by it any more, whoever that is told to be from
+    /// now on. What was leased stays known, so that it is not leased next.
+    pub(super) fn end_lease(&mut self, at: Timestamp) {
+        if let Some((_, until, _)) = &mut self.lease {
+            *until = at.min(*until);
+        }
+    }
+
     /// How often the recipient's contact was released to a participant.
     pub fn releases_to(&self, to: &ParticipantId) -> u32 {
         let theirs = self.uses.iter().filter(|it| it.to == *to).count();

@@ -356,10 +356,11 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn contact_deleted(&mut self, id: ParcelId) {
+    pub(super) fn contact_deleted(&mut self, at: Timestamp, id: ParcelId) {
         let Some(parcel) = self.parcels.get_mut(id) else {
             return;
         };
+        parcel.end_lease(at);
         if let Some(recipient) = &mut parcel.recipient {
             recipient.erase();
         }

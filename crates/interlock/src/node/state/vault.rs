@@ -159,7 +159,10 @@ impl State {
             let slot = match what {
                 ContentRef::Recipient(id) => {
                     let parcel = self.parcels.get_mut(*id);
-                    parcel.and_then(|p| p.recipient.as_mut()?.erase())
+                    parcel.and_then(|p| {
+                        p.end_lease(at);
+                        p.recipient.as_mut()?.erase()
+                    })
                 }
                 ContentRef::CodeSeen(id) => {
                     let parcel = self.parcels.get_mut(*id);
