@@ -88,6 +88,9 @@ pub trait Disk: Send {
     /// The sync failed.
     fn sync_dir(&mut self) -> io::Result<()>;
 
+    /// Closes a file that is held open, so that its space is free once it is removed.
+    fn forget(&mut self, _: &str) {}
+
     /// Another way to the same directory, for another thread.
     fn share(&self) -> Box<dyn Disk>;
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::{Disk, FILE_NAME_BYTES_MAX};
 
 /// Files held open at once, at most.
-const OPEN_FILES_MAX: usize = 128;
+const OPEN_FILES_MAX: usize = 64;
 /// Zeros are written in pieces of this size.
 const ZEROS_SIZE_BYTES: usize = 64 * 1024;
 const LOCK_NAME: &str = "lock";
@@ -210,6 +210,10 @@ impl Disk for RealDisk {
         self.writable()?;
         self.open.remove(name);
         fs::remove_file(self.path(name)?)
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.open.remove(name);
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {

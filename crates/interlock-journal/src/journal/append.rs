@@ -18,10 +18,7 @@ use super::frame::{
 use super::scan::segment_name;
 use super::{GROUP_RECORDS_MAX, GROUP_SIZE_BYTES_MAX, Journal, Options, io_error};
 
-/// From this size on a group gets no more space than it needs. Where groups are large, zeros beyond them
-/// are as much again to write, and the longer sync of a file that grows is shared by many records.
-const LARGE_GROUP_SIZE_BYTES: u64 = 128 * 1024;
-/// What a file grows by for such a group.
+/// What a file grows by for a large group.
 const PAGE_SIZE_BYTES: u64 = 4096;
 
 /// A record to append.
@@ -111,7 +108,7 @@ impl Journal {
     fn make_room(&mut self, size_bytes: u64) -> Result<(), JournalError> {
         let has_groups = self.end_bytes > SEGMENT_HEADER_SIZE_BYTES as u64;
         let would_end = self.end_bytes + size_bytes;
-        let step = match size_bytes < LARGE_GROUP_SIZE_BYTES {
+        let step = match size_bytes < self.options.large_group_size_bytes {
             true => self.options.preallocate_size_bytes.max(1),
             false => PAGE_SIZE_BYTES,
         };

@@ -72,8 +72,12 @@ pub const GROUP_SIZE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub struct Options {
     /// A segment is followed by a new one before it would grow beyond this size.
     pub segment_size_bytes: u64,
-    /// Space is preallocated in steps of this size; for a group of 128 KiB or more, in pages.
+    /// Space is preallocated in steps of this size.
     pub preallocate_size_bytes: u64,
+    /// From this size on a group gets no more space than it needs, in pages. Where groups are large, zeros
+    /// beyond them are as much again to write, and the longer sync of a file that grows is shared by many
+    /// records.
+    pub large_group_size_bytes: u64,
     /// The writer's epoch; no less than any in the journal.
     pub epoch: u32,
     /// Records up to here, the last of a group, are known from a snapshot: they are not handed out,
@@ -88,6 +92,7 @@ impl Default for Options {
         Self {
             segment_size_bytes: 64 * 1024 * 1024,
             preallocate_size_bytes: 4 * 1024 * 1024,
+            large_group_size_bytes: 128 * 1024,
             epoch: 1,
             known_to: Position::ZERO,
             known_chain: None,

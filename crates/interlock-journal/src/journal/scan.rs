@@ -232,8 +232,9 @@ pub(super) enum Tail {
 
 /// Judges the bytes from `start` to the end of a segment, which are no good group.
 ///
-/// A torn write lacks whole sectors, which are zero because the file was preallocated with zeros,
-/// or ends before the end mark. What lacks neither was written whole: then it may have been
+/// A torn write lacks whole sectors, which are zero because the file was preallocated with zeros or
+/// because a file that grew is read as zeros where nothing came to the disk (ext4 in its default mode,
+/// XFS), or it ends before the end mark. What lacks neither was written whole: then it may have been
 /// answered, and must not be cut. A record whose body has a sector of zeros hides the difference if
 /// the very last group of a journal rots; counterparties' receipts are what is left then.
 pub(super) fn judge_tail(disk: &mut dyn Disk, number: u64, start: u64) -> io::Result<Tail> {

@@ -13,6 +13,7 @@ use super::*;
 pub(super) const SMALL: Options = Options {
     segment_size_bytes: 4096,
     preallocate_size_bytes: 1024,
+    large_group_size_bytes: 3_000,
     epoch: 1,
     known_to: Position::ZERO,
     known_chain: None,

@@ -28,7 +28,7 @@ pub use write::{KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::Disk;
 
@@ -139,6 +139,12 @@ impl Rows {
     pub fn files(&self) -> BTreeSet<u64> {
         let files = self.runs.iter().flat_map(|run| run.files());
         files.map(|file| file.number).collect()
+    }
+
+    /// Closes the file of a run that is not read any more, so that its space is free once it is removed.
+    pub fn forget(&self, number: u64) {
+        let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        disk.forget(&run::file_name(number));
     }
 
     /// The value under `key`.

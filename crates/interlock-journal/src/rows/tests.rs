@@ -310,6 +310,8 @@ fn a_damaged_root_is_named_and_can_be_thrown_away() {
 #[derive(Clone, Debug)]
 enum Op {
     Put(u16, Vec<u8>),
+    /// Many large rows in a row, of which a merge can leave whole blocks where they lie.
+    Stretch(u16),
     Remove(u16),
     Flush,
     Merge(usize),
@@ -321,6 +323,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => (0..300_u16, prop::collection::vec(any::<u8>(), 0..400)).prop_map(|(k, v)| Op::Put(k, v)),
         4 => (0..300_u16).prop_map(Op::Remove),
+        2 => (0..60_u16).prop_map(|at| Op::Stretch(1_000 + 10 * at)),
         3 => Just(Op::Flush),
         2 => (1..50_usize).prop_map(Op::Merge),
         1 => Just(Op::Reopen),
@@ -366,6 +369,14 @@ impl Pair {
                 self.memory.insert(key.clone(), Some(value.clone()));
                 self.expected.insert(key, value);
             }
+            Op::Stretch(from) => {
+                for key in from..from + 200 {
+                    let value = vec![key as u8; 1_100];
+                    self.memory
+                        .insert(key.to_be_bytes().to_vec(), Some(value.clone()));
+                    self.expected.insert(key.to_be_bytes().to_vec(), value);
+                }
+            }
             Op::Remove(key) => {
                 let key = key.to_be_bytes().to_vec();
                 self.expected.remove(&key);
@@ -393,7 +404,7 @@ impl Pair {
     }
 
     fn check(&self) {
-        for key in 0..300_u16 {
+        for key in (0..300_u16).chain(1_000..1_800) {
             let key = key.to_be_bytes();
             let found = match self.memory.get(key.as_slice()) {
                 Some(value) => value.clone(),

@@ -147,6 +147,8 @@ struct Group {
     ended: Vec<u32>,
     ticks: Vec<oneshot::Sender<()>>,
     under_way: Vec<UnderWay>,
+    /// Whether something that rests on it has left already.
+    late: bool,
     stop: bool,
 }
 
@@ -173,6 +175,7 @@ impl Group {
     /// once they are durable.
     const fn is_idle(&self) -> bool {
         self.records > 0
+            && !self.late
             && self.seen.is_empty()
             && self.destroy.is_empty()
             && self.ended.is_empty()
@@ -438,7 +441,11 @@ impl<M: Machine, S: Store> Writer<M, S> {
                     request,
                 }
             }
-            Job::Plain(input) => input,
+            Job::Plain(input) => {
+                // The denial that took an answer's place has left.
+                group.late |= matches!(input, Input::Voided { .. });
+                input
+            }
             Job::Tick(seen) => {
                 group.ticks.push(seen);
                 Input::Tick

@@ -267,6 +267,7 @@ impl Keeper {
         let unneeded = |old: &Obsolete| old.unnamed && old.unread_from <= taken;
         if let Some(at) = self.obsolete.iter().position(unneeded) {
             let old = self.obsolete.swap_remove(at);
+            self.rows.forget(old.number);
             rows::remove(self.disk.as_mut(), old.number)?;
             return Ok(Step::Working);
         }

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
-use interlock_core::ids::WireId;
+use interlock_core::ids::{MessageId, WireId};
 
 use super::world::*;
 use crate::driver::handle::{Job, Queued};
@@ -114,15 +114,14 @@ async fn a_group_that_nobody_waits_for_is_synced_with_the_next_or_soon() {
     let server = setup
         .start(|input, _| match input {
             Input::Local { reply, .. } => vec![record(), status(reply)],
-            Input::Voided { .. } => vec![record()],
+            Input::Delivered { .. } => vec![record()],
             _ => vec![],
         })
         .await;
     let quiet = || Queued {
-        job: Job::Plain(Input::Voided {
-            reply: ReplyId(1),
-            to: cast("b", 2).id,
-            agreement: WireId::parse("urn:uuid:1").unwrap(),
+        job: Job::Plain(Input::Delivered {
+            message: MessageId::from_bytes([1; 16]),
+            outcome: Ok(()),
         }),
         under_way: server.handle.activity.begin(),
     };
