@@ -42,7 +42,7 @@ fn terms(dataset: Dataset) -> Outcome<Terms> {
     let feed = dataset.form() == DatasetForm::Feed;
     let forms: &[ContactForm] = match dataset {
         Dataset::RecipientContact => &[ContactForm::Masked, ContactForm::Virtual],
-        Dataset::PickupCode => &[ContactForm::Sealed],
+        Dataset::PickupCode => &[ContactForm::Full, ContactForm::Sealed],
         Dataset::PreAdvice
         | Dataset::LockerEvents
         | Dataset::TrackingEvents
