@@ -2,8 +2,7 @@
 //!
 //! INVARIANT: of rows with one key the newest run's counts. A merge writes a new run and changes none;
 //! whoever lists runs replaces the old ones by it. A stretch of blocks that no other run interferes with
-//! stays in the file in which it lies, if half of that file or more is still in use; it is neither written again nor
-//! moved.
+//! stays in the file in which it lies, if half of that file or more is still in use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,8 +30,10 @@ struct Cursor {
     next: usize,
     block: Option<Block>,
     row: usize,
-    /// How many blocks from here on are known to stay where they lie.
-    staying: usize,
+    /// How many blocks from this one on are known to come before every row of the other cursors.
+    whole: usize,
+    /// Whether those are so many that they stay where they lie.
+    stays: bool,
 }
 
 impl Cursor {
@@ -48,7 +49,8 @@ impl Cursor {
             next: first,
             block: None,
             row: 0,
-            staying: 0,
+            whole: 0,
+            stays: false,
         };
         cursor.load(disk)?;
         if let Some(block) = &cursor.block {
@@ -62,7 +64,7 @@ impl Cursor {
     fn load(&mut self, disk: &Shared) -> Result<(), RowsError> {
         self.block = self.run.block(disk, self.next)?;
         self.next = self.next.saturating_add(1);
-        self.staying = self.staying.saturating_sub(1);
+        self.whole = self.whole.saturating_sub(1);
         self.row = 0;
         Ok(())
     }
@@ -143,39 +145,32 @@ impl Cursors {
         Ok(())
     }
 
-    /// How many blocks of a cursor come before every other row, if it stands at the first row of one.
-    fn stretch(&self, lowest: usize) -> Result<usize, RowsError> {
-        let Some(cursor) = self.all.get(lowest).filter(|cursor| cursor.row == 0) else {
+    /// How many blocks of a cursor come before every other row, if it stands at the first row of one. What
+    /// was found holds until they are passed, since the other cursors only go on.
+    fn whole_blocks(&mut self, number: usize) -> Result<usize, RowsError> {
+        let Some(cursor) = self.all.get(number).filter(|cursor| cursor.row == 0) else {
             return Ok(0);
         };
+        if cursor.whole > 0 {
+            return Ok(cursor.whole);
+        }
         let mut end: Option<&[u8]> = None;
-        for (number, other) in self.all.iter().enumerate() {
-            if number != lowest
+        for (at, other) in self.all.iter().enumerate() {
+            if at != number
                 && let Some((key, _)) = other.row()?
             {
                 end = Some(end.map_or(key, |end| end.min(key)));
             }
         }
-        let first = cursor.next.saturating_sub(1);
-        Ok(cursor.run.index.blocks_below(first, end))
-    }
-
-    /// The cursor whose whole block comes before every other row, if there is one.
-    fn whole_block(&self, lowest: usize) -> Result<bool, RowsError> {
-        let Some(cursor) = self.all.get(lowest).filter(|cursor| cursor.row == 0) else {
-            return Ok(false);
-        };
-        let Some(block) = &cursor.block else {
-            return Ok(false);
-        };
-        let last = block.rows.checked_sub(1).and_then(|row| block.row(row));
-        let (last, _) = last.ok_or_else(|| cursor.unreadable())?;
-        for (number, other) in self.all.iter().enumerate() {
-            if number != lowest && other.row()?.is_some_and(|(key, _)| key <= last) {
-                return Ok(false);
-            }
+        let whole = cursor
+            .run
+            .index
+            .blocks_below(cursor.next.saturating_sub(1), end);
+        if let Some(cursor) = self.all.get_mut(number) {
+            cursor.whole = whole;
+            cursor.stays = whole >= STRETCH_BLOCKS_MIN;
         }
-        Ok(true)
+        Ok(whole)
     }
 }
 
@@ -215,7 +210,7 @@ pub struct Merge {
     lasting: BTreeSet<u64>,
 }
 
-/// The files of which most is in use by these runs.
+/// The files of which these runs use enough for blocks to stay there.
 fn lasting(runs: &[Arc<Run>]) -> BTreeSet<u64> {
     let mut used: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     for run in runs {
@@ -225,8 +220,8 @@ fn lasting(runs: &[Arc<Run>]) -> BTreeSet<u64> {
             *bytes += u64::from(block.size_bytes);
         }
     }
-    let most = |(used, size): (u64, u64)| 100 * used >= USED_PERCENT_MIN * size;
-    let lasting = used.into_iter().filter(|(_, used)| most(*used));
+    let enough = |(used, size): (u64, u64)| 100 * used >= USED_PERCENT_MIN * size;
+    let lasting = used.into_iter().filter(|(_, used)| enough(*used));
     lasting.map(|(number, _)| number).collect()
 }
 
@@ -258,12 +253,8 @@ impl Merge {
             let Some(lowest) = self.cursors.lowest()? else {
                 return Ok(true);
             };
-            if self.stays(lowest)? && self.leave_block(lowest)? {
-                continue;
-            }
-            if self.writer.takes_blocks()
-                && self.cursors.whole_block(lowest)?
-                && self.copy_block(lowest)?
+            if self.cursors.whole_blocks(lowest)? > 0
+                && (self.leave_block(lowest)? || self.copy_block(lowest)?)
             {
                 continue;
             }
@@ -276,24 +267,8 @@ impl Merge {
         Ok(false)
     }
 
-    /// Whether the block at which a cursor stands can stay where it lies.
-    fn stays(&mut self, number: usize) -> Result<bool, RowsError> {
-        let left = self.cursors.all.get(number).map_or(0, |c| c.staying);
-        let stretch = match left {
-            0 => self.cursors.stretch(number)?,
-            left => left,
-        };
-        let Some(cursor) = self.cursors.all.get_mut(number) else {
-            return Ok(false);
-        };
-        let begun = left > 0 || stretch >= STRETCH_BLOCKS_MIN;
-        cursor.staying = if begun { stretch } else { 0 };
-        let place = cursor.run.index.get(cursor.next.saturating_sub(1));
-        let lasts = |place| self.lasting.contains(&cursor.run.holder(place).number);
-        Ok(cursor.staying > 0 && cursor.row == 0 && place.is_some_and(lasts))
-    }
-
-    /// Leaves the block of a cursor where it lies. Not done if it has rows that are left out.
+    /// Leaves the block of a cursor where it lies. Not done if it has rows that are left out, or if its
+    /// stretch or its file is not for staying.
     fn leave_block(&mut self, number: usize) -> Result<bool, RowsError> {
         let Some(cursor) = self.cursors.all.get_mut(number) else {
             return Ok(false);
@@ -302,10 +277,12 @@ impl Merge {
         let (Some(block), Some(place)) = (&cursor.block, place) else {
             return Ok(false);
         };
-        let Some((first, _)) = block.row(0).filter(|_| !(self.oldest && block.forgets())) else {
-            return Ok(false);
-        };
         let holder = cursor.run.holder(place);
+        let stays = cursor.stays && self.lasting.contains(&holder.number);
+        if !stays || self.oldest && block.forgets() {
+            return Ok(false);
+        }
+        let first = block.row(0).map_or(&[][..], |(key, _)| key);
         if !self.writer.refer_to((block, first), place, holder)? {
             return Ok(false);
         }
@@ -314,8 +291,12 @@ impl Merge {
         Ok(true)
     }
 
-    /// Copies the block of a cursor as it is. Not done if it has rows that are left out.
+    /// Copies the block of a cursor as it is. Not done if it has rows that are left out, or if a small block
+    /// would be left behind.
     fn copy_block(&mut self, number: usize) -> Result<bool, RowsError> {
+        if !self.writer.takes_blocks() {
+            return Ok(false);
+        }
         let Some(cursor) = self.cursors.all.get_mut(number) else {
             return Ok(false);
         };

@@ -12,9 +12,10 @@
 //! footer    "ilrows02", number of rows u64, offset and length of the index u64 u64, its CRC-32C u32,
 //!            length of the filter u64, its CRC-32C u32, CRC-32C of the footer so far u32
 //! ```
-//! All numbers are little-endian. A block that a merge need not change stays in the file in which it lies,
-//! which is why a run may have blocks in others; a file stays as long as a run has blocks in it. Index and filter are held in memory, about 1.3 bytes a row and 40
-//! bytes a block; blocks are read as they are asked for, and the latest held (the `recent` module).
+//! All numbers are little-endian. A block that a merge need not change stays in the file in which it
+//! lies, so a run may have blocks in others; a file stays as long as a run has blocks in it. Index and
+//! filter are held in memory, about 1.3 bytes a row and 40 bytes a block; blocks are read as they are
+//! asked for, and the latest held (the `recent` module).
 //!
 //! INVARIANT: nothing is answered from bytes whose checksum is not right.
 
