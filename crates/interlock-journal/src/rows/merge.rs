@@ -211,7 +211,7 @@ pub struct Merge {
 }
 
 /// The files of which these runs use enough for blocks to stay there.
-fn lasting(runs: &[Arc<Run>]) -> BTreeSet<u64> {
+pub(super) fn lasting(runs: &[Arc<Run>]) -> BTreeSet<u64> {
     let mut used: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     for run in runs {
         for block in run.index.blocks() {
