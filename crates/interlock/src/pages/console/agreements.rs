@@ -497,24 +497,11 @@ pub(super) fn reason_field(reader: &Reader<'_>, again: Option<&Again<'_>>, act: 
 
 #[cfg(test)]
 mod tests {
-    use interlock_core::time::{Timestamp, Zone};
-
     use super::*;
-    use crate::pages::console::Theme;
 
     #[test]
     fn a_quota_that_is_nearly_used_stands_out() {
-        let reader = Reader {
-            language: Language::English,
-            theme: Theme::System,
-            publisher: "Cainiao",
-            person: None,
-            csrf: "",
-            here: "/",
-            as_of: Timestamp::from_millis(0),
-            zone: Zone::CHINA,
-            print: false,
-        };
+        let reader = Reader::in_tests(Language::English);
         for (used, class) in [(0, "good"), (449, "good"), (450, "soon"), (500, "stopped")] {
             let said = used_of(&reader, used, 500).into_string();
             assert!(said.contains(class), "{said}");

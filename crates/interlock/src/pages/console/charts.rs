@@ -244,7 +244,6 @@ mod tests {
 
     use super::*;
     use crate::pages::Language;
-    use crate::pages::console::Theme;
 
     fn dot(longitude: f64, tone: Tone, name: &str) -> Dot {
         Dot {
@@ -292,15 +291,8 @@ mod tests {
             ("2017-08-01T00:00:00+08:00", 600, "soon"),
         ] {
             let reader = Reader {
-                language: Language::English,
-                theme: Theme::System,
-                publisher: "Cainiao",
-                person: None,
-                csrf: "",
-                here: "/console",
                 as_of: at(as_of),
-                zone: Zone::CHINA,
-                print: false,
+                ..Reader::in_tests(Language::English)
             };
             let text = term(&reader, instant(from), instant(until)).into_string();
             let bar = format!(

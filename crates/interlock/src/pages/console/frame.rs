@@ -70,6 +70,24 @@ pub struct Reader<'a> {
     pub print: bool,
 }
 
+#[cfg(test)]
+impl Reader<'_> {
+    /// Whom tests make pages for: nobody who is logged in, at the beginning of time, on a screen.
+    pub(crate) const fn in_tests(language: Language) -> Self {
+        Self {
+            language,
+            theme: Theme::System,
+            publisher: "Cainiao",
+            person: None,
+            csrf: "",
+            here: "/console",
+            as_of: Timestamp::from_millis(0),
+            zone: Zone::CHINA,
+            print: false,
+        }
+    }
+}
+
 impl<'a> Reader<'a> {
     /// The text of the reader's language.
     pub(super) const fn pick(&self, chinese: &'static str, english: &'static str) -> &'static str {

@@ -425,7 +425,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::pages::console::Theme;
 
     fn view<T: serde::de::DeserializeOwned>(answer: Value) -> T {
         serde_json::from_value(answer).unwrap()
@@ -464,17 +463,10 @@ mod tests {
             proposals: view(json!({ "proposals": [] })),
             mediations: view(json!({ "mediations": [] })),
         };
-        let (as_of, zone) = Timestamp::parse_zoned("2017-06-02T00:00:00+08:00").unwrap();
+        let (as_of, _) = Timestamp::parse_zoned("2017-06-02T00:00:00+08:00").unwrap();
         let reader = Reader {
-            language,
-            theme: Theme::System,
-            publisher: "Cainiao",
-            person: None,
-            csrf: "",
-            here: "/console",
             as_of,
-            zone,
-            print: false,
+            ..Reader::in_tests(language)
         };
         let names = Names::new([("did:web:sf.example".into(), "SF".into())]);
         overview_page(&reader, &view, &names).into_string()

@@ -11,15 +11,8 @@ const NOW: Timestamp = Timestamp::from_millis(1_497_412_800_000);
 
 fn reader(language: Language) -> Reader<'static> {
     Reader {
-        language,
-        theme: Theme::System,
-        publisher: "Cainiao",
-        person: None,
-        csrf: "",
-        here: "/console",
         as_of: NOW,
-        zone: Zone::CHINA,
-        print: false,
+        ..Reader::in_tests(language)
     }
 }
 

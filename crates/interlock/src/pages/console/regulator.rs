@@ -380,7 +380,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::pages::console::Theme;
 
     fn report(manifest: &str, by: &str, end: &str, state: &str, age: &str) -> Value {
         json!({
@@ -405,15 +404,10 @@ mod tests {
         ]);
         let (as_of, zone) = Timestamp::parse_zoned("2017-05-30T00:00:00+08:00").unwrap();
         let reader = Reader {
-            language,
-            theme: Theme::System,
             publisher: "Bureau",
-            person: None,
-            csrf: "",
             here: "/regulator",
             as_of,
-            zone,
-            print: false,
+            ..Reader::in_tests(language)
         };
         assert_eq!(zone, Zone::CHINA);
         regulator_page(&reader, &view, &none, &names).into_string()

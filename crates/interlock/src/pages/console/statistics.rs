@@ -124,11 +124,9 @@ pub fn statistics_page(reader: &Reader<'_>, view: &StatisticsView) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use interlock_core::time::{Timestamp, Zone};
     use serde_json::json;
 
     use super::*;
-    use crate::pages::console::Theme;
 
     fn page(language: Language, weeks: usize) -> String {
         let week = |nth: usize| {
@@ -140,15 +138,8 @@ mod tests {
         let view = json!({ "items": items, "fewerThan": 10 });
         let view: StatisticsView = serde_json::from_value(view).unwrap();
         let reader = Reader {
-            language,
-            theme: Theme::System,
-            publisher: "Cainiao",
-            person: None,
-            csrf: "",
             here: "/console/statistics",
-            as_of: Timestamp::from_millis(0),
-            zone: Zone::CHINA,
-            print: false,
+            ..Reader::in_tests(language)
         };
         statistics_page(&reader, &view).into_string()
     }

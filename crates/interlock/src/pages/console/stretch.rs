@@ -76,22 +76,12 @@ pub(super) fn others(reader: &Reader<'_>, all: usize, max: usize) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use interlock_core::time::{Timestamp, Zone};
-
     use super::*;
-    use crate::pages::console::Theme;
 
     fn at(here: &str) -> Reader<'_> {
         Reader {
-            language: Language::English,
-            theme: Theme::System,
-            publisher: "Cainiao",
-            person: None,
-            csrf: "",
             here,
-            as_of: Timestamp::from_millis(0),
-            zone: Zone::CHINA,
-            print: false,
+            ..Reader::in_tests(Language::English)
         }
     }
 

@@ -6,7 +6,7 @@ use super::pages::{person, read};
 use super::*;
 use crate::pages::console::{
     self, CooperationsView, MediationView, MediationsView, PartnersView, ProposalView,
-    ProposalsView, Reader, Theme,
+    ProposalsView, Reader,
 };
 use crate::pages::{Language, PAGE_BYTES_MAX};
 
@@ -35,15 +35,11 @@ fn stays_text(world: &World, make: impl Fn(&Reader<'_>) -> maud::Markup) {
     let person = person();
     for language in Language::ALL {
         let page = make(&Reader {
-            language,
-            theme: Theme::System,
             publisher: EVIL,
             person: Some(&person),
             csrf: "mark",
-            here: "/console",
             as_of: world.now,
-            zone: Zone::CHINA,
-            print: false,
+            ..Reader::in_tests(language)
         });
         let text = page.into_string();
         for never in ["<script", "<img", "\" onfocus", "onerror=alert(1)>"] {

@@ -9,7 +9,7 @@ use crate::node::io::{MediationAct, Problem};
 use crate::pages::console::{
     self, AgreementView, AgreementsView, AlertsView, FeedsView, LedgerFilter, LedgerView, LogsView,
     MediationView, MediationsView, OverviewView, PartnersView, ProposalView, ProposalsView, Reader,
-    RehearsalView, ShopView, StatusView, Theme, Typed,
+    RehearsalView, ShopView, StatusView, Typed,
 };
 use crate::pages::{Language, PAGE_BYTES_MAX};
 
@@ -37,15 +37,10 @@ fn page(world: &World, make: impl Fn(&Reader<'_>) -> maud::Markup, says: [&str; 
     let person = person();
     for (language, says) in Language::ALL.into_iter().zip(says) {
         let reader = Reader {
-            language,
-            theme: Theme::System,
-            publisher: "Cainiao",
             person: Some(&person),
             csrf: "mark",
-            here: "/console",
             as_of: world.now,
-            zone: Zone::CHINA,
-            print: false,
+            ..Reader::in_tests(language)
         };
         let text = make(&reader).into_string();
         assert!(text.contains(says), "`{says}` is not in {text}");
