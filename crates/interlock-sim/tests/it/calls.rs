@@ -387,6 +387,7 @@ fn only_the_telephone_network_is_told_and_each_time_it_is_on_record() {
         let request = LocalRequest::GetLooks {
             before: 0,
             limit: 100,
+            what: None,
         };
         let view = ok(net.world.local_as(CAINIAO, Some(AUDITOR), request));
         view["items"].as_array().unwrap().clone()

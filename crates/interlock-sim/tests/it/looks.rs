@@ -74,6 +74,7 @@ fn looks(net: &mut Network, ix: usize) -> Vec<Value> {
     let request = LocalRequest::GetLooks {
         before: 0,
         limit: 100,
+        what: None,
     };
     let view = ok(net.world.local_as(ix, Some(BO), request));
     view["items"].as_array().unwrap().clone()
@@ -120,12 +121,14 @@ fn every_look_of_a_person_is_on_record_and_a_machines_is_not() {
     let page = LocalRequest::GetLooks {
         before: 1,
         limit: 1,
+        what: None,
     };
     let page = ok(net.world.local_as(FENGCHAO, Some(BO), page));
     assert_eq!(page["items"], json!([]), "nothing is before the first");
     let as_handheld = LocalRequest::GetLooks {
         before: 0,
         limit: 1,
+        what: None,
     };
     let answer = net.world.local_as(FENGCHAO, Some(HANDHELD), as_handheld);
     assert_eq!(problem_of(answer).status, 403);

@@ -19,7 +19,7 @@ use super::routes::{Idempotency, Parameter, ParameterKind, Route, Target, get, w
 use super::{BODY_SIZE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SMALL_BODY_SIZE_BYTES_MAX};
 use crate::epcis::DOCUMENT_BYTES_MAX;
 use crate::node::io::EVENTS_WAIT_MS_MAX;
-use crate::node::io::{DepositAction, Extension, LocalRequest, Problem, RevealAct, Role};
+use crate::node::io::{DepositAction, Extension, LocalRequest, LookKind, Problem, RevealAct, Role};
 
 /// All routes; in groups, each in the order of the design's table.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
@@ -282,13 +282,14 @@ const LEDGER: &[Route] = &[
         "/looks",
         "getLooks",
         "Who looked at whose data, newest first.",
-        "A page of looks; `next` is the cursor of earlier ones, for `before`.",
+        "A page of looks; `next` is the cursor of earlier ones, for `before`, null after the first. With `what`, 20,000 looks at most are gone through for a page: it may be short or empty and `next` go on.",
         Target::Node(|call| {
             let (before, limit) = (call.number("before", 0), call.number("limit", 100));
-            Ok(LocalRequest::GetLooks { before, limit })
+            let what = call.parameter("what").and_then(LookKind::parse);
+            Ok(LocalRequest::GetLooks { before, limit, what })
         }),
     )
-    .query(&[BEFORE, LIMIT]),
+    .query(&[LOOKED_AT, BEFORE, LIMIT]),
     get(
         "/reveals",
         "getReveals",
@@ -355,6 +356,11 @@ const KIND: Parameter = Parameter {
     name: "kind",
     kind: ParameterKind::Name(|| LabelKind::ALL.map(LabelKind::as_str).to_vec()),
     description: "Which rule it follows; `gb-t-41833-2022` if it is not given.",
+};
+const LOOKED_AT: Parameter = Parameter {
+    name: "what",
+    kind: ParameterKind::Name(|| LookKind::ALL.map(LookKind::as_str).to_vec()),
+    description: "Only looks at this; `people` for all but `call`, which are numbers given to a telephone network. All looks if it is not given.",
 };
 const BEFORE: Parameter = Parameter {
     name: "before",

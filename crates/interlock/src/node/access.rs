@@ -402,7 +402,11 @@ impl Node {
             LocalRequest::FindLedger(query) => json(self.ledger_found(turn, &query)),
             LocalRequest::GetAlerts => json(self.alerts_view()),
             LocalRequest::FindAlerts { from, limit } => json(self.alerts_found(from, limit)),
-            LocalRequest::GetLooks { before, limit } => json(self.looks_view(before, limit)),
+            LocalRequest::GetLooks {
+                before,
+                limit,
+                what,
+            } => json(self.looks_view(before, limit, what)),
             LocalRequest::GetReveals => json(self.reveals_view()),
             LocalRequest::GetStatistics => json(self.statistics_view(turn)),
             LocalRequest::GetLabel(waybill, kind) => self.label(&waybill, kind),

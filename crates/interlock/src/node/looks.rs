@@ -13,13 +13,15 @@ use interlock_core::time::MINUTE_MS;
 use serde_json::{Value, json};
 
 use super::Node;
-use super::io::{Digest, LocalAnswer, LocalRequest, Problem, RevealAct, RevealPut, Role};
+use super::io::{Digest, LocalAnswer, LocalRequest, LookKind, Problem, RevealAct, RevealPut, Role};
 use super::problem::{self, problem};
 use super::record::{Look, Looked, Record, Reveal, Viewer};
 use super::turn::Turn;
 
 /// Most entries of one page.
 const PAGE_MAX: u32 = 200;
+/// Most looks that one page goes through for those that are wanted.
+const SCANNED_MAX: usize = 20_000;
 /// Most parcels that one look names; a longer list is named by its beginning.
 const PARCELS_MAX: usize = 200;
 /// How long an approved phone may be looked at, in milliseconds.
@@ -84,8 +86,9 @@ impl Node {
         self.record(turn, Record::Looked(Box::new(Look { by, what })));
     }
 
-    /// `GET /looks`: newest first.
-    pub(super) fn looks_view(&self, before: u64, limit: u32) -> Value {
+    /// `GET /looks`: newest first. At most [`SCANNED_MAX`] are gone through for those of one kind; `next` says
+    /// where to go on.
+    pub(super) fn looks_view(&self, before: u64, limit: u32, wanted: Option<LookKind>) -> Value {
         let limit = limit.clamp(1, PAGE_MAX) as usize;
         let end = if before == 0 {
             self.state.looks.len()
@@ -93,17 +96,25 @@ impl Node {
             before.saturating_sub(1)
         };
         let zone = self.config.zone;
-        let page = self.state.looks.before(end).take(limit);
         let mut next = Value::Null;
+        let page = self.state.looks.before(end).take(SCANNED_MAX);
+        let page = page.inspect(|(index, _)| {
+            next = if *index == 0 {
+                Value::Null
+            } else {
+                json!(index + 1)
+            };
+        });
+        let page = page.filter(|(_, entry)| wanted.is_none_or(|kind| is_wanted(&entry.what, kind)));
         let items: Vec<Value> = page
+            .take(limit)
             .map(|(index, entry)| {
-                next = if index == 0 { Value::Null } else { json!(index + 1) };
-                let (kind, parcels, form) = parts(&entry.what);
+                let (parcels, form) = parts(&entry.what);
                 json!({
                     "cursor": index + 1,
                     "at": entry.at.to_rfc3339(zone),
                     "by": entry.by.name,
-                    "what": kind,
+                    "what": kind_of(&entry.what).as_str(),
                     "parcels": parcels.iter().map(|id| self.waybill_of(*id)).collect::<Vec<_>>(),
                     "merchant": match &entry.what { Looked::Shop(merchant) => Some(merchant.as_str()), Looked::Parcel { .. } | Looked::Round { .. } | Looked::Phone(_) | Looked::Address(_) | Looked::Call(_) => None },
                     "contactForm": form.map(ContactForm::as_str),
@@ -262,14 +273,132 @@ fn over(why: &str) -> Problem {
     problem("not-shown", 409, "the phone is not shown", why)
 }
 
-/// Name, parcels and form of a look.
-fn parts(what: &Looked) -> (&'static str, BTreeSet<ParcelId>, Option<ContactForm>) {
+/// What kind a look is of; never [`LookKind::People`].
+const fn kind_of(what: &Looked) -> LookKind {
     match what {
-        Looked::Parcel { parcel, form } => ("parcel", [*parcel].into(), *form),
-        Looked::Round { parcels, form } => ("round", parcels.clone(), *form),
-        Looked::Shop(_) => ("shop", BTreeSet::new(), None),
-        Looked::Address(parcel) => ("address", [*parcel].into(), None),
-        Looked::Phone(parcel) => ("phone", [*parcel].into(), Some(ContactForm::Full)),
-        Looked::Call(parcel) => ("call", [*parcel].into(), Some(ContactForm::Full)),
+        Looked::Parcel { .. } => LookKind::Parcel,
+        Looked::Round { .. } => LookKind::Round,
+        Looked::Shop(_) => LookKind::Shop,
+        Looked::Address(_) => LookKind::Address,
+        Looked::Phone(_) => LookKind::Phone,
+        Looked::Call(_) => LookKind::Call,
+    }
+}
+
+/// Whether a look is one of those that are wanted.
+fn is_wanted(what: &Looked, wanted: LookKind) -> bool {
+    let kind = kind_of(what);
+    match wanted {
+        LookKind::People => kind != LookKind::Call,
+        LookKind::Parcel
+        | LookKind::Round
+        | LookKind::Shop
+        | LookKind::Address
+        | LookKind::Phone
+        | LookKind::Call => kind == wanted,
+    }
+}
+
+/// Parcels and form of a look.
+fn parts(what: &Looked) -> (BTreeSet<ParcelId>, Option<ContactForm>) {
+    match what {
+        Looked::Parcel { parcel, form } => ([*parcel].into(), *form),
+        Looked::Round { parcels, form } => (parcels.clone(), *form),
+        Looked::Shop(_) => (BTreeSet::new(), None),
+        Looked::Address(parcel) => ([*parcel].into(), None),
+        Looked::Phone(parcel) | Looked::Call(parcel) => ([*parcel].into(), Some(ContactForm::Full)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ed25519_dalek::SigningKey;
+    use interlock_core::ids::{MerchantId, ParticipantId};
+    use interlock_core::time::Timestamp;
+
+    use super::*;
+    use crate::node::NodeConfig;
+
+    fn node_after(looks: impl IntoIterator<Item = Looked>) -> Node {
+        let me = ParticipantId::parse("did:web:cainiao.example").unwrap();
+        let config = NodeConfig::new(me, "Cainiao", Vec::new());
+        let mut node = Node::new(config, SigningKey::from_bytes(&[1; 32]));
+        for what in looks {
+            let by = viewer(&([7; 32], "an".into()));
+            let record = Record::Looked(Box::new(Look { by, what }));
+            let keys: BTreeMap<(u32, u32), [u8; 32]> = BTreeMap::new();
+            node.replay(Timestamp::from_millis(0), &record, &keys)
+                .unwrap();
+        }
+        node
+    }
+
+    /// Cursors of what a page lists, and where to go on.
+    fn page(node: &Node, before: u64, limit: u32, what: Option<LookKind>) -> (Vec<u64>, Value) {
+        let view = node.looks_view(before, limit, what);
+        let items = view["items"].as_array().unwrap().iter();
+        let cursors = items.map(|item| item["cursor"].as_u64().unwrap()).collect();
+        (cursors, view["next"].clone())
+    }
+
+    fn each_kind() -> [Looked; 6] {
+        let parcel = ParcelId::from_bytes([3; 16]);
+        [
+            Looked::Parcel { parcel, form: None },
+            Looked::Round {
+                parcels: [parcel].into(),
+                form: None,
+            },
+            Looked::Shop(MerchantId::parse("m1").unwrap()),
+            Looked::Address(parcel),
+            Looked::Phone(parcel),
+            Looked::Call(parcel),
+        ]
+    }
+
+    #[test]
+    fn a_list_of_one_kind_holds_that_kind_and_the_whole_list_all() {
+        let node = node_after(each_kind());
+        let all = |what| page(&node, 0, 100, what).0;
+        assert_eq!(all(None), [6, 5, 4, 3, 2, 1]);
+        assert_eq!(all(Some(LookKind::People)), [5, 4, 3, 2, 1]);
+        for (kind, cursor) in LookKind::ALL.into_iter().skip(1).zip(1..) {
+            assert_eq!(all(Some(kind)), [cursor], "{}", kind.as_str());
+            let view = node.looks_view(0, 1, Some(kind));
+            assert_eq!(view["items"][0]["what"], kind.as_str());
+        }
+    }
+
+    #[test]
+    fn pages_of_one_kind_lead_to_each_other_and_end() {
+        let six = || each_kind().into_iter();
+        let node = node_after(six().chain(six()).chain(six()));
+        let people = Some(LookKind::People);
+        let (mut before, mut seen) = (0, Vec::new());
+        loop {
+            let (cursors, next) = page(&node, before, 4, people);
+            assert!(cursors.len() <= 4);
+            seen.extend(cursors);
+            match next.as_u64() {
+                Some(next) => before = next,
+                None => break,
+            }
+        }
+        let wanted: Vec<u64> = (1..=18).rev().filter(|at| at % 6 != 0).collect();
+        assert_eq!(seen, wanted);
+        assert_eq!(page(&node, 1, 4, people), (vec![], Value::Null));
+    }
+
+    #[test]
+    fn what_is_not_found_within_a_stretch_is_looked_for_from_there_on() {
+        let [.., phone, call] = each_kind();
+        let calls = std::iter::repeat_n(call, SCANNED_MAX + 1);
+        let node = node_after([phone].into_iter().chain(calls));
+        let phones = Some(LookKind::Phone);
+        assert_eq!(page(&node, 0, 5, phones), (vec![], json!(3)));
+        assert_eq!(page(&node, 3, 5, phones), (vec![1], Value::Null));
+        assert_eq!(page(&node, 0, 1, None).0, [SCANNED_MAX as u64 + 2]);
     }
 }

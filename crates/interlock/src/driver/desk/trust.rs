@@ -17,8 +17,13 @@ use super::visit::{Posted, Visit};
 use super::{Desk, above};
 use crate::driver::html::see_other;
 use crate::local_api;
-use crate::node::io::{LocalRequest, Problem, RevealAct};
-use crate::pages::console::{self, Again, LooksView, RevealsView, StatisticsView, Typed};
+use crate::node::io::{LocalRequest, LookKind, Problem, RevealAct};
+use crate::pages::console::{
+    self, Again, LOOKS_ALL, LooksView, RevealsView, StatisticsView, Typed,
+};
+
+/// How often a page goes on looking where nothing that is wanted was found.
+const LOOKS_TRIES_MAX: u32 = 10;
 
 /// The routes below `/console`.
 pub(super) fn routes() -> Router<Arc<Desk>> {
@@ -36,14 +41,35 @@ async fn to_all() -> Response {
 }
 
 async fn looks(visit: Visit) -> Response {
-    let before = visit.query.get("before").parse().unwrap_or(0);
-    let request = LocalRequest::GetLooks {
-        before,
-        limit: console::LOOKS_SHOWN,
+    let first: u64 = visit.query.get("before").parse().unwrap_or(0);
+    let what = match visit.query.get("what") {
+        LOOKS_ALL => None,
+        other => Some(LookKind::parse(other).unwrap_or(LookKind::People)),
     };
-    match visit.read::<LooksView>(request).await {
-        Ok(view) => visit.page(console::looks_page(&visit.reader(), &view, before == 0)),
-        Err(refused) => refused,
+    let mut before = first;
+    let mut tries = 0;
+    loop {
+        let request = LocalRequest::GetLooks {
+            before,
+            limit: console::LOOKS_SHOWN,
+            what,
+        };
+        let view: LooksView = match visit.read(request).await {
+            Ok(view) => view,
+            Err(refused) => return refused,
+        };
+        tries += 1;
+        match view.goes_on_empty() {
+            Some(next) if tries < LOOKS_TRIES_MAX => before = next,
+            Some(_) | None => {
+                return visit.page(console::looks_page(
+                    &visit.reader(),
+                    &view,
+                    what,
+                    first == 0,
+                ));
+            }
+        }
     }
 }
 

@@ -480,6 +480,9 @@ fn queries_and_paths_are_strict() {
         "/rehearsals?at=2017-07-01T00:00:00Z&limit=0",
         "/events?feed=everything",
         "/events?wait=60001",
+        "/looks?what=gossip",
+        "/looks?what=",
+        "/looks?what=call&what=phone",
         "/deposits/12",
         "/parcels/SF/SF1234567890123",
         "/partners/cainiao/catalog",
@@ -493,6 +496,11 @@ fn queries_and_paths_are_strict() {
         );
         assert!(door.scribe.take().is_none());
     }
+    let looks = door.ask("GET", "/looks?what=gossip", None);
+    assert_eq!(
+        looks.body["detail"],
+        "`what` is not known; write one of people, parcel, round, shop, address, phone, call"
+    );
     let several = door.ask("GET", "/events?feed=everything&wait=x&foo=1", None);
     let detail = several.body["detail"].as_str().unwrap();
     for part in [

@@ -9,7 +9,9 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{Door, HANDHELD_KEY, KEY, example};
-use crate::node::io::{AgreementChange, Decision, DepositAction, KeyId, LocalRequest, Role};
+use crate::node::io::{
+    AgreementChange, Decision, DepositAction, KeyId, LocalRequest, LookKind, Role,
+};
 
 const DEPOSIT: &str = "/deposits/00112233445566778899aabbccddeeff";
 
@@ -353,6 +355,13 @@ fn the_ledger_pages_by_cursor() {
         assert!(
             matches!(asked.request, LocalRequest::GetLedger { denials, after: 9, limit: 5 }
             if denials == denied)
+        );
+    }
+    for (query, wanted) in [("", None), ("&what=people", Some(LookKind::People))] {
+        let asked = door.pass("GET", &format!("/looks?before=9&limit=5{query}"), None);
+        assert!(
+            matches!(asked.request, LocalRequest::GetLooks { before: 9, limit: 5, what }
+            if what == wanted)
         );
     }
     let asked = door.pass("GET", "/messages?after=3", None);

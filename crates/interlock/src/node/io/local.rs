@@ -14,8 +14,8 @@ use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
 
 use super::{
-    AgreementChange, Decision, Digest, EventTaken, Extension, KeyId, LeasedExtension, PersonPut,
-    Problem, Renewal, RevealAct, RevealPut, Role,
+    AgreementChange, Decision, Digest, EventTaken, Extension, KeyId, LeasedExtension, LookKind,
+    PersonPut, Problem, Renewal, RevealAct, RevealPut, Role,
 };
 use crate::identity::code_key::CodeKey;
 use crate::identity::password::PasswordHash;
@@ -286,6 +286,8 @@ pub enum LocalRequest {
         before: u64,
         /// Most wanted.
         limit: u32,
+        /// Only these; all if none is named.
+        what: Option<LookKind>,
     },
     /// `GET /reveals`: phones that somebody asked to see.
     GetReveals,

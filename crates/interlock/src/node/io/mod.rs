@@ -22,7 +22,7 @@ pub use local::{
     LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, ParcelPut,
 };
 pub use page::PageRequest;
-pub use people::{PersonCaller, PersonPut, REVEAL_REASONS, RevealAct, RevealPut};
+pub use people::{LookKind, PersonCaller, PersonPut, REVEAL_REASONS, RevealAct, RevealPut};
 pub use role::Role;
 pub use taken::EventTaken;
 

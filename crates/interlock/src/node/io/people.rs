@@ -64,3 +64,53 @@ pub enum RevealAct {
     /// Who asked sees it.
     Show,
 }
+
+/// Which looks are wanted of the list of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookKind {
+    /// All but [`LookKind::Call`].
+    People,
+    /// At a parcel.
+    Parcel,
+    /// At a courier's deposits.
+    Round,
+    /// At a merchant's list.
+    Shop,
+    /// At the address behind a label's code.
+    Address,
+    /// At a phone in clear, agreed on by two people.
+    Phone,
+    /// A number given to a telephone network that connects a call.
+    Call,
+}
+
+impl LookKind {
+    /// All, as they are listed to people.
+    pub const ALL: [Self; 7] = [
+        Self::People,
+        Self::Parcel,
+        Self::Round,
+        Self::Shop,
+        Self::Address,
+        Self::Phone,
+        Self::Call,
+    ];
+
+    /// Its name at the local API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::People => "people",
+            Self::Parcel => "parcel",
+            Self::Round => "round",
+            Self::Shop => "shop",
+            Self::Address => "address",
+            Self::Phone => "phone",
+            Self::Call => "call",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}

@@ -51,7 +51,7 @@ pub use files::files_page;
 pub use frame::{Reader, Theme};
 pub use inbox::{ProposalView, ProposalsView, inbox_page, proposal_page};
 pub use login::{LoginTrouble, LoginView, login_page, send_again};
-pub use looks::{LOOKS_SHOWN, LooksView, looks_page};
+pub use looks::{LOOKS_ALL, LOOKS_SHOWN, LooksView, looks_page};
 pub use mediations::{MediationView, MediationsView, mediation_page, mediations_page};
 pub use merchant::{ShopView, is_state, merchant_csv, merchant_page};
 pub use overview::{OverviewView, StatusView, health_page, overview_page};

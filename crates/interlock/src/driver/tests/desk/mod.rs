@@ -67,6 +67,11 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::after(&[]).await
+    }
+
+    /// The same of a node whose journal has these records.
+    async fn after(records: &[Record]) -> Self {
         let me = cast("fengchao", 1);
         let roles = vec![ParticipantRole::Platform, ParticipantRole::LockerOperator];
         let config = NodeConfig::new(me.id.clone(), "Fengchao", roles);
@@ -76,7 +81,9 @@ impl World {
             role: Role::Admin,
             digest: ADMIN,
         };
-        node.replay(NOW, &key, &NoKeys).unwrap();
+        for record in std::iter::once(&key).chain(records) {
+            node.replay(NOW, record, &NoKeys).unwrap();
+        }
         let mut setup = Setup::new(cast("fengchao", 1));
         let publisher = Publisher {
             id: me.id,

@@ -1,7 +1,10 @@
 //! Data protection by pages: looks, phones in clear, statistics.
 
+use interlock_core::ids::ParcelId;
+
 use super::work::location;
 use super::*;
+use crate::node::record::{Look, Looked, Viewer};
 
 const PHONE: &str = "19900001234";
 
@@ -128,5 +131,39 @@ async fn pages_of_data_protection_are_for_data_protection() {
         assert_eq!(world.post(path, &bo, &form).await.status, 404, "{path}");
         assert_eq!(world.get(path, &bo).await.status, 303, "{path}");
     }
+    world.server.stop().await.unwrap();
+}
+
+fn look(by: &str, what: Looked) -> Record {
+    let by = Viewer {
+        caller: [7; 32],
+        name: by.into(),
+    };
+    Record::Looked(Box::new(Look { by, what }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_calls_hide_no_look_of_a_person() {
+    let parcel = ParcelId::from_bytes([3; 16]);
+    let (seen, called) = (Looked::Address(parcel), Looked::Call(parcel));
+    let mut records = vec![look("cy", seen)];
+    // More than one question goes through, and more than all that a page shows.
+    records.extend((0..20_100).map(|_| look("exchange", called.clone())));
+    let world = World::after(&records).await;
+    let bo = world.log_in("bo", 2).await;
+    let people = world.get("/console/looks", &bo).await;
+    assert!(people.body.contains("cy") && !people.body.contains("exchange"));
+    assert!(people.body.contains("listed apart"), "{}", people.body);
+    let unknown = world.get("/console/looks?what=gossip", &bo).await;
+    assert!(unknown.body.contains("cy") && !unknown.body.contains("exchange"));
+    for what in ["call", "all"] {
+        let page = world.get(&format!("/console/looks?what={what}"), &bo).await;
+        assert_eq!(page.body.matches("exchange").count(), 1, "{}", page.body);
+        assert!(page.body.contains("50 times on this page"));
+        let older = format!("/console/looks?what={what}&amp;before=20052");
+        assert!(page.body.contains(&older), "{}", page.body);
+    }
+    let none = world.get("/console/looks?what=phone", &bo).await;
+    assert!(!none.body.contains("cy</th>") && !none.body.contains("Older ones"));
     world.server.stop().await.unwrap();
 }

@@ -10,7 +10,7 @@ use crate::pages::console::{
     FeedsView, KeysView, LedgerFilter, LedgerView, LogsView, LooksView, MediationView,
     MediationsView, NearView, OverviewView, ParcelView, PartnersView, PeopleView, ProposalView,
     ProposalsView, Reader, RehearsalView, RevealsView, RoundView, ScanView, ShopView, StationView,
-    StationsView, StatusView, Theme, Typed,
+    StationsView, StatusView, Typed,
 };
 use crate::pages::{Language, PAGE_BYTES_MAX};
 
@@ -88,15 +88,12 @@ fn stays_text(now: Timestamp, evil: &str, make: impl Fn(&Reader<'_>) -> maud::Ma
     let plain: String = plain.chars().take(40).collect();
     for language in Language::ALL {
         let page = make(&Reader {
-            language,
-            theme: Theme::System,
-            publisher: "Cainiao",
             person: Some(&person),
             csrf: "mark",
             here: evil,
             as_of: now,
-            zone: Zone::CHINA,
             print: true,
+            ..Reader::in_tests(language)
         });
         let text = page.into_string();
         for never in NEVER {
@@ -355,7 +352,7 @@ fn whatever_parcels_and_people_are_called_stays_text() {
         });
         let looks: LooksView = spoilt(json!({ "items": [look], "next": 7 }), evil);
         stays_text(now, evil, |reader| {
-            console::looks_page(reader, &looks, false)
+            console::looks_page(reader, &looks, None, false)
         });
         let reveals: RevealsView = spoilt(json!({ "items": [reveal] }), evil);
         stays_text(now, evil, |reader| {
