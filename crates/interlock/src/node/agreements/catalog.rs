@@ -392,7 +392,7 @@ impl Node {
             return Err(problem("no-address", 500, "nothing was proposed", detail));
         }
         let parties = [partner, &self.state.me];
-        let together = || wanted.iter().map(|it| &it.terms);
+        let together = || wanted.iter().map(|it| (parties, &it.terms));
         for it in &wanted {
             self.leaves_codes(&it.terms, parties, together())
                 .map_err(|detail| {

@@ -54,7 +54,8 @@ impl Cooperation {
 }
 
 impl Node {
-    /// Signs the manifest once every agreement that we proposed together is FINALIZED.
+    /// Signs the manifest once every agreement that we proposed together is FINALIZED, unless recipients would
+    /// be sent to a closed door.
     pub(super) fn sign_when_complete(&mut self, turn: &mut Turn<'_>, cooperation: &WireId) {
         let book = &self.state.book;
         if book.mediation_of(cooperation).is_some() {
@@ -74,6 +75,11 @@ impl Node {
         };
         if self.assurance_with(&peer) != Assurance::Signed {
             return;
+        }
+        let between: Vec<_> = agreements.iter().map(|a| a.between()).collect();
+        if let Err(why) = self.signature_leaves_codes(&between) {
+            let agreements: Vec<Agreement> = agreements.into_iter().cloned().collect();
+            return self.not_signed(turn, &agreements, &why);
         }
         let Some(manifest) = self.manifest(cooperation, &peer, &agreements) else {
             return;
@@ -250,7 +256,8 @@ impl Node {
             }
             named.push(agreement);
         }
-        self.manifest_leaves_codes(&named)
+        let between: Vec<_> = named.iter().map(|a| a.between()).collect();
+        self.signature_leaves_codes(&between)
             .map_err(|detail| wrong("/manifest/policies", &detail))?;
         let from = named.iter().map(|a| a.terms.from).min();
         let until = named.iter().map(|a| a.terms.until).max();
@@ -300,6 +307,14 @@ impl Node {
                 .moved
                 .insert(agreement.negotiation.clone());
             self.take_over(turn, agreement);
+        }
+        let parties = manifest.parties.keys();
+        let peers: Vec<_> = parties
+            .filter(|id| **id != self.state.me)
+            .cloned()
+            .collect();
+        for peer in &peers {
+            self.sign_what_waited(turn, peer);
         }
         self.settle_now(turn);
     }

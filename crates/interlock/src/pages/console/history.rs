@@ -34,6 +34,10 @@ const WHOLE: &[(&str, &str)] = &[
         "gave up: the term that it was about is over",
         "放弃：所涉期限已过",
     ),
+    (
+        "not signed: recipients would be sent to a closed door",
+        "未签署：收件人会被引到打不开的柜门前",
+    ),
     ("offered other terms", "提出其他条款"),
     ("offered what we asked for", "按我方要求报价"),
     ("proposed it", "已提议"),
@@ -163,23 +167,13 @@ fn said(reader: &Reader<'_>, names: &Names, what: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use interlock_core::time::{Timestamp, Zone};
-
     use super::*;
-    use crate::pages::console::Theme;
 
     #[test]
     fn a_line_is_said_in_chinese_with_what_people_wrote_as_it_is() {
         let reader = Reader {
-            language: Language::Chinese,
-            theme: Theme::System,
             publisher: "菜鸟",
-            person: None,
-            csrf: "",
-            here: "/",
-            as_of: Timestamp::from_millis(0),
-            zone: Zone::CHINA,
-            print: false,
+            ..Reader::in_tests(Language::Chinese)
         };
         let sf = ("did:web:sf.example".to_owned(), "顺丰".to_owned());
         let names = Names::new([sf]);

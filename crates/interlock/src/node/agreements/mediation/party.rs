@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use interlock_core::dataset::Dataset;
 use interlock_core::ids::{ParticipantId, WireId};
 use interlock_core::terms::Terms;
 use interlock_core::time::Timestamp;
@@ -276,16 +275,13 @@ impl Node {
             let detail = "the address of our exchange door is not one; set `listen.exchange_url`";
             return Err(problem("no-address", 500, "not accepted", detail));
         }
+        let together = known.agreements.values();
+        let together: Vec<_> = together
+            .map(|it| ([&it.provider, &it.consumer], &it.terms))
+            .collect();
+        // To accept is to sign.
+        self.signature_leaves_codes(&together).map_err(cannot)?;
         for mediated in known.agreements.values() {
-            let parties = [&mediated.provider, &mediated.consumer];
-            let together = known.agreements.values();
-            let together = together.filter(|it| {
-                let way = [&it.provider, &it.consumer];
-                let contacts = it.terms.dataset == Dataset::RecipientContact;
-                way == parties && !contacts || way == [parties[1], parties[0]] && contacts
-            });
-            self.leaves_codes(&mediated.terms, parties, together.map(|it| &it.terms))
-                .map_err(cannot)?;
             if mediated.provider == self.state.me {
                 self.can_provide(&mediated.terms).map_err(cannot)?;
                 self.can_attest(&mediated.consumer, mediated.terms.dataset)

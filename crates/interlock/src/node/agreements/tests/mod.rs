@@ -1,6 +1,7 @@
 //! Two nodes that talk in memory: every effect is delivered, lost or repeated as a test wants.
 
 mod catalogs;
+mod closed_doors;
 mod connectors;
 mod delivery;
 mod evil;

@@ -126,8 +126,8 @@ fn a_manifest_that_is_not_what_was_agreed_on_is_not_signed() {
 #[test]
 fn a_manifest_that_leaves_the_code_out_is_not_signed() {
     let mut world = World::new();
-    world.publish("events", &life::told_by_owner(), true);
-    world.publish("codes", &life::codes(), true);
+    world.publish("events", &closed_doors::told_by_owner(), true);
+    world.publish("codes", &closed_doors::codes(), true);
     let is_manifest =
         |(_, sent): &&(usize, PeerRequest)| matches!(sent, PeerRequest::Cooperation(_));
     // Both are FINALIZED, and no manifest arrives.
@@ -151,7 +151,7 @@ fn a_manifest_that_leaves_the_code_out_is_not_signed() {
         panic!("it was signed");
     };
     assert_eq!(problem.errors[0].pointer, "/manifest/policies");
-    life::names_the_way_out(&problem.errors[0].detail.clone().into());
+    closed_doors::names_the_way_out(&problem.errors[0].detail.clone().into());
     let PeerAnswer::Cooperation(_) = send(&mut world, C, message) else {
         panic!("the whole is signed");
     };
