@@ -179,20 +179,23 @@ impl Node {
         LEADS_MS.into_iter().filter(within)
     }
 
-    /// Whether a signed successor takes an agreement over before it ends.
-    fn is_followed(&self, turn: &Turn<'_>, agreement: &Agreement) -> bool {
-        let end = agreement.facts.end(&agreement.terms);
+    /// Whether a signed successor goes on with all that an agreement is for, every marketplace and every purpose
+    /// of it, telling recipients among them: from its end on, or if that is past, now.
+    pub(super) fn is_followed(&self, turn: &Turn<'_>, agreement: &Agreement) -> bool {
+        let end = agreement.facts.end(&agreement.terms).max(turn.at());
         let dataset = agreement.terms.dataset;
         let book = &self.state.book;
         let mut others = book.between(&agreement.provider, &agreement.consumer, dataset);
         others.any(|other| {
             other.id != agreement.id
+                && other.target == agreement.target
                 && other.terms.from <= end
                 && other.facts.end(&other.terms) > end
                 && agreement
                     .terms
                     .marketplaces
                     .is_subset(&other.terms.marketplaces)
+                && agreement.terms.purposes.is_subset(&other.terms.purposes)
                 && match other.state_at(&turn.now) {
                     AgreementState::Signed | AgreementState::InForce => true,
                     AgreementState::Finalized

@@ -168,6 +168,7 @@ impl Node {
             "until": self.instant(a.terms.until),
             "endsAt": self.instant(end),
             "daysLeft": (left + DAY_MS - 1) / DAY_MS,
+            "followed": self.is_followed(turn, a),
             "cooperation": a.cooperation.as_str(),
             "assurance": a.facts.assurance.as_str(),
             "waitingForPartner": self.agreement_waiting(a),
@@ -175,8 +176,8 @@ impl Node {
     }
 
     /// `GET /agreements/{id}`: `id`, `role`, `partner`, `dataset`, `state`, `from`, `until`, `endsAt`
-    /// (earlier than `until` after a termination), `daysLeft` (begun days count), `cooperation`,
-    /// `assurance`, `waitingForPartner`, `summary` (`en`, `zh`), `terms`, `policy` (ODRL), `policyHash`, `signatures`
+    /// (earlier than `until` after a termination), `daysLeft` (begun days count), `followed` (a signed
+    /// agreement goes on with every marketplace and purpose of it), `cooperation`, `assurance`, `waitingForPartner`, `summary` (`en`, `zh`), `terms`, `policy` (ODRL), `policyHash`, `signatures`
     /// (`participant`, `signature`), `quotaPerDay` and `usedToday` (different parcels; what the consumer
     /// has used is known at the provider alone), `finalizedAt`, `signedAt`, `suspendedBy`, `negotiation`,
     /// `supersedes`, `supersededBy`, `supersededAt`, `transfers`, `asksAgainAt` (when we ask for its

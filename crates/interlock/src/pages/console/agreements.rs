@@ -44,6 +44,8 @@ pub(super) struct Head {
     pub(super) state: String,
     pub(super) from: Instant,
     pub(super) ends_at: Instant,
+    /// Whether a signed agreement goes on with all that it is for.
+    pub(super) followed: bool,
     cooperation: String,
     assurance: String,
 }

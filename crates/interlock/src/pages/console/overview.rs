@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::agreements::{AgreementsView, Head, SOON_MS, left};
+use super::agreements::{AgreementsView, SOON_MS, left};
 use super::feeds::FeedView;
 use super::frame::{Reader, Section, Sheet, sheet};
 use super::inbox::ProposalsView;
@@ -86,16 +86,6 @@ fn family(reader: &Reader<'_>) -> Markup {
     )
 }
 
-/// Whether another agreement about the same is in force.
-fn is_followed(view: &OverviewView, ended: &Head) -> bool {
-    view.agreements.agreements.iter().any(|other| {
-        other.state == "IN_FORCE"
-            && other.ends_at > ended.ends_at
-            && (&other.partner, &other.role, &other.dataset)
-                == (&ended.partner, &ended.role, &ended.dataset)
-    })
-}
-
 /// What has begun already, with how long ago.
 fn since(reader: &Reader<'_>, zh: (&str, &str), en: &str, at: Instant) -> String {
     let ago = reader.language.ago(at.0, reader.as_of);
@@ -134,7 +124,8 @@ fn needs(reader: &Reader<'_>, view: &OverviewView, names: &Names) -> Vec<Need> {
         let soon = agreement.ends_at.0.since_ms(reader.as_of) < SOON_MS;
         let suspended = agreement.state == "SUSPENDED";
         let is_over = agreement.ends_at.0 <= reader.as_of;
-        if (soon || suspended) && !(is_over && is_followed(view, agreement)) {
+        let settled = agreement.followed && (is_over || !suspended);
+        if (soon || suspended) && !settled {
             let (tone, word) = words::agreement_state(reader, &agreement.state);
             needs.push(Need {
                 by: Some(agreement.ends_at),
@@ -426,12 +417,15 @@ mod tests {
 
     use super::*;
 
+    const OVER: &str = "2017-06-01T00:00:00+08:00";
+    const SOON: &str = "2017-06-03T12:00:00+08:00";
+
     fn view<T: serde::de::DeserializeOwned>(answer: Value) -> T {
         serde_json::from_value(answer).unwrap()
     }
 
-    fn agreement(dataset: &str, state: &str, ends_at: &str) -> Value {
-        json!({
+    fn agreement(dataset: &str, state: &str, ends_at: &str, followed: bool) -> Value {
+        json!({ "followed": followed,
             "id": format!("urn:{dataset}"), "role": "provider", "partner": "did:web:sf.example",
             "dataset": dataset, "state": state, "from": "2017-05-01T00:00:00+08:00",
             "endsAt": ends_at, "cooperation": "c", "assurance": "signed",
@@ -451,11 +445,19 @@ mod tests {
             }],
         });
         let agreements = [
-            agreement("tracking-events", "RUN_OFF", "2017-06-01T00:00:00+08:00"),
-            agreement("locker-events", "IN_FORCE", "2017-06-03T12:00:00+08:00"),
+            agreement("tracking-events", "RUN_OFF", OVER, false),
+            agreement("locker-events", "IN_FORCE", SOON, false),
             // What took its place is in force: nobody is needed.
-            agreement("recipient-contact", "RUN_OFF", "2017-06-01T00:00:00+08:00"),
-            agreement("recipient-contact", "IN_FORCE", "2017-07-01T00:00:00+08:00"),
+            agreement("recipient-contact", "RUN_OFF", OVER, true),
+            agreement(
+                "recipient-contact",
+                "IN_FORCE",
+                "2017-07-01T00:00:00+08:00",
+                false,
+            ),
+            // What takes its place is signed; of one that is suspended people are told all the same.
+            agreement("locker-stations", "IN_FORCE", SOON, true),
+            agreement("pickup-code", "SUSPENDED", SOON, true),
         ];
         let view = OverviewView {
             status: view(status),
@@ -487,7 +489,8 @@ mod tests {
         ] {
             assert!(says.contains(said), "{said}: {says}");
         }
-        assert!(says.contains("3 things need you"), "{says}");
+        assert!(says.contains("SF · we give: pick-up code"), "{says}");
+        assert!(says.contains("4 things need you"), "{says}");
         let says = page(Language::Chinese);
         assert!(says.contains("已于 1 天前到期"), "{says}");
         assert!(says.contains("最早 1 小时前"), "{says}");
@@ -501,7 +504,7 @@ mod tests {
         let row = row.split("</tbody>").next().unwrap();
         assert!(row.contains("SF</a>"), "{row}");
         assert!(
-            row.contains("<td class=\"number\">4</td><td class=\"number\">0</td>"),
+            row.contains("<td class=\"number\">6</td><td class=\"number\">0</td>"),
             "{row}"
         );
         // What ended already is no end to come.

@@ -148,7 +148,7 @@ fn bars_of_ends_are_the_days_to_the_ends_in_their_table() {
         json!({
             "id": id, "role": "provider", "partner": format!("did:web:{id}.example"),
             "dataset": "tracking-events", "state": state, "from": "2017-06-01T00:00:00+08:00",
-            "endsAt": ends.to_rfc3339(Zone::CHINA), "cooperation": "c", "assurance": "manifest",
+            "endsAt": ends.to_rfc3339(Zone::CHINA), "followed": false, "cooperation": "c", "assurance": "manifest",
         })
     };
     let agreements: AgreementsView = view(json!({ "agreements": [

@@ -1,6 +1,7 @@
 //! Renewal: a successor that takes over without a gap, at most one in force, one quota.
 
 use interlock_core::agreement::{AgreementState, Assurance};
+use interlock_core::terms::Notifier;
 use interlock_core::time::DAY_MS;
 
 use super::*;
@@ -299,4 +300,69 @@ fn a_termination_writes_its_own_line_and_no_history() {
     }
     assert_eq!(world.book(C).history(&agreement).count(), 20);
     assert!(sizes[17] <= sizes[0] + 16, "{sizes:?}");
+}
+
+/// What a node says of whether an agreement is followed.
+fn followed(world: &mut World, at: usize, agreement: &WireId) -> Value {
+    let (_, all) = world.local(at, LocalRequest::GetAgreements);
+    let all = all["agreements"].as_array().unwrap();
+    let found = all.iter().find(|a| a["id"] == agreement.as_str());
+    found.unwrap()["followed"].clone()
+}
+
+#[test]
+fn it_is_followed_by_what_goes_on_with_every_marketplace_and_purpose() {
+    let market = |name: &str| interlock_core::ids::Marketplace::parse(name).unwrap();
+    let wide = Terms {
+        marketplaces: BTreeSet::from([market("taobao"), market("jd")]),
+        notifier: Some(Notifier::Owner),
+        purposes: BTreeSet::from([Purpose::DeliveryTracking, Purpose::PickupNotification]),
+        ..events()
+    };
+    let codes = Terms {
+        marketplaces: wide.marketplaces.clone(),
+        until: JULY.plus_ms(90 * DAY_MS),
+        ..closed_doors::codes()
+    };
+    let next = Terms {
+        from: JULY,
+        until: JULY.plus_ms(30 * DAY_MS),
+        ..wide.clone()
+    };
+    let one_market = Terms {
+        marketplaces: BTreeSet::from([market("taobao")]),
+        ..next.clone()
+    };
+    // Nobody is given the purpose to tell recipients.
+    let untold = Terms {
+        notifier: None,
+        purposes: BTreeSet::from([Purpose::DeliveryTracking]),
+        ..next.clone()
+    };
+    for (terms, goes_on) in [(next, true), (one_market, false), (untold, false)] {
+        for late in [false, true] {
+            let mut world = World::new();
+            world.publish("codes", &codes, true);
+            world.publish("o", &wide, true);
+            assert_eq!(world.propose(&["o", "codes"], &[]).0, 201);
+            world.run_until(if late { JULY.plus_ms(DAY_MS) } else { JUNE });
+            let all = world.book(C).agreements.values();
+            let mut of = all.filter(|a| a.terms.dataset == Dataset::LockerEvents);
+            let first = of.next().unwrap().id.clone();
+            for at in [P, C] {
+                assert_eq!(followed(&mut world, at, &first), false);
+            }
+            let renewal = Renewal {
+                policy: Some(terms.to_policy()),
+                until: None,
+            };
+            let (status, body) = renew(&mut world, C, &first, renewal);
+            assert_eq!(status, 201, "{body}");
+            assert_eq!(followed(&mut world, C, &first), false, "nothing is signed");
+            assert_eq!(world.decide(P, Decision::Approve).0, 200);
+            for at in [P, C] {
+                assert_eq!(followed(&mut world, at, &first), goes_on, "{late}");
+            }
+        }
+    }
 }
