@@ -1,10 +1,9 @@
 //! `messenger`: keys of a messenger, contacts that were sealed to it, and calls to numbers that a node leased.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use interlock_core::ids::ParticipantId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::Common;
 use super::error::CliError;
@@ -15,8 +14,9 @@ use crate::exchange::wire::Contact;
 use crate::identity::private_file;
 use crate::identity::sealing::MessengerSecret;
 
-/// Longest contact that is read, in bytes.
-const CONTACT_BYTES_MAX: u64 = 16 * 1024;
+/// How a call is given.
+const CALL_FORM: &str = "write the call to standard input as JSON: `to` in E.164, and `extension` and `from` if \
+                         there are any";
 
 /// `messenger`
 #[derive(Debug, clap::Subcommand)]
@@ -37,16 +37,13 @@ pub(super) enum MessengerCommand {
         from: ParticipantId,
     },
     /// Ask the node whom to connect a call to one of its virtual numbers to, as the program that a
-    /// telephone system runs for each call; needs a key of the role `telephone`
+    /// telephone system runs for each call; needs a key of the role `telephone`. The call is read from
+    /// standard input as the JSON of `POST /calls`: `to`, the number that was dialled, `extension`, what was
+    /// dialled behind it, and `from`, absent where it is withheld
     Call {
-        /// The number that was dialled, in E.164
-        to: String,
-        /// What was dialled behind it
-        #[arg(long, value_name = "DIGITS")]
-        extension: Option<String>,
-        /// From which number, in E.164; absent where it is withheld
-        #[arg(long, value_name = "NUMBER")]
-        from: Option<String>,
+        /// Numbers that were given as arguments, which is refused.
+        #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
 }
 
@@ -54,7 +51,7 @@ pub(super) enum MessengerCommand {
 pub(super) fn run(
     command: &MessengerCommand,
     common: &Common,
-    around: &Around<'_>,
+    around: &mut Around<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), CliError> {
     match command {
@@ -66,17 +63,17 @@ pub(super) fn run(
             let key = secret.public().to_hex();
             output.card(&json!({ "key": key }), &[("key", "/key")])
         }
-        MessengerCommand::Call {
-            to,
-            extension,
-            from,
-        } => {
-            let mut call = json!({ "to": to });
-            for (name, value) in [("extension", extension), ("from", from)] {
-                if let (Some(value), Some(members)) = (value, call.as_object_mut()) {
-                    members.insert(name.into(), json!(value));
-                }
+        MessengerCommand::Call { arguments } => {
+            if !arguments.is_empty() {
+                return Err(CliError::Usage(format!(
+                    "numbers are not given as arguments, which `ps` and the history of a shell show; {CALL_FORM}"
+                )));
             }
+            let text = around.read("the call", CALL_FORM)?;
+            let call: Option<Value> = serde_json::from_str(&text).ok();
+            let call = call
+                .filter(Value::is_object)
+                .ok_or_else(|| CliError::Usage(format!("this is no call; {CALL_FORM}")))?;
             let reached = place::client(common, around)?.post("/calls", Some(&call))?;
             output.card(&reached, &[("phone", "/phone"), ("until", "/until")])
         }
@@ -85,11 +82,8 @@ pub(super) fn run(
                 .map_err(|error| CliError::Usage(error.to_string()))?;
             let secret = MessengerSecret::parse(&text)
                 .map_err(|error| CliError::Usage(error.to_string()))?;
-            let mut contact = String::new();
-            let mut input = std::io::stdin().take(CONTACT_BYTES_MAX);
-            input
-                .read_to_string(&mut contact)
-                .map_err(|error| CliError::Usage(format!("failed to read the contact: {error}")))?;
+            let contact =
+                around.read("the contact", "write the contact's JSON to standard input")?;
             let opened = match serde_json::from_str(&contact) {
                 Ok(Contact::Sealed { ciphertext, .. }) => {
                     secret.open(from, &ciphertext.0, around.now())

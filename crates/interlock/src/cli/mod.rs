@@ -30,7 +30,7 @@ mod show;
 mod tests;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser as _};
@@ -49,6 +49,8 @@ use crate::driver::clock::{Clock as _, SystemClock};
 
 /// Largest policy that is read from a file, in bytes.
 const POLICY_FILE_BYTES_MAX: usize = 64 * 1024;
+/// Most that is read of standard input, in bytes.
+const INPUT_BYTES_MAX: u64 = 16 * 1024;
 
 /// The two commands that are whole programs of their own.
 #[derive(Clone, Copy)]
@@ -65,6 +67,10 @@ pub struct Surroundings<'a> {
     pub directory: PathBuf,
     /// The variable `INTERLOCK_KEY`.
     pub key: Option<Zeroizing<String>>,
+    /// Standard input.
+    pub input: &'a mut dyn Read,
+    /// Whether standard input is a terminal.
+    pub typed: bool,
     /// Standard output.
     pub out: &'a mut dyn Write,
     /// Standard error.
@@ -79,6 +85,8 @@ pub struct Surroundings<'a> {
 struct Around<'a> {
     directory: PathBuf,
     key: Option<Zeroizing<String>>,
+    input: &'a mut dyn Read,
+    typed: bool,
     err: &'a mut dyn Write,
     programs: Programs,
 }
@@ -94,16 +102,32 @@ impl Around<'_> {
         // Nothing can be said if standard error is closed.
         let _ = writeln!(self.err, "{text}");
     }
+
+    /// Reads standard input, which holds `what`; `form` says so to whoever types.
+    fn read(&mut self, what: &str, form: &str) -> Result<Zeroizing<String>, CliError> {
+        if self.typed {
+            self.note(&format!("{form}; end it with a line of its own and Ctrl-D"));
+        }
+        let mut text = Zeroizing::new(String::with_capacity(1024));
+        let mut input = (&mut self.input).take(INPUT_BYTES_MAX);
+        match input.read_to_string(&mut text) {
+            Ok(_) => Ok(text),
+            Err(error) => Err(CliError::Usage(format!("failed to read {what}: {error}"))),
+        }
+    }
 }
 
 /// Runs the command line of this process and gives its exit code.
 pub fn main(programs: Programs) -> std::process::ExitCode {
     use std::io::IsTerminal as _;
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    let mut input = std::io::stdin();
     let terminal = out.is_terminal();
     let around = Surroundings {
         directory: std::env::current_dir().unwrap_or_default(),
         key: std::env::var(place::KEY_VARIABLE).ok().map(Zeroizing::new),
+        typed: input.is_terminal(),
+        input: &mut input,
         out: &mut out,
         err: &mut err,
         terminal,
@@ -117,6 +141,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, around: Surroundings<'
     let Surroundings {
         directory,
         key,
+        input,
+        typed,
         out,
         err,
         terminal,
@@ -125,6 +151,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, around: Surroundings<'
     let mut around = Around {
         directory,
         key,
+        input,
+        typed,
         err,
         programs,
     };

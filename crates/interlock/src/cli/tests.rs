@@ -109,11 +109,19 @@ const PROGRAMS: Programs = Programs {
 };
 
 pub(super) fn run_in(directory: &Path, key: bool, arguments: &str) -> Done {
+    run_with(directory, key, arguments, "")
+}
+
+/// The same with something at standard input.
+fn run_with(directory: &Path, key: bool, arguments: &str, input: &str) -> Done {
+    let mut input = input.as_bytes();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let key = key.then(|| ApiKey::generate(&[9; 24]).reveal().to_owned());
     let around = Surroundings {
         directory: directory.into(),
         key: key.map(Zeroizing::new),
+        input: &mut input,
+        typed: false,
         out: &mut out,
         err: &mut err,
         terminal: false,
@@ -130,8 +138,13 @@ pub(super) fn run_in(directory: &Path, key: bool, arguments: &str) -> Done {
 
 /// Runs a command against a served node.
 fn ask(served: &Served, arguments: &str) -> Done {
+    ask_with(served, arguments, "")
+}
+
+/// The same with something at standard input.
+fn ask_with(served: &Served, arguments: &str, input: &str) -> Done {
     let arguments = format!("{arguments} --url {}", served.url);
-    run_in(Path::new("."), true, &arguments)
+    run_with(Path::new("."), true, &arguments, input)
 }
 
 /// Runs a command that must do what is asked, and gives what was printed and what the node was asked.
@@ -575,18 +588,48 @@ fn a_call_is_asked_for_as_it_was_dialled() {
     let reached = |_: &LocalRequest| {
         ok(json!({ "phone": "+8613812341234", "until": "2017-06-08T00:00:00+08:00" }))
     };
-    let command = "messenger call +8695000000 --extension 004711000815 --from +8695000001";
-    let (out, request) = pass(reached, command);
-    assert!(out.contains("+8613812341234"), "{out}");
-    let LocalRequest::ConnectCall(call) = request else {
+    let dialled = r#"{"to": "+8695000000", "extension": "004711000815", "from": "+8695000001"}"#;
+    let served = serve(reached);
+    let done = ask_with(&served, "messenger call", dialled);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("+8613812341234"), "{}", done.out);
+    let LocalRequest::ConnectCall(call) = served.node.asked.lock().unwrap().pop().unwrap() else {
         panic!("another request");
     };
     assert_eq!(call.to.reveal(), "+8695000000");
     assert_eq!(call.from.unwrap().reveal(), "+8695000001");
     assert_eq!(call.extension.unwrap().as_str(), "004711000815");
     let nobody = |_: &LocalRequest| refusal("not-found", 404);
-    let done = ask(&serve(nobody), "messenger call +8617000000001");
+    let bare = r#"{"to": "+8617000000001"}"#;
+    let done = ask_with(&serve(nobody), "messenger call", bare);
     assert_eq!((done.code, done.out.as_str()), (1, ""));
+}
+
+#[test]
+fn numbers_of_a_call_are_no_arguments_and_come_in_no_error() {
+    let never = |_: &LocalRequest| -> LocalAnswer { panic!("the node was asked") };
+    let call = r#"{"to": "+8613812341234"}"#;
+    let served = serve(never);
+    for (arguments, input) in [
+        ("+8613812341234", call),
+        ("+8613812341234 --from +8613812341234", call),
+        ("--from +8613812341234", call),
+        ("", ""),
+        ("", "+8613812341234"),
+        ("", "[\"+8613812341234\"]"),
+        ("", r#"{"to": "+8613812341234""#),
+        ("", r#"{"to": "13812341234x"}"#),
+        ("", r#"{"to": "+8613812341234", "phone": "+8613812341234"}"#),
+    ] {
+        let command = format!("messenger call --url {} {arguments}", served.url);
+        let done = run_with(Path::new("."), true, &command, input);
+        assert_eq!((done.code, done.out.as_str()), (2, ""), "{}", done.err);
+        assert!(!done.err.contains("1381234"), "{}", done.err);
+        assert!(!done.err.is_empty());
+    }
+    let command = format!("messenger call --url {} +8613812341234", served.url);
+    let done = run_with(Path::new("."), true, &command, call);
+    assert!(done.err.contains("`ps`") && done.err.contains("standard input"));
 }
 
 #[test]
