@@ -9,6 +9,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use interlock_journal::disk::RealDisk;
 use interlock_journal::hex;
 use interlock_journal::keyslots::{Key, KeyError, KeySlots};
+use rustix::process::{Pid, Signal};
 use zeroize::Zeroizing;
 
 use crate::identity::private_file::{self, PrivateFileError};
@@ -87,11 +89,17 @@ pub enum MasterKeyError {
     /// The program failed or printed something else. What it printed is not repeated.
     #[error("`{0}` gave no master key ({1}); it must print 64 hexadecimal digits and end with 0")]
     NotPrinted(String, ExitStatus),
-    /// The program took too long and was ended.
+    /// The program took too long and was ended, with whatever it had started.
     #[error(
-        "`{0}` gave no master key within {1} s and was ended; see `master_key_command`, or allow it more in `master_key_command_seconds`"
+        "`{0}` gave no master key within {1} s and was ended; it must print the key and end, and so must what it starts: see `master_key_command`, or allow it more in `master_key_command_seconds`"
     )]
     TooSlow(String, u32),
+    /// The program closed its output and did not end; it was ended, with whatever it had started.
+    #[error(
+        "`{0}` closed its output and went on for {seconds} s, and was ended; have it end with 0 once it has printed the key, see `master_key_command`",
+        seconds = EXIT_MS_MAX / 1_000
+    )]
+    NotEnded(String),
     /// Where the key comes from outside, nobody here can draw another.
     #[error(
         "the master key comes from outside: put the next one there, the one before into a private file, and name that with `--from`"
@@ -129,27 +137,25 @@ impl MasterKeySource {
     }
 }
 
-/// What a program prints. What it says to people goes where ours goes.
+/// What a program prints. What it says to people goes where ours goes. It has a process group of its own, so
+/// that no child of it goes on where it is ended, and so no terminal to ask people at.
 fn printed(program: &str, arguments: &[String], limit_s: u32) -> Result<Key, MasterKeyError> {
     let not_run = |error| MasterKeyError::NotRun(program.into(), error);
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .process_group(0)
         .spawn()
         .map_err(not_run)?;
-    let text = child
-        .stdout
-        .take()
-        .and_then(|out| read_within(out, limit_s));
-    let ended = match text {
-        Some(_) => ends(&mut child).map_err(not_run)?,
-        None => None,
-    };
-    let Some((text, status)) = text.zip(ended) else {
-        child.kill().map_err(not_run)?;
-        child.wait().map_err(not_run)?;
+    let out = child.stdout.take();
+    let Some(text) = out.and_then(|out| read_within(out, limit_s)) else {
+        end_all(&mut child).map_err(not_run)?;
         return Err(MasterKeyError::TooSlow(program.into(), limit_s));
+    };
+    let Some(status) = ends(&mut child).map_err(not_run)? else {
+        end_all(&mut child).map_err(not_run)?;
+        return Err(MasterKeyError::NotEnded(program.into()));
     };
     let key = crate::node::parse_hex32(text.trim()).filter(|_| status.success());
     let wrong = || MasterKeyError::NotPrinted(program.into(), status);
@@ -170,6 +176,13 @@ fn read_within(out: ChildStdout, limit_s: u32) -> Option<Zeroizing<String>> {
         let _ = done.send(text);
     });
     read.recv_timeout(Duration::from_secs(limit_s.into())).ok()
+}
+
+/// Ends a program that was not waited for, and all of its process group.
+fn end_all(child: &mut Child) -> io::Result<()> {
+    // Until it is waited for, its id is that of its group and of nothing else.
+    rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL)?;
+    child.wait().map(drop)
 }
 
 /// How a program ended that has printed all; `None` if it goes on.
@@ -422,12 +435,17 @@ mod tests {
     #[test]
     fn a_program_that_hangs_is_ended_and_named() {
         let digits = "ab".repeat(32);
-        // Before it prints, once it has printed, and in a child that keeps the pipe open.
-        for script in [
-            "exec sleep 5".to_owned(),
-            format!("echo {digits}; exec sleep 9"),
-            format!("echo {digits}; sleep 3 & exit 0"),
-            format!("echo {digits}; exec 1>&-; exec sleep 9"),
+        let slow = "`/bin/sh` gave no master key within 1 s";
+        // Before it prints, once it has printed, and in a child that keeps the pipe open. More time would not
+        // help one that has closed its output.
+        for (script, says) in [
+            ("exec sleep 5".to_owned(), slow),
+            (format!("echo {digits}; exec sleep 9"), slow),
+            (format!("echo {digits}; sleep 3 & exit 0"), slow),
+            (
+                format!("echo {digits}; exec 1>&-; exec sleep 9"),
+                "`/bin/sh` closed its output and went on for 2 s",
+            ),
         ] {
             let source = MasterKeySource::Command {
                 program: "/bin/sh".into(),
@@ -436,11 +454,41 @@ mod tests {
             };
             let refused = source.read(Path::new("/nowhere/node.pem"), |_| None);
             let told = refused.unwrap_err().to_string();
-            assert!(
-                told.contains("`/bin/sh` gave no master key within 1 s"),
-                "{told}"
-            );
+            assert!(told.contains(says), "{told}");
+            assert_eq!(told.contains("master_key_command_seconds"), says == slow);
             assert!(!told.contains("abab"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_a_program_started_is_ended_with_it() {
+        let scratch = Scratch::new("master-key-group");
+        let ticks = scratch.0.join("ticks");
+        let len_bytes = || std::fs::metadata(&ticks).map_or(0, |file| file.len());
+        for (n, rest) in ["wait", "exec 1>&-; wait", "exit 0"]
+            .into_iter()
+            .enumerate()
+        {
+            let _ = std::fs::remove_file(&ticks);
+            let ticking = format!(
+                "(for i in $(seq 200); do echo >> '{}'; sleep 0.05; done) {} &",
+                ticks.display(),
+                if n == 1 { ">&-" } else { "" }
+            );
+            let source = MasterKeySource::Command {
+                program: "/bin/sh".into(),
+                arguments: vec!["-c".into(), format!("{ticking} {rest}")],
+                limit_s: 1,
+            };
+            assert!(
+                source
+                    .read(Path::new("/nowhere/node.pem"), |_| None)
+                    .is_err()
+            );
+            let ended = len_bytes();
+            assert!(ended > 0, "it had begun");
+            std::thread::sleep(Duration::from_millis(400));
+            assert_eq!(len_bytes(), ended, "{rest}");
         }
     }
 
