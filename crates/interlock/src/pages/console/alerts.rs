@@ -59,7 +59,7 @@ pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Mar
                     }
                 }
                 td { @if let Some(parcel) = &alert.parcel { code { (masked(parcel)) } } }
-                @match said(reader, &alert.detail) {
+                @match said(reader, alert) {
                     Some(zh) => td.text { (zh) },
                     None => td.text lang="en" { (alert.detail) },
                 }
@@ -96,12 +96,26 @@ pub fn alerts_page(reader: &Reader<'_>, view: &AlertsView, names: &Names) -> Mar
     )
 }
 
-/// What happened in the reader's language, if the commonest of alerts says it: that agreements end.
-fn said(reader: &Reader<'_>, detail: &str) -> Option<String> {
-    match reader.language {
-        Language::Chinese => ends_in_chinese(detail),
-        Language::English => None,
+/// What happened in the reader's language, if it is an end: that agreements end, or that a partner will suspend
+/// one. The kind is our own; the text of another may hold a partner's words, which are never taken for ours.
+fn said(reader: &Reader<'_>, alert: &AlertView) -> Option<String> {
+    match (reader.language, alert.kind.as_str()) {
+        (Language::Chinese, "agreement-ends") => ends_in_chinese(&alert.detail),
+        (Language::Chinese, "suspension-announced") => suspends_in_chinese(reader, &alert.detail),
+        (Language::Chinese | Language::English, _) => None,
     }
+}
+
+/// `it will suspend ID (locker-events) from WHEN on, in return for ID, which we stopped: …`
+fn suspends_in_chinese(reader: &Reader<'_>, detail: &str) -> Option<String> {
+    let (agreement, rest) = detail.strip_prefix("it will suspend ")?.split_once(" (")?;
+    let (dataset, rest) = rest.split_once(") from ")?;
+    let (when, rest) = rest.split_once(" on, in return for ")?;
+    let (trigger, _) = rest.split_once(", which we stopped: ")?;
+    let dataset = words::dataset(reader, dataset);
+    Some(format!(
+        "对方将自 {when} 起暂停 {agreement}（{dataset}），作为我方停止 {trigger} 的对等措施。请在此之前恢复，或另行约定。"
+    ))
 }
 
 /// `3 agreements end within 14 days and nothing follows them (parcels touched: 4, merchants: 2): …`
@@ -135,15 +149,65 @@ pub(super) fn masked(waybill: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use interlock_core::time::{Timestamp, Zone};
+
     use super::*;
+
+    fn said_in(language: Language, kind: &str, detail: &str) -> Option<String> {
+        let alert = AlertView {
+            at: Instant(Timestamp::from_millis(0), Zone::CHINA),
+            kind: kind.into(),
+            partner: None,
+            parcel: None,
+            detail: detail.into(),
+        };
+        said(&Reader::in_tests(language), &alert)
+    }
+
+    fn in_chinese(kind: &str, detail: &str) -> Option<String> {
+        said_in(Language::Chinese, kind, detail)
+    }
 
     #[test]
     fn an_end_is_said_in_chinese_and_what_is_not_known_is_left() {
         let detail = "1 agreement ends within 12 hours and nothing follows it (parcels touched: 4, merchants: 2): \
                       renew it, or rehearse the end";
-        let said = ends_in_chinese(detail).unwrap();
+        let said = in_chinese("agreement-ends", detail).unwrap();
         assert!(said.starts_with("1 份协议将在 12 小时内到期，"), "{said}");
         assert!(said.contains("涉及 4 件包裹、2 个商家"), "{said}");
-        assert_eq!(ends_in_chinese("two participants claim the parcel"), None);
+        let detail = "it will suspend urn:a (locker-events) from 2017-06-04T00:00:00+08:00 on, in return for urn:b, \
+                      which we stopped: resume that before, or agree on something else";
+        let said = in_chinese("suspension-announced", detail).unwrap();
+        assert!(
+            said.starts_with("对方将自 2017-06-04T00:00:00+08:00 起暂停 urn:a（"),
+            "{said}"
+        );
+        assert!(said.contains("停止 urn:b 的"), "{said}");
+        for kind in [
+            "agreement-ends",
+            "suspension-announced",
+            "contested-ownership",
+        ] {
+            let other = "two participants claim the parcel";
+            assert_eq!(in_chinese(kind, other), None);
+        }
+        assert_eq!(
+            said_in(Language::English, "suspension-announced", detail),
+            None
+        );
+    }
+
+    #[test]
+    fn what_a_partner_writes_is_not_said_as_ours() {
+        let theirs = "9 agreements end within 3 days and nothing follows them (parcels touched: 4, merchants: 2): x";
+        for detail in [
+            theirs.to_owned(),
+            format!("mediation m: did:web:jd.example refused it: {theirs}"),
+            "it will suspend a (b) from c on, in return for d, which we stopped: e".to_owned(),
+        ] {
+            for kind in ["mediation", "erasure-refused", "evidence-mismatch"] {
+                assert_eq!(in_chinese(kind, &detail), None, "{kind}");
+            }
+        }
     }
 }
