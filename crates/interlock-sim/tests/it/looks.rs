@@ -1,8 +1,10 @@
 //! Who looks at whose data, and phones in clear.
 
 use interlock::node::io::{
-    Digest, LocalAnswer, LocalRequest, Problem, REVEAL_REASONS, RevealAct, RevealPut, Role,
+    DepositAction, Digest, LocalAnswer, LocalRequest, Problem, REVEAL_REASONS, RevealAct,
+    RevealPut, Role,
 };
+use interlock::node::record::Record;
 use interlock_core::ids::RequestId;
 use interlock_core::label::LabelKind;
 use interlock_core::time::MINUTE_MS;
@@ -341,4 +343,45 @@ fn who_let_somebody_in_is_not_the_second_person() {
     assert!(both("an").is_string(), "{view}");
     assert_eq!(both("an"), both("cy"));
     net.assert_replay_of(&[CAINIAO]);
+}
+
+/// What docs/privacy.md says of the journal.
+#[test]
+fn a_waybill_stands_in_the_records_by_which_its_parcel_was_announced_alone() {
+    let mut net = begin(526);
+    let deposit = net.deposit(FENGCHAO, PARCEL, "FC0001", "k").unwrap();
+    net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
+        .unwrap();
+    net.world.settle();
+    for ix in [CAINIAO, FENGCHAO] {
+        ok(net
+            .world
+            .local_as(ix, Some(AN), LocalRequest::GetParcel(waybill())));
+    }
+    let reveal = asked(&mut net, AN);
+    act(&mut net, BO, reveal, RevealAct::Approve).unwrap();
+    act(&mut net, AN, reveal, RevealAct::Show).unwrap();
+    net.advance(FENGCHAO, &deposit, DepositAction::Recall)
+        .unwrap();
+    net.world.settle();
+    let erase = LocalRequest::EraseRecipient(waybill());
+    ok(net.world.local(CAINIAO, erase));
+    net.world.settle();
+    for ix in [CAINIAO, FENGCHAO] {
+        let has_it = |bytes: &&[u8]| {
+            bytes
+                .windows(PARCEL.len())
+                .any(|it| it == PARCEL.as_bytes())
+        };
+        let journal = net.world.journal(ix).iter();
+        let with: Vec<&[u8]> = journal
+            .map(|(_, bytes)| &bytes[..])
+            .filter(has_it)
+            .collect();
+        assert!(!with.is_empty());
+        for bytes in with {
+            let record: Record = postcard::from_bytes(bytes).unwrap();
+            assert!(matches!(record, Record::Parcel(_)), "{record:?}");
+        }
+    }
 }
