@@ -2,7 +2,7 @@
 
 use interlock::exchange::http::{encode_answer, encode_request, parse_answer, parse_request};
 use interlock::node::io::{
-    CallFailure, DeliveryFailure, Effect, Guard, Input, Message, PeerAnswer,
+    CallFailure, DeliveryFailure, Effect, Guard, Input, LocalAnswer, Message, PeerAnswer,
 };
 use interlock_core::time::Timestamp;
 
@@ -278,9 +278,14 @@ impl World {
         }
     }
 
-    /// Lets others see an effect once its step is durable; an answer to a partner takes its time.
+    /// Lets others see an effect once its step is durable; an answer to a partner, and one that may come too late,
+    /// takes its time.
     pub(crate) fn show_in_time(&mut self, ix: NodeIx, effect: Effect) {
-        if self.answer_ms_max == 0 || !matches!(effect, Effect::ReplyPeer { .. }) {
+        let takes_time = matches!(
+            effect,
+            Effect::ReplyPeer { .. } | Effect::ReplyLocal { guard: Some(_), .. }
+        );
+        if self.answer_ms_max == 0 || !takes_time {
             return self.show(ix, effect);
         }
         let late_ms = (self.chance.draw() % u64::from(self.answer_ms_max)) as i64;
@@ -296,7 +301,14 @@ impl World {
     pub(crate) fn show(&mut self, ix: NodeIx, effect: Effect) {
         let epoch = self.nodes.get(ix).map_or(0, |n| n.epoch);
         match effect {
-            Effect::ReplyLocal { to, answer } => {
+            Effect::ReplyLocal { to, answer, guard } => {
+                let now = self.now;
+                let read = self.nodes.get_mut(ix).map(|node| node.clock_at(now).latest);
+                let over = guard.and_then(|guard| {
+                    let late = read.is_none_or(|latest| latest >= guard.until);
+                    late.then_some(guard.instead)
+                });
+                let answer = over.map_or(answer, LocalAnswer::Problem);
                 self.answers.insert(to, answer);
             }
             Effect::ReplyPeer { to, answer, guard } => {

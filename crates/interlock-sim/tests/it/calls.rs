@@ -4,7 +4,7 @@ use interlock::exchange::wire::Contact;
 use interlock::node::io::{CallPut, DepositAction, Digest, LeasedExtension, LocalRequest, Role};
 use interlock_core::contact::{ContactForm, NumberRange, Phone};
 use interlock_core::dataset::Dataset;
-use interlock_core::time::{DAY_MS, HOUR_MS};
+use interlock_core::time::{DAY_MS, HOUR_MS, Timestamp};
 use interlock_core::waybill::Waybill;
 use serde_json::{Value, json};
 
@@ -294,6 +294,36 @@ fn no_call_is_connected_without_an_agreement_that_covers_it() {
         .run_until(MIDNIGHT.plus_ms(7 * DAY_MS + HOUR_MS / 6));
     assert_eq!(connected(&mut net, &mine, None), None);
     assert_eq!(connected(&mut net, &of_run_off, None), None);
+}
+
+#[test]
+fn an_answer_that_would_leave_after_the_lease_or_the_agreement_connects_nobody() {
+    // The lease ends first, or the run-off of the agreement does.
+    for of_run_off in [false, true] {
+        let mut net = begin(970, None);
+        if of_run_off {
+            net.world.run_until(MIDNIGHT.plus_ms(HOUR_MS));
+        }
+        let (_, mine) = deposited(&mut net, PARCEL, "k1");
+        net.world.answer_ms_max = 60_000;
+        let leased = net.world.now();
+        let until = match of_run_off {
+            true => MIDNIGHT.plus_ms(7 * DAY_MS),
+            false => {
+                let answer = net
+                    .world
+                    .local_as(CAINIAO, Some(TELEPHONE), dialled(&mine, None));
+                let until = ok(answer)["until"].as_str().unwrap().to_owned();
+                Timestamp::parse_zoned(&until).unwrap().0
+            }
+        };
+        assert!(leased < until);
+        net.world.run_until(until.plus_ms(-DAY_MS));
+        assert_eq!(connected(&mut net, &mine, None), e164(PHONE));
+        net.world.run_until(until.plus_ms(-1));
+        assert_eq!(connected(&mut net, &mine, None), None);
+        assert!(net.world.now() >= until, "it was decided before");
+    }
 }
 
 #[test]

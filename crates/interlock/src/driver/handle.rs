@@ -16,7 +16,8 @@ use super::seams::{ApiKeys, Partners};
 use crate::exchange::problem::problem;
 use crate::node::io::{
     ConnectorAnswer, ConnectorRequest, ConnectorWant, Digest, Guard, Input, LocalAnswer,
-    LocalRequest, PageRequest, PeerAnswer, PeerRequest, PersonCaller, Problem, ReplyId, Role,
+    LocalGuard, LocalRequest, PageRequest, PeerAnswer, PeerRequest, PersonCaller, Problem, ReplyId,
+    Role,
 };
 use crate::telemetry::Metrics;
 
@@ -35,17 +36,17 @@ pub(super) enum Job {
         credential: Option<Digest>,
         idempotency: Option<(IdempotencyKey, Digest)>,
         request: LocalRequest,
-        reply: oneshot::Sender<LocalAnswer>,
+        reply: oneshot::Sender<LocalReply>,
     },
     Person {
         who: PersonCaller,
         idempotency: Option<(IdempotencyKey, Digest)>,
         request: LocalRequest,
-        reply: oneshot::Sender<LocalAnswer>,
+        reply: oneshot::Sender<LocalReply>,
     },
     Page {
         request: PageRequest,
-        reply: oneshot::Sender<LocalAnswer>,
+        reply: oneshot::Sender<LocalReply>,
     },
     Peer {
         from: ParticipantId,
@@ -71,6 +72,14 @@ pub(super) enum Job {
 pub(super) struct Queued {
     pub(super) job: Job,
     pub(super) under_way: UnderWay,
+}
+
+/// An answer to a caller of our own on its way to the socket.
+pub(super) struct LocalReply {
+    /// The answer.
+    pub(super) answer: LocalAnswer,
+    /// Until when it may leave.
+    pub(super) guard: Option<Box<LocalGuard>>,
 }
 
 /// A partner's answer on its way to the socket.
@@ -129,7 +138,7 @@ impl Handle {
         };
         self.ask(job, answer, LOCAL_TIMEOUT_MS.saturating_add(wait_ms))
             .await
-            .unwrap_or_else(LocalAnswer::Problem)
+            .map_or_else(LocalAnswer::Problem, |reply| self.shown(reply))
     }
 
     /// Asks the node for a person whose session the door keeps.
@@ -149,7 +158,7 @@ impl Handle {
         };
         self.ask(job, answer, LOCAL_TIMEOUT_MS)
             .await
-            .unwrap_or_else(LocalAnswer::Problem)
+            .map_or_else(LocalAnswer::Problem, |reply| self.shown(reply))
     }
 
     /// Asks the node for a page behind a link, or who somebody is who wants to log in.
@@ -157,7 +166,7 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.ask(Job::Page { request, reply }, answer, PAGE_TIMEOUT_MS)
             .await
-            .unwrap_or_else(LocalAnswer::Problem)
+            .map_or_else(LocalAnswer::Problem, |reply| self.shown(reply))
     }
 
     /// Asks the node for the partner `from`, whose identity was verified. Before the answer goes to
@@ -217,6 +226,18 @@ impl Handle {
             guard: None,
             reply: ReplyId(0),
         })
+    }
+
+    /// The last check before an answer to a caller of our own goes to the socket.
+    fn shown(&self, reply: LocalReply) -> LocalAnswer {
+        let LocalReply { answer, guard } = reply;
+        match guard.filter(|guard| self.clock.now().latest >= guard.until) {
+            None => answer,
+            Some(over) => {
+                self.metrics.voided.add(1);
+                LocalAnswer::Problem(over.instead)
+            }
+        }
     }
 
     /// The last check before a partner's answer goes to the socket, see [`Handle::may_leave`].

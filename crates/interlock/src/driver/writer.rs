@@ -24,13 +24,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::activity::{Activity, UnderWay};
 use super::clock::Clock;
-use super::handle::{ConnectorReply, Handle, Job, PeerReply, QUEUE_LENGTH_MAX, Queued};
+use super::handle::{ConnectorReply, Handle, Job, LocalReply, PeerReply, QUEUE_LENGTH_MAX, Queued};
 use super::seams::{ApiKeys, Machine, Outside, Partners, Store, TimedRecord};
 use crate::identity::keys::NodeKey;
 use crate::node::Rng;
 use crate::node::io::{
-    CallId, ConnectorAnswer, Effect, Guard, Input, LeavesWanted, LocalAnswer, Message, PeerAnswer,
-    PeerRequest, Push, ReplyId, SystemNotice,
+    CallId, ConnectorAnswer, Effect, Guard, Input, LeavesWanted, Message, PeerAnswer, PeerRequest,
+    Push, ReplyId, SystemNotice,
 };
 use crate::telemetry::Metrics;
 
@@ -92,7 +92,7 @@ pub(super) struct Writer<M, S> {
 #[derive(Default)]
 struct Replies {
     drawn: u64,
-    local: HashMap<ReplyId, oneshot::Sender<LocalAnswer>>,
+    local: HashMap<ReplyId, oneshot::Sender<LocalReply>>,
     peer: HashMap<ReplyId, oneshot::Sender<PeerReply>>,
     connector: HashMap<ReplyId, oneshot::Sender<ConnectorReply>>,
 }
@@ -108,7 +108,7 @@ impl Replies {
         ReplyId(self.drawn)
     }
 
-    fn awaited(&mut self, sender: oneshot::Sender<LocalAnswer>) -> ReplyId {
+    fn awaited(&mut self, sender: oneshot::Sender<LocalReply>) -> ReplyId {
         let reply = self.draw();
         self.local.insert(reply, sender);
         reply
@@ -154,7 +154,7 @@ struct Group {
 
 /// An effect that others can see.
 enum Seen {
-    Local(ReplyId, LocalAnswer),
+    Local(ReplyId, LocalReply),
     Peer(ReplyId, PeerAnswer, Option<Guard>),
     Connector(ReplyId, ConnectorAnswer, Option<Guard>),
     Call(CallId, ParticipantId, PeerRequest, u32),
@@ -195,7 +195,10 @@ impl Group {
                 Effect::DestroyHour { hour } => self.ended.push(hour),
                 Effect::RotateSigningKey(key) => self.signing_key = Some(*key),
                 Effect::Append(record) => records.push((time, record)),
-                Effect::ReplyLocal { to, answer } => self.seen.push(Seen::Local(to, answer)),
+                Effect::ReplyLocal { to, answer, guard } => {
+                    self.seen
+                        .push(Seen::Local(to, LocalReply { answer, guard }));
+                }
                 Effect::ReplyPeer { to, answer, guard } => {
                     self.seen.push(Seen::Peer(to, answer, guard));
                 }

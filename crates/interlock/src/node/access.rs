@@ -210,8 +210,7 @@ impl Node {
                 self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
             }
             LocalRequest::ConnectCall(call) => {
-                let answer = self.connect_call(turn, caller, &call);
-                self.reply(turn, reply, answer.unwrap_or_else(LocalAnswer::Problem));
+                self.connect_call(turn, reply, caller, &call);
             }
             LocalRequest::ResolveLabel(waybill, code) => {
                 let answer = self.resolve_label(turn, caller, &waybill, &code);

@@ -346,7 +346,7 @@ impl Node {
             }
             Input::Page { reply, request } => {
                 let answer = self.page(&mut turn, &request);
-                turn.push(Effect::ReplyLocal { to: reply, answer });
+                self.reply(&mut turn, reply, answer);
             }
             Input::Peer {
                 reply,
@@ -413,7 +413,8 @@ impl Node {
     }
 
     fn reply(&self, turn: &mut Turn<'_>, to: ReplyId, answer: LocalAnswer) {
-        turn.push(Effect::ReplyLocal { to, answer });
+        let guard = None;
+        turn.push(Effect::ReplyLocal { to, answer, guard });
     }
 
     fn finish(&mut self, mut turn: Turn<'_>) -> Vec<Effect> {

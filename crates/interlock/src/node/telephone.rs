@@ -16,34 +16,45 @@ use serde_json::json;
 
 use super::Node;
 use super::agreements::Agreement;
-use super::io::{CallPut, Digest, LocalAnswer, Problem};
+use super::io::{CallPut, Digest, Effect, LocalAnswer, LocalGuard, Problem, ReplyId};
 use super::problem;
 use super::record::{ItemRef, Looked};
 use super::state::parcels::{ContactUse, Parcel};
 use super::turn::Turn;
 
 impl Node {
-    /// `POST /calls`: 200 with `phone`, whom to connect, and `until`, when the lease ends.
+    /// `POST /calls`: 200 with `phone`, whom to connect, and `until`, when the lease ends. It leaves only while the
+    /// lease and the agreement last.
     ///
-    /// # Errors
     /// 404 if nobody is reached: the number or extension is not leased, or not any more, or not to who
     /// calls; the stay is over; the agreement does not cover it; or the recipient is deleted.
     pub(super) fn connect_call(
         &mut self,
         turn: &mut Turn<'_>,
+        reply: ReplyId,
         caller: &(Digest, String),
         call: &CallPut,
-    ) -> Result<LocalAnswer, Problem> {
+    ) {
         let reached = self
             .leased(turn, call)
             .and_then(|(parcel, until)| Some((parcel.id, self.reached(turn, &parcel)?, until)));
-        let (id, phone, until) = reached.ok_or_else(|| problem::not_found("call"))?;
+        let Some((id, (phone, covered_until), until)) = reached else {
+            return self.reply(turn, reply, LocalAnswer::Problem(nobody()));
+        };
         let body = json!({
             "phone": phone.reveal(),
             "until": until.to_rfc3339(self.config.zone),
         });
         self.looked(turn, caller, Looked::Call(id));
-        Ok(LocalAnswer::Json { status: 200, body })
+        let guard = LocalGuard {
+            until: until.min(covered_until),
+            instead: nobody(),
+        };
+        turn.push(Effect::ReplyLocal {
+            to: reply,
+            answer: LocalAnswer::Json { status: 200, body },
+            guard: Some(Box::new(guard)),
+        });
     }
 
     /// The parcel that is leased under what was dialled to who calls, and until when, by the clock alone.
@@ -70,8 +81,8 @@ impl Node {
         works.then_some((parcel, until))
     }
 
-    /// The phone of a parcel's recipient, if what it was leased for goes on and is covered.
-    fn reached(&self, turn: &Turn<'_>, parcel: &Parcel) -> Option<Phone> {
+    /// The phone of a parcel's recipient, if what it was leased for goes on and is covered, and until when it is.
+    fn reached(&self, turn: &Turn<'_>, parcel: &Parcel) -> Option<(Phone, Timestamp)> {
         let (_, _, holder) = parcel.lease.as_ref()?;
         let mut uses = parcel.uses.iter().rev();
         let used = uses.find(|used| used.to == *holder && used.form == ContactForm::Virtual)?;
@@ -84,9 +95,11 @@ impl Node {
             self.may_be_asked_about(parcel, &agreement.terms)
                 && self.covers_call(turn, agreement, parcel, used)
         };
-        agreements.find(|agreement| covers(agreement))?;
+        let covered_until = agreements
+            .find(|agreement| covers(agreement))?
+            .flows_until();
         let recipient = parcel.recipient.as_ref()?.value.as_ref()?;
-        Some(recipient.phone.clone())
+        Some((recipient.phone.clone(), covered_until))
     }
 
     /// Whether an agreement would release the contact as it was leased. Its quota was debited then.
@@ -125,6 +138,11 @@ impl Node {
         );
         matches!(decision, Decision::Release(grant) if grant.form == Some(ContactForm::Virtual))
     }
+}
+
+/// The one answer to whatever connects nobody.
+fn nobody() -> Problem {
+    problem::not_found("call")
 }
 
 /// Whether what a contact was leased for is over: the parcel's life has ended, or it has left its

@@ -118,7 +118,11 @@ async fn node() -> (Server, Log) {
                         errors: vec![],
                     }),
                 };
-                vec![Effect::ReplyLocal { to: reply, answer }]
+                vec![Effect::ReplyLocal {
+                    to: reply,
+                    answer,
+                    guard: None,
+                }]
             }
             _ => vec![],
         })

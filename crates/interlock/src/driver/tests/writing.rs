@@ -13,7 +13,7 @@ use crate::driver::handle::{Job, Queued};
 use crate::driver::writer::WriterError;
 use crate::exchange::wire::Lane;
 use crate::node::io::{
-    CallId, Effect, Guard, Input, LocalAnswer, LocalRequest, PeerRequest, ReplyId,
+    CallId, Effect, Guard, Input, LocalAnswer, LocalGuard, LocalRequest, PeerRequest, ReplyId,
 };
 
 fn status(reply: ReplyId) -> Effect {
@@ -23,6 +23,7 @@ fn status(reply: ReplyId) -> Effect {
             status: 200,
             body: serde_json::json!({"ok": true}),
         },
+        guard: None,
     }
 }
 
@@ -269,6 +270,52 @@ async fn a_guard_is_checked_again_at_the_socket() {
         ]
     );
     assert_eq!(server.handle.metrics().voided.get(), 1);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_our_own_is_checked_again_at_the_socket() {
+    let until = NOW.plus_ms(1_000);
+    let setup = Setup::new(cast("a", 1));
+    let (clock, log) = (setup.clock.clone(), setup.store.log.clone());
+    let seen = log.clone();
+    let server = setup
+        .start(move |input, now| match input {
+            Input::Local { reply, request, .. } => {
+                assert!(now.latest < until, "decided in time");
+                if matches!(request, LocalRequest::GetNames) {
+                    clock.set(until);
+                }
+                let guard = LocalGuard {
+                    until,
+                    instead: crate::node::problem::not_found("call"),
+                };
+                let Effect::ReplyLocal { to, answer, .. } = status(reply) else {
+                    unreachable!("that is its answer");
+                };
+                vec![Effect::ReplyLocal {
+                    to,
+                    answer,
+                    guard: Some(Box::new(guard)),
+                }]
+            }
+            Input::Voided { .. } => {
+                seen.add("voided");
+                vec![record()]
+            }
+            _ => vec![],
+        })
+        .await;
+    let in_time = server.handle.local(None, None, LocalRequest::GetStatus);
+    assert!(is_ok(&in_time.await));
+    let late = server.handle.local(None, None, LocalRequest::GetNames);
+    let late = late.await;
+    assert!(
+        matches!(&late, LocalAnswer::Problem(problem) if problem.status == 404),
+        "{late:?}"
+    );
+    assert_eq!(server.handle.metrics().voided.get(), 1);
+    assert_eq!(log.lines(), Vec::<String>::new(), "no partner is told");
     server.stop().await.unwrap();
 }
 

@@ -194,6 +194,8 @@ pub enum Effect {
         to: ReplyId,
         /// With what.
         answer: LocalAnswer,
+        /// Until when it may leave.
+        guard: Option<Box<LocalGuard>>,
     },
     /// Answer a partner.
     ReplyPeer {
@@ -291,6 +293,16 @@ pub struct Push {
     pub guard: Guard,
     /// Give up after so many milliseconds.
     pub timeout_ms: u32,
+}
+
+/// An answer to a caller of our own that may leave only while `latest < until`. Our logs toward partners say
+/// nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalGuard {
+    /// End of what it shows something under.
+    pub until: Timestamp,
+    /// What leaves instead.
+    pub instead: Problem,
 }
 
 /// An answer may leave only while `latest < until`.
