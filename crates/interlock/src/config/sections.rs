@@ -13,7 +13,7 @@ use super::error::{ConfigError, ConfigErrorKind};
 use super::reader::{self, Errors, Reader};
 use super::schema::{self, Table};
 use super::secret;
-use super::virtual_numbers::{virtual_callers, virtual_pool};
+use super::virtual_numbers::{apart_from_pool, virtual_callers, virtual_pool};
 use super::{
     CONFIG_BYTES_MAX, Config, Door, GatewayConfig, Language, Limits, ListenConfig, LockerConfig,
     NotifyConfig, OfferConfig, ParticipantConfig, PartnerConfig, PolicySource, StoreConfig,
@@ -430,6 +430,21 @@ fn notify(reader: &Reader<'_>, allowed: Allowed) -> NotifyConfig {
             shortened(text)
         )),
     });
+    let virtual_pool = virtual_pool(reader);
+    let virtual_number = reader.parsed("virtual_number", Phone::parse);
+    let virtual_callers = virtual_callers(reader);
+    let courier_number = reader.parsed("courier_number", Phone::parse);
+    let apart = |key, number: &Option<Phone>| {
+        apart_from_pool(reader, virtual_pool, key, number.iter());
+    };
+    apart("virtual_number", &virtual_number);
+    apart("courier_number", &courier_number);
+    apart_from_pool(
+        reader,
+        virtual_pool,
+        "virtual_callers",
+        virtual_callers.keys(),
+    );
     NotifyConfig {
         gateway: hook(
             reader,
@@ -441,10 +456,10 @@ fn notify(reader: &Reader<'_>, allowed: Allowed) -> NotifyConfig {
             allowed,
             ["webhook_url", "webhook_secret_file", "webhook_secret_env"],
         ),
-        virtual_number: reader.parsed("virtual_number", Phone::parse),
-        virtual_pool: virtual_pool(reader),
-        virtual_callers: virtual_callers(reader),
-        courier_number: reader.parsed("courier_number", Phone::parse),
+        virtual_number,
+        virtual_pool,
+        virtual_callers,
+        courier_number,
         messenger: messenger(reader),
         language: language.unwrap_or(Language::Zh),
     }

@@ -125,11 +125,26 @@ fn a_pool_of_numbers_has_callers_and_a_number_beside_it() {
             format!("virtual_pool = \"+8617000000000\"\n{callers}{number}"),
             "not a range of telephone numbers",
         ),
+        (
+            format!("{pool}{callers}virtual_number = \"+8617000000500\"\n"),
+            "a number of `virtual_number` lies in `virtual_pool`",
+        ),
+        (
+            format!("{pool}{callers}{number}courier_number = \"+8617000000999\"\n"),
+            "a number of `courier_number` lies in `virtual_pool`",
+        ),
+        (
+            format!("{pool}{number}virtual_callers = [\"did:web:a.example +8617000000000\"]\n"),
+            "a number of `virtual_callers` lies in `virtual_pool`",
+        ),
     ] {
         let errors = of(&lines).unwrap_err();
         let errors: String = errors.iter().map(|error| format!("{error}\n")).collect();
         assert!(errors.contains(told), "{told}: {errors}");
-        assert!(!errors.contains("95000077"), "{errors}");
+        assert!(
+            !errors.contains("95000077") && !errors.contains("17000000500"),
+            "{errors}"
+        );
     }
 }
 

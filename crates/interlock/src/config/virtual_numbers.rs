@@ -1,7 +1,7 @@
 //! Numbers of a pool, and whose calls reach recipients there.
 //!
 //! INVARIANT: a pool has callers, each with numbers of its own, and a number beside it for whoever has none
-//! bound. It knows no partner list: a caller may be listed later.
+//! bound; none of its numbers is anything else beside. It knows no partner list: a caller may be listed later.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,22 @@ pub(super) fn virtual_pool(reader: &Reader<'_>) -> Option<NumberRange> {
         }
     }
     pool
+}
+
+/// Refuses a number that is given to something else and lies in the pool: it would lead to two.
+pub(super) fn apart_from_pool<'a>(
+    reader: &Reader<'_>,
+    pool: Option<NumberRange>,
+    key: &'static str,
+    numbers: impl Iterator<Item = &'a Phone>,
+) {
+    let mut inside = numbers.filter(|number| pool.is_some_and(|it| it.contains(number.digits())));
+    if inside.next().is_some() {
+        let text = format!(
+            "a number of `{key}` lies in `virtual_pool`; give one outside of it, or make the pool smaller"
+        );
+        reader.error(key, ConfigErrorKind::Combination(text));
+    }
 }
 
 /// Numbers of partners, each of one partner alone.
