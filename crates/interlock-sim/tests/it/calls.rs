@@ -10,28 +10,30 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-const PARCEL: &str = "SF1000000000001";
-const OTHER: &str = "SF1000000000002";
-const PHONE: &str = "13800000001";
-const OTHERS_PHONE: &str = "13800000002";
+pub const PARCEL: &str = "SF1000000000001";
+pub const OTHER: &str = "SF1000000000002";
+pub const PHONE: &str = "13800000001";
+pub const OTHERS_PHONE: &str = "13800000002";
 /// The number behind which Cainiao's recipients are reached by extension.
-const NUMBER: &str = "+8618877771111";
+pub const NUMBER: &str = "+8618877771111";
 /// Fengchao's own number, from which its couriers are connected.
-const FENGCHAOS: &str = "+8695000001";
+pub const FENGCHAOS: &str = "+8695000001";
+/// JD's own number.
+pub const JDS: &str = "+8695000002";
 const STRANGERS: &str = "+8613700000009";
-const TELEPHONE: Digest = [31; 32];
-const ORDERS: Digest = [32; 32];
+pub const TELEPHONE: Digest = [31; 32];
+pub const ORDERS: Digest = [32; 32];
 const AUDITOR: Digest = [33; 32];
 
 /// What was leased, as it is dialled.
 #[derive(Clone, Debug, PartialEq)]
-struct Leased {
-    number: String,
-    extension: String,
+pub struct Leased {
+    pub number: String,
+    pub extension: String,
 }
 
 /// Two parcels of Cainiao's, and a telephone network at Cainiao; `pool`: of so many numbers.
-fn begin(seed: u64, pool: Option<u64>) -> Network {
+pub fn begin(seed: u64, pool: Option<u64>) -> Network {
     let mut net = Network::with_terms(seed, |terms| {
         if terms.dataset == Dataset::RecipientContact {
             terms.contact_forms = [ContactForm::Virtual].into();
@@ -56,26 +58,34 @@ fn begin(seed: u64, pool: Option<u64>) -> Network {
     net
 }
 
-fn bind(net: &mut Network, count: u64) {
+pub fn bind(net: &mut Network, count: u64) {
     let pool = format!("+8617000000000-+{}", 8_617_000_000_000 + count - 1);
-    let fengchao = net.world.id(FENGCHAO).unwrap().clone();
-    let callers = [(Phone::parse(FENGCHAOS).unwrap(), fengchao)];
     let pool = NumberRange::parse(&pool).unwrap();
+    let callers = [(FENGCHAO, FENGCHAOS), (JD, JDS)].map(|(ix, number)| {
+        let id = net.world.id(ix).unwrap().clone();
+        (Phone::parse(number).unwrap(), id)
+    });
     net.world.binds_numbers(CAINIAO, Some(pool), callers);
     restart(net);
 }
 
-fn restart(net: &mut Network) {
+pub fn restart(net: &mut Network) {
     net.world.kill(CAINIAO);
     assert!(net.world.restart(CAINIAO));
     net.world.settle();
 }
 
-/// Two parcels of which one has a number of the pool and one an extension.
+/// Two parcels of which one has a number of the pool and one an extension, and a key that waits for a second
+/// person.
 pub fn leased(seed: u64) -> Network {
     let mut net = begin(seed, Some(1));
+    net.world.four_eyes(CAINIAO);
+    restart(&mut net);
     deposited(&mut net, PARCEL, "k1");
     deposited(&mut net, OTHER, "k2");
+    let (name, role, digest) = ("second".into(), Role::Telephone, [34; 32]);
+    let add = LocalRequest::AddKey { name, role, digest };
+    ok(net.world.local(CAINIAO, add));
     net
 }
 
@@ -87,7 +97,7 @@ fn part(net: &mut Network) {
 }
 
 /// Deposits a parcel; its deposit, and what its recipient was told by.
-fn deposited(net: &mut Network, number: &str, key: &str) -> (Value, Leased) {
+pub fn deposited(net: &mut Network, number: &str, key: &str) -> (Value, Leased) {
     let deposit = net.deposit(FENGCHAO, number, "FC0001", key).unwrap();
     net.advance(FENGCHAO, &deposit, DepositAction::Confirm)
         .unwrap();
@@ -101,7 +111,7 @@ fn deposited(net: &mut Network, number: &str, key: &str) -> (Value, Leased) {
     (deposit, Leased { number, extension })
 }
 
-fn dialled(leased: &Leased, from: Option<&str>) -> LocalRequest {
+pub fn dialled(leased: &Leased, from: Option<&str>) -> LocalRequest {
     let extension = Some(leased.extension.as_str()).filter(|it| !it.is_empty());
     LocalRequest::ConnectCall(CallPut {
         from: from.map(|it| Phone::parse(it).unwrap()),
@@ -111,7 +121,7 @@ fn dialled(leased: &Leased, from: Option<&str>) -> LocalRequest {
 }
 
 /// Whom Cainiao's telephone network is told to connect.
-fn connected(net: &mut Network, leased: &Leased, from: Option<&str>) -> Option<String> {
+pub fn connected(net: &mut Network, leased: &Leased, from: Option<&str>) -> Option<String> {
     let request = dialled(leased, from);
     let answer = result(net.world.local_as(CAINIAO, Some(TELEPHONE), request));
     match answer {
@@ -121,18 +131,18 @@ fn connected(net: &mut Network, leased: &Leased, from: Option<&str>) -> Option<S
             assert_eq!((refused.status, refused.kind.as_str()), (404, "not-found"));
             assert_eq!(
                 refused.detail,
-                "there is no such call, or it is not yours; check its id"
+                "nobody is reached at the number that was dialled, or not by who calls, or not any more; hang up"
             );
             None
         }
     }
 }
 
-fn e164(phone: &str) -> Option<String> {
+pub fn e164(phone: &str) -> Option<String> {
     Some(format!("+86{phone}"))
 }
 
-fn neighbour(leased: &Leased) -> Leased {
+pub fn neighbour(leased: &Leased) -> Leased {
     let next = (leased.extension.parse::<u64>().unwrap() + 1) % 1_000_000_000_000;
     Leased {
         number: leased.number.clone(),
@@ -211,8 +221,8 @@ fn a_number_of_the_pool_connects_its_partner_alone_to_its_recipient() {
     };
     assert_eq!(connected(&mut net, &unbound, Some(FENGCHAOS)), None);
 
-    restart(&mut net);
     net.assert_replay_of(&[CAINIAO]);
+    restart(&mut net);
     assert_eq!(connected(&mut net, &mine, Some(FENGCHAOS)), e164(PHONE));
     net.advance(FENGCHAO, &deposit, DepositAction::Recall)
         .unwrap();

@@ -23,6 +23,8 @@ mod hostile;
 #[cfg(test)]
 mod kept;
 #[cfg(test)]
+mod leases;
+#[cfg(test)]
 mod looks;
 #[cfg(test)]
 mod mediation;

@@ -270,12 +270,17 @@ pub(super) enum KeyCommand {
         /// Who will hold it
         #[arg(long)]
         name: String,
-        /// What it may do: admin, order-system, handheld, cabinet, approver, auditor
+        /// What it may do: admin, order-system, handheld, cabinet, approver, auditor, operations, telephone
         #[arg(long)]
         role: String,
     },
     /// Who holds API keys
     List,
+    /// Agree to a key that somebody else asked for and that waits for a second person
+    Approve {
+        /// Its id, as `key list` shows it
+        id: String,
+    },
     /// Withdraw an API key at once
     Withdraw {
         /// Its id, as `key list` shows it
@@ -307,6 +312,7 @@ pub(super) fn key(
             return rotate_master(from.as_deref(), common, around, output);
         }
         KeyCommand::List => return keys(common, around, output),
+        KeyCommand::Approve { id } => return approve(id, common, around, output),
         KeyCommand::Withdraw { id } => return withdraw(id, common, around, output),
         KeyCommand::Rotate => {
             let client = place::client(common, around)?;
@@ -326,7 +332,13 @@ pub(super) fn key(
     }
     let key = answer.pointer("/key").and_then(Value::as_str);
     let key = key.ok_or_else(|| CliError::Failed("the node showed no key; try again".into()))?;
-    output.line(&format!("export {KEY_VARIABLE}={key}"))
+    output.line(&format!("export {KEY_VARIABLE}={key}"))?;
+    match answer.pointer("/waits").and_then(Value::as_bool) {
+        Some(true) => {
+            output.line("# it counts once another person has approved it: `interlock key approve`")
+        }
+        Some(false) | None => Ok(()),
+    }
 }
 
 /// `key list`
@@ -338,7 +350,38 @@ fn keys(common: &Common, around: &Around<'_>, output: &mut Output<'_>) -> Result
         ("role", "/role"),
         ("since", "/addedAt"),
     ];
-    output.table(&answer, "/keys", &columns, "no keys")
+    output.table(&answer, "/keys", &columns, "no keys")?;
+    let waiting = answer.pointer("/waiting").and_then(Value::as_array);
+    if output.json || waiting.is_none_or(Vec::is_empty) {
+        return Ok(());
+    }
+    output.line("")?;
+    let columns = [
+        ("waits", "/id"),
+        ("name", "/name"),
+        ("role", "/role"),
+        ("asked by", "/askedBy"),
+        ("at", "/askedAt"),
+    ];
+    output.table(&answer, "/waiting", &columns, "")
+}
+
+/// `key approve`
+fn approve(
+    id: &str,
+    common: &Common,
+    around: &Around<'_>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let path = format!("/keys/{}/approve", segment(id));
+    let answer = place::client(common, around)?.post(&path, None)?;
+    let rows = [
+        ("key", "/id"),
+        ("name", "/name"),
+        ("role", "/role"),
+        ("let in alike by", "/letInAlike"),
+    ];
+    output.card(&answer, &rows)
 }
 
 /// `key withdraw`

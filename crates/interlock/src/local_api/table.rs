@@ -173,7 +173,7 @@ const LOCKERS: &[Route] = &[
         Method::POST,
         "/calls",
         "connectCall",
-        "For the telephone network behind our virtual numbers (`notify.virtual_number`, `notify.virtual_pool`), with a key of the role `telephone`: whom to connect. Nobody, once the lease, the stay or the agreement is over; at a number of the pool nobody but the partner that it is bound to. Each time it is on record.",
+        "For the telephone network behind our virtual numbers (`notify.virtual_number`, `notify.virtual_pool`), with a key of the role `telephone`: whom to connect. Nobody, once the lease, the stay or the agreement is over; at a number of the pool nobody but the partner that it is bound to; 404 is the one answer then. A body of another form is 400 or 422: whoever asks is to be put right, and the call ends. Each time it is on record.",
         (200, "The recipient's phone, in `phone`, and when the lease ends, in `until`."),
         Target::Node(parcels::call),
     )

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Node;
 use super::io::{
-    Digest, EVENTS_WAIT_MS_MAX, KeyId, LocalAnswer, LocalRequest, Problem, ReplyId, RevealAct, Role,
+    Digest, EVENTS_WAIT_MS_MAX, LocalAnswer, LocalRequest, Problem, ReplyId, RevealAct, Role,
 };
 use super::live::EventWaiter;
 use super::parcels::{EVENTS_PAGE_MAX, wait_until};
@@ -103,6 +103,7 @@ pub(crate) const fn allowed(request: &LocalRequest) -> &'static [Role] {
         | LocalRequest::RemovePartner(_)
         | LocalRequest::RotateSigningKey
         | LocalRequest::AddKey { .. }
+        | LocalRequest::ApproveKey(_)
         | LocalRequest::GetKeys
         | LocalRequest::WithdrawKey(_)
         | LocalRequest::GetPeople
@@ -339,7 +340,7 @@ impl Node {
                 json(self.deposit_view(id))
             }
             LocalRequest::GetRound(courier) => json(self.round_view(&courier)),
-            LocalRequest::GetCall(extension) => self.call_answer(extension),
+            LocalRequest::GetCall(extension) => self.call_answer(turn, extension, by),
             LocalRequest::GetShop {
                 merchant,
                 state,
@@ -423,21 +424,10 @@ impl Node {
             LocalRequest::AddPartner(partner) => self.add_partner(turn, partner),
             LocalRequest::RemovePartner(id) => self.remove_partner(turn, id),
             LocalRequest::AddKey { name, role, digest } => {
-                self.record(
-                    turn,
-                    Record::ApiKey {
-                        name: name.clone(),
-                        role,
-                        digest,
-                    },
-                );
-                self.let_in(turn, &name, by);
-                Ok(LocalAnswer::Json {
-                    status: 201,
-                    body: json!({ "name": name, "role": role.as_str(), "id": KeyId::of(&digest).to_string() }),
-                })
+                self.add_key(turn, (name, role, digest), by)
             }
-            LocalRequest::GetKeys => json(self.keys_view()),
+            LocalRequest::ApproveKey(id) => self.approve_key(turn, id, by),
+            LocalRequest::GetKeys => json(self.keys_view(turn)),
             LocalRequest::WithdrawKey(id) => self.withdraw_key(turn, id, by),
             LocalRequest::GetSigningKeys => json(self.signing_keys_view()),
             LocalRequest::RotateSigningKey => self.rotate_key(turn),
@@ -462,52 +452,6 @@ impl Node {
                 "this request is answered elsewhere; report it as a fault",
             )),
         }
-    }
-
-    fn keys_view(&self) -> serde_json::Value {
-        let since = &self.state.api_keys_since;
-        let keys = self.state.api_keys.iter();
-        let keys = keys.map(|(digest, (name, role))| {
-            let added = since.get(digest).map(|at| at.to_rfc3339(self.config.zone));
-            json!({ "id": KeyId::of(digest).to_string(), "name": name, "role": role.as_str(), "addedAt": added })
-        });
-        json!({ "keys": keys.collect::<Vec<_>>() })
-    }
-
-    /// `DELETE /keys/{id}`. What the key's holder does from the next request on is refused.
-    fn withdraw_key(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: KeyId,
-        by: &str,
-    ) -> Result<LocalAnswer, Problem> {
-        let keys = &self.state.api_keys;
-        let named: Vec<Digest> = keys
-            .keys()
-            .copied()
-            .filter(|digest| KeyId::of(digest) == id)
-            .collect();
-        let [digest] = named.as_slice() else {
-            return Err(problem::not_found("key"));
-        };
-        let digest = *digest;
-        let admin = |(_, role): &(String, Role)| *role == Role::Admin;
-        let others = keys.iter().filter(|(other, _)| **other != digest);
-        let left = others.map(|(_, holder)| holder).any(admin);
-        if keys.get(&digest).is_some_and(admin) && !left {
-            return Err(problem(
-                "last-admin",
-                409,
-                "nobody could administer the node",
-                "this is the last key of an administrator; add another one first",
-            ));
-        }
-        let by = by.into();
-        self.record(turn, Record::ApiKeyWithdrawn { digest, by });
-        Ok(LocalAnswer::Json {
-            status: 200,
-            body: json!({}),
-        })
     }
 
     fn add_partner(

@@ -7,6 +7,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use interlock_core::ids::{DepositId, ParcelId};
 use interlock_core::parcel::ClaimToken;
+use interlock_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -152,10 +153,10 @@ pub struct Links {
     calls: bool,
 }
 
-/// How often one parcel is leased before its extensions come again.
-const LEASES: u64 = 10;
+/// How many leases of one parcel have extensions.
+const LEASES: u16 = 100;
 /// How many parcels in a row have extensions of their own.
-const LEASED_PARCELS: u64 = scramble::NUMBERS / LEASES;
+const LEASED_PARCELS: u64 = scramble::NUMBERS / LEASES as u64;
 
 impl std::fmt::Debug for Links {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -227,22 +228,37 @@ impl Links {
         ))
     }
 
-    /// The extension at which a parcel's recipient is called under the `nth` of its leases. It leads back
-    /// to the parcel, so no table of them is kept.
-    pub fn lease(&self, parcel: Number, nth: u64) -> String {
-        let number = parcel % LEASED_PARCELS * LEASES + nth % LEASES;
-        format!("{:012}", scramble(&self.secret, number))
+    /// The extension at which a parcel's recipient is called under the `nth` of its leases, whoever holds
+    /// it; `None` after the hundredth. It leads back to the parcel, so no table of them is kept. Those of two
+    /// leases have nothing in common that is seen without the secret. `lost` is when the end of our journal
+    /// was last found to be lost: a parcel or lease that was lost with it has not the extension of the one
+    /// that has its number now.
+    pub fn lease(&self, lost: Option<Timestamp>, parcel: Number, nth: u16) -> Option<String> {
+        let number = parcel % LEASED_PARCELS * u64::from(LEASES) + u64::from(nth);
+        let image = (nth < LEASES).then(|| scramble(&self.leases(lost), number));
+        image.map(|image| format!("{image:012}"))
     }
 
-    /// The parcel of an extension of 12 digits, of `count` parcels that there are, and which of its leases
-    /// it is. Of two parcels as far apart as numbers reach it is the later one: the other is years old.
-    pub fn leased(&self, extension: &str, count: u64) -> Option<(Number, u64)> {
+    /// The parcel of an extension of 12 digits, of `count` parcels that there are, and which of its leases it
+    /// is. Of two parcels as far apart as numbers reach it is the later one: ten billion came since the other.
+    pub fn leased(
+        &self,
+        lost: Option<Timestamp>,
+        extension: &str,
+        count: u64,
+    ) -> Option<(Number, u16)> {
         let digits = extension.len() == 12 && extension.bytes().all(|b| b.is_ascii_digit());
         let image = extension.parse().ok().filter(|_| digits)?;
-        let number = unscramble(&self.secret, image);
-        let (parcel, nth) = (number / LEASES, number % LEASES);
+        let number = unscramble(&self.leases(lost), image);
+        let (parcel, nth) = (number / u64::from(LEASES), number % u64::from(LEASES));
         let rounds = count.checked_sub(parcel + 1)? / LEASED_PARCELS;
-        Some((parcel + rounds * LEASED_PARCELS, nth))
+        Some((parcel + rounds * LEASED_PARCELS, u16::try_from(nth).ok()?))
+    }
+
+    /// The secret of extensions since a loss.
+    fn leases(&self, lost: Option<Timestamp>) -> [u8; 32] {
+        let lost_ms = lost.map_or(0, Timestamp::as_millis);
+        mac(&self.secret, &[b"extensions", &lost_ms.to_le_bytes()])
     }
 
     /// The code that a label shows in place of an address: 60 bits, in Crockford's base 32.
@@ -317,4 +333,46 @@ pub(super) fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_hundred_leases_of_a_parcel_have_extensions_of_their_own_that_lead_back() {
+        let links = Links::unset();
+        let mut all = BTreeSet::new();
+        for parcel in [0, 1, 7] {
+            for nth in 0..LEASES {
+                let extension = links.lease(None, parcel, nth).unwrap();
+                assert_eq!(links.leased(None, &extension, 8), Some((parcel, nth)));
+                all.insert(extension);
+            }
+            assert_eq!(links.lease(None, parcel, LEASES), None, "never one again");
+        }
+        assert_eq!(all.len(), 300);
+        let last = links.lease(None, 7, 0).unwrap();
+        assert_eq!(links.leased(None, &last, 7), None, "no such parcel yet");
+        let far = LEASED_PARCELS + 8;
+        let later = links.leased(None, &last, far);
+        assert_eq!(later, Some((LEASED_PARCELS + 7, 0)), "the later of two");
+        for wrong in ["", "1", "+00000000001", "0000000000001"] {
+            assert_eq!(links.leased(None, wrong, 8), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_given_again_after_a_loss_has_another_extension() {
+        let links = Links::unset();
+        let at = |ms| Some(Timestamp::from_millis(ms));
+        let losses = [None, at(1_496_246_400_000), at(1_496_246_400_001)];
+        let of = |lost| links.lease(lost, 5, 0).unwrap();
+        let all: BTreeSet<String> = losses.into_iter().map(of).collect();
+        assert_eq!(all.len(), 3);
+        let before = of(None);
+        assert_ne!(links.leased(losses[1], &before, 1_000), Some((5, 0)));
+    }
 }

@@ -275,6 +275,8 @@ pub struct Live {
     pub fetched: BTreeMap<ParticipantId, super::evidence::Fetched>,
     /// When each partner was last heard of, by its own request.
     pub heard: BTreeMap<ParticipantId, Timestamp>,
+    /// What holders of keys asked of late for calls, by their names.
+    pub dialled: BTreeMap<String, super::telephone::Dialled>,
     /// When this node started.
     pub started_at: Option<Timestamp>,
     /// Whether our cooperations will be looked at again.

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod agreements;
 mod anchor;
+mod api_keys;
 pub mod cipher;
 mod clocks;
 mod code_keys;

@@ -74,6 +74,7 @@ fn needs_code(request: &LocalRequest) -> bool {
         | LocalRequest::AddPartner(_)
         | LocalRequest::RemovePartner(_)
         | LocalRequest::AddKey { .. }
+        | LocalRequest::ApproveKey(_)
         | LocalRequest::WithdrawKey(_)
         | LocalRequest::RotateSigningKey
         | LocalRequest::PutPerson(_)
@@ -427,7 +428,7 @@ fn turn_version(at: Timestamp) -> u32 {
 mod tests {
     use interlock_core::ids::{ParticipantId, WireId};
 
-    use super::super::io::{MediationPut, OfferPut, Renewal};
+    use super::super::io::{KeyId, MediationPut, OfferPut, Renewal};
     use super::*;
 
     fn offer(auto_accept: bool) -> OfferPut {
@@ -513,6 +514,7 @@ mod tests {
                 role: Role::Auditor,
                 digest: [0; 32],
             },
+            LocalRequest::ApproveKey(KeyId::of(&[0; 32])),
         ];
         for request in needed {
             assert!(needs_code(&request), "{request:?}");

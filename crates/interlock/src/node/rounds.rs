@@ -48,21 +48,29 @@ impl Node {
     ///
     /// # Errors
     /// 404 if nothing lies there about which anybody could call, or it would not be known whom.
-    pub(super) fn call_answer(&self, extension: Extension) -> Result<LocalAnswer, Problem> {
+    pub(super) fn call_answer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        extension: Extension,
+        by: &str,
+    ) -> Result<LocalAnswer, Problem> {
         let found = self.state.rounds.called(extension);
         let reached = found.and_then(|id| {
             let deposit = self.state.deposits.get(&id)?;
             let courier = deposit.courier.value.as_ref()?.as_str().to_owned();
             Some((id, deposit, courier))
         });
-        let (id, deposit, courier) = reached.ok_or_else(|| problem::not_found("extension"))?;
-        let until = deposit.pickup_until;
-        let body = json!({
-            "courier": courier,
-            "deposit": id.to_string(),
-            "station": deposit.station.as_str(),
-            "until": until.map(|at| at.to_rfc3339(self.config.zone)),
+        let body = reached.map(|(id, deposit, courier)| {
+            let until = deposit.pickup_until;
+            json!({
+                "courier": courier,
+                "deposit": id.to_string(),
+                "station": deposit.station.as_str(),
+                "until": until.map(|at| at.to_rfc3339(self.config.zone)),
+            })
         });
+        self.dialled(turn, by, body.is_some());
+        let body = body.ok_or_else(|| problem::not_found("extension"))?;
         Ok(LocalAnswer::Json { status: 200, body })
     }
 

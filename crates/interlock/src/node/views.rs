@@ -248,5 +248,7 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::KeyRotated => "key-rotated",
         AlertKind::SuspensionAnnounced => "suspension-announced",
         AlertKind::OverCollection => "over-collection",
+        AlertKind::TelephoneKey => "telephone-key",
+        AlertKind::CallsToNobody => "calls-to-nobody",
     }
 }

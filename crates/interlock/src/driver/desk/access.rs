@@ -40,6 +40,10 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
             "/console/access/keys/{id}/withdraw",
             get(to_access).post(withdraw_key),
         )
+        .route(
+            "/console/access/keys/{id}/approve",
+            get(to_access).post(approve_key),
+        )
 }
 
 async fn to_access() -> Response {
@@ -148,14 +152,26 @@ async fn add_key(posted: Posted) -> Response {
         role,
         digest: Sha256::digest(key.reveal().as_bytes()).into(),
     };
-    if let Err(problem) = posted.act(request).await {
-        return refused(&posted, &problem).await;
-    }
+    let made = match posted.act(request).await {
+        Ok(made) => made,
+        Err(problem) => return refused(&posted, &problem).await,
+    };
     let shown = Shown::Key {
         name: &name,
         key: key.reveal(),
+        waits: made.get("waits").and_then(Value::as_bool) == Some(true),
     };
     show(&posted.visit, Some(&shown), None).await
+}
+
+async fn approve_key(Path(id): Path<String>, posted: Posted) -> Response {
+    let Ok(id) = KeyId::parse(&id) else {
+        return posted.visit.outsider.not_found();
+    };
+    match posted.act(LocalRequest::ApproveKey(id)).await {
+        Ok(_) => see_other("/console/access"),
+        Err(problem) => refused(&posted, &problem).await,
+    }
 }
 
 async fn withdraw_key(Path(id): Path<String>, posted: Posted) -> Response {

@@ -28,7 +28,7 @@ use crate::node::state::{FreezeError, Frozen};
 
 /// Version of what a root keeps. It changes with every type that is kept in a root or a row: then a
 /// start makes everything anew.
-pub const KEPT_VERSION: u32 = 9;
+pub const KEPT_VERSION: u32 = 10;
 /// Rows that one step writes, or rows and blocks that it merges.
 const STEP_ROWS: usize = 512;
 

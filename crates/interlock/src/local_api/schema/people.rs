@@ -69,7 +69,8 @@ pub(super) fn call() -> Value {
         "A call that arrives at one of our virtual numbers.",
         &["to"],
         json!({
-            "from": text("From which number, in E.164; absent where it is withheld.", PHONE_BYTES_MAX),
+            "from": { "type": "string",
+                "description": "From which number, in E.164. Absent where it is withheld; any other text counts as withheld." },
             "to": text("At which of our numbers, in E.164.", PHONE_BYTES_MAX),
             "extension": { "type": "string", "pattern": "^[0-9]{12}$",
                 "description": "What was dialled behind it, at `notify.virtual_number`." },

@@ -43,17 +43,29 @@ pub(super) const ROUTES: &[Route] = &[
         Method::POST,
         "/keys",
         "addKey",
-        "Makes an API key. It is shown in this answer and never again.",
-        (201, "The key in `key`, with its name and role."),
+        "Makes an API key. It is shown in this answer and never again. Where two people decide (`limits.approvals_min`), one of the role `telephone` counts once another person has approved it: 202, and `waits` is true. People are told of each such key that counts.",
+        (201, "The key in `key`, with its name, role and `id`."),
         Target::NewKey,
     )
     .takes("Key", SMALL_BODY_SIZE_BYTES_MAX)
+    .idempotency(Idempotency::Refused),
+    write(
+        Method::POST,
+        "/keys/{id}/approve",
+        "approveKey",
+        "Agrees to a key that waits for another person than the one who asked for it. It counts from here on.",
+        (200, "Its name, role and `id`; in `letInAlike` who let both people in, if somebody did."),
+        Target::Node(|call| {
+            call.nothing()?;
+            Ok(LocalRequest::ApproveKey(call.segment("id", KeyId::parse)?))
+        }),
+    )
     .idempotency(Idempotency::Refused),
     get(
         "/keys",
         "getKeys",
         "Who holds API keys. The keys themselves are kept nowhere.",
-        "The keys: `id`, name, role, since when.",
+        "The keys: `id`, name, role, since when; in `waiting` those that another person has to approve within a week, with who asked.",
         Target::Node(|_| Ok(LocalRequest::GetKeys)),
     ),
     write(

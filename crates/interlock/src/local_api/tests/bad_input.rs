@@ -118,12 +118,22 @@ fn calls_name_numbers_as_they_are_dialled() {
     let door = Door::new();
     let good = example("Call");
     let asked = door.pass("POST", "/calls", Some(&good));
-    assert!(matches!(asked.request, LocalRequest::ConnectCall(_)));
+    assert!(matches!(asked.request, LocalRequest::ConnectCall(call) if call.from.is_some()));
+    // Whoever calls from what is no number is connected as one who withholds it.
+    for hidden in ["anonymous", "sip:a@b.example", "+86 138 1234 1234", ""] {
+        let mut call = good.clone();
+        call["from"] = hidden.into();
+        let asked = door.pass("POST", "/calls", Some(&call));
+        assert!(
+            matches!(asked.request, LocalRequest::ConnectCall(call) if call.from.is_none()),
+            "{hidden}"
+        );
+    }
     for (pointer, wrong) in [
         ("/to", json!("13812341")),
         ("/to", json!(8_695_000_000_u64)),
         ("/to", json!(null)),
-        ("/from", json!("+86 138 1234 1234")),
+        ("/from", json!(13_812_341_234_u64)),
         ("/extension", json!("12341234")),
         ("/extension", json!("0047110008155")),
         ("/extension", json!("1234x1234567")),

@@ -430,6 +430,9 @@ fn keys_are_listed_and_withdrawn_by_their_id() {
     assert_eq!(path, "/keys/abababababababab");
     assert!(matches!(door.pass("DELETE", &path, None).request,
         LocalRequest::WithdrawKey(id) if id == KeyId::of(&digest)));
+    let approve = format!("{path}/approve");
+    assert!(matches!(door.pass("POST", &approve, None).request,
+        LocalRequest::ApproveKey(id) if id == KeyId::of(&digest)));
     let long = "ab".repeat(32);
     for wrong in ["x1", "abababababababa", "ABABABABABABABAB", long.as_str()] {
         let answer = door.ask("DELETE", &format!("/keys/{wrong}"), None);

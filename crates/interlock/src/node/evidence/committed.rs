@@ -147,6 +147,7 @@ impl Node {
             | Record::Reveal(_)
             | Record::Wished { .. }
             | Record::CodeKey { .. }
+            | Record::KeyAsked { .. }
             | Record::LetIn { .. } => Vec::new(),
         };
         let known = lists

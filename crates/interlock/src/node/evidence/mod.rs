@@ -426,7 +426,9 @@ impl Node {
             | AlertKind::ErasureRefused
             | AlertKind::KeyRotated
             | AlertKind::SuspensionAnnounced
-            | AlertKind::OverCollection => false,
+            | AlertKind::OverCollection
+            | AlertKind::TelephoneKey
+            | AlertKind::CallsToNobody => false,
         };
         if let Some(partner) = partner.filter(|_| repeats) {
             let before = self.live.alerted.get(&(kind, partner.clone()));

@@ -231,6 +231,8 @@ pub enum LocalRequest {
         /// Digest of the key, which the door drew and shows once.
         digest: Digest,
     },
+    /// `POST /keys/{id}/approve`: the second person agrees to a key.
+    ApproveKey(KeyId),
     /// `GET /keys`: who holds API keys.
     GetKeys,
     /// `DELETE /keys/{id}`.

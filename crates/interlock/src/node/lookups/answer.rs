@@ -22,8 +22,9 @@ use crate::node::agreements::Agreement;
 use crate::node::io::{Effect, Guard, PeerAnswer, Problem, ReplyId};
 use crate::node::problem::{self, field};
 use crate::node::record::{ItemRef, LookupDecision, LookupReleased, Record};
+use crate::node::state::bindings::COOL_DOWN_MS;
 use crate::node::state::channel::Answered;
-use crate::node::state::parcels::Parcel;
+use crate::node::state::parcels::{Lease, Leased, Parcel};
 use crate::node::turn::Turn;
 
 /// Most lookups that may be without receipt.
@@ -284,11 +285,20 @@ impl Node {
                 form: Some(form), ..
             }) => match self.consent(turn, &parcel, item) {
                 Err(reason) => denied(reason),
-                Ok(()) => LookupDecision::Released {
-                    parcel: parcel.id,
-                    form,
-                    lease: self.lease(turn, asking, &parcel, form),
-                },
+                Ok(()) => {
+                    let lease = match form {
+                        ContactForm::Virtual => match self.lease(turn, asking, &parcel) {
+                            Some(lease) => Some(lease),
+                            None => return denied("no-virtual-number"),
+                        },
+                        ContactForm::Masked | ContactForm::Sealed | ContactForm::Full => None,
+                    };
+                    LookupDecision::Released {
+                        parcel: parcel.id,
+                        form,
+                        lease,
+                    }
+                }
             },
         }
     }
@@ -406,12 +416,20 @@ impl Node {
         })
     }
 
-    /// The numbers of the pool that may be bound for a consumer, if it has a number to call them from.
+    fn has_number_to_call_from(&self, partner: &ParticipantId) -> bool {
+        let mut callers = self.config.virtual_callers.values();
+        callers.any(|id| id == partner)
+    }
+
+    /// The numbers of the pool that may be bound for a consumer, if it has a number to call them from. None
+    /// after the end of our journal was lost, until whatever was bound in it has ended and rested.
     fn free_numbers(&self, turn: &Turn<'_>, to: &ParticipantId, most: usize) -> Vec<u64> {
         let Some(pool) = self.config.virtual_pool else {
             return Vec::new();
         };
-        if !self.config.virtual_callers.values().any(|id| id == to) {
+        let lost = self.state.rolled_back_at;
+        let forgotten = lost.is_some_and(|lost| turn.at() < lost.plus_ms(LEASE_MS + COOL_DOWN_MS));
+        if forgotten || !self.has_number_to_call_from(to) {
             return Vec::new();
         }
         let mut free = self.state.bindings.free(to, pool, turn.at(), most);
@@ -419,48 +437,56 @@ impl Node {
         free
     }
 
-    /// What is leased for a parcel: what the consumer has while it works, else a number of the pool, else
-    /// an extension.
+    /// What is leased for a parcel, and until when: what the consumer has while it works, else a number of
+    /// the pool, else an extension. What others have of the same parcel changes nothing of it. `None` once its
+    /// extensions are used up.
     fn lease(
         &self,
         turn: &Turn<'_>,
         asking: &mut Asking<'_>,
         parcel: &Parcel,
-        form: ContactForm,
     ) -> Option<(String, Timestamp)> {
-        if form != ContactForm::Virtual {
-            return None;
-        }
-        let held = parcel
-            .lease
-            .as_ref()
-            .filter(|(_, until, holder)| holder == asking.from && *until > turn.at());
-        if let Some((leased, until, _)) = held {
-            return Some((leased.clone(), *until));
+        let held = parcel.lease_of(asking.from).filter(|held| {
+            self.state.may_be_called(held, turn.at()) && self.leads_back(held, parcel)
+        });
+        if let Some(held) = held {
+            return Some((held.number.to_string(), held.until));
         }
         if let Some(drawn) = asking.leases.get(&parcel.id) {
             return Some(drawn.clone());
         }
-        let leased = match asking.free.pop() {
-            Some(number) => format!("+{number}"),
-            None => self.next_extension(parcel)?,
+        let number = match asking.free.pop() {
+            Some(digits) => Leased::Number(digits),
+            None => {
+                let nth = u16::try_from(parcel.leases.len()).ok()?;
+                self.extension(parcel, nth)?;
+                Leased::Extension(nth)
+            }
         };
-        let lease = (leased, turn.at().plus_ms(LEASE_MS));
+        let lease = (number.to_string(), turn.at().plus_ms(LEASE_MS));
         asking.leases.insert(parcel.id, lease.clone());
         Some(lease)
     }
 
-    /// The extension of a parcel's next lease: not that of the one before, which somebody else may have.
-    fn next_extension(&self, parcel: &Parcel) -> Option<String> {
-        let parcels = &self.state.parcels;
+    /// Whether a call to what was leased finds its parcel, as this node is configured now.
+    fn leads_back(&self, lease: &Lease, parcel: &Parcel) -> bool {
+        match lease.number {
+            Leased::Extension(_) => true,
+            Leased::Number(digits) => {
+                let bound = self.state.bindings.parcel(&lease.holder, digits);
+                let pool = self.config.virtual_pool;
+                bound == Some(parcel.id)
+                    && pool.is_some_and(|pool| pool.contains(digits))
+                    && self.has_number_to_call_from(&lease.holder)
+            }
+        }
+    }
+
+    /// The digits of one of a parcel's extensions.
+    fn extension(&self, parcel: &Parcel, nth: u16) -> Option<String> {
+        let number = self.state.parcels.number(parcel.id)?;
         let links = &self.state.links;
-        let before = parcel.lease.as_ref();
-        let before = before.and_then(|(leased, _, _)| links.leased(leased, parcels.len()));
-        let nth = match before {
-            Some((_, nth)) => nth + 1,
-            None => u64::try_from(parcel.uses.len()).unwrap_or_default(),
-        };
-        Some(links.lease(parcels.number(parcel.id)?, nth))
+        links.lease(self.state.rolled_back_at, number, nth)
     }
 
     /// An outcome with the contact itself, from the parcel as it is now.
@@ -486,37 +512,43 @@ impl Node {
             .as_ref()
             .and_then(|p| p.recipient.as_ref())
             .and_then(|r| r.value.as_ref());
-        let Some(recipient) = recipient else {
+        let (Some(parcel), Some(recipient)) = (&parcel, recipient) else {
             return denied("deleted");
         };
-        let lease = lease.as_ref().map(|(leased, until)| (leased, *until));
-        match (form, lease, &self.config.virtual_number) {
-            (ContactForm::Masked, _, _) => LookupOutcome::Released(Contact::Masked {
+        match form {
+            ContactForm::Masked => LookupOutcome::Released(Contact::Masked {
                 phone: recipient.phone.masked(),
             }),
-            (ContactForm::Full, _, _) => LookupOutcome::Released(Contact::Full {
+            ContactForm::Full => LookupOutcome::Released(Contact::Full {
                 phone: recipient.phone.reveal().into(),
             }),
-            (ContactForm::Virtual, Some((number, expires_at)), _) if number.starts_with('+') => {
-                LookupOutcome::Released(Contact::Virtual {
-                    number: number.clone(),
-                    extension: String::new(),
-                    expires_at,
-                })
-            }
-            (ContactForm::Virtual, Some((extension, expires_at)), Some(number)) => {
-                LookupOutcome::Released(Contact::Virtual {
-                    number: number.clone(),
-                    extension: extension.clone(),
-                    expires_at,
-                })
-            }
-            (ContactForm::Virtual, _, _) => denied("no-virtual-number"),
-            (ContactForm::Sealed, _, _) => match self.sealed(turn, to, &recipient.phone) {
+            ContactForm::Virtual => match self.dialled_as(parcel, lease.as_ref()) {
+                Some(contact) => LookupOutcome::Released(contact),
+                None => denied("no-virtual-number"),
+            },
+            ContactForm::Sealed => match self.sealed(turn, to, &recipient.phone) {
                 Some(contact) => LookupOutcome::Released(contact),
                 None => denied("no-messenger"),
             },
         }
+    }
+
+    /// What was leased, as it is dialled.
+    fn dialled_as(&self, parcel: &Parcel, lease: Option<&(String, Timestamp)>) -> Option<Contact> {
+        let (text, until) = lease?;
+        let number = Leased::parse(text)?;
+        let (shown, extension) = match number {
+            Leased::Number(_) => (number.to_string(), String::new()),
+            Leased::Extension(nth) => (
+                self.config.virtual_number.clone()?,
+                self.extension(parcel, nth)?,
+            ),
+        };
+        Some(Contact::Virtual {
+            number: shown,
+            extension,
+            expires_at: *until,
+        })
     }
 
     /// A phone that the consumer can have sent to, and cannot read.

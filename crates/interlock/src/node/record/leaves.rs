@@ -125,6 +125,7 @@ impl Record {
             | Self::Reveal(_)
             | Self::Wished { .. }
             | Self::CodeKey { .. }
+            | Self::KeyAsked { .. }
             | Self::LetIn { .. } => None,
         }
     }

@@ -402,6 +402,17 @@ pub enum Record {
         /// Who made it.
         by: String,
     },
+    /// Somebody wants an API key that another person has to agree to before it counts.
+    KeyAsked {
+        /// Who will hold it.
+        name: String,
+        /// What it may do.
+        role: Role,
+        /// SHA-256 of the key.
+        digest: Digest,
+        /// Who asks, by name.
+        by: String,
+    },
 }
 
 impl Record {
@@ -488,6 +499,7 @@ impl Record {
             | Self::Reveal(_)
             | Self::Wished { .. }
             | Self::CodeKey { .. }
+            | Self::KeyAsked { .. }
             | Self::LetIn { .. } => Vec::new(),
         }
     }

@@ -233,7 +233,8 @@ pub enum LookupDecision {
         parcel: ParcelId,
         /// In which form.
         form: ContactForm,
-        /// What was leased, an extension or a number of a pool in E.164, and the end of the lease.
+        /// What was leased and the end of the lease: `#` and how many leases of the parcel there were before,
+        /// for an extension, or a number of a pool in E.164.
         lease: Option<(String, Timestamp)>,
     },
     /// Denied.
@@ -474,6 +475,10 @@ pub enum AlertKind {
     SuspensionAnnounced,
     /// A consumer asks for contacts beyond its deposits.
     OverCollection,
+    /// Somebody made a key that is told phones.
+    TelephoneKey,
+    /// A key asks for many calls that lead nowhere.
+    CallsToNobody,
 }
 
 /// A day on which a consumer asked for contacts beyond its deposits.

@@ -8,7 +8,7 @@ use interlock_journal::bilateral::{Leaf, LeafBody};
 use interlock_journal::merkle::leaf_hash;
 
 use super::channel::{Answered, Asked};
-use super::{Alert, Keyed, LedgerEntry, LedgerOutcome, LookEntry, MessageState, State};
+use super::{Alert, KeyAsked, Keyed, LedgerEntry, LedgerOutcome, LookEntry, MessageState, State};
 use crate::exchange::wire::{Blob, FeedItem, Lane};
 use crate::node::ContentKeys;
 use crate::node::content::Content;
@@ -65,6 +65,16 @@ impl State {
             Record::ApiKey { name, role, digest } => {
                 self.api_keys.insert(*digest, (name.clone(), *role));
                 self.api_keys_since.insert(*digest, at);
+                self.keys_asked.remove(digest);
+            }
+            Record::KeyAsked {
+                name,
+                role,
+                digest,
+                by,
+            } => {
+                let (name, role, by) = (name.clone(), *role, by.clone());
+                self.key_asked(*digest, KeyAsked { name, role, by, at });
             }
             Record::Person(person) => {
                 self.people.insert(person.name.clone(), (**person).clone());
@@ -281,6 +291,7 @@ impl State {
             Record::ApiKeyWithdrawn { digest, .. } => {
                 self.api_keys.remove(digest);
                 self.api_keys_since.remove(digest);
+                self.keys_asked.remove(digest);
             }
         }
         Ok(())

@@ -20,17 +20,54 @@ pub const COOL_DOWN_MS: i64 = DAY_MS;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Bindings(BTreeMap<ParticipantId, Bound>);
 
-/// What is bound for one consumer, by the digits of its numbers. It stays until its number is bound again.
+/// What is bound for one consumer, by the digits of its numbers. It goes once its number has rested.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Bound {
     numbers: BTreeMap<u64, Binding>,
     by_end: BTreeSet<(Timestamp, u64)>,
+    /// The number that was bound last: those after it have rested the longest.
+    last: u64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Binding {
     parcel: ParcelId,
     until: Timestamp,
+}
+
+impl Binding {
+    fn has_rested(self, at: Timestamp) -> bool {
+        self.until.plus_ms(COOL_DOWN_MS) <= at
+    }
+}
+
+impl Bound {
+    /// Those numbers of `first` to `last` that may be bound, ascending.
+    fn free(&self, first: u64, last: u64, at: Timestamp) -> impl Iterator<Item = u64> {
+        let none = first > last;
+        let taken = (!none).then(|| self.numbers.range(first..=last));
+        let taken = taken.into_iter().flatten();
+        let mut taken = taken.filter(move |(_, it)| !it.has_rested(at)).peekable();
+        (first..=last).filter(move |number| taken.next_if(|(taken, _)| *taken == number).is_none())
+    }
+
+    fn bind(&mut self, number: u64, binding: Binding) {
+        if let Some(before) = self.numbers.insert(number, binding) {
+            self.by_end.remove(&(before.until, number));
+        }
+        self.by_end.insert((binding.until, number));
+        self.last = number;
+    }
+
+    /// Drops what has rested, in the pool or out of it.
+    fn end(&mut self, at: Timestamp) {
+        while let Some((until, number)) = self.by_end.first().copied()
+            && until.plus_ms(COOL_DOWN_MS) <= at
+        {
+            self.by_end.remove(&(until, number));
+            self.numbers.remove(&number);
+        }
+    }
 }
 
 impl Bindings {
@@ -40,8 +77,8 @@ impl Bindings {
         Some(bound.parcel)
     }
 
-    /// At most `most` numbers of a pool that may be bound for a consumer: first those that have rested the
-    /// longest.
+    /// At most `most` numbers of a pool that may be bound for a consumer, in turn: the ones after that which
+    /// was bound last first.
     pub fn free(
         &self,
         consumer: &ParticipantId,
@@ -52,21 +89,13 @@ impl Bindings {
         let (first, last) = pool.ends();
         let none = Bound::default();
         let bound = self.0.get(consumer).unwrap_or(&none);
-        let rested = bound.by_end.iter();
-        let rested = rested.take_while(|(end, _)| end.plus_ms(COOL_DOWN_MS) <= at);
-        let rested = rested
-            .map(|(_, number)| *number)
-            .filter(|number| pool.contains(*number));
-        // What was never bound lies above the highest and below the lowest that were.
-        let mut used = bound.numbers.range(first..=last).map(|(number, _)| *number);
-        let (lowest, highest) = match (used.next(), used.next_back()) {
-            (Some(lowest), highest) => (lowest, highest.unwrap_or(lowest)),
-            (None, _) => (first, first.saturating_sub(1)),
+        let next = match pool.contains(bound.last) {
+            true => bound.last + 1,
+            false => first,
         };
-        let above = highest.saturating_add(1)..=last;
-        rested
-            .chain(above)
-            .chain(first..lowest)
+        let after = bound.free(next, last, at);
+        after
+            .chain(bound.free(first, next - 1, at))
             .take(most)
             .collect()
     }
@@ -80,11 +109,15 @@ impl Bindings {
         until: Timestamp,
     ) {
         let bound = self.0.entry(consumer.clone()).or_default();
-        let before = bound.numbers.insert(number, Binding { parcel, until });
-        if let Some(before) = before {
-            bound.by_end.remove(&(before.until, number));
-        }
-        bound.by_end.insert((until, number));
+        bound.bind(number, Binding { parcel, until });
+    }
+
+    /// Drops what has rested.
+    pub(super) fn end(&mut self, at: Timestamp) {
+        self.0.retain(|_, bound| {
+            bound.end(at);
+            !bound.numbers.is_empty()
+        });
     }
 }
 
@@ -130,20 +163,43 @@ mod tests {
         bindings.bind(&one, first + 1, parcel(9), AT.plus_ms(9 * DAY_MS));
         assert_eq!(bindings.parcel(&one, first + 1), Some(parcel(9)));
         let later = AT.plus_ms(5 * DAY_MS);
-        assert_eq!(bindings.free(&one, pool, later, 9), [first, last]);
+        assert_eq!(bindings.free(&one, pool, later, 9), [last, first]);
     }
 
     #[test]
-    fn a_pool_that_grows_has_more() {
+    fn numbers_are_bound_in_turn_and_a_pool_that_grows_or_moves_has_more() {
         let grown = NumberRange::parse("+8617000000000-+8617000000009").unwrap();
         let (first, last) = grown.ends();
         let one = consumer("one");
         let mut bindings = Bindings::default();
+        bindings.bind(&one, 1, parcel(3), AT);
         bindings.bind(&one, first + 3, parcel(1), AT);
         bindings.bind(&one, first + 4, parcel(2), AT);
-        bindings.bind(&one, 1, parcel(3), AT);
-        let free = bindings.free(&one, grown, AT, 99);
-        let expected = (first + 5..=last).chain(first..first + 3);
-        assert_eq!(free, expected.collect::<Vec<_>>());
+        let expected: Vec<u64> = (first + 5..=last).chain(first..first + 3).collect();
+        assert_eq!(bindings.free(&one, grown, AT, 99), expected);
+        let rested = AT.plus_ms(DAY_MS);
+        let all: Vec<u64> = (first + 5..=last).chain(first..first + 5).collect();
+        assert_eq!(bindings.free(&one, grown, rested, 99), all);
+        bindings.bind(&one, last, parcel(4), AT);
+        assert_eq!(bindings.free(&one, grown, AT, 2), [first, first + 1]);
+        let moved = NumberRange::parse("+8617100000000-+8617100000001").unwrap();
+        let (first, last) = moved.ends();
+        assert_eq!(bindings.free(&one, moved, AT, 9), [first, last]);
+    }
+
+    #[test]
+    fn what_has_rested_is_dropped_whatever_pool_it_is_of() {
+        let (one, other) = (consumer("one"), consumer("other"));
+        let mut bindings = Bindings::default();
+        bindings.bind(&one, 1, parcel(1), AT);
+        bindings.bind(&one, 2, parcel(2), AT.plus_ms(1));
+        bindings.bind(&other, 1, parcel(3), AT);
+        let rested = AT.plus_ms(DAY_MS);
+        bindings.end(rested.plus_ms(-1));
+        assert_eq!(bindings.parcel(&other, 1), Some(parcel(3)));
+        bindings.end(rested);
+        assert_eq!(bindings.parcel(&one, 1), None);
+        assert_eq!(bindings.parcel(&one, 2), Some(parcel(2)));
+        assert_eq!(bindings.0.len(), 1);
     }
 }

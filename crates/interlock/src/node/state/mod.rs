@@ -5,8 +5,9 @@
 //! only while its content key exists. It does not know requests, answers or effects.
 
 pub mod anchor;
+mod api_keys;
 mod apply;
-mod bindings;
+pub mod bindings;
 pub mod channel;
 mod cooperations;
 mod delegates;
@@ -14,6 +15,7 @@ pub mod deposits;
 mod epochs;
 pub mod feed;
 mod keys;
+mod leases;
 mod ledger;
 mod list;
 mod lockers;
@@ -48,6 +50,7 @@ use interlock_journal::bilateral::KeyRotation;
 use interlock_journal::rows::Rows;
 use serde::{Deserialize, Serialize};
 
+pub use self::api_keys::{KEY_ASKED_MS, KeyAsked};
 pub use self::apply::ReplayError;
 use self::bindings::Bindings;
 use self::channel::Channel;
@@ -173,6 +176,8 @@ pub struct State {
     pub reveals: BTreeMap<RequestId, Reveal>,
     /// Numbers that are bound to callers and recipients.
     pub bindings: Bindings,
+    /// API keys that count once a second person has agreed to them, by their digest.
+    pub keys_asked: BTreeMap<Digest, KeyAsked>,
     /// How many records were applied: the position in the journal of the last one.
     pub applied: u64,
     queues: QueueIds,
@@ -404,6 +409,7 @@ impl State {
             looks: List::default(),
             reveals: BTreeMap::new(),
             bindings: Bindings::default(),
+            keys_asked: BTreeMap::new(),
             applied: 0,
             queues: QueueIds::default(),
             cold,

@@ -19,6 +19,7 @@ use interlock_core::time::Timestamp;
 use interlock_core::waybill::Waybill;
 use serde::{Deserialize, Serialize};
 
+pub use super::leases::{Lease, Leased};
 use super::shop::{Sale, Stage, Standing};
 use super::table::{Cold, FrozenRows, Key, Row, Table};
 use crate::exchange::wire::CodeTold;
@@ -65,8 +66,9 @@ pub struct Parcel {
     pub deposit: Option<DepositId>,
     /// Who had the contact, and why.
     pub uses: Vec<ContactUse>,
-    /// Leased extension, or the number of a pool in E.164; its end, and for whom.
-    pub lease: Option<(String, Timestamp, ParticipantId)>,
+    /// Numbers at which its recipient is or was called, in the order in which they were leased. What ended
+    /// stays known, so that nobody is leased it again.
+    pub leases: Vec<Lease>,
     /// Its code at a partner's station, where the term allows it.
     pub code: Option<Content<CodeTold>>,
     /// Until when it can be picked up at a partner's station.
@@ -186,12 +188,12 @@ impl Parcel {
         self.events.iter().max_by_key(|e| e.event.at)
     }
 
-    /// Nobody who was leased a number reaches the recipient by it any more, whoever that is told to be from
-    /// now on. What was leased stays known, so that it is not leased next.
-    pub(super) fn end_lease(&mut self, at: Timestamp) {
-        if let Some((_, until, _)) = &mut self.lease {
-            *until = at.min(*until);
-        }
+    /// The newest locker event of one operator, by its own count.
+    pub fn last_in_locker_of(&self, operator: &ParticipantId) -> Option<&TimelineEvent> {
+        let theirs = self.events.iter();
+        theirs
+            .filter(|e| e.source() == (Some(operator), true))
+            .max_by_key(|e| e.event.number)
     }
 
     /// How often the recipient's contact was released to a participant.

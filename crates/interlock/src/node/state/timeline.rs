@@ -11,7 +11,7 @@ use interlock_core::waybill::CarrierCode;
 use super::State;
 use super::apply::ReplayError;
 use super::feed::Queued;
-use super::parcels::{BareClaim, ContactUse, Parcel, TimelineEvent};
+use super::parcels::{BareClaim, ContactUse, Lease, Leased, Parcel, TimelineEvent};
 use super::shop::Standing;
 use crate::node::ContentKeys;
 use crate::node::content::{Content, LinkKind};
@@ -332,11 +332,16 @@ impl State {
             form,
             at,
         });
-        if let Some((leased, until)) = lease {
-            parcel.lease = Some((leased.clone(), *until, lookup.to.clone()));
-            let number = leased.strip_prefix('+').and_then(|it| it.parse().ok());
-            if let Some(number) = number {
-                self.bindings.bind(&lookup.to, number, id, *until);
+        let lease = lease.and_then(|(text, until)| Some((Leased::parse(text)?, *until)));
+        if let Some((number, until)) = lease {
+            parcel.leased(Lease {
+                number,
+                holder: lookup.to.clone(),
+                since: at,
+                until,
+            });
+            if let Leased::Number(digits) = number {
+                self.bindings.bind(&lookup.to, digits, id, until);
             }
         }
     }
@@ -360,7 +365,7 @@ impl State {
         let Some(parcel) = self.parcels.get_mut(id) else {
             return;
         };
-        parcel.end_lease(at);
+        parcel.end_leases(at);
         if let Some(recipient) = &mut parcel.recipient {
             recipient.erase();
         }
@@ -407,7 +412,7 @@ fn new_parcel(at: Timestamp, record: &ParcelRecord) -> Parcel {
         events: Vec::new(),
         deposit: None,
         uses: Vec::new(),
-        lease: None,
+        leases: Vec::new(),
         code: None,
         pickup_until: None,
         closed_at: None,

@@ -142,6 +142,7 @@ impl State {
         self.vault.hour_ended(hour);
         self.cold.end_hours(hour);
         self.parcels.hour_ended(hour);
+        self.bindings.end(self.high);
         let (rounds, links) = (&mut self.rounds, &self.links);
         self.deposits.hour_ended(hour, |id, deposit| {
             if deposit.courier.slot.0 == hour {
@@ -160,7 +161,7 @@ impl State {
                 ContentRef::Recipient(id) => {
                     let parcel = self.parcels.get_mut(*id);
                     parcel.and_then(|p| {
-                        p.end_lease(at);
+                        p.end_leases(at);
                         p.recipient.as_mut()?.erase()
                     })
                 }

@@ -53,6 +53,18 @@ pub(super) const fn role_word(reader: &Reader<'_>, role: Role) -> &'static str {
 #[derive(Debug, Deserialize)]
 pub struct KeysView {
     keys: Vec<KeyView>,
+    waiting: Vec<KeyAskedView>,
+}
+
+/// A key that counts once another person has approved it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyAskedView {
+    id: String,
+    name: String,
+    role: Role,
+    asked_by: String,
+    asked_at: Instant,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +96,8 @@ pub enum Shown<'a> {
         name: &'a str,
         /// The key.
         key: &'a str,
+        /// Whether another person has to approve it before it counts.
+        waits: bool,
     },
 }
 
@@ -139,8 +153,10 @@ pub fn access_page(
             summary { (reader.pick("添加人员", "Let somebody in")) }
             (new_person(reader, typed))
         }
+        @if !keys.waiting.is_empty() { (waiting_table(reader, keys)) }
         (keys_table(reader, keys))
-        (others(reader, people.items.len().max(keys.keys.len()), SHOWN_MAX))
+        @let longest = people.items.len().max(keys.keys.len()).max(keys.waiting.len());
+        (others(reader, longest, SHOWN_MAX))
         (more(reader, reader.pick("添加密钥", "Add a key"), &new_key(reader)))
     };
     let page = Sheet {
@@ -190,6 +206,42 @@ fn people_table(reader: &Reader<'_>, people: &PeopleView) -> Markup {
             ))
         }
     }
+}
+
+fn waiting_table(reader: &Reader<'_>, keys: &KeysView) -> Markup {
+    let rows = html! {
+        @for (key, at) in stretch(reader, &keys.waiting, SHOWN_MAX).iter().zip(0..) {
+            @let path = format!("/console/access/keys/{}", segment(&key.id));
+            tr {
+                th scope="row" { (key.name) }
+                td { (role_word(reader, key.role)) }
+                td { code { (key.id) } }
+                td { (key.asked_by) " · " (when(reader, key.asked_at)) }
+                td {
+                    (more(reader, reader.pick("批准…", "Approve …"), &html! {
+                        form method="post" action={ (path) "/approve" } {
+                            (reader.mark())
+                            (code_field(reader, &format!("approve-key-{at}")))
+                            button type="submit" { (reader.pick("批准，立即生效", "Approve; it counts at once")) }
+                        }
+                    }))
+                    (withdraw(reader, &format!("{path}/withdraw"), &format!("withdraw-waiting-{at}")))
+                }
+            }
+        }
+    };
+    table(
+        "waiting-keys",
+        reader.pick("待他人批准的密钥", "Keys that wait for another person"),
+        &[
+            reader.pick("持有者", "Holder"),
+            reader.pick("角色", "Role"),
+            reader.pick("编号", "Id"),
+            reader.pick("申请人与时间", "Asked by, and when"),
+            reader.pick("处理", "Decide"),
+        ],
+        &rows,
+    )
 }
 
 fn keys_table(reader: &Reader<'_>, keys: &KeysView) -> Markup {
@@ -319,8 +371,14 @@ fn once(reader: &Reader<'_>, shown: &Shown<'_>) -> Markup {
                 ),
             ],
         ),
-        Shown::Key { name, key } => (
-            reader.pick("已添加。密钥只显示这一次。", "Done. The key is shown once."),
+        Shown::Key { name, key, waits } => (
+            match waits {
+                true => reader.pick(
+                    "密钥只显示这一次，须由另一位管理员在七天内批准后才生效。",
+                    "The key is shown once. It counts when another administrator has approved it, within a week.",
+                ),
+                false => reader.pick("已添加。密钥只显示这一次。", "Done. The key is shown once."),
+            },
             vec![
                 (reader.pick("持有者", "Holder"), html! { (name) }),
                 (reader.pick("密钥", "Key"), word(key)),

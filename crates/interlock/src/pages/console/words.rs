@@ -247,6 +247,16 @@ pub(super) fn alert<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
                 "suspension announced",
             ),
             ("over-collection", "查询超出投柜", "asked beyond deposits"),
+            (
+                "telephone-key",
+                "新增电话系统密钥",
+                "key for telephone calls",
+            ),
+            (
+                "calls-to-nobody",
+                "大量来电无人可接",
+                "many calls to nobody",
+            ),
         ],
     )
 }

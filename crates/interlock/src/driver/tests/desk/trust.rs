@@ -4,6 +4,7 @@ use interlock_core::ids::ParcelId;
 
 use super::work::location;
 use super::*;
+use crate::node::io::KeyId;
 use crate::node::record::{Look, Looked, Viewer};
 
 const PHONE: &str = "19900001234";
@@ -165,5 +166,37 @@ async fn many_calls_hide_no_look_of_a_person() {
     }
     let none = world.get("/console/looks?what=phone", &bo).await;
     assert!(!none.body.contains("cy</th>") && !none.body.contains("Older ones"));
+    world.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_waits_is_approved_by_somebody_else_at_the_page() {
+    let asked = |by: &str, digest: u8| Record::KeyAsked {
+        name: format!("exchange {by}"),
+        role: Role::Telephone,
+        digest: [digest; 32],
+        by: by.into(),
+    };
+    let world = World::after(&[asked("zhao", 8), asked("an", 9)]).await;
+    let codes = OneTimeCodes::from_seed(&cast("fengchao", 1).key.signing_key().to_bytes());
+    let cookies = world.log_in("an", 1).await;
+    let page = world.get("/console/access", &cookies).await;
+    let mark = mark_in(&page.body);
+    for said in ["exchange zhao", "exchange an", "wait for another person"] {
+        assert!(page.body.contains(said), "{said}: {}", page.body);
+    }
+    let approve = async |digest: u8| {
+        world.pass(MINUTE_MS);
+        let now = world.server.handle.now().latest;
+        let form = format!("csrf={mark}&code={}", codes.code(&drawn(1).enrolment, now));
+        let id = KeyId::of(&[digest; 32]);
+        let path = format!("/console/access/keys/{id}/approve");
+        world.post(&path, &cookies, &form).await
+    };
+    assert_eq!(approve(9).await.status, 403, "one's own");
+    assert_eq!(approve(8).await.status, 303);
+    let page = world.get("/console/access", &cookies).await;
+    assert_eq!(page.body.matches("/approve\"").count(), 1);
+    assert_eq!(approve(8).await.status, 404, "it waits no more");
     world.server.stop().await.unwrap();
 }

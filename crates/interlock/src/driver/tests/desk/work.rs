@@ -452,6 +452,7 @@ async fn an_administrator_lets_people_and_machines_in_and_out() {
         "keys",
         "people/an/withdraw",
         "keys/0011223344556677/withdraw",
+        "keys/0011223344556677/approve",
     ] {
         let form = format!("csrf={mark_of_wu}&name-of-person=x&role.admin=on&holder=x&role=admin");
         let path = format!("/console/access/{path}");

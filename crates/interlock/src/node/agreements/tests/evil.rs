@@ -360,8 +360,8 @@ fn whatever_parcels_and_people_are_called_stays_text() {
         });
         let people = json!({ "items": [{ "name": "x", "roles": ["courier"], "courier": "x", "merchant": "x" }] });
         let people: PeopleView = spoilt(people, evil);
-        let keys =
-            json!({ "keys": [{ "id": "x", "name": "x", "role": "handheld", "addedAt": at }] });
+        let keys = json!({ "keys": [{ "id": "x", "name": "x", "role": "handheld", "addedAt": at }],
+                "waiting": [{ "id": "x", "name": "x", "role": "telephone", "askedBy": "x", "askedAt": at }] });
         let keys: KeysView = spoilt(keys, evil);
         stays_text(now, evil, |reader| {
             console::access_page(reader, &people, &keys, None, None)
