@@ -24,9 +24,10 @@ use crate::driver::key_files::{KeyFiles, KeyFilesError};
 use crate::driver::listen::Listener;
 use crate::driver::node::{self, JOURNAL_DIR, Opened, open_derived};
 use crate::driver::outlet::{Calling, Gateway, Hooks};
-use crate::driver::public_door;
 use crate::driver::seams::Store as _;
 use crate::driver::server::{Addresses, Door, Parts, Server};
+use crate::driver::writer::IDLE_GROUP_WAIT;
+use crate::driver::{open_files, public_door};
 use crate::dsp::version::Versions;
 use crate::evidence::Exporter;
 use crate::exchange::http::DSP_BASE;
@@ -98,6 +99,7 @@ pub fn run_beside(
     beside: Beside,
     started: impl FnOnce(&Server),
 ) -> Result<(), RunError> {
+    open_files::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -234,6 +236,7 @@ fn parts(config: &Config, beside: Beside) -> Result<Parts<Node, FileStore>, RunE
         machine: opened.node,
         store: opened.store,
         journal_time: opened.journal_time,
+        idle_group_wait: IDLE_GROUP_WAIT,
         clock,
         rng: Box::new(PooledRng::new()),
         activity: Activity::new(),

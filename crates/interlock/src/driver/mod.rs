@@ -21,6 +21,7 @@ pub mod key_files;
 pub mod leaf_reader;
 pub mod listen;
 pub mod node;
+pub mod open_files;
 pub mod outlet;
 pub mod public_door;
 mod pull_door;

@@ -43,12 +43,21 @@ impl Running {
     /// The same with a level of its log, which is added to what it said before.
     pub(super) fn start_logged(node: &Path, key: &str, level: &str) -> Self {
         let config = node.join("interlock.toml");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_interlock"));
+        Self::start_by(
+            command.args(["run", "--config"]).arg(config),
+            node,
+            key,
+            level,
+        )
+    }
+
+    /// The same by a command that becomes the node.
+    pub(super) fn start_by(command: &mut Command, node: &Path, key: &str, level: &str) -> Self {
         let said = node.with_extension("said");
         let mut log = std::fs::OpenOptions::new();
         let log = log.create(true).append(true).open(&said).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_interlock"))
-            .args(["run", "--config"])
-            .arg(config)
+        let child = command
             .env("INTERLOCK_LOG", level)
             .stdout(log.try_clone().unwrap())
             .stderr(log)

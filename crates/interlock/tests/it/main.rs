@@ -16,6 +16,7 @@ mod life;
 mod mediation;
 #[cfg(test)]
 mod memory;
+mod open_files;
 #[cfg(test)]
 mod ports;
 #[cfg(test)]
