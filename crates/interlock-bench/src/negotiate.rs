@@ -6,6 +6,7 @@
 //! The term begins tomorrow, so that no transfer is part of what is measured; each agreement takes the
 //! place of the one before it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -26,6 +27,8 @@ const SINGLE: usize = 1_000;
 const MANY: usize = 100_000;
 /// Callers at once.
 const CALLERS: usize = 20;
+/// How often resident memory is read.
+const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 /// Groups that a negotiation has to see durable, one after the other: the proposal, the request, the
 /// agreement, the verification, its end, the manifest at both.
 const GROUPS: f64 = 7.0;
@@ -35,9 +38,10 @@ const RECORDS: f64 = 14.0;
 /// Time, rate, processor time and memory of negotiations.
 // tidy: long, one literal a figure
 pub(crate) fn negotiate(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
-    let (single, many) = match setting.quick {
-        true => (QUICK_SINGLE, QUICK_MANY),
-        false => (SINGLE, MANY),
+    let (single, many) = match (setting.quick, setting.events) {
+        (true, None) => (QUICK_SINGLE, QUICK_MANY),
+        (true, Some(many)) => (QUICK_SINGLE, usize::try_from(many)?),
+        (false, _) => (SINGLE, MANY),
     };
     let pair = offered(setting)?;
     let mut times = Vec::with_capacity(single);
@@ -48,18 +52,18 @@ pub(crate) fn negotiate(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
         failed += usize::from(!caller.negotiate()?);
         times.push(begin.elapsed().as_secs_f64() * 1e3);
     }
-    let first = many / 5;
+    // Beginning, middle and end: what is kept until a snapshot has it comes and goes in each.
+    let part = many * 2 / 5;
     let (mut took, mut used) = (Duration::ZERO, Duration::ZERO);
-    let mut memory = Vec::new();
-    for count in [first, many - first] {
+    let mut peaks = Vec::new();
+    for count in [many - 2 * part, part, part] {
         let cpu = cpu(&pair)?;
         let begin = now();
-        failed += at_once(&pair.consumer.place, count)?;
+        let (more, peak) = peak_of(&pair, || at_once(&pair.consumer.place, count))?;
+        failed += more;
         took += begin.elapsed();
         used += self::cpu(&pair)?.saturating_sub(cpu);
-        memory.push(
-            resident_mib(pair.provider.node.pid())? + resident_mib(pair.consumer.node.pid())?,
-        );
+        peaks.push(peak);
     }
     let scratch = setting.scratch.join("floor");
     let one = floor::append(&scratch, 200, 1)?;
@@ -103,11 +107,13 @@ pub(crate) fn negotiate(setting: &Setting) -> anyhow::Result<Vec<Figure>> {
         },
         Figure {
             name: "negotiate-memory",
-            value: memory.last().copied().unwrap_or_default(),
+            value: peaks.last().copied().unwrap_or_default(),
             unit: "MiB",
-            floor: memory.first().copied(),
+            floor: peaks.get(1).copied(),
             goal: Goal::RatioAtMost(1.1),
-            about: format!("resident in both nodes at the end; floor: after {first}"),
+            about: format!(
+                "most resident in both nodes in the last {part}; floor: in the {part} before"
+            ),
         },
     ])
 }
@@ -153,6 +159,29 @@ fn at_once(place: &Place, count: usize) -> anyhow::Result<usize> {
             failed += done.map_err(|_| anyhow::anyhow!("a caller ended by a defect"))??;
         }
         Ok(failed)
+    })
+}
+
+/// What `work` gives, and the most that was resident in both nodes meanwhile, in MiB.
+fn peak_of<T>(pair: &Pair, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(T, f64)> {
+    let resident = || -> anyhow::Result<f64> {
+        Ok(resident_mib(pair.provider.node.pid())? + resident_mib(pair.consumer.node.pid())?)
+    };
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| -> anyhow::Result<f64> {
+            let mut peak = resident()?;
+            while !done.load(Ordering::Relaxed) {
+                std::thread::sleep(SAMPLE_EVERY);
+                peak = peak.max(resident()?);
+            }
+            Ok(peak)
+        });
+        let outcome = work();
+        done.store(true, Ordering::Relaxed);
+        let peak = watch.join();
+        let peak = peak.map_err(|_| anyhow::anyhow!("a sampler ended by a defect"))??;
+        Ok((outcome?, peak))
     })
 }
 
