@@ -33,6 +33,7 @@ use crate::driver::outlet::{Calling, Gateway as Outlet, Hooks};
 use crate::driver::public_door;
 use crate::driver::seams::Store as _;
 use crate::driver::server::{Door, Parts, Server};
+use crate::driver::writer::IDLE_GROUP_WAIT;
 use crate::evidence::Exporter;
 use crate::identity::api_key::{API_KEY_RANDOM_BYTES, ApiKey};
 use crate::identity::keys::NodeKey;
@@ -363,6 +364,7 @@ fn parts(
         machine: opened.node,
         store: opened.store,
         journal_time: opened.journal_time,
+        idle_group_wait: IDLE_GROUP_WAIT,
         clock: shared.clock.clone(),
         rng: Box::new(PooledRng::new()),
         activity: shared.activity.clone(),

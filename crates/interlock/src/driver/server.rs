@@ -50,6 +50,8 @@ pub struct Parts<M, S> {
     pub store: S,
     /// The highest time in its journal.
     pub journal_time: Option<Timestamp>,
+    /// How long records that nobody waits for wait for others: [`IDLE_GROUP_WAIT`](super::writer::IDLE_GROUP_WAIT).
+    pub idle_group_wait: Duration,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
     /// Its randomness.
@@ -137,6 +139,7 @@ impl Server {
             activity: parts.activity,
             metrics: Arc::new(Metrics::default()),
             journal_time: parts.journal_time,
+            idle_group_wait: parts.idle_group_wait,
         });
         let stop = watch::Sender::new(false);
         let outlet = Outlet::new(

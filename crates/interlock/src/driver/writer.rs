@@ -37,7 +37,7 @@ use crate::telemetry::Metrics;
 /// A group takes up no further input once it holds this many records.
 pub const GROUP_RECORDS_MAX: usize = 5_000;
 /// How long a group that nobody waits for waits for company.
-const IDLE_GROUP_WAIT: Duration = Duration::from_millis(2);
+pub const IDLE_GROUP_WAIT: Duration = Duration::from_millis(2);
 /// Answers that are owed are looked through for callers who have gone at every multiple of this.
 const REPLIES_SWEEP: usize = 4_096;
 
@@ -70,6 +70,8 @@ pub(super) struct Parts<M, S> {
     pub(super) metrics: Arc<Metrics>,
     /// The highest time in the journal.
     pub(super) journal_time: Option<Timestamp>,
+    /// How long a group that nobody waits for waits for company.
+    pub(super) idle_group_wait: Duration,
 }
 
 /// Owns the machine and the store.
@@ -86,6 +88,7 @@ pub(super) struct Writer<M, S> {
     floor: Option<ClockInterval>,
     replies: Replies,
     parked: Parked,
+    idle_group_wait: Duration,
 }
 
 /// Answers that are owed.
@@ -278,6 +281,7 @@ impl<M: Machine, S: Store> Writer<M, S> {
                 activity: parts.activity,
                 count: 0,
             },
+            idle_group_wait: parts.idle_group_wait,
         };
         (writer, handle, wakes)
     }
@@ -318,12 +322,12 @@ impl<M: Machine, S: Store> Writer<M, S> {
     fn gather(&mut self, first: Queued, timer: &Runtime) -> Group {
         let mut group = Group::default();
         self.step(first, &mut group);
-        let mut until = None;
+        let (mut until, wait) = (None, self.idle_group_wait);
         while group.has_room() {
             let next = match self.jobs.try_recv() {
                 Ok(next) => Some(next),
                 Err(_) if group.is_idle() => timer.block_on(async {
-                    let until = *until.get_or_insert_with(|| Instant::now() + IDLE_GROUP_WAIT);
+                    let until = *until.get_or_insert_with(|| Instant::now() + wait);
                     timeout_at(until, self.jobs.recv()).await.ok().flatten()
                 }),
                 Err(_) => None,

@@ -21,6 +21,7 @@ use crate::driver::listen::Listener;
 use crate::driver::outlet::{Calling, Gateway, Hooks};
 use crate::driver::seams::{ApiKeys, Machine, Partners, Store, TimedRecord};
 use crate::driver::server::{Door, Parts, Server};
+use crate::driver::writer::IDLE_GROUP_WAIT;
 use crate::exchange::wire::{Evidence, LogSide};
 use crate::identity::keys::NodeKey;
 use crate::identity::own::OwnIdentity;
@@ -232,6 +233,7 @@ pub(super) struct Setup {
     pub(super) systems: Option<Gateway>,
     pub(super) public: Option<Door>,
     pub(super) journal: std::path::PathBuf,
+    pub(super) idle_group_wait: std::time::Duration,
 }
 
 pub(super) fn listener() -> Listener {
@@ -253,6 +255,7 @@ impl Setup {
             systems: None,
             public: None,
             journal: std::path::PathBuf::new(),
+            idle_group_wait: IDLE_GROUP_WAIT,
         }
     }
 
@@ -309,6 +312,7 @@ impl Setup {
             machine,
             store,
             journal_time: None,
+            idle_group_wait: self.idle_group_wait,
             clock: self.clock,
             rng: Box::new(SystemRng),
             activity: self.activity,

@@ -4,12 +4,15 @@
     reason = "a fake node answers only what its test is about"
 )]
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use interlock_core::ids::{MessageId, WireId};
 
 use super::world::*;
 use crate::driver::handle::{Job, Queued};
+use crate::driver::server::Server;
 use crate::driver::writer::WriterError;
 use crate::exchange::wire::Lane;
 use crate::node::io::{
@@ -29,6 +32,11 @@ fn status(reply: ReplyId) -> Effect {
 
 fn is_ok(answer: &LocalAnswer) -> bool {
     matches!(answer, LocalAnswer::Json { status: 200, .. })
+}
+
+fn ask(server: &Server) -> tokio::task::JoinHandle<LocalAnswer> {
+    let handle = server.handle.clone();
+    tokio::spawn(async move { handle.local(None, None, LocalRequest::GetStatus).await })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,13 +98,9 @@ async fn what_waits_during_a_sync_is_the_next_group() {
         })
         .await;
     store.hold(true);
-    let ask = || {
-        let handle = server.handle.clone();
-        tokio::spawn(async move { handle.local(None, None, LocalRequest::GetStatus).await })
-    };
-    let first = ask();
+    let first = ask(&server);
     until(|| store.begun.load(Ordering::SeqCst)).await;
-    let others: Vec<_> = (0..10).map(|_| ask()).collect();
+    let others: Vec<_> = (0..10).map(|_| ask(&server)).collect();
     until(|| server.handle.queue_length() == 10).await;
     store.hold(false);
     assert!(is_ok(&first.await.unwrap()));
@@ -109,16 +113,21 @@ async fn what_waits_during_a_sync_is_the_next_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_that_nobody_waits_for_is_synced_with_the_next_or_soon() {
-    let setup = Setup::new(cast("a", 1));
+async fn a_group_that_nobody_waits_for_is_synced_with_the_next() {
+    let mut setup = Setup::new(cast("a", 1));
+    setup.idle_group_wait = Duration::from_secs(3_600);
     let log = setup.store.log.clone();
-    let server = setup
-        .start(|input, _| match input {
-            Input::Local { reply, .. } => vec![record(), status(reply)],
-            Input::Delivered { .. } => vec![record()],
-            _ => vec![],
-        })
-        .await;
+    let decided = Arc::new(AtomicUsize::new(0));
+    let count = decided.clone();
+    let react = move |input, _| match input {
+        Input::Local { reply, .. } => vec![record(), status(reply)],
+        Input::Delivered { .. } => {
+            count.fetch_add(1, Ordering::SeqCst);
+            vec![record()]
+        }
+        _ => vec![],
+    };
+    let server = setup.start(react).await;
     let quiet = || Queued {
         job: Job::Plain(Input::Delivered {
             message: MessageId::from_bytes([1; 16]),
@@ -126,27 +135,37 @@ async fn a_group_that_nobody_waits_for_is_synced_with_the_next_or_soon() {
         }),
         under_way: server.handle.activity.begin(),
     };
-    // Alone it is durable soon, though nobody asks.
     server.handle.jobs.send(quiet()).await.unwrap();
-    until(|| log.lines().len() == 1).await;
-    assert_eq!(log.lines(), ["append 1"]);
-    // Whoever is answered has what came before durable with it.
-    server.handle.jobs.send(quiet()).await.unwrap();
-    let answer = server
-        .handle
-        .local(None, None, LocalRequest::GetStatus)
-        .await;
-    assert!(is_ok(&answer));
-    let appended: usize = log
-        .lines()
-        .iter()
-        .filter_map(|line| line.strip_prefix("append ")?.parse::<usize>().ok())
-        .sum();
-    assert_eq!(appended, 3);
+    until(|| decided.load(Ordering::SeqCst) == 1).await;
+    // It waits, and whoever is answered has it made durable too, in one append.
+    assert!(log.lines().is_empty());
+    assert!(is_ok(&ask(&server).await.unwrap()));
+    assert_eq!(log.lines(), ["append 2"]);
     // A stop takes along what waits.
     server.handle.jobs.send(quiet()).await.unwrap();
     server.stop().await.unwrap();
-    assert_eq!(log.lines().last().unwrap(), "append 1");
+    assert_eq!(log.lines(), ["append 2", "append 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_nobody_waits_for_is_durable_soon() {
+    let setup = Setup::new(cast("a", 1));
+    let log = setup.store.log.clone();
+    let server = setup
+        .start(|input, _| match input {
+            Input::Delivered { .. } => vec![record()],
+            _ => vec![],
+        })
+        .await;
+    let job = Job::Plain(Input::Delivered {
+        message: MessageId::from_bytes([1; 16]),
+        outcome: Ok(()),
+    });
+    let under_way = server.handle.activity.begin();
+    let queued = Queued { job, under_way };
+    server.handle.jobs.send(queued).await.unwrap();
+    until(|| log.lines() == ["append 1"]).await;
+    server.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
