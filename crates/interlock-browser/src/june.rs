@@ -107,6 +107,9 @@ impl<'a> Weeks<'a> {
         recipient::more_time(self, &link)
             .await
             .context("more time")?;
+        recipient::reports(self, &link)
+            .await
+            .context("a door that is stuck")?;
         let code = self.read_code().await?;
         recipient::delegates(self, &link, &code)
             .await
@@ -241,6 +244,17 @@ impl<'a> Weeks<'a> {
             }
         }
         bail!("not in force after two minutes: {}", hand.reads().await?)
+    }
+
+    /// What the locker operator's people read on a page.
+    pub(crate) async fn operator_reads(&self, path: &str) -> anyhow::Result<String> {
+        let browser = self.browser().await?;
+        let hand = self.log_in(&browser, &self.fengchao).await?;
+        hand.open(&format!("{}{path}", desk(self.network, Who::Fengchao)?))
+            .await?;
+        let read = hand.reads().await?;
+        browser.close().await?;
+        Ok(read)
     }
 
     /// A release on the ledger, and the button that verifies it.

@@ -30,6 +30,28 @@ pub(crate) async fn more_time(weeks: &Weeks<'_>, link: &str) -> anyhow::Result<(
     browser.close().await
 }
 
+/// Says that the door does not open: once, and the operator's people read which one.
+pub(crate) async fn reports(weeks: &Weeks<'_>, link: &str) -> anyhow::Result<()> {
+    let browser = weeks.browser().await?;
+    let hand = Hand::at(&browser);
+    hand.open(link).await?;
+    hand.press("form[action*='/stuck'] button").await?;
+    ensure!(
+        hand.sees("[role=status]").await?
+            && !hand.sees("form[action*='/stuck']").await?
+            && hand.sees("form[action*='/empty']").await?,
+        "the door is stuck, and the page says: {}",
+        hand.reads().await?
+    );
+    browser.close().await?;
+    let alerts = weeks.operator_reads("/console/alerts").await?;
+    ensure!(
+        alerts.contains("its door does not open"),
+        "the operator reads: {alerts}"
+    );
+    Ok(())
+}
+
 /// Sends somebody else, who reads the code and can do nothing more; then nobody else any more.
 pub(crate) async fn delegates(weeks: &Weeks<'_>, link: &str, code: &str) -> anyhow::Result<()> {
     let browser = weeks.browser().await?;

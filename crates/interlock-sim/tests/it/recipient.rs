@@ -1,8 +1,10 @@
 //! What recipients do at their own page: more time once, somebody else who fetches, and no one else's.
 
 use interlock::node::content::LinkKind;
-use interlock::node::io::{DepositAction, Extension, LocalAnswer, LocalRequest, PageRequest};
-use interlock::pages::{CodeView, DelegateView, DoneView, PickupState, PickupView};
+use interlock::node::io::{
+    DepositAction, Extension, LocalAnswer, LocalRequest, PageRequest, Report,
+};
+use interlock::pages::{CodeView, DelegateView, DoneView, PickupState, PickupView, ReportView};
 use interlock_core::time::{DAY_MS, HOUR_MS};
 use interlock_core::waybill::Waybill;
 use interlock_sim::NodeIx;
@@ -209,6 +211,7 @@ fn a_link_ends_a_week_after_the_pick_up_for_whatever_it_asks() {
         PageRequest::Later(mine),
         PageRequest::Delegate(mine),
         PageRequest::Withdraw(mine),
+        PageRequest::Report(mine, Report::Stuck),
     ] {
         assert!(view(&mut net, FENGCHAO, request).is_none());
     }
@@ -286,4 +289,100 @@ fn nobody_is_called_once_it_is_not_known_any_more_who_the_courier_was() {
     assert_eq!(rung(&mut net, &call.extension).0, 404);
     let seen = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
     assert_eq!(seen.call, None);
+}
+
+/// Kinds and texts of the alerts of a node about a parcel, and which parcel.
+fn reports(net: &mut Network, ix: NodeIx) -> Vec<(String, String, String)> {
+    let alerts = ok(net.world.local(ix, LocalRequest::GetAlerts));
+    let items = alerts["items"].as_array().unwrap().iter();
+    let text = |item: &Value, name: &str| item[name].as_str().unwrap_or_default().to_owned();
+    let kinds = ["door-stuck", "compartment-empty"];
+    let told = items.filter(|item| kinds.contains(&item["kind"].as_str().unwrap()));
+    told.map(|item| {
+        (
+            text(item, "kind"),
+            text(item, "parcel"),
+            text(item, "detail"),
+        )
+    })
+    .collect()
+}
+
+#[test]
+// tidy: long, one stay and the next
+fn what_is_wrong_at_the_locker_is_told_to_its_operator_once_a_stay() {
+    let (mut net, deposit) = two_in_lockers(945);
+    let mine = link(&net, FENGCHAO, NUMBER);
+    let possible = |stuck, empty| ReportView::Possible { stuck, empty };
+    let before = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    assert_eq!(before.report, possible(None, None));
+    assert!(
+        reports(&mut net, FENGCHAO).is_empty(),
+        "a look tells nobody"
+    );
+    let stuck = PageRequest::Report(mine, Report::Stuck);
+    let at = net.world.now();
+    let after = view(&mut net, FENGCHAO, stuck).unwrap();
+    assert_eq!(after.done, Some(DoneView::Reported));
+    assert_eq!(after.report, possible(Some(at), None));
+    assert!(matches!(after.state, PickupState::Deposited { .. }));
+    assert!(
+        matches!(after.code, CodeView::Hidden),
+        "nothing else changed"
+    );
+    let told = reports(&mut net, FENGCHAO);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (&*told[0].0, &*told[0].1),
+        ("door-stuck", &*format!("sf/{NUMBER}"))
+    );
+    assert!(told[0].2.contains("`FC0001`"), "{told:?}");
+    assert!(!told[0].2.contains("665544"), "no phone");
+
+    // Said again it is not told again, after a restart neither; the other is.
+    net.world.kill(FENGCHAO);
+    assert!(net.world.restart(FENGCHAO));
+    let stuck = PageRequest::Report(mine, Report::Stuck);
+    let again = view(&mut net, FENGCHAO, stuck).unwrap();
+    assert_eq!(again.done, Some(DoneView::Reported));
+    assert_eq!(reports(&mut net, FENGCHAO).len(), 1);
+    let empty = PageRequest::Report(mine, Report::Empty);
+    assert_eq!(
+        view(&mut net, FENGCHAO, empty).unwrap().done,
+        Some(DoneView::Reported)
+    );
+    assert_eq!(reports(&mut net, FENGCHAO).len(), 2);
+
+    // Neither at the owner's page nor at that of somebody who is sent.
+    let owners = link(&net, CAINIAO, NUMBER);
+    let asked = PageRequest::Report(owners, Report::Stuck);
+    let asked = view(&mut net, CAINIAO, asked).unwrap();
+    assert_eq!((asked.done, asked.report), (None, ReportView::No));
+    assert!(reports(&mut net, CAINIAO).is_empty());
+    let made = view(&mut net, FENGCHAO, PageRequest::Delegate(mine)).unwrap();
+    let theirs = given(&made);
+    let shown = view(&mut net, FENGCHAO, PageRequest::Delegated(theirs)).unwrap();
+    assert_eq!(shown.report, ReportView::No);
+    let theirs = PageRequest::Report(theirs, Report::Stuck);
+    assert!(view(&mut net, FENGCHAO, theirs).is_none());
+
+    // Of what is out nothing is told; a parcel that lies there again is another stay.
+    net.advance(FENGCHAO, &deposit, DepositAction::Recall)
+        .unwrap();
+    net.world.settle();
+    let gone = PageRequest::Report(mine, Report::Stuck);
+    let gone = view(&mut net, FENGCHAO, gone).unwrap();
+    assert_eq!((gone.done, gone.report), (None, ReportView::No));
+    assert_eq!(reports(&mut net, FENGCHAO).len(), 2);
+    net.world.run_until(net.world.now().plus_ms(HOUR_MS));
+    let again = net.deposit(FENGCHAO, NUMBER, "FC0001", "k9").unwrap();
+    net.advance(FENGCHAO, &again, DepositAction::Confirm)
+        .unwrap();
+    net.world.settle();
+    let anew = view(&mut net, FENGCHAO, PageRequest::Pickup(mine)).unwrap();
+    assert_eq!(anew.report, possible(None, None));
+    let stuck = PageRequest::Report(mine, Report::Stuck);
+    view(&mut net, FENGCHAO, stuck).unwrap();
+    assert_eq!(reports(&mut net, FENGCHAO).len(), 3);
+    net.assert_replay_of(&[FENGCHAO]);
 }

@@ -23,7 +23,7 @@ use super::handle::Handle;
 use super::html::{Form, assets, form_mark, from_elsewhere, html, language_of, see_other};
 use crate::identity::code_key::CodeKey;
 use crate::node::Rng as _;
-use crate::node::io::{Digest, LocalAnswer, PageRequest, Problem};
+use crate::node::io::{Digest, LocalAnswer, PageRequest, Problem, Report};
 use crate::pages::{
     Language, PickupView, TroubleView, error_page, link_ended_page, not_found_page, pickup_page,
     tracking_page,
@@ -160,6 +160,8 @@ async fn act(
         "later" => PageRequest::Later,
         "delegate" => PageRequest::Delegate,
         "withdraw" => PageRequest::Withdraw,
+        "stuck" => |digest| PageRequest::Report(digest, Report::Stuck),
+        "empty" => |digest| PageRequest::Report(digest, Report::Empty),
         "enrol" => PageRequest::Pickup,
         _ => return nothing(State(door), request).await,
     };

@@ -1,4 +1,4 @@
-//! What recipients do at their own page: more time, and a link for somebody else.
+//! What recipients do at their own page: more time, a link for somebody else, and what is wrong at the locker.
 //!
 //! INVARIANT: only a parcel that lies in a compartment of ours can be given more time, once, or be fetched
 //! by somebody else; a link ends with the stay, and nobody can tell it from one that never was. A link's
@@ -11,12 +11,12 @@ use interlock_core::locker::{Input as StayInput, STAY_MS_MAX};
 use interlock_core::time::{HOUR_MS, Timestamp};
 
 use super::Node;
-use super::io::Digest;
-use super::record::Record;
+use super::io::{Digest, Report};
+use super::record::{AlertKind, Record};
 use super::state::Deposit;
 use super::state::parcels::Parcel;
 use super::turn::Turn;
-use crate::pages::DelegateView;
+use crate::pages::{DelegateView, ReportView};
 
 impl Node {
     /// The deposit of a parcel that lies in a compartment of ours.
@@ -108,6 +108,51 @@ impl Node {
         let deposit = self.state.deposits.get(&id)?;
         let parcel = self.state.parcels.get(deposit.parcel)?;
         self.lying(&parcel).is_some().then_some(parcel)
+    }
+
+    /// What was reported of the door and the compartment of a parcel, and what can be.
+    pub(super) fn report_view(&self, parcel: &Parcel) -> ReportView {
+        let Some((_, deposit)) = self.lying(parcel) else {
+            return ReportView::No;
+        };
+        let since = deposit.deposited_at;
+        let told = |kind| {
+            // The newest come last; none before the parcel lay there is about this stay.
+            let alerts = self.state.alerts.iter().rev();
+            let mut of_stay = alerts.take_while(|alert| Some(alert.at) >= since);
+            let found = of_stay.find(|alert| alert.kind == kind && alert.parcel == Some(parcel.id));
+            found.map(|alert| alert.at)
+        };
+        ReportView::Possible {
+            stuck: told(AlertKind::DoorStuck),
+            empty: told(AlertKind::CompartmentEmpty),
+        }
+    }
+
+    /// Tells our people what whoever has the link finds wrong at the locker, once a stay; whether they are told.
+    pub(super) fn report(&mut self, turn: &mut Turn<'_>, parcel: ParcelId, report: Report) -> bool {
+        let Some(parcel) = self.state.parcels.get(parcel) else {
+            return false;
+        };
+        let (ReportView::Possible { stuck, empty }, Some((_, deposit))) =
+            (self.report_view(&parcel), self.lying(&parcel))
+        else {
+            return false;
+        };
+        let (kind, told, what) = match report {
+            Report::Stuck => (AlertKind::DoorStuck, stuck, "its door does not open"),
+            Report::Empty => (AlertKind::CompartmentEmpty, empty, "it is empty"),
+        };
+        if told.is_none() {
+            let detail = format!(
+                "whoever has the pick-up link says of compartment {} at station `{}` that {what}; look at it. \
+                 Nothing else was changed: the parcel counts as lying there",
+                deposit.compartment.number(),
+                deposit.station
+            );
+            self.alert(turn, kind, Some(parcel.id), None, detail);
+        }
+        true
     }
 
     /// Whether a contact of the recipient is held here.

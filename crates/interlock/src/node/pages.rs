@@ -19,8 +19,8 @@ use super::state::parcels::Parcel;
 use super::turn::Turn;
 use crate::exchange::wire::CodeTold;
 use crate::pages::{
-    Access, CodeView, DelegateView, DoneView, EnrolmentView, Fate, PickupState, PickupView, Stale,
-    StaleReason, StationView, TrackedEvent, TrackingView,
+    Access, CodeView, DelegateView, DoneView, EnrolmentView, Fate, PickupState, PickupView,
+    ReportView, Stale, StaleReason, StationView, TrackedEvent, TrackingView,
 };
 
 /// How long after the end of a parcel's life its links work, in milliseconds.
@@ -45,6 +45,7 @@ impl Node {
             | PageRequest::Later(digest)
             | PageRequest::Delegate(digest)
             | PageRequest::Enrol(digest, _)
+            | PageRequest::Report(digest, _)
             | PageRequest::Withdraw(digest) => self.state.parcels.by_link(digest, LinkKind::Pickup),
         };
         let found = found.filter(|parcel| link_works(parcel, turn.at()));
@@ -74,6 +75,7 @@ impl Node {
             | PageRequest::Later(_)
             | PageRequest::Delegate(_)
             | PageRequest::Enrol(..)
+            | PageRequest::Report(..)
             | PageRequest::Withdraw(_) => view,
         };
         LocalAnswer::Pickup(Box::new(PickupView { done, ..view }))
@@ -99,6 +101,9 @@ impl Node {
             PageRequest::Enrol(_, key) => self
                 .enrol(turn, parcel, *key, Asker::Recipient)
                 .then_some(DoneView::Enrolled),
+            PageRequest::Report(_, report) => self
+                .report(turn, parcel, *report)
+                .then_some(DoneView::Reported),
             PageRequest::Tracking(_)
             | PageRequest::Pickup(_)
             | PageRequest::ShowCode(_)
@@ -188,6 +193,7 @@ impl Node {
             is_delegates: false,
             later: self.later_until(turn, parcel),
             call: self.call_view(parcel),
+            report: self.report_view(parcel),
             delegate: self.delegate_view(parcel),
             number_held: self.holds_contact_of(parcel),
             enrolment: match self.code_key(parcel.id) {
@@ -398,6 +404,7 @@ fn for_delegate(view: PickupView) -> PickupView {
         accesses: Vec::new(),
         later: None,
         call: None,
+        report: ReportView::No,
         delegate: DelegateView::No,
         number_held: false,
         enrolment: EnrolmentView::No,

@@ -250,5 +250,7 @@ const fn alert_word(kind: AlertKind) -> &'static str {
         AlertKind::OverCollection => "over-collection",
         AlertKind::TelephoneKey => "telephone-key",
         AlertKind::CallsToNobody => "calls-to-nobody",
+        AlertKind::DoorStuck => "door-stuck",
+        AlertKind::CompartmentEmpty => "compartment-empty",
     }
 }

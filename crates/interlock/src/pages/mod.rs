@@ -24,9 +24,10 @@ pub use language::Language;
 pub use layout::{Asset, icon, security_headers, stylesheet};
 pub use message::{error_page, link_ended_page, not_found_page};
 pub use pickup::{
-    CallView, CodeView, DelegateView, DoneView, EnrolmentView, PickupState, PickupView,
-    StationView, TroubleView, pickup_page,
+    CodeView, DelegateView, DoneView, EnrolmentView, PickupState, PickupView, StationView,
+    TroubleView, pickup_page,
 };
+pub use recipient::{CallView, ReportView};
 pub use tracking::{Stale, StaleReason, TrackedEvent, TrackingView, tracking_page};
 
 /// Longest page, in bytes; the limits of lists and texts keep to it.

@@ -10,7 +10,7 @@ use super::Language;
 use super::accesses::{Access, accesses};
 use super::layout::{Frame, Tone, cut, page, sentence};
 use super::qr::qr;
-use super::recipient;
+use super::recipient::{self, CallView, ReportView};
 use super::words::NAME_CHARS_MAX;
 
 /// Longest address shown, in characters.
@@ -122,15 +122,6 @@ pub enum TroubleView {
     NoKey,
 }
 
-/// A number that connects to the courier, and hides both.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallView {
-    /// The operator's number, E.164.
-    pub number: String,
-    /// What is dialled behind it.
-    pub extension: String,
-}
-
 /// The link by which somebody else fetches the parcel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DelegateView {
@@ -172,6 +163,8 @@ pub enum DoneView {
     Deleted,
     /// A key was enrolled.
     Enrolled,
+    /// The operator's people were told what is wrong.
+    Reported,
 }
 
 /// What the pick-up page of one parcel shows.
@@ -204,6 +197,8 @@ pub struct PickupView {
     pub later: Option<Timestamp>,
     /// How to call the courier.
     pub call: Option<CallView>,
+    /// What is wrong at the locker.
+    pub report: ReportView,
     /// Whether somebody else may fetch it.
     pub delegate: DelegateView,
     /// Whether a contact of the recipient is held here.
@@ -247,6 +242,7 @@ pub fn pickup_page(view: &PickupView, language: Language) -> Markup {
                 ))
             }
         } @else {
+            @if is_in_locker(&view.state) { (recipient::report(view, language)) }
             @if is_in_locker(&view.state) { (recipient::choices(view, language)) }
             (recipient::enrolment(view, language))
             (accesses(view, language))

@@ -1,13 +1,38 @@
-//! What a recipient can do beside reading the code: have more time, send somebody else, be deleted.
+//! What a recipient can do beside reading the code: have more time, send somebody else, say what is wrong, be
+//! deleted.
 //!
 //! INVARIANT: each is a form of its own that says what follows from it; nothing is done by opening a page.
 
+use interlock_core::time::Timestamp;
 use maud::{Markup, html};
 
 use super::Language;
 use super::layout::{Tone, sentence};
 use super::pickup::{DelegateView, DoneView, EnrolmentView, PickupView};
 use super::qr::qr;
+
+/// A number that connects to the courier, and hides both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallView {
+    /// The operator's number, E.164.
+    pub number: String,
+    /// What is dialled behind it.
+    pub extension: String,
+}
+
+/// What was reported of the locker, and what can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportView {
+    /// Nothing can be reported here.
+    No,
+    /// Each can be reported once.
+    Possible {
+        /// When it was reported that the door does not open.
+        stuck: Option<Timestamp>,
+        /// When it was reported that the compartment is empty.
+        empty: Option<Timestamp>,
+    },
+}
 
 fn form(view: &PickupView, language: Language, act: &str, word: &str) -> Markup {
     html! {
@@ -34,6 +59,10 @@ pub(super) fn done(view: &PickupView, language: Language) -> Markup {
         Some(DoneView::Enrolled) => language.pick(
             "已登记。取件码从现在起只以加密形式给出。",
             "Enrolled. From now on your code is given encrypted only.",
+        ),
+        Some(DoneView::Reported) => language.pick(
+            "已转告运营商的工作人员。",
+            "The locker operator's people are told.",
         ),
         Some(DoneView::Deleted) => language.pick(
             "您的联系信息已在此删除，并已要求获得过它的各方删除。",
@@ -64,6 +93,50 @@ pub(super) fn call(view: &PickupView, language: Language) -> Markup {
                     "由运营商转接，双方都看不到对方的号码。包裹取出后此分机失效。",
                     "The locker operator connects you: neither of you sees the other's number. The extension ends when the parcel is out.",
                 ))
+            }
+        }
+    }
+}
+
+/// What is wrong at the locker.
+pub(super) fn report(view: &PickupView, language: Language) -> Markup {
+    let ReportView::Possible { stuck, empty } = view.report else {
+        return html! {};
+    };
+    let lines = [
+        (
+            stuck,
+            "stuck",
+            language.pick("报告：柜门打不开", "Report that the door does not open"),
+            language.pick("柜门打不开", "The door does not open"),
+        ),
+        (
+            empty,
+            "empty",
+            language.pick("报告：格口是空的", "Report that the compartment is empty"),
+            language.pick("格口是空的", "The compartment is empty"),
+        ),
+    ];
+    html! {
+        section aria-labelledby="report" {
+            h2 #report { (language.pick("柜子有问题", "Something is wrong at the locker")) }
+            p {
+                (language.pick(
+                    "运营商的工作人员会看到是哪个包裹、哪个格口。除此之外什么也不改变：包裹仍记录为在柜中。",
+                    "The operator's people see which parcel and which compartment it is. Nothing else changes: the parcel still counts as lying there.",
+                ))
+            }
+            @for (told, act, button, what) in lines {
+                @match told {
+                    None => (form(view, language, act, button)),
+                    Some(at) => p {
+                        @let time = language.instant(at, view.zone);
+                        (sentence(&match language {
+                            Language::Chinese => format!("{what}：已于 {time}转告。"),
+                            Language::English => format!("{what}: told at {time}."),
+                        }))
+                    },
+                }
             }
         }
     }

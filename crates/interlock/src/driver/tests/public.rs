@@ -12,8 +12,8 @@ use crate::driver::public_door;
 use crate::driver::server::{Door, Server};
 use crate::node::io::{Effect, Input, LocalAnswer, PageRequest, Problem};
 use crate::pages::{
-    CodeView, DelegateView, DoneView, EnrolmentView, PickupState, PickupView, StationView,
-    stylesheet,
+    CodeView, DelegateView, DoneView, EnrolmentView, PickupState, PickupView, ReportView,
+    StationView, stylesheet,
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -38,6 +38,10 @@ fn view(code: CodeView) -> PickupView {
         is_delegates: false,
         later: Some(NOW.plus_ms(172_800_000)),
         call: None,
+        report: ReportView::Possible {
+            stuck: None,
+            empty: None,
+        },
         delegate: DelegateView::Possible,
         number_held: true,
         enrolment: EnrolmentView::No,
@@ -84,6 +88,10 @@ async fn node() -> (Server, Log) {
                             done: Some(DoneView::Delegated),
                             ..view(CodeView::Hidden)
                         }))
+                    }
+                    PageRequest::Report(shown, report) if shown == digest => {
+                        seen.add(format!("report {report:?}"));
+                        LocalAnswer::Pickup(Box::new(view(CodeView::Hidden)))
                     }
                     PageRequest::Withdraw(shown) if shown == digest => {
                         seen.add("withdraw");
@@ -239,7 +247,9 @@ async fn each_form_of_a_recipient_is_the_pages_own_and_not_sent_too_often() {
     let path = format!("/p/{TOKEN}");
     let page = send(to, "GET", &format!("{path}?lang=en"), &[], b"").await;
     let form = format!("csrf={}", mark_in(&page.body));
-    for act in ["code", "later", "delegate", "withdraw", "erase"] {
+    for act in [
+        "code", "later", "delegate", "withdraw", "erase", "stuck", "empty",
+    ] {
         let post = format!("{path}/{act}");
         let reloaded = send(to, "GET", &post, &[("Accept-Language", "en")], b"").await;
         assert_eq!(reloaded.status, 303, "{act}");
@@ -276,7 +286,10 @@ async fn each_form_of_a_recipient_is_the_pages_own_and_not_sent_too_often() {
             .contains(&format!("https://fengchao.example/d/{TOKEN}"))
     );
     assert!(made.body.contains("<svg class=\"qr\""), "{}", made.body);
-    for _ in 1..10 {
+    let stuck = format!("{path}/stuck");
+    send(to, "POST", &stuck, &[], form.as_bytes()).await;
+    assert_eq!(log.lines().last().unwrap(), "report Stuck");
+    for _ in 2..10 {
         let later = format!("{path}/later");
         send(to, "POST", &later, &[], form.as_bytes()).await;
     }
@@ -302,7 +315,7 @@ async fn each_form_of_a_recipient_is_the_pages_own_and_not_sent_too_often() {
     );
     assert!(!page.body.contains("/p/") && !page.body.contains("Who got my number"));
     let form = format!("csrf={}", mark_in(&page.body));
-    for act in ["later", "delegate", "withdraw", "erase"] {
+    for act in ["later", "delegate", "withdraw", "erase", "stuck", "empty"] {
         let post = format!("{theirs}/{act}");
         assert_eq!(
             send(to, "POST", &post, &[], form.as_bytes()).await.status,

@@ -428,7 +428,9 @@ impl Node {
             | AlertKind::SuspensionAnnounced
             | AlertKind::OverCollection
             | AlertKind::TelephoneKey
-            | AlertKind::CallsToNobody => false,
+            | AlertKind::CallsToNobody
+            | AlertKind::DoorStuck
+            | AlertKind::CompartmentEmpty => false,
         };
         if let Some(partner) = partner.filter(|_| repeats) {
             let before = self.live.alerted.get(&(kind, partner.clone()));

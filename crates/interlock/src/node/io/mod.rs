@@ -21,7 +21,7 @@ pub use local::{
     CallPut, DepositAction, DepositRequest, EventPut, ExplainRequest, LedgerQuery, LocalAnswer,
     LocalRequest, MediatedPut, MediationAct, MediationPut, OfferPut, ParcelPut,
 };
-pub use page::PageRequest;
+pub use page::{PageRequest, Report};
 pub use people::{LookKind, PersonCaller, PersonPut, REVEAL_REASONS, RevealAct, RevealPut};
 pub use role::Role;
 pub use taken::EventTaken;

@@ -25,8 +25,19 @@ pub enum PageRequest {
     Withdraw(Digest),
     /// `POST /p/{token}/enrol`: from here on the code leaves sealed to this key alone.
     Enrol(Digest, CodeKey),
+    /// `POST /p/{token}/stuck` and `/empty`: what is wrong at the locker.
+    Report(Digest, Report),
     /// `/d/{token}`: the page of somebody whom the recipient sends.
     Delegated(Digest),
     /// `POST /d/{token}/code`.
     DelegatedCode(Digest),
+}
+
+/// What whoever has the pick-up link finds wrong at the locker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The door does not open.
+    Stuck,
+    /// Nothing lies in the compartment.
+    Empty,
 }

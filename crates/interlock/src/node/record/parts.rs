@@ -479,6 +479,10 @@ pub enum AlertKind {
     TelephoneKey,
     /// A key asks for many calls that lead nowhere.
     CallsToNobody,
+    /// Whoever has the pick-up link says that the door does not open.
+    DoorStuck,
+    /// Whoever has the pick-up link says that the compartment is empty.
+    CompartmentEmpty,
 }
 
 /// A day on which a consumer asked for contacts beyond its deposits.

@@ -257,6 +257,12 @@ pub(super) fn alert<'a>(reader: &Reader<'_>, code: &'a str) -> &'a str {
                 "大量来电无人可接",
                 "many calls to nobody",
             ),
+            ("door-stuck", "取件人反映柜门打不开", "a door does not open"),
+            (
+                "compartment-empty",
+                "取件人反映格口是空的",
+                "a compartment is empty",
+            ),
         ],
     )
 }

@@ -55,6 +55,7 @@ fn a_code_is_on_a_page_only_after_it_was_asked_for() {
             let asks = [
                 "pickup",
                 "pickup-call",
+                "pickup-report",
                 "pickup-wrong",
                 "pickup-form-expired",
                 "pickup-overdue",

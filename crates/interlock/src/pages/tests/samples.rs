@@ -157,6 +157,7 @@ pub(super) fn pickup(l: Language) -> PickupView {
         is_delegates: false,
         later: None,
         call: None,
+        report: ReportView::No,
         delegate: DelegateView::No,
         number_held: false,
         enrolment: EnrolmentView::No,
@@ -234,6 +235,17 @@ pub(super) fn samples(l: Language) -> Vec<(&'static str, Markup)> {
                     number: "+8695000001".into(),
                     extension: "00471100".into(),
                 }),
+                ..pickup(l)
+            }),
+        ),
+        (
+            "pickup-report",
+            p(&PickupView {
+                report: ReportView::Possible {
+                    stuck: Some(at("2017-06-01T11:40")),
+                    empty: None,
+                },
+                done: Some(DoneView::Reported),
                 ..pickup(l)
             }),
         ),

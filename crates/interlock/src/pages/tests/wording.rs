@@ -352,6 +352,7 @@ fn the_first_lines_of_every_other_state() {
         pickup: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | [button] Show code
         pickup-shown: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | Your code
         pickup-call: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | [button] Show code
+        pickup-report: The locker operator's people are told. | Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8).
         pickup-withheld: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | This page can't show your code: by agreement, Fengchao sends it by SMS to *******1234.
         pickup-enrol: Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8). | [button] Show code
         pickup-sealed: Enrolled. From now on your code is given encrypted only. | Ready to pick up | Your parcel is in locker 0412 Wensan Road. Pick it up by 2017-06-03 18:00 (UTC+8).
@@ -377,6 +378,7 @@ fn the_first_lines_of_every_other_state() {
         pickup: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | [button] 显示取件码
         pickup-shown: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 取件码
         pickup-call: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | [button] 显示取件码
+        pickup-report: 已转告运营商的工作人员。 | 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。
         pickup-withheld: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | 本页不显示取件码：按协议由丰巢短信发送至 *******1234。
         pickup-enrol: 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。 | [button] 显示取件码
         pickup-sealed: 已登记。取件码从现在起只以加密形式给出。 | 可以取件 | 您的包裹在快递柜 0412 文三路，请于 2017-06-03 18:00（UTC+8）前取件。
