@@ -400,3 +400,25 @@ fn an_extension_is_on_no_record_of_whoever_leased_it() {
     }
     assert_eq!(connected(&mut net, &mine, None), e164(PHONE));
 }
+
+#[test]
+fn what_was_bound_is_forgotten_once_it_has_rested() {
+    let mut net = begin(978, Some(2));
+    let fengchao = net.world.id(FENGCHAO).unwrap().clone();
+    let bound = |net: &Network| {
+        let state = net.world.node(CAINIAO).unwrap().state();
+        state
+            .bindings
+            .parcel(&fengchao, 8_617_000_000_000)
+            .is_some()
+    };
+    deposited(&mut net, PARCEL, "k1");
+    assert!(bound(&net));
+    // It goes with the next hour in which data of anybody ends: here the recipient's, after sixty days.
+    net.world.binds_numbers(CAINIAO, None, []);
+    restart(&mut net);
+    assert!(bound(&net));
+    net.world.run_until(net.world.now().plus_ms(61 * DAY_MS));
+    assert!(!bound(&net));
+    net.assert_replay_of(&[CAINIAO]);
+}
