@@ -257,8 +257,11 @@ impl Node {
             named.push(agreement);
         }
         let between: Vec<_> = named.iter().map(|a| a.between()).collect();
-        self.signature_leaves_codes(&between)
-            .map_err(|detail| wrong("/manifest/policies", &detail))?;
+        // Its sender may have our signature for what opens the door before we have the sender's: it asks again.
+        self.signature_leaves_codes(&between).map_err(|detail| {
+            let pointer = "/manifest/policies";
+            field("closed-door", 503, "not signed yet", pointer, detail)
+        })?;
         let from = named.iter().map(|a| a.terms.from).min();
         let until = named.iter().map(|a| a.terms.until).max();
         match (manifest.term(), from, until) {

@@ -210,6 +210,55 @@ fn our_manifest_waits_for_the_code_and_people_are_told_once() {
     }
 }
 
+/// The owner's manifest of events waits for the operator's of contacts; `lost` is which message has no answer.
+fn signed_for_contacts(lost: Option<usize>) -> World {
+    let mut world = World::new();
+    world.fates = lost.map(|n| (n, Fate::AnswerLost)).into_iter().collect();
+    world.publish("events", &told_by_owner(), true);
+    let offer = LocalRequest::PublishOffer(OfferPut {
+        id: wire("contacts"),
+        dataset: Dataset::RecipientContact.into(),
+        policy: contacts().to_policy(),
+        audience: Vec::new(),
+        auto_accept: false,
+    });
+    assert_eq!(world.local(C, offer).0, 201);
+    let propose = LocalRequest::Propose {
+        partner: name(C),
+        offers: vec![wire("contacts")],
+        policies: Vec::new(),
+    };
+    assert_eq!(world.local(P, propose).0, 201);
+    assert_eq!(world.propose(&["events"], &[]).0, 201);
+    assert_eq!(manifests_sent(&world), 0);
+    assert_eq!(world.decide(C, Decision::Approve).0, 200);
+    world
+}
+
+#[test]
+fn a_manifest_that_comes_before_our_partners_signature_is_signed_later() {
+    let world = signed_for_contacts(None);
+    let is_manifest = |(from, sent): &(usize, PeerRequest)| {
+        *from == P && matches!(sent, PeerRequest::Cooperation(_))
+    };
+    let first = world.sent.iter().position(is_manifest).unwrap();
+    assert_eq!(manifests_sent(&world), 2);
+    let mut world = signed_for_contacts(Some(first));
+    assert!(
+        manifests_sent(&world) > 1,
+        "C's came, and P had not its signature"
+    );
+    let finalized = [AgreementState::Finalized];
+    assert_eq!(states(&world, P, Dataset::LockerEvents), finalized);
+    world.run_until(JUNE.plus_ms(HOUR_MS));
+    for at in [P, C] {
+        for dataset in [Dataset::RecipientContact, Dataset::LockerEvents] {
+            assert_eq!(states(&world, at, dataset), [AgreementState::InForce]);
+        }
+        assert_eq!(world.replayed(at).state().book, *world.book(at));
+    }
+}
+
 #[test]
 fn it_is_renewed_with_the_code_only() {
     let mut world = World::new();

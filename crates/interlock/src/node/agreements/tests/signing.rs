@@ -150,6 +150,7 @@ fn a_manifest_that_leaves_the_code_out_is_not_signed() {
     let PeerAnswer::Problem(problem) = send(&mut world, C, without) else {
         panic!("it was signed");
     };
+    assert_eq!(problem.status, 503, "it may be sent again");
     assert_eq!(problem.errors[0].pointer, "/manifest/policies");
     closed_doors::names_the_way_out(&problem.errors[0].detail.clone().into());
     let PeerAnswer::Cooperation(_) = send(&mut world, C, message) else {
