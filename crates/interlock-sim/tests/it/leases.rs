@@ -2,7 +2,7 @@
 
 use interlock::exchange::wire::{Contact, FeedItem, Lane, LookupOutcome, ParcelView};
 use interlock::node::io::{DepositAction, Digest, KeyId, LocalRequest, Role};
-use interlock::node::record::Record;
+use interlock::node::record::{LookupDecision, Record};
 use interlock_core::contact::ContactForm;
 use interlock_core::dataset::Dataset;
 use interlock_core::event::{Place, Step};
@@ -336,7 +336,8 @@ fn a_key_that_is_told_phones_takes_two_people_and_its_makers_are_named() {
     assert!(calls(&mut net));
     let told = alerts(&mut net, "telephone-key");
     assert_eq!(told.len(), 2);
-    assert!(told[0].contains("`tel` by `bo` and `chen`"), "{told:?}");
+    let named = "`tel` by `bo` and `chen`, who were both let in by `admin`";
+    assert!(told[0].contains(named), "{told:?}");
     assert_eq!(approve(&mut net, Some(CHEN), id).unwrap_err().status, 404);
 
     // One that is withdrawn or waited for a week never counts.
@@ -354,9 +355,62 @@ fn a_key_that_is_told_phones_takes_two_people_and_its_makers_are_named() {
             404
         );
     }
+    // Whoever asked knows the key, and is no administrator any more.
+    add_key(&mut net, Some(BO), "tel", Role::Telephone, OTHER_KEY);
+    let bo = LocalRequest::WithdrawKey(KeyId::of(&BO));
+    ok(net.world.local(CAINIAO, bo));
+    let gone = approve(&mut net, Some(CHEN), other).unwrap_err();
+    assert_eq!((gone.status, gone.kind.as_str()), (409, "asker-withdrawn"));
+    add_key(&mut net, None, "bo", Role::Auditor, BO);
+    let gone = approve(&mut net, Some(CHEN), other).unwrap_err();
+    assert_eq!(gone.status, 409, "of another role");
     // Other keys are told no phones, and wait for nobody.
-    let handheld = add_key(&mut net, Some(BO), "h1", Role::Handheld, [45; 32]);
+    let handheld = add_key(&mut net, None, "h1", Role::Handheld, [45; 32]);
     assert_eq!(handheld["waits"], false);
+    net.assert_replay_of(&[CAINIAO]);
+}
+
+/// Cainiao's journal as a node wrote it that put the digits of extensions on record.
+fn write_as_before(net: &mut Network, digits: &str) -> usize {
+    let journal = net.world.journal(CAINIAO).to_vec();
+    net.world.kill(CAINIAO);
+    assert!(net.world.put_back(CAINIAO, 0));
+    let mut changed = 0;
+    for (at, bytes) in journal {
+        let mut record: Record = postcard::from_bytes(&bytes).unwrap();
+        if let Record::LookupReleased(lookup) = &mut record {
+            for outcome in &mut lookup.outcomes {
+                if let LookupDecision::Released {
+                    lease: Some((text, _)),
+                    ..
+                } = outcome
+                {
+                    *text = digits.into();
+                    changed += 1;
+                }
+            }
+        }
+        assert!(net.world.append_offline(CAINIAO, at, record));
+    }
+    changed
+}
+
+#[test]
+fn a_journal_that_has_digits_of_leases_is_opened_and_they_reach_nobody() {
+    const DIGITS: &str = "480275193366";
+    let mut net = begin(978, None);
+    deposited(&mut net, PARCEL, "k1");
+    assert_eq!(write_as_before(&mut net, DIGITS), 1);
+    assert!(net.world.restart(CAINIAO), "it is opened");
+    net.world.run_until(net.world.now().plus_ms(5 * MINUTE_MS));
+    let before = Leased {
+        number: NUMBER.into(),
+        extension: DIGITS.into(),
+    };
+    assert_eq!(connected(&mut net, &before, None), None);
+    let mut fengchao = take_place(&mut net, FENGCHAO);
+    let mine = leased_to(&mut net, &mut fengchao, PARCEL);
+    assert_eq!(connected(&mut net, &mine, None), e164(PHONE));
     net.assert_replay_of(&[CAINIAO]);
 }
 

@@ -1,8 +1,8 @@
 //! API keys: who makes them, who agrees to them, and their end.
 //!
 //! INVARIANT: where two people decide, a key of the role `telephone`, which is told phones, counts only once
-//! another person has agreed to it; whoever made one is named to people. It does not know the keys, only their
-//! digests.
+//! another person has agreed to it, while whoever asked is an administrator; whoever made one is named to people.
+//! It does not know the keys, only their digests.
 
 use serde_json::{Value, json};
 
@@ -63,7 +63,8 @@ impl Node {
     /// `POST /keys/{id}/approve`: the key counts from here on.
     ///
     /// # Errors
-    /// 404 if no such key waits, 403 if it may be the same person's who asked for it.
+    /// 404 if no such key waits, 403 if it may be the same person's who asked for it, 409 if whoever asked is no
+    /// administrator any more.
     pub(super) fn approve_key(
         &mut self,
         turn: &mut Turn<'_>,
@@ -84,6 +85,15 @@ impl Node {
                 "you asked for this key yourself, or one of you let the other in; another person approves it",
             ));
         }
+        // Whoever asked was shown the key, and keeps it.
+        if !self.administers(&asked.by) {
+            return Err(problem(
+                "asker-withdrawn",
+                409,
+                "whoever asked is no administrator any more",
+                "whoever asked for this key was withdrawn and knows it; withdraw the key, and make another one",
+            ));
+        }
         let (digest, asked) = (*digest, asked.clone());
         let body = json!({
             "name": asked.name,
@@ -93,6 +103,14 @@ impl Node {
         });
         self.key_made(turn, (asked.name, asked.role, digest), &[&asked.by, by]);
         Ok(LocalAnswer::Json { status: 200, body })
+    }
+
+    /// Whether somebody of this name, with a key or a login, is an administrator now.
+    fn administers(&self, name: &str) -> bool {
+        let mut keys = self.state.api_keys.values();
+        let mut people = self.state.people.values();
+        keys.any(|(holder, role)| holder == name && *role == Role::Admin)
+            || people.any(|it| it.name.as_str() == name && it.roles.contains(&Role::Admin))
     }
 
     /// A key counts from here on; whoever stands for it knows it, or could.
@@ -108,10 +126,17 @@ impl Node {
             self.let_in(turn, &holder, by);
         }
         if role == Role::Telephone {
+            let alike = match by {
+                [one, other] => self.let_in_alike(one, other),
+                _ => None,
+            };
+            let alike =
+                alike.map(|who| format!(", who were both let in by `{who}` and may be one person"));
             let detail = format!(
-                "a key of the role `telephone` was made for `{holder}` by `{}`: it is told phones; withdraw it \
+                "a key of the role `telephone` was made for `{holder}` by `{}`{}: it is told phones; withdraw it \
                  unless the telephone network is to have it",
-                by.join("` and `")
+                by.join("` and `"),
+                alike.unwrap_or_default()
             );
             self.alert(turn, AlertKind::TelephoneKey, None, None, detail);
         }

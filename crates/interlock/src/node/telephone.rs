@@ -193,8 +193,8 @@ impl Node {
 }
 
 /// Whether what a contact was leased for is over: the parcel's life has ended, or it has left its
-/// compartment since, by the word of whoever leased it or, if it has said nothing, of whoever has. Who has it in
-/// hand is called for it no more, however often the contact is asked for.
+/// compartment since, by the word of whoever leased it or, if it has said nothing, of whoever has. Whoever asks
+/// for the contact again, on evidence of another arrival, begins anew: that is its word alone.
 fn is_over(parcel: &Parcel, used: &ContactUse) -> bool {
     let theirs = parcel.last_in_locker_of(&used.to);
     let last = theirs.or_else(|| parcel.last_in_locker());

@@ -177,7 +177,24 @@ async fn a_key_that_waits_is_approved_by_somebody_else_at_the_page() {
         digest: [digest; 32],
         by: by.into(),
     };
-    let world = World::after(&[asked("zhao", 8), asked("an", 9)]).await;
+    let zhao = Record::ApiKey {
+        name: "zhao".into(),
+        role: Role::Admin,
+        digest: [7; 32],
+    };
+    let let_in = |name: &str| Record::LetIn {
+        name: name.into(),
+        by: "root".into(),
+    };
+    let records = [
+        zhao,
+        let_in("zhao"),
+        let_in("an"),
+        asked("zhao", 8),
+        asked("an", 9),
+        asked("li", 10),
+    ];
+    let world = World::after(&records).await;
     let codes = OneTimeCodes::from_seed(&cast("fengchao", 1).key.signing_key().to_bytes());
     let cookies = world.log_in("an", 1).await;
     let page = world.get("/console/access", &cookies).await;
@@ -194,9 +211,13 @@ async fn a_key_that_waits_is_approved_by_somebody_else_at_the_page() {
         world.post(&path, &cookies, &form).await
     };
     assert_eq!(approve(9).await.status, 403, "one's own");
+    assert_eq!(approve(10).await.status, 409, "of somebody who left");
     assert_eq!(approve(8).await.status, 303);
     let page = world.get("/console/access", &cookies).await;
-    assert_eq!(page.body.matches("/approve\"").count(), 1);
+    assert_eq!(page.body.matches("/approve\"").count(), 2);
     assert_eq!(approve(8).await.status, 404, "it waits no more");
+    let alerts = world.get("/console/alerts", &cookies).await;
+    let said = "`zhao` and `an`, who were both let in by `root` and may be one person";
+    assert!(alerts.body.contains(said), "{}", alerts.body);
     world.server.stop().await.unwrap();
 }
