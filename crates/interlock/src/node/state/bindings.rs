@@ -29,7 +29,7 @@ struct Bound {
     last: u64,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Binding {
     parcel: ParcelId,
     until: Timestamp,
@@ -52,7 +52,11 @@ impl Bound {
     }
 
     fn bind(&mut self, number: u64, binding: Binding) {
-        if let Some(before) = self.numbers.insert(number, binding) {
+        let before = self.numbers.insert(number, binding);
+        if before == Some(binding) {
+            return;
+        }
+        if let Some(before) = before {
             self.by_end.remove(&(before.until, number));
         }
         self.by_end.insert((binding.until, number));
@@ -185,6 +189,21 @@ mod tests {
         let moved = NumberRange::parse("+8617100000000-+8617100000001").unwrap();
         let (first, last) = moved.ends();
         assert_eq!(bindings.free(&one, moved, AT, 9), [first, last]);
+    }
+
+    #[test]
+    fn who_asks_again_for_what_is_bound_changes_no_turn() {
+        let pool = NumberRange::parse("+8617000000000-+8617000000009").unwrap();
+        let (first, _) = pool.ends();
+        let one = consumer("one");
+        let mut bindings = Bindings::default();
+        for n in 0..4 {
+            let until = AT.plus_ms(i64::from(n));
+            bindings.bind(&one, first + u64::from(n), parcel(n), until);
+        }
+        bindings.bind(&one, first, parcel(0), AT);
+        let rested = AT.plus_ms(2 * DAY_MS);
+        assert_eq!(bindings.free(&one, pool, rested, 1), [first + 4]);
     }
 
     #[test]
