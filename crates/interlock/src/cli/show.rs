@@ -270,7 +270,7 @@ pub(super) enum KeyCommand {
         /// Who will hold it
         #[arg(long)]
         name: String,
-        /// What it may do: admin, order-system, handheld, cabinet, approver, auditor, operations, telephone
+        /// What it may do: admin, order-system, handheld, cabinet, telephone, approver, auditor
         #[arg(long)]
         role: String,
     },
@@ -335,7 +335,11 @@ pub(super) fn key(
     output.line(&format!("export {KEY_VARIABLE}={key}"))?;
     match answer.pointer("/waits").and_then(Value::as_bool) {
         Some(true) => {
-            output.line("# it counts once another person has approved it: `interlock key approve`")
+            let id = answer.pointer("/id").and_then(Value::as_str);
+            output.line(&format!(
+                "# it counts once another person has approved it: `interlock key approve {}`",
+                id.unwrap_or("ID")
+            ))
         }
         Some(false) | None => Ok(()),
     }

@@ -882,3 +882,63 @@ fn keys_are_listed_and_withdrawn() {
     );
     assert_eq!(ask(&serve(empty), "key withdraw cabinet").code, 2);
 }
+
+#[test]
+fn a_key_that_waits_is_said_to_listed_and_approved() {
+    let added = |_: &LocalRequest| LocalAnswer::Json {
+        status: 202,
+        body: json!({ "id": "0808080808080808", "waits": true }),
+    };
+    let (out, _) = pass(added, "key add --name exchange --role telephone");
+    let (key, waits) = out.split_once('\n').unwrap();
+    assert_eq!(key, format!("export INTERLOCK_KEY=il_{}", "07".repeat(24)));
+    assert_eq!(
+        waits,
+        "# it counts once another person has approved it: `interlock key approve 0808080808080808`\n"
+    );
+    let listed = |_: &LocalRequest| LocalAnswer::Json {
+        status: 200,
+        body: json!({ "keys": [], "waiting": [{ "id": "0808080808080808", "name": "exchange",
+            "role": "telephone", "askedBy": "zhao", "askedAt": "2017-06-01T00:00:00+08:00" }] }),
+    };
+    let (out, _) = pass(listed, "key list");
+    for said in [
+        "no keys",
+        "0808080808080808",
+        "exchange",
+        "telephone",
+        "zhao",
+    ] {
+        assert!(out.contains(said), "{said}: {out}");
+    }
+    let (out, _) = pass(listed, "key list --json");
+    let listed: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(listed["waiting"][0]["askedBy"], "zhao");
+    let approved = |_: &LocalRequest| LocalAnswer::Json {
+        status: 200,
+        body: json!({ "id": "0808080808080808", "name": "exchange", "role": "telephone",
+            "letInAlike": "admin" }),
+    };
+    let (out, request) = pass(approved, "key approve 0808080808080808");
+    assert!(out.contains("exchange") && out.contains("admin"), "{out}");
+    assert!(
+        matches!(request, LocalRequest::ApproveKey(id) if id.to_string() == "0808080808080808")
+    );
+    assert_eq!(ask(&serve(approved), "key approve exchange").code, 2);
+}
+
+#[test]
+fn the_help_names_the_roles_that_a_key_may_have() {
+    let added = |_: &LocalRequest| LocalAnswer::Json {
+        status: 201,
+        body: json!({}),
+    };
+    let help = reference();
+    let named = help.split("What it may do: ").nth(1).unwrap();
+    let named: Vec<&str> = named.lines().next().unwrap().split(", ").collect();
+    for role in Role::ALL {
+        let command = format!("key add --name x --role {}", role.as_str());
+        let taken = ask(&serve(added), &command).code == 0;
+        assert_eq!(named.contains(&role.as_str()), taken, "{}", role.as_str());
+    }
+}

@@ -47,18 +47,22 @@ pub fn document() -> Value {
 }
 
 fn operation(route: &Route) -> Value {
-    let (status, answer) = route.success;
+    let successes = [Some(route.success), route.or_success];
+    let responses = successes.into_iter().flatten().map(|(status, answer)| {
+        let response = json!({
+            "description": answer,
+            "content": { "application/json": { "schema": { "type": "object" } } },
+        });
+        (status.to_string(), response)
+    });
+    let mut responses: serde_json::Map<String, Value> = responses.collect();
+    let refused = json!({ "$ref": "#/components/responses/Problem" });
+    responses.insert("default".into(), refused);
     let mut operation = json!({
         "operationId": route.name,
         "summary": route.summary,
         "parameters": parameters(route),
-        "responses": {
-            status.to_string(): {
-                "description": answer,
-                "content": { "application/json": { "schema": { "type": "object" } } },
-            },
-            "default": { "$ref": "#/components/responses/Problem" },
-        },
+        "responses": responses,
     });
     let Value::Object(members) = &mut operation else {
         return operation;

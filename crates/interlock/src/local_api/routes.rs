@@ -102,6 +102,8 @@ pub(super) struct Route {
     pub(super) idempotency: Idempotency,
     /// Status of success, and what the answer is.
     pub(super) success: (u16, &'static str),
+    /// Another status of success, where there are two, and when it is answered.
+    pub(super) or_success: Option<(u16, &'static str)>,
     /// Who answers.
     pub(super) target: Target,
 }
@@ -124,6 +126,7 @@ pub(super) const fn get(
         roles: None,
         idempotency: Idempotency::Refused,
         success: (200, answer),
+        or_success: None,
         target,
     }
 }
@@ -147,6 +150,7 @@ pub(super) const fn write(
         roles: None,
         idempotency: Idempotency::Optional,
         success,
+        or_success: None,
         target,
     }
 }
@@ -181,6 +185,12 @@ impl Route {
     /// Without any body.
     pub(super) const fn bodiless(mut self) -> Self {
         self.body = Body::None;
+        self
+    }
+
+    /// With another status of success.
+    pub(super) const fn or(mut self, status: u16, answer: &'static str) -> Self {
+        self.or_success = Some((status, answer));
         self
     }
 

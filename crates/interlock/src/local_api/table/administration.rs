@@ -48,6 +48,7 @@ pub(super) const ROUTES: &[Route] = &[
         Target::NewKey,
     )
     .takes("Key", SMALL_BODY_SIZE_BYTES_MAX)
+    .or(202, "The same, and `waits` is true: the key counts once another person has approved it.")
     .idempotency(Idempotency::Refused),
     write(
         Method::POST,

@@ -319,3 +319,18 @@ fn a_large_body_is_read_for_those_whom_the_node_would_answer() {
     }
     assert_eq!(large, 8);
 }
+
+#[test]
+fn a_key_that_waits_is_in_the_document() {
+    let responses = &document()["paths"]["/keys"]["post"]["responses"];
+    for status in ["201", "202"] {
+        assert!(responses[status]["description"].is_string(), "{responses}");
+    }
+    assert!(
+        responses["202"]["description"]
+            .as_str()
+            .unwrap()
+            .contains("`waits`")
+    );
+    assert!(responses["200"].is_null() && responses["default"].is_object());
+}
