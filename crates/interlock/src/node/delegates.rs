@@ -18,6 +18,10 @@ use super::state::parcels::Parcel;
 use super::turn::Turn;
 use crate::pages::{DelegateView, ReportView};
 
+/// So many alerts, the newest, are looked through for what was reported. After that many others our people
+/// can be told once more.
+const ALERTS_READ_MAX: usize = 2_000;
+
 impl Node {
     /// The deposit of a parcel that lies in a compartment of ours.
     fn lying(&self, parcel: &Parcel) -> Option<(DepositId, Arc<Deposit>)> {
@@ -118,7 +122,7 @@ impl Node {
         let since = deposit.deposited_at;
         let told = |kind| {
             // The newest come last; none before the parcel lay there is about this stay.
-            let alerts = self.state.alerts.iter().rev();
+            let alerts = self.state.alerts.iter().rev().take(ALERTS_READ_MAX);
             let mut of_stay = alerts.take_while(|alert| Some(alert.at) >= since);
             let found = of_stay.find(|alert| alert.kind == kind && alert.parcel == Some(parcel.id));
             found.map(|alert| alert.at)
