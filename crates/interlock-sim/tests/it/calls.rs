@@ -58,6 +58,22 @@ pub fn begin(seed: u64, pool: Option<u64>) -> Network {
     net
 }
 
+/// Cainiao and Fengchao agree until long after midnight.
+pub fn agree_longer(net: &mut Network) {
+    let from = MIDNIGHT.plus_ms(-60 * DAY_MS);
+    let until = MIDNIGHT.plus_ms(300 * DAY_MS);
+    for (provider, consumer, dataset) in [
+        (CAINIAO, FENGCHAO, Dataset::RecipientContact),
+        (FENGCHAO, CAINIAO, Dataset::LockerEvents),
+    ] {
+        let mut terms = terms(dataset, from, until, &["taobao"]);
+        if dataset == Dataset::RecipientContact {
+            terms.contact_forms = [ContactForm::Virtual].into();
+        }
+        net.agree(provider, consumer, terms, "longer");
+    }
+}
+
 pub fn bind(net: &mut Network, count: u64) {
     let pool = format!("+8617000000000-+{}", 8_617_000_000_000 + count - 1);
     let pool = NumberRange::parse(&pool).unwrap();
@@ -245,18 +261,7 @@ fn a_number_is_bound_again_a_day_after_its_lease_and_an_extension_serves_until_t
 
     // Within the run-off of the agreement, which ends before the lease does.
     let third = "SF1000000000003";
-    let from = MIDNIGHT.plus_ms(-60 * DAY_MS);
-    let until = MIDNIGHT.plus_ms(300 * DAY_MS);
-    for (provider, consumer, dataset) in [
-        (CAINIAO, FENGCHAO, Dataset::RecipientContact),
-        (FENGCHAO, CAINIAO, Dataset::LockerEvents),
-    ] {
-        let mut terms = terms(dataset, from, until, &["taobao"]);
-        if dataset == Dataset::RecipientContact {
-            terms.contact_forms = [ContactForm::Virtual].into();
-        }
-        net.agree(provider, consumer, terms, "longer");
-    }
+    agree_longer(&mut net);
     net.world.run_until(begun.plus_ms(7 * DAY_MS + DAY_MS / 2));
     net.put_parcel(third, "taobao", CAINIAO, "13800000003");
     net.world.settle();

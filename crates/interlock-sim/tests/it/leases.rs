@@ -209,18 +209,7 @@ fn what_was_leased_before_a_loss_reaches_nobody_after_it() {
             continue;
         }
         // Until what was bound in what was lost has ended and rested.
-        let from = MIDNIGHT.plus_ms(-60 * DAY_MS);
-        let until = MIDNIGHT.plus_ms(300 * DAY_MS);
-        for (provider, consumer, dataset) in [
-            (CAINIAO, FENGCHAO, Dataset::RecipientContact),
-            (FENGCHAO, CAINIAO, Dataset::LockerEvents),
-        ] {
-            let mut terms = terms(dataset, from, until, &["taobao"]);
-            if dataset == Dataset::RecipientContact {
-                terms.contact_forms = [ContactForm::Virtual].into();
-            }
-            net.agree(provider, consumer, terms, "longer");
-        }
+        agree_longer(&mut net);
         for (hours, number, bound) in [
             (8 * 24 - 1, "SF1000000000005", false),
             (8 * 24 + 1, "SF1000000000006", true),
