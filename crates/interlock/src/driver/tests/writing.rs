@@ -138,6 +138,7 @@ async fn a_group_that_nobody_waits_for_is_synced_with_the_next() {
     server.handle.jobs.send(quiet()).await.unwrap();
     until(|| decided.load(Ordering::SeqCst) == 1).await;
     // It waits, and whoever is answered has it made durable too, in one append.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(log.lines().is_empty());
     assert!(is_ok(&ask(&server).await.unwrap()));
     assert_eq!(log.lines(), ["append 2"]);
